@@ -1,0 +1,107 @@
+"""The stable surface for rule writers and plugins.
+
+A rule is a class with a code, a name, a message, and handlers for facts. It holds no state: the engine proves what is
+known, the rule asks and reports. `report(node, **fields)` fills the message and returns a draft that takes the places
+that explain it (`because`) and a fix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from trainlint.findings import Safety, Severity
+from trainlint.semantics.namespace import Namespace
+from trainlint.semantics.values import Step
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+
+Handler = TypeVar("Handler", bound=Callable[..., None])
+
+
+@dataclass
+class CodeEdit:
+    """Replace (or, with an empty range, insert) text at a node.
+
+    `where` is "replace", "before", "after", "inside-start" or "delete-statement"; `text` the new code.
+    """
+
+    node: Any
+    text: str
+    where: str = "replace"
+
+
+@dataclass
+class Draft:
+    """A finding in the making: nodes instead of positions."""
+
+    rule: type[Rule]
+    space: Namespace
+    node: Any
+    message: str
+    related: list[Step] = field(default_factory=list)
+    edits: tuple[CodeEdit, ...] = ()
+    fix_message: str = ""
+    safety: Safety = Safety.SAFE
+
+    def because(self, steps: Iterable[Step | None]) -> Draft:
+        """Name the places that explain the finding; the first is quoted in the message."""
+        self.related += [s for s in steps if s is not None and (s.node is not self.node)]
+        return self
+
+    def fix(self, message: str, *edits: CodeEdit, safety: Safety = Safety.SAFE) -> Draft:
+        """Offer a change that mends it."""
+        self.fix_message, self.edits, self.safety = message, edits, safety
+        return self
+
+
+class Report:
+    """Takes a rule's findings. One place is reported once by a rule, however often the run passes it."""
+
+    def __init__(self, rule: Rule, interp: Interpreter, sink: Callable[[Draft], None]) -> None:
+        self.rule = rule
+        self.interp = interp
+        self.sink = sink
+
+    def space(self) -> Namespace:
+        """The file that the run is in."""
+        return self.interp.frame.space
+
+    def __call__(self, node: Any, space: Namespace | None = None, **fields: object) -> Draft:
+        draft = Draft(type(self.rule), space or self.space(), node, self.rule.message.format(**fields))
+        self.sink(draft)
+        return draft
+
+
+class Rule:
+    """One mistake. Subclasses set the class attributes and write handlers marked with `on_call` or `on`."""
+
+    code: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    message: ClassVar[str] = ""
+    severity: ClassVar[Severity] = Severity.ERROR
+    default: ClassVar[bool] = True
+    fixable: ClassVar[str] = ""
+
+
+def on_call(*paths: str) -> Callable[[Handler], Handler]:
+    """Call the handler with a `Call` whenever one of these APIs (canonical names) is called."""
+
+    def mark(handler: Handler) -> Handler:
+        handler.calls = paths  # type: ignore[attr-defined]
+        return handler
+
+    return mark
+
+
+def on(*events: str) -> Callable[[Handler], Handler]:
+    """Call the handler with the fact of an event: "operation", "comparison", "statement", "backward", "stepped",
+    "cleared", "scheduler_step", "region", "split", "fit", "leak", "dataset", "dataset_split"."""
+
+    def mark(handler: Handler) -> Handler:
+        handler.events = events  # type: ignore[attr-defined]
+        return handler
+
+    return mark

@@ -1,0 +1,51 @@
+"""The rules, one module a family. A new rule is a class in its family's module and a page in `rules/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from trainlint.api import Rule
+from trainlint.findings import Severity
+
+FAMILIES = ("losses", "step", "modes", "data", "numerics")
+
+
+@dataclass(frozen=True)
+class RuleInfo:
+    """What the command line and the reports tell of a rule."""
+
+    code: str
+    name: str
+    summary: str
+    severity: Severity
+    default: bool
+    fix: str
+
+
+# Codes that the shell itself reports.
+OWN = (
+    RuleInfo("TL000", "unreadable-file", "a file cannot be read or parsed", Severity.ERROR, True, ""),
+    RuleInfo("TL001", "unused-suppression", "a suppression comment silences nothing", Severity.WARNING, True, ""),
+    RuleInfo("TL002", "internal-error", "trainlint itself failed on a file", Severity.ERROR, True, ""),
+)
+
+
+def all_rules() -> dict[str, type[Rule]]:
+    """Every rule by its code, in order of the codes."""
+    found: dict[str, type[Rule]] = {}
+    for family in FAMILIES:
+        module = import_module(f"trainlint.checks.{family}")
+        for item in vars(module).values():
+            if isinstance(item, type) and issubclass(item, Rule) and item.code:
+                found[item.code] = item
+    return dict(sorted(found.items()))
+
+
+def catalogue() -> list[RuleInfo]:
+    """What there is, the shell's own codes included."""
+    rules = [
+        RuleInfo(rule.code, rule.name, (rule.__doc__ or "").strip().splitlines()[0].rstrip("."), rule.severity, rule.default, rule.fixable)
+        for rule in all_rules().values()
+    ]
+    return [*OWN, *rules]

@@ -1,0 +1,211 @@
+"""Data: how they are split, fitted, shuffled and augmented."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainlint.api import Report, Rule, on
+from trainlint.findings import Severity
+from trainlint.semantics.behaviours.data import augments, dataset_part, roots
+from trainlint.semantics.interpreter import Region
+from trainlint.semantics.values import Class, Const, Fit, Instance, Number, Step, Tensor, Tuple, Value
+
+HELD_OUT = ("val", "test")
+
+
+class FitBeforeSplit(Rule):
+    """Statistics are taken of data that are split afterwards."""
+
+    code, name = "TL401", "fit-before-split"
+    message = "{what} is fitted on all rows before they are split, so the held-out part has leaked into training"
+    severity = Severity.WARNING
+
+    @on("split")
+    def split(self, fact: Any, report: Report) -> None:
+        space, node, data, how = fact
+        for fit in data.data.fits:
+            if not fit.resampling:
+                self.tell(fit, Step(space, node, f"split by {how}") if node is not None else None, report)
+
+    @on("leak")
+    def leak(self, fact: Any, report: Report) -> None:
+        fit, _, node = fact
+        self.tell(fit, Step(report.space(), node, "applied after the split"), report)
+
+    def tell(self, fit: Fit, step: Step | None, report: Report) -> None:
+        what = fit.what if fit.what.startswith("a ") else f"`{fit.what}`"
+        report(fit.node, fit.space, what=what).because([step])
+
+
+class FitOnTest(Rule):
+    """A transform is fitted on held-out data."""
+
+    code, name = "TL402", "fit-on-test"
+    message = "`{what}` is fitted on the {part} part; it must use what was learnt from the training part, or the two are scaled apart"
+
+    @on("fit")
+    def check(self, fact: Any, report: Report) -> None:
+        node, estimator, what, data, earlier, _ = fact
+        if not what or data.data.part not in HELD_OUT:
+            return
+        if what in ("coding", "projection") and earlier is None:
+            return
+        part = "test" if data.data.part == "test" else "validation"
+        draft = report(node, what=estimator.describe(), part=part)
+        if earlier is not None:
+            draft.because([Step(earlier[0], earlier[1], "fitted before")])
+
+
+class ResampleBeforeSplit(Rule):
+    """Rows are duplicated or dropped before the split."""
+
+    code, name = "TL423", "resample-before-split"
+    message = "`{what}` resamples all rows before they are split, so copies of training rows end up in the held-out part"
+
+    @on("split")
+    def check(self, fact: Any, report: Report) -> None:
+        space, node, data, how = fact
+        for fit in data.data.fits:
+            if fit.resampling:
+                report(fit.node, fit.space, what=fit.what).because([Step(space, node, f"split by {how}") if node is not None else None])
+
+
+def fixed_order(loader: Instance) -> bool:
+    """Whether a loader surely serves its samples in the same order each epoch."""
+    attrs = loader.attrs
+    if attrs.get("$open"):
+        return False
+    for name in ("sampler", "batch_sampler"):
+        value = attrs.get(name)
+        if value is not None and not (isinstance(value, Const) and value.value is None):
+            return False
+    shuffle = attrs.get("shuffle")
+    return shuffle is None or (isinstance(shuffle, Const) and not shuffle.value)
+
+
+def ordered_data(value: Value | None, depth: int = 0) -> bool:
+    """Whether a data set surely is map-style and keeps the order in which its data were stored."""
+    if depth > 6:
+        return False
+    if isinstance(value, Instance):
+        if value.family == "iterable" or value.attrs.get("$random") is not None or "$members" in value.attrs:
+            return False
+        if any(isinstance(v, Tensor) and v.data.shuffled for v in value.attrs.values()):
+            return False
+        tensors = value.attrs.get("$tensors")
+        if isinstance(tensors, Tuple):
+            return bool(tensors.items) and not any(isinstance(t, Tensor) and t.data.shuffled for t in tensors.items)
+        if isinstance(value.cls, Class):
+            return value.cls.find("__getitem__") is not None and value.cls.find("__iter__") is None
+        inner = value.attrs.get("dataset")
+        if isinstance(inner, Value):
+            return "$indices" not in value.attrs and ordered_data(inner, depth + 1)
+        return value.family == "dataset"
+    return False
+
+
+class TrainNotShuffled(Rule):
+    """The training loader serves the data in stored order."""
+
+    code, name = "TL403", "train-not-shuffled"
+    message = "the training loader does not shuffle, so every epoch sees the same batches in stored order"
+    severity = Severity.WARNING
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop" or not isinstance(region.value, Instance) or region.value.family != "loader":
+            return
+        kinds = {event[0] for event in region.events}
+        loader = region.value
+        if not {"backward", "step"} <= kinds or loader.born is None or not fixed_order(loader):
+            return
+        dataset = loader.attrs.get("dataset")
+        size = loader.attrs.get("batch_size")
+        whole = isinstance(size, Number) and size.nature == "a length"
+        if ordered_data(dataset) and not whole and dataset_part(dataset) not in HELD_OUT:
+            report(loader.born.node, loader.born.space).because([Step(region.space, region.node, "trained on here")])
+
+
+def transforms_of(dataset: Value | None, depth: int = 0) -> Any:
+    """The random transform that a data set surely applies."""
+    if not isinstance(dataset, Instance) or depth > 6:
+        return None
+    for name, value in dataset.attrs.items():
+        if isinstance(name, str) and "transform" in name and "target" not in name:
+            found = augments(value if isinstance(value, Value) else None)
+            if found is not None:
+                return found
+    inner = dataset.attrs.get("dataset")
+    return transforms_of(inner, depth + 1) if isinstance(inner, Instance) else None
+
+
+class AugmentationInEvaluation(Rule):
+    """Held-out data are changed at random."""
+
+    code, name = "TL405", "augmentation-in-evaluation"
+    message = "the {part} data are augmented at random by `{what}`, so results change from run to run and are too low"
+
+    @on("dataset")
+    def made(self, fact: Any, report: Report) -> None:
+        node, dataset, _ = fact
+        part = dataset_part(dataset)
+        step = transforms_of(dataset)
+        if part in HELD_OUT and step is not None:
+            report(node, part="test" if part == "test" else "validation", what=step.label).because([step])
+
+    @on("region")
+    def split(self, region: Region, report: Report) -> None:
+        if region.kind != "program":
+            return
+        for event in region.events:
+            if event[0] != "evaluated":
+                continue
+            dataset = event[3].attrs.get("dataset")
+            if isinstance(dataset, Instance) and dataset.attrs.get("$random") is not None and dataset_part(dataset) in HELD_OUT:
+                step = transforms_of(dataset)
+                if step is not None:
+                    report(step.node, step.space, part="held-out", what=step.label).because([dataset.born])
+
+
+class SplitOverlap(Rule):
+    """A model is judged on the data it was trained on."""
+
+    code, name = "TL410", "split-overlap"
+    message = "the model is evaluated on the data it was trained on, so the result says nothing about new data"
+    severity = Severity.WARNING
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "program":
+            return
+        trained = [e for e in region.events if e[0] == "trained"]
+        evaluated = [e for e in region.events if e[0] == "evaluated"]
+        if not trained or not evaluated:
+            return
+        seen = {same_data(e[3]) for e in trained}
+        loaders = {id(e[3]) for e in trained}
+        if any(same_data(e[3]) not in seen or same_data(e[3]) is None for e in evaluated):
+            return
+        for event in evaluated:
+            loader = event[3]
+            if id(loader) not in loaders and loader.born is not None:
+                report(loader.born.node, loader.born.space).because([e[3].born for e in trained if same_data(e[3]) == same_data(loader)])
+
+
+def same_data(loader: Instance) -> Any:
+    """What identifies the samples a loader serves; None when they are not surely all of one data set."""
+    dataset = loader.attrs.get("dataset")
+    if any(name in loader.attrs for name in ("sampler", "batch_sampler")) or loader.attrs.get("$open"):
+        return None
+    if not isinstance(dataset, Instance) or (isinstance(dataset.cls, Class) and dataset.cls.find("__getitem__") is None):
+        return None
+    if dataset.attrs.get("$random") is not None or "$indices" in dataset.attrs:
+        return id(dataset)
+    tensors = dataset.attrs.get("$tensors")
+    if isinstance(tensors, Tuple):
+        if tensors.items and all(isinstance(t, Tensor) and t.data.tokens for t in tensors.items):
+            return frozenset((t.data.tokens, t.data.part, t.data.splits) for t in tensors.items if isinstance(t, Tensor))
+        return frozenset(id(t) for t in tensors.items)
+    return frozenset(id(root) for root in roots(dataset))
+
+

@@ -1,0 +1,121 @@
+"""The step: gradients and their order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainlint.api import Report, Rule, on
+from trainlint.findings import Severity
+from trainlint.semantics.behaviours.training import touches
+from trainlint.semantics.interpreter import Region
+from trainlint.semantics.values import Instance, Step, Tensor
+
+
+class MissingZeroGrad(Rule):
+    """Gradients are never cleared between steps."""
+
+    code, name = "TL201", "missing-zero-grad"
+    message = "gradients are not cleared since the last step, so each step also takes the gradients of all batches before"
+
+    @on("stepped")
+    def check(self, fact: Any, report: Report) -> None:
+        node, _, before = fact
+        if before == {"stale"}:
+            report(node)
+
+
+class ZeroGradAfterBackward(Rule):
+    """Gradients are wiped before the step that needs them."""
+
+    code, name = "TL202", "zero-grad-after-backward"
+    message = "gradients are cleared between `backward` and `step`, so the step changes nothing"
+
+    @on("stepped")
+    def check(self, fact: Any, report: Report) -> None:
+        node, optimizer, before = fact
+        if before == {"wiped"}:
+            cleared: Step = optimizer.attrs["$cleared"]
+            report(cleared.node, cleared.space).because([Step(report.space(), node, "the step")])
+
+
+class StepOrder(Rule):
+    """Backward and step do not follow each other."""
+
+    code, name = "TL203", "step-order"
+    message = "{what}"
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind == "loop":
+            self.step_first(region, report)
+        elif region.kind == "program":
+            self.one_missing(region, report)
+
+    def step_first(self, region: Region, report: Report) -> None:
+        """Each turn steps with no gradients at hand, and fills them afterwards."""
+        events = [e for e in region.events if e[0] in ("step", "backward", "escape")]
+        for i, event in enumerate(events):
+            if event[0] == "step" and event[4] == {"clear"} and isinstance(event[3], Instance):
+                later = [e for e in events[i + 1 :] if e[0] == "backward" and touches(event[3], e[3].deps, True)]
+                same = [e for e in events if e[0] == "step" and e[1] is event[1]]
+                if later and len(same) > 1 and all(e[4] <= {"clear"} for e in same):
+                    draft = report(event[1], event[2], what="`step` runs before `backward`, so it finds no gradients and changes nothing")
+                    draft.because([Step(later[0][2], later[0][1], "backward")])
+
+    def one_missing(self, region: Region, report: Report) -> None:
+        events = region.events
+        kinds = {e[0] for e in events}
+        if "escape" in kinds or "autograd" in kinds:
+            return
+        if "backward" not in kinds:
+            losses = [e for e in events if e[0] == "loss" and isinstance(e[5], Tensor) and e[5].graph and e[5].deps]
+            for event in events:
+                if event[0] == "step" and event[4] == {"clear"} and any(touches(event[3], e[5].deps, False) for e in losses):
+                    report(event[1], event[2], what="`step` runs without any `backward`, so it finds no gradients and nothing is learnt")
+        elif "step" not in kinds and "clear" in kinds:
+            cleared = [e[3] for e in events if e[0] == "clear" and len(e) > 3 and isinstance(e[3], Instance)]
+            for event in events:
+                if event[0] == "backward" and any(touches(o, event[3].deps, False) for o in cleared):
+                    report(event[1], event[2], what="gradients are computed and cleared, but no optimizer ever steps, so nothing is learnt")
+                    return
+
+
+class SchedulerBeforeOptimizer(Rule):
+    """The schedule moves before the first step."""
+
+    code, name = "TL204", "scheduler-before-optimizer"
+    message = "the scheduler steps before the optimizer's first step, so the first learning rate is never used"
+    severity = Severity.WARNING
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop":
+            return
+        for i, event in enumerate(region.events):
+            if event[0] == "scheduler" and event[5] == {0}:
+                later = next((e for e in region.events[i + 1 :] if e[0] == "step" and e[3] is event[4]), None)
+                if later is not None:
+                    report(event[1], event[2]).because([Step(later[2], later[1], "the optimizer's step")])
+
+
+class GraphRetained(Rule):
+    """A running total keeps the graph of every batch."""
+
+    code, name = "TL206", "graph-retained"
+    message = "the loss is added up as a tensor, so the graph of every batch stays in memory"
+    severity = Severity.WARNING
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop":
+            return
+        used: set[Any] = set()
+        trained = False
+        for event in region.events:
+            if event[0] == "backward":
+                trained = True
+                used |= event[3].grown
+        if trained:
+            for event in region.events:
+                if event[0] == "grown" and event[1] not in used:
+                    report(event[1], event[2])

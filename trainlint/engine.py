@@ -1,0 +1,131 @@
+"""A check from end to end: files to findings, then what the settings and the comments in the files make of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainlint.config import OWN_FAILURE, UNREADABLE, UNUSED_SUPPRESSION, Settings, codes_of, enabled_codes
+from trainlint.discovery import Globs, Target
+from trainlint.findings import Finding, Span
+from trainlint.prefilter import may_be_suppressed, may_concern
+
+if TYPE_CHECKING:
+    from trainlint.checks import RuleInfo
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a check found: the findings in order of place, and how many files were looked at."""
+
+    findings: tuple[Finding, ...]
+    files: int
+
+
+def check(
+    targets: Sequence[Target], *, texts: Mapping[str, str] | None = None, progress: Progress | None = None
+) -> Result:
+    """Check files. `texts` gives the contents, by file name, of those that are not to be read from the disk."""
+    texts = texts or {}
+    # The files to parse, and of each whether it may hold suppression comments.
+    candidates: dict[Target, bool] = {}
+    for target in targets:
+        content = _content(target, texts)
+        if content is None or may_concern(content):
+            candidates[target] = content is not None and may_be_suppressed(content)
+    if not candidates:
+        return Result((), len(targets))
+
+    # All of this imports the parser, which a run on other files need not wait for.
+    from trainlint.checks import all_rules, catalogue
+    from trainlint.semantics import project
+
+    infos = catalogue()
+    enabled = _Enabled(infos)
+    wanted = frozenset[str]().union(*map(enabled.of, candidates))
+    rules = [rule() for code, rule in all_rules().items() if code in wanted]
+    files = [(target.path, target.filename) for target in candidates]
+    found: dict[str, list[Finding]] = defaultdict(list)
+    for finding in project.check_files(files, dict(texts), rules, progress=progress):
+        found[finding.filename].append(finding)
+
+    # Findings in files that were read along only, because others import them, are not asked for.
+    shown: list[Finding] = []
+    for target, has_comments in candidates.items():
+        codes = enabled.of(target)
+        findings = [finding for finding in found[target.filename] if finding.code in codes]
+        shown += _unsuppressed(target, findings, codes, infos, texts) if has_comments else findings
+    return Result(tuple(sorted(shown, key=lambda finding: finding.sort_key)), len(targets))
+
+
+def _content(target: Target, texts: Mapping[str, str]) -> bytes | None:
+    """The bytes of a file; None if it cannot be read, which the reader of the project will report."""
+    text = texts.get(target.filename)
+    try:
+        return target.path.read_bytes() if text is None else text.encode("utf-8", "surrogatepass")
+    except OSError:
+        return None
+
+
+class _Enabled:
+    """The codes that are on in each file."""
+
+    def __init__(self, catalogue: Sequence[RuleInfo]) -> None:
+        self._catalogue = catalogue
+        self._codes: dict[Settings, frozenset[str]] = {}
+        self._ignores: dict[Settings, list[tuple[Globs, frozenset[str]]]] = {}
+
+    def of(self, target: Target) -> frozenset[str]:
+        settings = target.settings
+        if settings not in self._codes:
+            self._codes[settings] = enabled_codes(settings.selections, self._catalogue)
+            self._ignores[settings] = [
+                (Globs.of(patterns), frozenset[str]().union(*(codes_of(s, self._catalogue) for s in selectors)))
+                for patterns, selectors in settings.per_file_ignores
+            ]
+        codes = self._codes[settings]
+        for globs, ignored in self._ignores[settings]:
+            if globs.decide(str(target.path.absolute())):
+                codes -= ignored - {OWN_FAILURE}
+        return codes
+
+
+def _unsuppressed(
+    target: Target,
+    findings: Sequence[Finding],
+    enabled: frozenset[str],
+    catalogue: Sequence[RuleInfo],
+    texts: Mapping[str, str],
+) -> list[Finding]:
+    """The findings in one file less those that a comment hides, and one for each comment that hides nothing."""
+    from trainlint import suppress
+    from trainlint.syntax import Notebook, Unreadable, read_text
+
+    text = texts.get(target.filename)
+    try:
+        raw = read_text(target.path) if text is None else text
+        notebook = Notebook.read(raw) if target.filename.endswith(".ipynb") else None
+    except Unreadable:
+        return list(findings)
+    comments = suppress.directives(raw if notebook is None else notebook.text)
+    shown = suppress.visible(findings, comments)
+    # Of a file that could not be checked nobody knows what would have been found in it.
+    if UNUSED_SUPPRESSION in enabled and not any(finding.code in (UNREADABLE, OWN_FAILURE) for finding in findings):
+        stale = suppress.visible(list(suppress.unused(comments, target.filename, enabled, catalogue)), comments)
+        shown += stale if notebook is None else [_placed(finding, notebook.place) for finding in stale]
+    return shown
+
+
+def _placed(finding: Finding, place: Callable[[Span], tuple[int, Span]]) -> Finding:
+    cell, span = place(finding.span)
+    return replace(finding, cell=cell, span=span)
+
+
+def target_of(name: str, settings: Settings) -> Target:
+    """The target for contents that come from elsewhere than the disk, under the name of a file."""
+    return Target(Path(name).absolute(), name, settings)

@@ -1,0 +1,87 @@
+"""What every door of trainlint hands out: plain, immutable, picklable data.
+
+Lines count from 1. Columns count from 1, in characters (not bytes), as flake8 and ruff print them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Severity(str, Enum):
+    """How sure and how grave: an error breaks training, a warning usually harms it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Safety(str, Enum):
+    """Whether applying a fix keeps the meaning of a correct program."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A half-open range of text: `line:column` up to, not including, `end_line:end_column`."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Another place that explains a finding, such as where a value became wrong."""
+
+    filename: str
+    span: Span
+    message: str
+    cell: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace the text of a span by `replacement`; an empty span inserts."""
+
+    span: Span
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A set of edits to one file that belong together."""
+
+    message: str
+    edits: tuple[Edit, ...]
+    safety: Safety = Safety.SAFE
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One mistake at one place.
+
+    `filename` is the path as the user gave it (or found below a folder that the user gave).
+    In a notebook `cell` is the number of the code cell (from 1) and lines count within that cell.
+    """
+
+    code: str
+    name: str
+    message: str
+    severity: Severity
+    filename: str
+    span: Span
+    related: tuple[Related, ...] = ()
+    fix: Fix | None = None
+    cell: int | None = None
+    # Where suppression comments for this finding may stand: first and last line of the logical line.
+    statement_lines: tuple[int, int] = field(default=(0, 0), compare=False)
+
+    @property
+    def sort_key(self) -> tuple[str, int, int, int, str]:
+        """Order of printing: by file, then by place, then by code."""
+        return (self.filename, self.cell or 0, self.span.line, self.span.column, self.code)

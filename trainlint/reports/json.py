@@ -1,0 +1,56 @@
+"""Findings as a JSON list of objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from trainlint.findings import Finding, Fix, Related, Span
+from trainlint.reports.sources import Sources
+from trainlint.reports.style import Style
+
+
+def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Iterator[str]:
+    """One object a finding, one finding at a time, so that a long list is not held twice."""
+    separator = "[\n"
+    for finding in findings:
+        yield separator + json.dumps(as_object(finding), indent=2)
+        separator = ",\n"
+    yield "\n]\n" if findings else "[]\n"
+
+
+def as_object(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON has it."""
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "message": finding.message,
+        "severity": finding.severity.value,
+        "filename": finding.filename,
+        "cell": finding.cell,
+        **_place(finding.span),
+        "related": [_related(related) for related in finding.related],
+        "fix": None if finding.fix is None else _fix(finding.fix),
+    }
+
+
+def _related(related: Related) -> dict[str, Any]:
+    return {
+        "filename": related.filename,
+        "cell": related.cell,
+        **_place(related.span),
+        "message": related.message,
+    }
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {
+        "message": fix.message,
+        "safety": fix.safety.value,
+        "edits": [{**_place(edit.span), "replacement": edit.replacement} for edit in fix.edits],
+    }
+
+
+def _place(span: Span) -> dict[str, int]:
+    return {"line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column}

@@ -1,0 +1,415 @@
+"""Operators on abstract values: one transfer table for kinds, interval arithmetic for ranges."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from trainlint.semantics.values import (
+    BOOL,
+    HIDDEN,
+    INF,
+    LOG_PROBABILITIES,
+    LOGITS,
+    MASK,
+    NO_DATA,
+    PROBABILITIES,
+    SIGMOID,
+    TANH,
+    TINY,
+    UNKNOWN,
+    Const,
+    DataInfo,
+    Fit,
+    Instance,
+    Number,
+    Tensor,
+    Text,
+    Union,
+    Value,
+    bounds,
+    is_number,
+    join_all,
+    mix_data,
+)
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+
+METHODS = {
+    "Add": "__add__",
+    "Subtract": "__sub__",
+    "Multiply": "__mul__",
+    "Divide": "__truediv__",
+    "MatrixMultiply": "__matmul__",
+    "Power": "__pow__",
+}
+
+SMALL = 1e-2  # an added constant up to this is a guard, not a change of meaning
+
+
+def graph_of(interp: Interpreter, *values: Value) -> bool | None:
+    """Whether a result computed from `values` is recorded for gradients here."""
+    recorded: bool | None = False
+    for value in values:
+        if isinstance(value, Tensor):
+            if value.graph:
+                recorded = True
+                break
+            if value.graph is None:
+                recorded = None
+        elif value is UNKNOWN or isinstance(value, (Instance, Union)):
+            recorded = None if recorded is False else recorded
+    if recorded is False:
+        return False
+    grad = interp.grad
+    return False if grad is False else recorded if grad else None
+
+
+def multiply(a: float, b: float) -> float:
+    return 0.0 if a == 0 or b == 0 else a * b
+
+
+def add(a: float, b: float, worst: float) -> float:
+    total = a + b
+    return worst if math.isnan(total) else total
+
+
+def interval(operator: str, a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
+    """Bounds of an elementwise operation."""
+    (alo, ahi), (blo, bhi) = a, b
+    if operator == "Add":
+        lo, hi = add(alo, blo, -INF), add(ahi, bhi, INF)
+        return (max(lo, TINY) if alo >= 0 and blo >= 0 and (alo > 0 or blo > 0) else lo, hi)
+    if operator == "Subtract":
+        return add(alo, -bhi, -INF), add(ahi, -blo, INF)
+    if operator == "Multiply":
+        ends = [multiply(x, y) for x in a for y in b]
+        lo, hi = min(ends), max(ends)
+        if alo > 0 and blo > 0:
+            lo = max(lo, TINY)
+        return lo, hi
+    if operator == "Divide":
+        if blo > 0 or bhi < 0:
+            ends = [0.0 if math.isinf(y) else x / y if not math.isinf(x) else math.copysign(INF, x * y) for x in a for y in b]
+            lo, hi = min(ends), max(ends)
+            if alo >= 0 and blo > 0:
+                lo = max(lo, TINY) if alo > 0 else max(lo, 0.0)
+            return lo, hi
+        if alo >= 0 and blo >= 0:
+            return (TINY if alo > 0 else 0.0), INF
+    return -INF, INF
+
+
+def power_interval(a: tuple[float, float], exponent: Value) -> tuple[float, float]:
+    lo, hi = a
+    n = exponent.value if isinstance(exponent, Const) else None
+    if lo > 0:
+        return TINY, INF
+    if isinstance(n, (int, float)):
+        if n == int(n) and int(n) % 2 == 0 and n > 0:
+            top = max(abs(lo), abs(hi))
+            return 0.0, (top**n if top < 1e3 else INF)
+        if lo >= 0 and n > 0:
+            return 0.0, (hi**n if hi < 1e3 else INF)
+        return (-INF, INF) if n == int(n) else (0.0, INF)
+    return (0.0, INF) if lo >= 0 else (-INF, INF)
+
+
+def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Value:
+    """The value of `left <operator> right`."""
+    if isinstance(left, Union) or isinstance(right, Union):
+        lefts = left.options if isinstance(left, Union) else (left,)
+        rights = right.options if isinstance(right, Union) else (right,)
+        if len(lefts) * len(rights) <= 16:
+            return join_all(binary(interp, operator, a, b, node) for a in lefts for b in rights)
+        return UNKNOWN
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        return tensor_binary(interp, operator, left, right, node)
+    if isinstance(left, Const) and isinstance(right, Const):
+        return constant_binary(operator, left.value, right.value)
+    if is_number(left) and is_number(right):
+        a, b = bounds(left), bounds(right)
+        whole = is_whole(left) and is_whole(right) and operator != "Divide"
+        if operator == "Power":
+            lo, hi = power_interval(a, right)
+        elif operator == "FloorDivide":
+            lo, hi = interval("Divide", a, b)
+            lo, hi = (0.0 if lo > 0 else lo), hi
+        elif operator == "Modulo":
+            lo, hi = (0.0, b[1]) if b[0] > 0 else (-INF, INF)
+        else:
+            lo, hi = interval(operator, a, b)
+        return Number(lo, hi, whole, nature_of(operator, left, right, lo))
+    if isinstance(left, (Text, Const)) and isinstance(right, (Text, Const)):
+        pieces = tuple(p for v in (left, right) for p in text_parts(v))
+        return Text(pieces)
+    if isinstance(left, Text) or (isinstance(left, Const) and isinstance(left.value, str)):
+        return Text(text_parts(left))
+    return UNKNOWN
+
+
+def text_parts(value: Value) -> tuple[str, ...]:
+    if isinstance(value, Text):
+        return value.parts
+    if isinstance(value, Const) and isinstance(value.value, str):
+        return (value.value,)
+    return ()
+
+
+def is_whole(value: Value) -> bool:
+    return value.integer if isinstance(value, Number) else isinstance(value, Const) and isinstance(value.value, int)
+
+
+def constant_binary(operator: str, a: Any, b: Any) -> Value:
+    try:
+        if operator == "Add":
+            result = a + b
+        elif operator == "Subtract":
+            result = a - b
+        elif operator == "Multiply":
+            if isinstance(a, (str, bytes)) or isinstance(b, (str, bytes)):
+                return Text()
+            result = a * b
+        elif operator == "Divide":
+            result = a / b
+        elif operator == "FloorDivide":
+            result = a // b
+        elif operator == "Modulo":
+            if isinstance(a, str):
+                return Text((a,))
+            result = a % b
+        elif operator == "Power":
+            if abs(a) > 1e6 or abs(b) > 64:
+                return Number()
+            result = a**b
+        else:
+            return UNKNOWN
+    except Exception:
+        return UNKNOWN
+    if isinstance(result, str) and len(result) > 2000:
+        return Text()
+    return Const(result)
+
+
+def kinds_of(operator: str, left: Value, right: Value) -> int:
+    """What kind of scores an operation leaves."""
+    a = left.kinds if isinstance(left, Tensor) else 0
+    b = right.kinds if isinstance(right, Tensor) else 0
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        if operator in ("Add", "Subtract"):
+            if a and b and (a | b) & ~(LOGITS | HIDDEN) == 0:
+                return LOGITS if (a & LOGITS) or (b & LOGITS) else 0
+        return 0
+    tensor, other, reverse = (left, right, False) if isinstance(left, Tensor) else (right, left, True)
+    assert isinstance(tensor, Tensor)
+    kinds = tensor.kinds
+    if not kinds:
+        return 0
+    if not (is_number(other) or isinstance(other, Const)):
+        # A temperature or scale out of view rescales raw scores; anything else may be changed by it.
+        return LOGITS if kinds == LOGITS and operator in ("Multiply", "Divide") and not reverse else 0
+    lo, hi = bounds(other)
+    if kinds & ~(LOGITS) == 0:
+        return LOGITS if operator in ("Add", "Subtract", "Multiply", "Divide") else 0
+    if kinds & ~(PROBABILITIES | SIGMOID) == 0:
+        if operator == "Subtract" and reverse and lo == hi == 1:
+            return SIGMOID
+        if operator in ("Add", "Subtract") and abs(lo) <= SMALL and abs(hi) <= SMALL:
+            return kinds
+        if operator in ("Multiply", "Divide") and lo == hi == 1:
+            return kinds
+        return 0
+    if kinds & ~LOG_PROBABILITIES == 0 and operator in ("Add", "Subtract"):
+        return kinds
+    if kinds & ~TANH == 0:
+        return 0
+    return 0
+
+
+def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None:
+    """In words, why the lower bound of a result is reached; None when it need not be."""
+    a = getattr(left, "nature", None)
+    b = getattr(right, "nature", None)
+    if lo > 0:
+        return None
+    if operator == "Subtract":
+        if a == "a maximum" and b == "a minimum":
+            return "a difference of maximum and minimum"
+        if b is not None and is_number(left) and lo >= 0:
+            return f"1 minus {b}" if bounds(left) == (1.0, 1.0) else None
+        return None
+    if operator == "Add":
+        if a and b:
+            return a if a == b else f"{a} plus {b}"
+        if a and is_number(right) and bounds(right)[1] == 0:
+            return a
+        return None
+    if operator == "Multiply":
+        if a and (b or is_number(right)):
+            return a
+        if b and is_number(left):
+            return b
+        if isinstance(left, Tensor) and left is right:
+            return "a square"
+        return (a or b) if lo >= 0 else None
+    if operator in ("Divide", "FloorDivide"):
+        return a if lo >= 0 else None
+    return None
+
+
+def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Tensor:
+    a, b = bounds(left), bounds(right)
+    first = left if isinstance(left, Tensor) else right
+    assert isinstance(first, Tensor)
+    if operator == "Power":
+        lo, hi = power_interval(a, right)
+        nature = getattr(left, "nature", None) if lo >= 0 else None
+        if lo == 0 and nature is None and isinstance(right, Const) and right.value == 2 and isinstance(left, Tensor):
+            nature = "a square"
+    elif operator == "Multiply" and left is right:
+        lo, hi = power_interval(a, Const(2))
+        nature = nature_of(operator, left, right, lo)
+    elif operator in ("Add", "Subtract", "Multiply", "Divide"):
+        lo, hi = interval(operator, a, b)
+        nature = nature_of(operator, left, right, lo)
+        if nature == "a difference of maximum and minimum":
+            lo = 0.0
+    elif operator in ("BitAnd", "BitOr", "BitXor"):
+        lo, hi, nature = (0.0, 1.0, "a mask") if first.kinds == MASK else (-INF, INF, None)
+    else:
+        lo, hi, nature = -INF, INF, None
+    deps = first.deps
+    grown = first.grown
+    data = first.data
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        deps = left.deps | right.deps
+        grown = left.grown | right.grown
+        data = combine_data(interp, operator, left, right, node)
+    elif first.data.stats and operator not in ("Add", "Subtract", "Multiply", "Divide"):
+        data = first.data._replace(stats=frozenset())
+    kinds = MASK if operator.startswith("Bit") and first.kinds == MASK else kinds_of(operator, left, right)
+    shape = broadcast(left, right) if operator != "MatrixMultiply" else None
+    return Tensor(
+        kinds=kinds,
+        lo=lo,
+        hi=hi,
+        nature=nature,
+        shape=shape,
+        graph=graph_of(interp, left, right),
+        deps=deps,
+        data=data,
+        grown=grown,
+        axis=first.axis if kinds else None,
+        lib=first.lib,
+        trace=first.trace if kinds else (),
+    )
+
+
+def broadcast(left: Value, right: Value) -> tuple[int | None, ...] | None:
+    """The shape of an elementwise result, where it is known."""
+    if not isinstance(left, Tensor):
+        return right.shape if isinstance(right, Tensor) and is_number(left) else None
+    if not isinstance(right, Tensor):
+        return left.shape if is_number(right) else None
+    if left.shape is None or right.shape is None:
+        return None
+    if left.shape == right.shape:
+        return left.shape
+    if len(right.shape) == 0:
+        return left.shape
+    if len(left.shape) == 0:
+        return right.shape
+    return None
+
+
+def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor, node: Any) -> DataInfo:
+    """Data of a result; dividing data by their own spread is a fit made by hand."""
+    a, b = left.data, right.data
+    if a is NO_DATA and b is NO_DATA:
+        return a
+    if a.stats and b.stats:
+        return mix_data(a, b)._replace(stats=a.stats | b.stats)
+    if b.stats and operator in ("Divide", "Subtract"):
+        tokens = frozenset(token for token, _ in b.stats)
+        own = tokens & a.tokens
+        kept = a._replace(fits=a.fits | b.fits)
+        spread = any(what in ("std", "max", "min", "var", "norm", "sum", "quantile", "ptp") for _, what in b.stats)
+        if own and operator == "Divide" and spread and a.part is None and not (b.part or a.splits):
+            fit = Fit(interp.frame.space, node, "a normalisation by hand", own)
+            return kept._replace(fits=kept.fits | {fit})
+        return kept
+    return mix_data(a, b)
+
+
+def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
+    if isinstance(value, Const):
+        try:
+            if operator == "Minus":
+                return Const(-value.value)
+            if operator == "Plus":
+                return Const(+value.value)
+            if operator == "BitInvert":
+                return Const(~value.value)
+        except Exception:
+            return UNKNOWN
+    if isinstance(value, Union):
+        return join_all(unary(interp, operator, o, node) for o in value.options)
+    if isinstance(value, Number):
+        return Number(-value.hi, -value.lo, value.integer) if operator == "Minus" else value
+    if isinstance(value, Tensor):
+        if operator == "Plus":
+            return value
+        if operator == "BitInvert" and value.kinds == MASK:
+            return value
+        kept = value.kinds if value.kinds == LOGITS else 0
+        return value.but(kinds=kept, lo=-value.hi, hi=-value.lo, nature=None, trace=value.trace if kept else ())
+    return UNKNOWN
+
+
+def compare(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Value:
+    """The value of a comparison."""
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        if operator in ("Is", "IsNot", "In", "NotIn"):
+            if isinstance(right, Const) and right.value is None:
+                return Const(operator == "IsNot")
+            return BOOL
+        first = left if isinstance(left, Tensor) else right
+        assert isinstance(first, Tensor)
+        other = right if first is left else left
+        data = mix_data(first.data, other.data) if isinstance(other, Tensor) else first.data
+        deps = first.deps | other.deps if isinstance(other, Tensor) else first.deps
+        return Tensor(kinds=MASK, lo=0, hi=1, nature="a mask", graph=False, deps=deps,
+                      data=data._replace(stats=frozenset()), lib=first.lib, shape=first.shape)  # fmt: skip
+    if isinstance(left, Union) and operator in ("Is", "IsNot", "Equal", "NotEqual"):
+        results = [compare(interp, operator, o, right, node) for o in left.options]
+        return results[0] if all(isinstance(r, Const) and r.key == results[0].key for r in results) else BOOL
+    if operator in ("Is", "IsNot"):
+        if isinstance(left, Const) and isinstance(right, Const):
+            return Const((left.key == right.key) == (operator == "Is"))
+        known = isinstance(right, Const) and right.value is None
+        opaque = left is UNKNOWN or isinstance(left, (Union, Number)) or (isinstance(left, Instance) and left.cls is None)
+        if known and not opaque and not isinstance(left, Const):
+            return Const(operator == "IsNot")
+        return BOOL
+    if isinstance(left, Const) and isinstance(right, Const):
+        try:
+            if operator == "Equal":
+                return Const(bool(left.value == right.value))
+            if operator == "NotEqual":
+                return Const(bool(left.value != right.value))
+            if operator == "GreaterThan":
+                return Const(bool(left.value > right.value))
+            if operator == "LessThan":
+                return Const(bool(left.value < right.value))
+            if operator == "GreaterThanEqual":
+                return Const(bool(left.value >= right.value))
+            if operator == "LessThanEqual":
+                return Const(bool(left.value <= right.value))
+            if operator in ("In", "NotIn"):
+                return Const((left.value in right.value) == (operator == "In"))
+        except Exception:
+            return BOOL
+    if operator in ("In", "NotIn") and isinstance(left, Const):
+        return interp.library.contains(interp, left, right, operator == "In")
+    return BOOL

@@ -1,0 +1,631 @@
+"""Data: where they come from, how they are split, what was fitted on them, and how loaders serve them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trainlint.semantics.library import Call, as_tensor, behaviour
+from trainlint.semantics.values import (
+    INDICES,
+    NO_DATA,
+    NONE,
+    TRUE,
+    UNKNOWN,
+    Api,
+    Class,
+    Const,
+    DataInfo,
+    DictObject,
+    Fit,
+    Function,
+    Instance,
+    ListObject,
+    Method,
+    Number,
+    Sequence,
+    Tensor,
+    Text,
+    Tuple,
+    Union,
+    Value,
+    join_all,
+    mix_data,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+
+PART_WORDS = {
+    "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val", "validation": "val", "dev": "val", "eval": "val",
+}  # fmt: skip
+CUTS = "$cuts"  # in the interpreter's flags: one-sided slices taken of data so far
+
+
+def loaded(call: Call, lib: str, part: str | None = None) -> Tensor:
+    return Tensor(lib=lib, graph=False, data=DataInfo(tokens=frozenset((id(call.node),)), part=part))
+
+
+def with_origin(value: Tensor, node: Any) -> Tensor:
+    """A value that surely has a data token: data of unknown origin get one of their own."""
+    if value.data.tokens:
+        return value
+    return value.but(data=value.data._replace(tokens=frozenset((id(node),))))
+
+
+def words_of(value: Value | None) -> str:
+    """The constant text of a path-like value."""
+    if isinstance(value, Const) and isinstance(value.value, str):
+        return value.value
+    if isinstance(value, Text):
+        return "/".join(value.parts)
+    if isinstance(value, Instance):
+        return words_of(value.attrs.get("path"))
+    return ""
+
+
+def part_in_path(text: str) -> str | None:
+    """The part of the data that a file or folder name tells: the last of its words that names one."""
+    import re
+
+    parts = {PART_WORDS[word] for word in re.split(r"[^a-z]+", text.lower().replace("\\", "/").rpartition("/")[2] or text.lower()) if word in PART_WORDS}
+    if not parts:
+        parts = {PART_WORDS[word] for word in re.split(r"[^a-z]+", text.lower()) if word in PART_WORDS}
+    return parts.pop() if len(parts) == 1 else None
+
+
+# -------------------------------------------------------------- arrays and frames
+
+
+@behaviour("load_array")
+def load_array(call: Call) -> Value:
+    part = part_in_path(words_of(call.value("file", 0)))
+    return loaded(call, "numpy", part if part == "test" else None)
+
+
+@behaviour("load_frame")
+def load_frame(call: Call) -> Value:
+    part = part_in_path(words_of(call.value("path", 0)))
+    return loaded(call, "frame", part if part == "test" else None)
+
+
+@behaviour("frame")
+def frame(call: Call) -> Value:
+    tensor = call.tensor
+    return tensor.but(lib="frame", shape=None, kinds=0, nature=None, lo=float("-inf"), hi=float("inf"))
+
+
+@behaviour("array")
+def array(call: Call) -> Value:
+    value = call.first
+    if isinstance(value, (ListObject, Tuple)) and not isinstance(as_tensor(value).data.tokens, type(None)):
+        tensor = as_tensor(value)
+        return tensor.but(lib="numpy", graph=False, shape=None)
+    return as_tensor(value).but(lib="numpy", shape=None, graph=False)
+
+
+@behaviour("sample")
+def sample(call: Call) -> Value:
+    frac = call.value("frac")
+    if isinstance(frac, Const) and frac.value == 1:
+        return call.tensor.but(data=call.tensor.data._replace(shuffled=True))
+    return call.tensor
+
+
+@behaviour("concat_frames")
+def concat_frames(call: Call) -> Value:
+    parts = call.interp.known_items(call.first) or (call.interp.element_of(call.first),)
+    data = NO_DATA
+    tensors = [as_tensor(p) for p in parts]
+    for tensor in tensors:
+        data = mix_data(data, tensor.data)
+    if len({t.data.part for t in tensors}) > 1:
+        data = data._replace(part=None)
+    return Tensor(lib="frame", graph=False, data=data)
+
+
+@behaviour("permutation")
+def permutation(call: Call) -> Value:
+    tensor = call.tensor
+    return tensor.but(lib="numpy", data=tensor.data._replace(shuffled=True), nature="a permutation")
+
+
+@behaviour("shuffle_in_place")
+def shuffle_in_place(call: Call) -> Value:
+    value = call.first
+    nodes = call.arguments.nodes
+    if isinstance(value, Tensor) and nodes and nodes[0] is not None:
+        call.interp.rebind(nodes[0], value.but(data=value.data._replace(shuffled=True)))
+    elif isinstance(value, ListObject):
+        call.interp.write(value.attrs, "$shuffled", TRUE)
+    return NONE
+
+
+@behaviour("path")
+def path(call: Call) -> Value:
+    pieces: list[str] = []
+    for value in call.arguments.positional:
+        text = words_of(value)
+        if text:
+            pieces.append(text)
+    return Text(tuple(pieces))
+
+
+# ------------------------------------------------------------------------ splits
+
+
+def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice]) -> DataInfo:
+    """Data behind an index; the two sides of one cut are a split."""
+    data = owner.data
+    if data.stats:
+        data = data._replace(stats=frozenset())
+    if not data.tokens or not indices:
+        return data
+    index = indices[0]
+    if isinstance(index, slice):
+        low, high = index.start, index.stop
+        if (low is None) != (high is None) and index.step is None:
+            boundary = low if low is not None else high
+            side = "tail" if low is not None else "head"
+            return cut_at(interp, owner, boundary, side)
+    elif isinstance(index, Tensor) and index.data.splits:
+        return data._replace(splits=data.splits | index.data.splits, part=index.data.part or data.part)
+    return data
+
+
+def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, side: str) -> DataInfo:
+    """`x[:n]` or `x[n:]`: once both sides at the same place are taken, the data count as split there."""
+    place = boundary.key if isinstance(boundary, Const) else id(boundary)
+    if isinstance(boundary, Const) and isinstance(boundary.value, int) and abs(boundary.value) <= 10:
+        return owner.data  # a peek at the head, or the last column or step
+    cuts: frozenset[tuple[Any, ...]] = interp.flags.get(CUTS, frozenset())
+    key = (frozenset(owner.data.tokens), place)
+    seen = {entry[1] for entry in cuts if entry[0] == key}
+    interp.write(interp.flags, CUTS, cuts | {(key, side, id(boundary))})
+    if seen and side not in seen:
+        interp.emit("split", (interp.frame.space, None, owner, "slice"))
+    split = hash(key)
+    return owner.data._replace(splits=owner.data.splits | {split})
+
+
+@behaviour("train_test_split")
+def train_test_split(call: Call) -> Value:
+    """Two values for each array: the part that is kept for training, then the part held out."""
+    out: list[Value] = []
+    shuffled = truth(call.arguments.keywords.get("shuffle", TRUE))
+    for value in call.arguments.positional:
+        tensor = with_origin(as_tensor(value), call.node)
+        call.interp.emit("split", (call.interp.frame.space, call.node, tensor, "train_test_split"))
+        again = tensor.data.part == "train"
+        data = tensor.data._replace(splits=tensor.data.splits | {id(call.node)}, shuffled=shuffled, stats=frozenset())
+        kept = tensor.but(shape=None)
+        out.append(kept.but(data=data._replace(part="train")))
+        out.append(kept.but(data=data._replace(part="val" if again else "test")))
+    return Sequence(UNKNOWN) if call.arguments.open else Tuple(tuple(out))
+
+
+@behaviour("cross_validate")
+def cross_validate(call: Call) -> Value:
+    value = call.value("x", 1)
+    estimator = call.first
+    if isinstance(value, Tensor) and not (isinstance(estimator, Instance) and estimator.family == "pipeline"):
+        call.interp.emit("split", (call.interp.frame.space, call.node, value, "cross-validation"))
+    return Tensor(lib="numpy", graph=False)
+
+
+@behaviour("fold_indices")
+def fold_indices(call: Call) -> Value:
+    value = as_tensor(call.value("x", 1) or UNKNOWN)
+    call.interp.emit("split", (call.interp.frame.space, call.node, value, "cross-validation"))
+    split = id(call.node)
+    parts = [Tensor(lib="numpy", graph=False, data=DataInfo(part=part, splits=frozenset((split,)))) for part in ("train", "val")]
+    return Sequence(Tuple(tuple(parts)))
+
+
+# -------------------------------------------------------------------- estimators
+
+
+def learns(call: Call) -> str:
+    """What an estimator takes from the rows it is fitted on; "" when that is nothing that leaks."""
+    estimator = call.receiver
+    if not isinstance(estimator, Instance):
+        return ""
+    row = call.interp.library.class_row(estimator.api_path)
+    what = str(row.raw.get("learns", "")) if row is not None else ""
+    strategy = estimator.attrs.get("strategy")
+    if what == "imputer" and isinstance(strategy, Const) and strategy.value == "constant":
+        return ""
+    return what
+
+
+def fit(call: Call) -> tuple[Tensor, str]:
+    """Fit an estimator: remember on what."""
+    interp, estimator = call.interp, call.receiver
+    data = with_origin(as_tensor(call.value("x", 1) or UNKNOWN), call.node)
+    what = learns(call)
+    if isinstance(estimator, Instance):
+        earlier = estimator.attrs.get("$fitted")
+        interp.emit("fit", (call.node, estimator, what, data, earlier, call))
+        interp.write(estimator.attrs, "$fitted", (interp.frame.space, call.node, data))
+    return data, what
+
+
+@behaviour("estimator_fit")
+def estimator_fit(call: Call) -> Value:
+    fit(call)
+    return call.receiver or UNKNOWN
+
+
+@behaviour("estimator_fit_transform")
+def estimator_fit_transform(call: Call) -> Value:
+    data, what = fit(call)
+    return fitted(call, data, what)
+
+
+def fitted(call: Call, data: Tensor, what: str) -> Tensor:
+    """Data after a transform that was fitted on them."""
+    info = data.data
+    if what and what != "coding" and info.part is None and not info.splits:
+        name = call.receiver.describe() if isinstance(call.receiver, Instance) else call.short_name
+        info = info._replace(fits=info.fits | {Fit(call.interp.frame.space, call.node, name, info.tokens)})
+    return data.but(data=info, lib="numpy", kinds=0, lo=float("-inf"), hi=float("inf"), nature=None, shape=None)
+
+
+@behaviour("estimator_transform")
+def estimator_transform(call: Call) -> Value:
+    """Transform data; a fit on the whole of what they were split from reaches them here."""
+    estimator = call.receiver
+    data = as_tensor(call.value("x", 1) or UNKNOWN)
+    earlier = estimator.attrs.get("$fitted") if isinstance(estimator, Instance) else None
+    if earlier is not None:
+        space, node, whole = earlier
+        what = learns(call)
+        if what and what != "coding" and whole.data.part is None and not whole.data.splits and whole.data.tokens & data.data.tokens:
+            entry = Fit(space, node, estimator.describe(), whole.data.tokens)  # type: ignore[union-attr]
+            if data.data.splits:
+                call.interp.emit("leak", (entry, data, call.node))
+            else:
+                return data.but(data=data.data._replace(fits=data.data.fits | {entry}), lib="numpy", shape=None)
+    return data.but(lib="numpy", shape=None, kinds=0)
+
+
+@behaviour("inverse_transform")
+def inverse_transform(call: Call) -> Value:
+    return as_tensor(call.value("x", 1) or UNKNOWN)
+
+
+@behaviour("scale_function")
+def scale_function(call: Call) -> Value:
+    data = with_origin(call.tensor, call.node)
+    info = data.data
+    if info.part is None and not info.splits:
+        info = info._replace(fits=info.fits | {Fit(call.interp.frame.space, call.node, call.short_name, info.tokens)})
+    return data.but(data=info, lib="numpy")
+
+
+@behaviour("resample")
+def resample(call: Call) -> Value:
+    out: list[Value] = []
+    name = call.receiver.describe() if isinstance(call.receiver, Instance) else "resampling"
+    for label in ("x", "y"):
+        data = with_origin(as_tensor(call.value(label) or UNKNOWN), call.node)
+        info = data.data
+        if info.part is None and not info.splits:
+            info = info._replace(fits=info.fits | {Fit(call.interp.frame.space, call.node, name, info.tokens, True)})
+        out.append(data.but(data=info))
+    return Tuple(tuple(out))
+
+
+@behaviour("predictions")
+def predictions(call: Call) -> Value:
+    return Tensor(lib="numpy", graph=False)
+
+
+@behaviour("pipeline")
+def pipeline(call: Call) -> Value:
+    return Instance(Api(call.path), "pipeline")
+
+
+# ------------------------------------------------------------- datasets and loaders
+
+
+@behaviour("vision_dataset")
+def vision_dataset(call: Call) -> Value:
+    dataset = Instance(Api(call.path), "dataset", call.interp.step(call.node, call.short_name))
+    dataset.attrs.update(call.arguments.keywords)
+    for name, value in zip(("root", "train", "transform") if "MNIST" in call.short_name or "CIFAR" in call.short_name else ("root", "transform"), call.arguments.positional):
+        dataset.attrs[name] = value
+    dataset.attrs["$part"] = declared_part(dataset)
+    call.interp.emit("dataset", (call.node, dataset, call))
+    return dataset
+
+
+def declared_part(dataset: Instance) -> str | None:
+    """The part of the data that a dataset's own arguments name."""
+    train = dataset.attrs.get("train")
+    if isinstance(train, Const) and isinstance(train.value, bool):
+        return "train" if train.value else "test"
+    for name in ("split", "image_set", "mode", "phase", "subset", "partition", "set_name", "stage"):
+        value = dataset.attrs.get(name)
+        if isinstance(value, Const) and isinstance(value.value, str):
+            return PART_WORDS.get(value.value.lower())
+    root = dataset.attrs.get("root")
+    return part_in_path(words_of(root)) if isinstance(root, Value) else None
+
+
+@behaviour("tensor_dataset")
+def tensor_dataset(call: Call) -> Value:
+    dataset = Instance(Api(call.path), "dataset", call.interp.step(call.node, call.short_name))
+    dataset.attrs["$tensors"] = Sequence(join_all(call.arguments.positional)) if call.arguments.open else Tuple(tuple(call.arguments.positional))
+    return dataset
+
+
+@behaviour("subset")
+def subset(call: Call) -> Value:
+    dataset = Instance(Api(call.path), "dataset", call.interp.step(call.node, call.short_name))
+    dataset.attrs["dataset"] = call.first
+    indices = call.value("indices", 1)
+    if isinstance(indices, Tensor):
+        dataset.attrs["$indices"] = indices
+        dataset.attrs["$part"] = indices.data.part
+    elif indices is not None:
+        dataset.attrs["$indices"] = indices
+    return dataset
+
+
+@behaviour("random_split")
+def random_split(call: Call) -> Value:
+    lengths = call.interp.known_items(call.value("lengths") or UNKNOWN)
+    count = len(lengths) if lengths is not None else 2
+    names = ["train", "test"] if count == 2 else ["train", "val", "test"] if count == 3 else [None] * count
+    out: list[Value] = []
+    for part in names:
+        piece = Instance(Api("torch.utils.data.Subset"), "dataset", call.interp.step(call.node, "random_split"))
+        piece.attrs["dataset"] = call.first
+        piece.attrs["$part"] = part
+        piece.attrs["$random"] = TRUE
+        out.append(piece)
+    call.interp.emit("dataset_split", (call.node, call.first, out))
+    return Tuple(tuple(out))
+
+
+@behaviour("joined_dataset")
+def joined_dataset(call: Call) -> Value:
+    dataset = Instance(Api(call.path), "dataset", call.interp.step(call.node, call.short_name))
+    dataset.attrs["$members"] = call.first
+    return dataset
+
+
+@behaviour("data_loader")
+def data_loader(call: Call) -> Value:
+    loader = Instance(Api(call.path), "loader", call.interp.step(call.node, call.short_name))
+    for name, value in zip(call.row.params, call.arguments.positional):
+        loader.attrs[name] = value
+    loader.attrs.update(call.arguments.keywords)
+    loader.attrs["$open"] = call.arguments.open
+    return loader
+
+
+def roots(value: Value | None, depth: int = 0) -> list[Value]:
+    """The underlying data of a dataset: through `Subset`, `ConcatDataset` and wrappers that keep it in `dataset`."""
+    if value is None or depth > 6:
+        return []
+    if isinstance(value, Union):
+        return [root for option in value.options for root in roots(option, depth + 1)]
+    if isinstance(value, Instance):
+        inner = value.attrs.get("dataset")
+        if isinstance(inner, Value) and value.family == "dataset" and (isinstance(inner, Instance) or isinstance(inner, Tensor)):
+            return roots(inner, depth + 1)
+        return [value]
+    return [value]
+
+
+def dataset_part(value: Value | None, depth: int = 0) -> str | None:
+    """The part of the data that a dataset holds."""
+    if not isinstance(value, Instance) or depth > 6:
+        return value.data.part if isinstance(value, Tensor) else None
+    part = value.attrs.get("$part")
+    if isinstance(part, str):
+        return part
+    tensors = value.attrs.get("$tensors")
+    if isinstance(tensors, Tuple):
+        parts = {t.data.part for t in tensors.items if isinstance(t, Tensor)}
+        return parts.pop() if len(parts) == 1 else None
+    inner = value.attrs.get("dataset")
+    if isinstance(inner, Instance):
+        return dataset_part(inner, depth + 1)
+    if isinstance(value.cls, Class):
+        found = declared_part(value)
+        if found:
+            return found
+        parts = {t.data.part for t in value.attrs.values() if isinstance(t, Tensor) and t.data.part}
+        return parts.pop() if len(parts) == 1 else None
+    return None
+
+
+def sample_of(interp: Interpreter, dataset: Value | None, depth: int = 0) -> Value:
+    """One sample of a dataset, as it comes out of a batch."""
+    if depth > 6 or dataset is None:
+        return Tensor(graph=False)
+    if isinstance(dataset, Tensor):
+        return dataset.but(graph=False, shape=None)
+    if isinstance(dataset, Union):
+        return join_all(sample_of(interp, o, depth + 1) for o in dataset.options if not isinstance(o, Const))
+    if isinstance(dataset, (ListObject, Tuple, Sequence)):
+        return interp.element_of(dataset)
+    if isinstance(dataset, Instance):
+        tensors = dataset.attrs.get("$tensors")
+        if isinstance(tensors, Tuple):
+            return Tuple(tuple(as_tensor(t).but(graph=False, shape=None) for t in tensors.items))
+        inner = dataset.attrs.get("dataset")
+        if isinstance(dataset.cls, Class):
+            for name in ("__getitem__", "__iter__"):
+                member = dataset.cls.find(name)
+                if isinstance(member, Function):
+                    from trainlint.semantics.interpreter import Arguments
+
+                    given = [Number(0, integer=True)] if name == "__getitem__" else []
+                    result = interp.call(Method(dataset, name, member), Arguments(list(given)), dataset.cls.node)
+                    return result if name == "__getitem__" else interp.element_of(result)
+        if isinstance(inner, Value):
+            return sample_of(interp, inner, depth + 1)
+        members = dataset.attrs.get("$members")
+        if isinstance(members, Value):
+            return sample_of(interp, interp.element_of(members), depth + 1)
+        if isinstance(dataset.cls, Api) and "torchvision.datasets" in dataset.cls.path:
+            return Tuple((Tensor(graph=False), Tensor(kinds=INDICES, lo=0.0, graph=False)))
+    return Tensor(graph=False)
+
+
+def as_batch(value: Value, info: DataInfo) -> Value:
+    """A sample as a loader collates it: tensors, with the loader's data behind them."""
+    if isinstance(value, Tuple):
+        return Tuple(tuple(as_batch(item, info) for item in value.items), value.names)
+    if isinstance(value, DictObject):
+        return DictObject({k: as_batch(v, info) for k, v in value.attrs.items()})
+    if isinstance(value, Tensor):
+        data = mix_data(value.data, info)._replace(part=info.part or value.data.part)
+        return value.but(data=data, graph=False, lib="torch", deps=frozenset(), shape=None)
+    if isinstance(value, Union):
+        return join_all(as_batch(o, info) for o in value.options)
+    if isinstance(value, (Text, ListObject)) or (isinstance(value, Const) and isinstance(value.value, str)):
+        return value if isinstance(value, ListObject) else ListObject(None, value)
+    if isinstance(value, (Const, Number)):
+        return Tensor(graph=False, data=info)
+    return Tensor(graph=False, data=info)
+
+
+def info_of(dataset: Value | None) -> DataInfo:
+    tokens = frozenset(id(root) for root in roots(dataset))
+    return DataInfo(tokens=tokens, part=dataset_part(dataset))
+
+
+@behaviour("batches")
+def batches(call: Call) -> Value:
+    loader = call.receiver
+    if not isinstance(loader, Instance):
+        return Tensor(graph=False)
+    dataset = loader.attrs.get("dataset")
+    if "collate_fn" in loader.attrs and not (isinstance(loader.attrs["collate_fn"], Const)):
+        return collated(call, loader, dataset)
+    return as_batch(sample_of(call.interp, dataset), info_of(dataset))
+
+
+def collated(call: Call, loader: Instance, dataset: Value | None) -> Value:
+    """A batch made by the user's own `collate_fn`."""
+    from trainlint.semantics.interpreter import Arguments
+
+    function = loader.attrs["collate_fn"]
+    sample = sample_of(call.interp, dataset)
+    result: Value = UNKNOWN
+    if isinstance(function, (Function, Method)) or (isinstance(function, Instance) and isinstance(function.cls, Class)):
+        result = call.interp.call(function, Arguments([ListObject(None, sample)]), call.node)
+    return as_batch(result, info_of(dataset))
+
+
+@behaviour("samples")
+def samples(call: Call) -> Value:
+    dataset = call.receiver
+    return as_batch(sample_of(call.interp, dataset), info_of(dataset))
+
+
+# ------------------------------------------------------------------------ transforms
+
+
+@behaviour("random_transform")
+def random_transform(call: Call) -> Value:
+    transform = Instance(Api(call.path), "transform", call.interp.step(call.node, call.short_name))
+    transform.attrs.update(call.arguments.keywords)
+    if not never_applied(call):
+        transform.attrs["$augments"] = call.interp.step(call.node, written(call))
+    return transform
+
+
+def written(call: Call) -> str:
+    func = getattr(call.node, "func", None)
+    name = getattr(getattr(func, "attr", func), "value", call.short_name)
+    return str(name)
+
+
+def never_applied(call: Call) -> bool:
+    p = call.arguments.keywords.get("p")
+    return isinstance(p, Const) and p.value == 0
+
+
+@behaviour("fixed_transform")
+def fixed_transform(call: Call) -> Value:
+    transform = Instance(Api(call.path), "transform", call.interp.step(call.node, call.short_name))
+    transform.attrs.update(call.arguments.keywords)
+    return transform
+
+
+@behaviour("compose")
+def compose(call: Call) -> Value:
+    transform = Instance(Api(call.path), "transform", call.interp.step(call.node, call.short_name))
+    transform.attrs["$steps"] = call.first
+    return transform
+
+
+def augments(value: Value | None, depth: int = 0) -> Any:
+    """The step of a random transform inside a transform that surely runs; None when there is none."""
+    if depth > 6:
+        return None
+    if isinstance(value, Instance):
+        found = value.attrs.get("$augments")
+        if found is not None:
+            return found
+        inner = value.attrs.get("$steps")
+        return augments(inner, depth + 1) if isinstance(inner, Value) else None
+    if isinstance(value, (ListObject, Tuple)) and value.items is not None:
+        for item in value.items:
+            found = augments(item, depth + 1)
+            if found is not None:
+                return found
+    return None
+
+
+# ----------------------------------------------------------------------- processes
+
+
+@behaviour("spawn")
+def spawn(call: Call) -> Value:
+    """`mp.spawn(fn, args)` calls `fn(rank, *args)`."""
+    from trainlint.semantics.interpreter import Arguments
+
+    given = call.interp.known_items(call.value("args") or UNKNOWN) or ()
+    if isinstance(call.first, (Function, Method)):
+        call.interp.call(call.first, Arguments([Number(0, integer=True), *given]), call.node)
+    return UNKNOWN
+
+
+@behaviour("process")
+def process(call: Call) -> Value:
+    from trainlint.semantics.interpreter import Arguments
+
+    target = call.value("target")
+    given = call.interp.known_items(call.value("args") or UNKNOWN) or ()
+    if isinstance(target, (Function, Method)):
+        call.interp.call(target, Arguments(list(given)), call.node)
+    return UNKNOWN
+
+
+# ------------------------------------------------------------------------- engines
+
+
+@behaviour("prepared")
+def prepared(call: Call) -> Value:
+    """`accelerator.prepare(a, b)` hands back what it got."""
+    values = tuple(call.arguments.positional[1:])
+    if call.arguments.open or not values:
+        return UNKNOWN
+    return values[0] if len(values) == 1 else Tuple(values)
+
+
+@behaviour("engine_backward")
+def engine_backward(call: Call) -> Value:
+    from trainlint.semantics.behaviours.training import run_backward
+
+    loss = call.value("loss", 1)
+    if isinstance(loss, Tensor):
+        run_backward(call.interp, loss, call.node)
+    return NONE

@@ -1,0 +1,466 @@
+"""Modules: what runs when they are called, which mode they are in, what they hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from trainlint.semantics.arithmetic import graph_of
+from trainlint.semantics.behaviours.tensors import made
+from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor
+from trainlint.semantics.values import (
+    FALSE,
+    HIDDEN,
+    LOGITS,
+    TRUE,
+    UNKNOWN,
+    Api,
+    Class,
+    Const,
+    Dep,
+    DictObject,
+    Function,
+    Instance,
+    ListObject,
+    Method,
+    Number,
+    Sequence,
+    Tensor,
+    Text,
+    Tuple,
+    Union,
+    Value,
+    bounds,
+    join_all,
+    mix_data,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Arguments, Interpreter
+
+
+def run_forward(interp: Interpreter, module: Instance, arguments: Arguments, node: Any) -> Value:
+    """The result of a module's forward, without the marks of a call from outside."""
+    library = interp.library
+    if isinstance(module.cls, Class):
+        forward = module.cls.find("forward")
+        if isinstance(forward, Function):
+            return interp.call_function(forward, arguments.with_first(module), node)
+        override = module.cls.find("__call__")
+        if isinstance(override, Function):
+            return interp.call_function(override, arguments.with_first(module), node)
+        paths = module.cls.api
+    elif isinstance(module.cls, Api):
+        paths = (module.cls.path,)
+    else:
+        paths = ()
+    for path in paths:
+        row = library.class_row(path)
+        if row is None:
+            continue
+        how = str(row.raw.get("forward", "mixed"))
+        target = library.rows.get(how)
+        if target is not None:
+            options = {k: v for k, v in module.attrs.items() if isinstance(k, str) and k in row.params}
+            return library.perform(interp, target, arguments, node, module, options, path)
+        call = Call(interp, node, path, row, arguments, module, None, path)
+        return BEHAVIOURS[how](call)
+    tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
+    return mixed_tensor(interp, tensors) if paths else Tensor()
+
+
+def mark_output(interp: Interpreter, module: Instance, training: Any, result: Value, arguments: Arguments, node: Any) -> Value:
+    """Tie what a model gives to the model, the mode it ran in, and whether gradients are recorded."""
+    mode = truth(training) if isinstance(training, Value) else None
+    grad = interp.grad
+    frozen = module.attrs.get("$frozen") is TRUE
+    inputs = [v for v in arguments.values() if isinstance(v, Tensor)]
+    recorded = grad
+    if frozen and grad:
+        recorded = graph_of(interp, *inputs) if inputs else None
+    dep = Dep(module, mode, node)
+    interp.event("model", node, module, mode, grad, inputs, module.attrs.get("$loaded") is TRUE)
+    tensors = inputs[0].data if inputs else None
+    if tensors is not None:
+        for tensor in inputs[1:]:
+            tensors = mix_data(tensors, tensor.data)
+
+    def mark(value: Value) -> Value:
+        if isinstance(value, Tensor):
+            data = value.data if tensors is None else mix_data(value.data, tensors)
+            return value.but(deps=value.deps | {dep}, graph=recorded, data=data)
+        if isinstance(value, Tuple):
+            return Tuple(tuple(mark(item) for item in value.items), value.names)
+        if isinstance(value, ListObject):
+            if value.items is not None:
+                return ListObject(tuple(mark(item) for item in value.items))
+            return ListObject(None, mark(value.attrs["element"]))
+        if isinstance(value, DictObject):
+            return DictObject({k: mark(v) for k, v in value.attrs.items()})
+        if isinstance(value, Union):
+            return join_all(mark(o) for o in value.options)
+        if value is UNKNOWN:
+            return mark(Tensor())
+        return value
+
+    return mark(result)
+
+
+@behaviour("normalise")
+def normalise(call: Call) -> Value:
+    """Normalisation layers leave raw scores raw."""
+    tensor = call.tensor
+    kinds = LOGITS if tensor.kinds == LOGITS else 0
+    result = made(call, kinds=kinds)
+    return result.but(graph=True) if call.interp.module_depth and call.interp.grad else result
+
+
+@behaviour("dropout_layer")
+def dropout_layer(call: Call) -> Value:
+    return call.tensor
+
+
+@behaviour("recurrent")
+def recurrent(call: Call) -> Value:
+    """The output of an RNN and its states: bounded by tanh, but read as features."""
+    output = made(call, kinds=HIDDEN)
+    if call.interp.grad:
+        output = output.but(graph=True)
+    name = call.via.rpartition(".")[2]
+    if name == "LSTM":
+        return Tuple((output, Tuple((output, output))))
+    if name == "LSTMCell":
+        return Tuple((output, output))
+    return output if name.endswith("Cell") else Tuple((output, output))
+
+
+@behaviour("sequential")
+def sequential(call: Call) -> Value:
+    """Feed what comes in through the members, one after the other."""
+    interp = call.interp
+    module = call.receiver
+    assert isinstance(module, Instance)
+    children = module.attrs.get("$children")
+    value: Value = call.first
+    from trainlint.semantics.interpreter import Arguments
+
+    if isinstance(children, ListObject):
+        items = children.items
+        for child in items if items is not None else (children.attrs["element"],):
+            value = interp.call(child, Arguments([value]), call.node)
+        return value if items is not None else unsure(value)
+    named = [v for k, v in module.attrs.items() if isinstance(v, Instance) and isinstance(k, str) and not k.startswith("$")]
+    if named:
+        for child in named:
+            value = interp.call(child, Arguments([value]), call.node)
+        return value
+    return mixed_tensor(interp, [call.tensor])
+
+
+def unsure(value: Value) -> Value:
+    """The output of layers of unknown number and order: only the origin is sure."""
+    return value.plain() if isinstance(value, Tensor) else value
+
+
+@behaviour("forward")
+def forward(call: Call) -> Value:
+    """`model.forward(x)`, or `super().forward(x)` of an outside base class."""
+    interp, module = call.interp, call.receiver
+    if not isinstance(module, Instance):
+        return Tensor()
+    from trainlint.semantics.interpreter import Arguments
+
+    rest = Arguments(call.arguments.positional[1:], call.arguments.keywords, call.arguments.nodes[1:], call.arguments.keyword_nodes)
+    row = next((r for p in (module.cls.api if isinstance(module.cls, Class) else ()) if (r := interp.library.class_row(p))), None)
+    if row is not None and str(row.raw.get("forward")) == "sequential":
+        return sequential(Call(interp, call.node, "torch.nn.Sequential", row, rest, module))
+    return mixed_tensor(interp, [v for v in rest.values() if isinstance(v, Tensor)])
+
+
+# -------------------------------------------------------------------------- modes
+
+
+def set_mode(interp: Interpreter, module: Instance, mode: Value, depth: int = 0) -> None:
+    """Set the mode of a module and of all in it, as `train()` does."""
+    if depth > 12:
+        return
+    interp.write(module.attrs, "training", mode)
+    for child in children_of(module):
+        set_mode(interp, child, mode, depth + 1)
+
+
+def switch(call: Call, mode: Value) -> Value:
+    interp, module = call.interp, call.receiver
+    if not isinstance(module, Instance):
+        return call.first
+    override = module.cls.find("train") if isinstance(module.cls, Class) else None
+    if isinstance(override, Function) and call.path == "module.eval":
+        from trainlint.semantics.interpreter import Arguments
+
+        interp.call(Method(module, "train", override), Arguments([mode]), call.node)
+    else:
+        set_mode(interp, module, mode)
+    interp.event("mode", call.node, module, truth(mode))
+    return module
+
+
+@behaviour("eval_mode")
+def eval_mode(call: Call) -> Value:
+    return switch(call, FALSE)
+
+
+@behaviour("train_mode")
+def train_mode(call: Call) -> Value:
+    wanted = call.value("mode", 1)
+    return switch(call, TRUE if wanted is None else wanted)
+
+
+def mode_layers(interp: Interpreter, module: Value, depth: int = 0) -> str | bool | None:
+    """What in a module depends on its mode ("dropout", "batch norm"); False when nothing does, None when not known."""
+    if not isinstance(module, Instance) or depth > 12:
+        return None
+    library = interp.library
+    unsure_: bool | None = False
+    if isinstance(module.cls, Api):
+        row = library.class_row(module.cls.path)
+        if row is None:
+            return None
+        mode = row.raw.get("mode")
+        if mode == "dropout":
+            p = module.attrs.get("p")
+            return "dropout" if p is None or bounds(p)[1] > 0 else False
+        if mode:
+            return str(mode)
+        if row.raw.get("forward") == "recurrent":
+            p, layers = module.attrs.get("dropout"), module.attrs.get("num_layers")
+            several = layers is None or bounds(layers)[1] > 1
+            if p is not None and several and layers is not None:
+                return "dropout" if bounds(p)[0] > 0 or not isinstance(p, (Const, Number)) else False
+            return False
+        if row.name.endswith(("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerEncoderLayer", "TransformerDecoderLayer")):
+            p = module.attrs.get("dropout")
+            return "dropout" if p is None or bounds(p)[1] > 0 else False
+        if row.name.endswith("MultiheadAttention"):
+            p = module.attrs.get("dropout")
+            return "dropout" if p is not None and bounds(p)[0] > 0 else False
+        if "model" in row.raw:
+            return "batch norm"
+    elif isinstance(module.cls, Class):
+        if functional_dropout(module.cls):
+            return "dropout"
+        known = all(library.class_row(path) is not None for path in module.cls.api)
+        if not known:
+            unsure_ = None
+    else:
+        return None
+    for child in children_of(module):
+        found = mode_layers(interp, child, depth + 1)
+        if found:
+            return found
+        if found is None:
+            unsure_ = None
+    return unsure_
+
+
+def functional_dropout(cls: Class) -> bool:
+    """Whether some method applies `F.dropout` in a way that follows the mode."""
+    cached = cls.attrs.get("$dropout")
+    if cached is None:
+        found = False
+        for member in list(cls.attrs.values()):
+            if isinstance(member, Function) and isinstance(member.node, cst.FunctionDef):
+                found = found or any(follows_mode(call) for call in calls_in(member.node))
+        cls.attrs["$dropout"] = found
+        return found
+    return bool(cached)
+
+
+def follows_mode(call: cst.Call) -> bool:
+    name = call.func.attr.value if isinstance(call.func, cst.Attribute) else getattr(call.func, "value", "")
+    if name not in ("dropout", "dropout2d", "dropout1d", "dropout3d", "alpha_dropout"):
+        return False
+    values = [a.value for a in call.args if a.keyword is None or a.keyword.value == "training"][-1:]
+    return bool(values) and isinstance(values[0], cst.Attribute) and values[0].attr.value == "training"
+
+
+def calls_in(node: Any) -> list[cst.Call]:
+    found: list[cst.Call] = []
+    stack: list[Any] = [node]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, cst.Call):
+            found.append(current)
+        stack.extend(current.children)
+    return found
+
+
+# ------------------------------------------------------------------------ members
+
+
+@behaviour("parameters")
+def parameters(call: Call) -> Value:
+    """`parameters()` and the like: a stream whose source is the module."""
+    interp, module, name = call.interp, call.receiver, written_name(call.node)
+    if not isinstance(module, Instance):
+        return UNKNOWN
+    if "parameters" in name or "buffers" in name:
+        grad = None if "$frozen" in module.attrs else True
+        leaf = Tensor(graph=grad, deps=frozenset((Dep(module, None, None),)))
+        element: Value = Tuple((Text(), leaf)) if name.startswith("named") else leaf
+        return Sequence(element, module)
+    children = ListObject(tuple(children_of(module)))
+    if name in ("modules", "named_modules"):
+        children = ListObject((module, *(children.items or ())))
+    if name.startswith("named"):
+        return ListObject(tuple(Tuple((Text(), c)) for c in children.items or ()))
+    return children if children.items else Sequence(Instance(None), module)
+
+
+def written_name(node: Any) -> str:
+    """The last part of the name that a call is written with."""
+    func = getattr(node, "func", None)
+    if isinstance(func, cst.Attribute):
+        return func.attr.value
+    return func.value if isinstance(func, cst.Name) else ""
+
+
+@behaviour("module_members")
+def module_members(call: Call) -> Value:
+    module, name = call.receiver, written_name(call.node)
+    if not isinstance(module, Instance):
+        return UNKNOWN
+    children = list(children_of(module))
+    if name == "items":
+        return ListObject(tuple(Tuple((Text(), c)) for c in children))
+    if name == "values":
+        return ListObject(tuple(children))
+    return Sequence(Text())
+
+
+@behaviour("add_child")
+def add_child(call: Call) -> Value:
+    """`append`, `extend`, `insert`, `add_module`."""
+    from trainlint.semantics import containers
+
+    interp, module, name = call.interp, call.receiver, written_name(call.node)
+    if not isinstance(module, Instance):
+        return UNKNOWN
+    values = call.arguments.positional[1:]
+    if name in ("add_module", "register_module", "insert") and len(values) == 2:
+        label, value = values
+        if isinstance(label, Const) and isinstance(label.value, str):
+            interp.write(module.attrs, label.value, value)
+        else:
+            interp.write(module.attrs, f"$member{id(call.node)}", value)
+    else:
+        value = values[0] if values else UNKNOWN
+    children = module.attrs.get("$children")
+    if not isinstance(children, ListObject):
+        if not interp.library.class_row(module.api_path) and not isinstance(module.cls, Class):
+            return module
+        children = ListObject()
+        interp.write(module.attrs, "$children", children)
+    if name == "extend":
+        containers.extend(interp, children, value)
+    else:
+        containers.append(interp, children, value)
+    return module
+
+
+@behaviour("module_itself")
+def module_itself(call: Call) -> Value:
+    module = call.receiver
+    if isinstance(module, Instance) and written_name(call.node) == "requires_grad_":
+        wanted = call.value("requires_grad", 1)
+        frozen = truth(wanted) is False if wanted is not None else False
+        call.interp.write(module.attrs, "$frozen", TRUE if frozen else FALSE)
+    return module if module is not None else UNKNOWN
+
+
+@behaviour("load_state_dict")
+def load_state_dict(call: Call) -> Value:
+    module = call.receiver
+    if isinstance(module, Instance):
+        call.interp.write(module.attrs, "$loaded", TRUE)
+        call.interp.event("loaded", call.node, module)
+    return UNKNOWN
+
+
+@behaviour("apply_function")
+def apply_function(call: Call) -> Value:
+    """`module.apply(fn)`: fn sees every module inside."""
+    interp, module, function = call.interp, call.receiver, call.value("fn", 1)
+    if isinstance(module, Instance) and isinstance(function, Function):
+        from trainlint.semantics.interpreter import Arguments
+
+        interp.call(function, Arguments([Instance(None, "")]), call.node)
+    return module if module is not None else UNKNOWN
+
+
+@behaviour("first")
+def first(call: Call) -> Value:
+    """Wrappers that change nothing a reader cares for: `DataParallel`, `compile`, `script`."""
+    return call.first
+
+
+@behaviour("second")
+def second(call: Call) -> Value:
+    positional = call.arguments.positional
+    return positional[1] if len(positional) > 1 else UNKNOWN
+
+
+@behaviour("apply_module")
+def apply_module(call: Call) -> Value:
+    """`checkpoint(module, *inputs)` and `data_parallel(module, inputs)`: call the first with the rest."""
+    from trainlint.semantics.interpreter import Arguments
+
+    rest = Arguments(call.arguments.positional[1:], {}, call.arguments.nodes[1:])
+    value = call.interp.call(call.first, rest, call.node)
+    return value if value is not UNKNOWN else Tensor()
+
+
+@behaviour("copy")
+def copy(call: Call) -> Value:
+    """A deep copy: an object of its own, in the same state."""
+    return duplicate(call.interp, call.first, {})
+
+
+def duplicate(interp: Interpreter, value: Value, seen: dict[int, Value], depth: int = 0) -> Value:
+    if depth > 8:
+        return value
+    if isinstance(value, Instance):
+        if id(value) in seen:
+            return seen[id(value)]
+        twin = Instance(value.cls, value.family, value.born)
+        seen[id(value)] = twin
+        for name, item in value.attrs.items():
+            twin.attrs[name] = duplicate(interp, item, seen, depth + 1) if isinstance(item, Value) else item
+        return twin
+    if isinstance(value, ListObject):
+        if value.items is None:
+            return ListObject(None, value.attrs["element"])
+        return ListObject(tuple(duplicate(interp, i, seen, depth + 1) for i in value.items))
+    if isinstance(value, DictObject):
+        return DictObject({k: duplicate(interp, v, seen, depth + 1) for k, v in value.attrs.items()})
+    return value
+
+
+@behaviour("opaque")
+def opaque(call: Call) -> Value:
+    """Something loaded from outside: an object of its own, of which nothing is known."""
+    return Instance(None)
+
+
+@behaviour("nothing")
+def nothing(call: Call) -> Value:
+    return UNKNOWN
+
+
+@behaviour("model")
+def model(call: Call) -> Value:
+    """A ready-made model: raw scores come out, and some layers depend on the mode."""
+    instance = Instance(Api(call.path), "module", call.interp.step(call.node, call.short_name))
+    instance.attrs["training"] = TRUE
+    return instance

@@ -1,0 +1,719 @@
+"""Python itself: builtins, decorators, and the few standard modules that training scripts are made with."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from trainlint.semantics import containers
+from trainlint.semantics.behaviours.layers import written_name
+from trainlint.semantics.journal import MISSING
+from trainlint.semantics.library import Call, behaviour, builtin
+from trainlint.semantics.values import (
+    BOOL,
+    FALSE,
+    INF,
+    NONE,
+    TINY,
+    TRUE,
+    UNKNOWN,
+    Api,
+    Class,
+    Const,
+    DictObject,
+    Function,
+    Instance,
+    ListObject,
+    Method,
+    Number,
+    Object,
+    Partial,
+    Sequence,
+    Super,
+    Tensor,
+    Text,
+    Tuple,
+    Union,
+    Value,
+    bounds,
+    is_number,
+    join,
+    join_all,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+
+
+def guarded(function: Value, guard: Any) -> Value:
+    """A function each call of which enters a context manager."""
+    if not isinstance(function, Function):
+        return function
+    wrapped = Function(function.name, function.node, function.space, function.closure, function.defaults, function.owner)
+    wrapped.guards = (*function.guards, guard)
+    return wrapped
+
+
+def decorate(interp: Interpreter, decorator: Value, function: Value, node: Any) -> Value:
+    """What a decorator makes of a function or class."""
+    from trainlint.semantics.interpreter import Arguments
+
+    if isinstance(decorator, Api):
+        last = decorator.path.rpartition(".")[2]
+        if last in ("staticmethod", "classmethod", "property", "cached_property"):
+            wrapper = Instance(None, "property" if last == "cached_property" else last)
+            wrapper.attrs["function"] = function
+            return wrapper
+        if last == "contextmanager":
+            return guarded(function, "contextmanager")
+        if interp.library.row(decorator.path) is not None and last in ("no_grad", "inference_mode", "enable_grad"):
+            return interp.library.call(interp, decorator.path, Arguments([function]), node)
+        return function
+    if isinstance(decorator, Instance) and "$grad" in decorator.attrs:
+        return guarded(function, decorator)
+    if isinstance(decorator, (Function, Method, Partial)) or (isinstance(decorator, Instance) and isinstance(decorator.cls, Class)):
+        result = interp.call(decorator, Arguments([function]), node)
+        if isinstance(result, (Function, Class, Method, Partial, Instance)):
+            return result
+    return function
+
+
+# ----------------------------------------------------------------------- builtins
+
+
+def arguments_of(call: Call) -> list[Value]:
+    return call.arguments.positional
+
+
+@builtin("len")
+def len_(call: Call) -> Value:
+    items = call.interp.known_items(call.first)
+    if items is not None and not isinstance(call.first, Const):
+        return Const(len(items))
+    return Number(1 if not isinstance(call.first, (ListObject, DictObject, Text)) else 0, integer=True, nature="a length")
+
+
+@builtin("range")
+@behaviour("range")
+def range_(call: Call) -> Value:
+    values = [v.value for v in arguments_of(call) if isinstance(v, Const) and isinstance(v.value, int)]
+    if len(values) == len(arguments_of(call)) and values:
+        try:
+            numbers = range(*values)
+            if len(numbers) <= 3:
+                return Tuple(tuple(Const(n) for n in numbers))
+        except (TypeError, ValueError):
+            pass
+    lo = bounds(arguments_of(call)[0])[0] if len(arguments_of(call)) > 1 else 0
+    return Sequence(Number(max(lo, 0) if lo != -INF else 0, integer=True))
+
+
+@builtin("enumerate")
+def enumerate_(call: Call) -> Value:
+    items = call.interp.known_items(call.first)
+    if items is not None:
+        return Tuple(tuple(Tuple((Const(i), item)) for i, item in enumerate(items)))
+    return Sequence(Tuple((Number(0, integer=True), element(call, call.first))), source_of(call.first))
+
+
+def source_of(value: Value) -> Value | None:
+    return value.source if isinstance(value, Sequence) else value
+
+
+def element(call: Call, value: Value) -> Value:
+    return call.interp.element_of(value)
+
+
+@builtin("zip")
+def zip_(call: Call) -> Value:
+    known = [call.interp.known_items(v) for v in arguments_of(call)]
+    if known and all(k is not None for k in known):
+        rows = zip(*[k for k in known if k is not None])
+        return Tuple(tuple(Tuple(row) for row in rows))
+    first = next((s for v in arguments_of(call) if isinstance(s := source_of(v), Instance)), None)
+    return Sequence(Tuple(tuple(element(call, v) for v in arguments_of(call))), first)
+
+
+@builtin("iter", "reversed")
+@behaviour("iterate_first")
+def iter_(call: Call) -> Value:
+    value = call.first
+    items = call.interp.known_items(value)
+    if items is not None:
+        return Tuple(items)
+    return Sequence(element(call, value), source_of(value))
+
+
+@builtin("next")
+def next_(call: Call) -> Value:
+    source = source_of(call.first)
+    if isinstance(source, Instance):
+        call.interp.event("next", call.node, source)
+    return element(call, call.first)
+
+
+@builtin("list", "set", "frozenset")
+@behaviour("list")
+def list_(call: Call) -> Value:
+    if not arguments_of(call):
+        return ListObject()
+    items = call.interp.known_items(call.first)
+    if items is not None:
+        return ListObject(items)
+    if isinstance(call.first, Sequence) and isinstance(call.first.source, Instance) and call.first.source.family == "module":
+        return call.first  # list(model.parameters()) still is the model's parameters
+    return ListObject(None, element(call, call.first))
+
+
+@builtin("sorted")
+def sorted_(call: Call) -> Value:
+    return ListObject(None, element(call, call.first))
+
+
+@builtin("tuple")
+def tuple_(call: Call) -> Value:
+    items = call.interp.known_items(call.first) if arguments_of(call) else ()
+    return Tuple(items) if items is not None else Sequence(element(call, call.first))
+
+
+@builtin("dict")
+@behaviour("dict")
+def dict_(call: Call) -> Value:
+    result = DictObject()
+    if arguments_of(call):
+        source = call.first
+        if isinstance(source, DictObject):
+            result.attrs.update(source.attrs)
+        else:
+            result.attrs[DictObject.REST] = UNKNOWN
+    result.attrs.update(call.arguments.keywords)
+    if call.arguments.open:
+        result.attrs[DictObject.REST] = UNKNOWN
+    return result
+
+
+@builtin("int", "round")
+@behaviour("integer")
+def int_(call: Call) -> Value:
+    value = call.first
+    if isinstance(value, Const) and isinstance(value.value, (int, float)):
+        try:
+            return Const(int(value.value))
+        except (ValueError, OverflowError):
+            return Number(integer=True)
+    lo, hi = bounds(value)
+    lo = math.floor(lo) if lo not in (-INF, INF) else lo
+    return Number(0.0 if 0 <= lo < 1 else lo, hi, integer=True)
+
+
+@builtin("float")
+def float_(call: Call) -> Value:
+    if isinstance(call.first, Tensor):
+        call.interp.event("item", call.node, call.first)
+    if isinstance(call.first, Const):
+        try:
+            return Const(float(call.first.value))
+        except (TypeError, ValueError):
+            return Number()
+    return Number(*bounds(call.first), nature=getattr(call.first, "nature", None))
+
+
+@builtin("str", "repr", "format")
+def str_(call: Call) -> Value:
+    value = call.first
+    return Const(str(value.value)) if isinstance(value, Const) and arguments_of(call) else Text()
+
+
+@builtin("bool")
+def bool_(call: Call) -> Value:
+    held = truth(call.first)
+    return BOOL if held is None else Const(held)
+
+
+@builtin("abs")
+def abs_(call: Call) -> Value:
+    if isinstance(call.first, Tensor):
+        return call.interp.library.tensor_method(call.interp, call.first, "abs", call.arguments.__class__(), call.node)
+    if isinstance(call.first, Const):
+        try:
+            return Const(abs(call.first.value))
+        except TypeError:
+            return UNKNOWN
+    return Number(0) if is_number(call.first) else UNKNOWN
+
+
+@builtin("max", "min")
+def extreme(call: Call) -> Value:
+    values = arguments_of(call)
+    if len(values) == 1:
+        items = call.interp.known_items(values[0])
+        return join_all(items) if items else element(call, values[0])
+    pairs = [bounds(v) for v in values]
+    if call.path == "max":
+        lo, hi = max(p[0] for p in pairs), max(p[1] for p in pairs)
+    else:
+        lo, hi = min(p[0] for p in pairs), min(p[1] for p in pairs)
+    tensors = [v for v in values if isinstance(v, Tensor)]
+    if tensors:
+        return tensors[0].but(lo=lo, hi=hi, kinds=0)
+    return Number(lo, hi) if all(is_number(v) for v in values) else (Number(lo, hi) if lo > -INF or hi < INF else UNKNOWN)
+
+
+@builtin("sum")
+def sum_(call: Call) -> Value:
+    items = call.interp.known_items(call.first)
+    value = join_all(items) if items else element(call, call.first)
+    if isinstance(value, Tensor):
+        return value.but(kinds=value.kinds if value.kinds & 1 else 0, shape=None, lo=min(value.lo, 0), hi=INF if value.hi > 0 else value.hi)
+    return Number(0 if bounds(value)[0] >= 0 else -INF)
+
+
+@builtin("all", "any", "callable", "issubclass")
+def bools(call: Call) -> Value:
+    return BOOL
+
+
+@builtin("hasattr")
+def hasattr_(call: Call) -> Value:
+    name = arguments_of(call)[1] if len(arguments_of(call)) > 1 else UNKNOWN
+    owner = call.first
+    if isinstance(owner, Object) and isinstance(name, Const):
+        if call.interp.read(owner.attrs, name.value) is not MISSING:
+            return TRUE
+        if isinstance(owner, Instance) and isinstance(owner.cls, Class) and not owner.cls.api and owner.cls.find(name.value) is None:
+            return FALSE
+    return BOOL
+
+
+@builtin("getattr")
+def getattr_(call: Call) -> Value:
+    values = arguments_of(call)
+    if len(values) < 2:
+        return UNKNOWN
+    owner, name = values[0], values[1]
+    if isinstance(name, Const) and isinstance(name.value, str):
+        return call.interp.get_attribute(owner, name.value, call.node)
+    if isinstance(owner, Api):
+        return Api(f"{owner.path}.*")
+    if isinstance(name, Union) and all(isinstance(o, Const) and isinstance(o.value, str) for o in name.options):
+        return join_all(call.interp.get_attribute(owner, o.value, call.node) for o in name.options if isinstance(o, Const))
+    return UNKNOWN
+
+
+@builtin("setattr")
+def setattr_(call: Call) -> Value:
+    values = arguments_of(call)
+    if len(values) == 3 and isinstance(values[1], Const) and isinstance(values[1].value, str):
+        call.interp.set_attribute(values[0], values[1].value, values[2], call.node)
+    elif len(values) == 3 and isinstance(values[0], Object) and isinstance(values[2], Instance):
+        call.interp.write(values[0].attrs, f"$member{id(call.node)}", values[2])
+    return NONE
+
+
+@builtin("isinstance")
+def isinstance_(call: Call) -> Value:
+    values = arguments_of(call)
+    held = containers.is_instance(values[0], values[1]) if len(values) == 2 else None
+    return BOOL if held is None else Const(held)
+
+
+@builtin("type")
+def type_(call: Call) -> Value:
+    value = call.first
+    return value.cls if isinstance(value, Instance) and value.cls is not None else UNKNOWN
+
+
+@builtin("map")
+def map_(call: Call) -> Value:
+    from trainlint.semantics.interpreter import Arguments
+
+    values = arguments_of(call)
+    if len(values) < 2:
+        return UNKNOWN
+    items = call.interp.known_items(values[1])
+    if items is not None and len(values) == 2 and len(items) <= 8:
+        return Tuple(tuple(call.interp.call(values[0], Arguments([i]), call.node) for i in items))
+    return Sequence(call.interp.call(values[0], Arguments([element(call, v) for v in values[1:]]), call.node))
+
+
+@builtin("filter")
+def filter_(call: Call) -> Value:
+    """`filter(f, model.parameters())` keeps its source."""
+    value = arguments_of(call)[1] if len(arguments_of(call)) > 1 else UNKNOWN
+    return Sequence(element(call, value), source_of(value))
+
+
+@builtin("print", "input", "open", "exit", "quit", "id", "hash", "ord", "dir", "slice", "eval", "exec", "compile")
+def other(call: Call) -> Value:
+    return UNKNOWN
+
+
+@builtin("globals", "locals", "vars")
+def variables(call: Call) -> Value:
+    value = call.first if arguments_of(call) else UNKNOWN
+    if isinstance(value, Instance):
+        result = DictObject(dict(value.attrs))
+        result.attrs.setdefault(DictObject.REST, UNKNOWN)
+        return result
+    if call.path == "globals":
+        result = DictObject(dict(call.interp.frame.space.attrs))
+        return result
+    return UNKNOWN
+
+
+@builtin("super")
+def super_(call: Call) -> Value:
+    interp = call.interp
+    function = interp.frame.function
+    values = arguments_of(call)
+    receiver: Value | None = values[1] if len(values) > 1 else None
+    cls = values[0] if values and isinstance(values[0], Class) else None
+    if function is not None and function.owner is not None:
+        cls = cls or function.owner
+        if receiver is None:
+            params = (*function.node.params.posonly_params, *function.node.params.params)
+            receiver = interp.frame.env.get(params[0].name.value) if params else None
+    return Super(cls, receiver) if cls is not None and receiver is not None else UNKNOWN
+
+
+@builtin("sys.exit", "os._exit")
+def exit_(call: Call) -> Value:
+    return Api("sys.exit!")
+
+
+# ----------------------------------------------------------- methods of builtin types
+
+
+@builtin("list.append", "list.add", "list.appendleft")
+def append(call: Call) -> Value:
+    target, values = call.first, arguments_of(call)
+    if isinstance(target, ListObject) and len(values) > 1:
+        value = values[1]
+        if isinstance(value, Tensor):
+            call.interp.event("collect", call.node, value)
+            if value.graph and call.interp.region is not None:
+                value = value.but(grown=value.grown | {call.node})
+                if held_before(call, target):
+                    call.interp.event("grown", call.node, value)
+        containers.append(call.interp, target, value)
+    return NONE
+
+
+def held_before(call: Call, target: ListObject) -> bool:
+    """Whether this very place appended to the list in an earlier turn."""
+    items = target.items
+    held = items if items is not None else (target.attrs["element"],)
+    return any(isinstance(item, Tensor) and call.node in item.grown for item in held)
+
+
+@builtin("list.extend", "list.update")
+def extend(call: Call) -> Value:
+    target, values = call.first, arguments_of(call)
+    if isinstance(target, ListObject) and len(values) > 1:
+        if isinstance(values[1], Tensor):
+            call.interp.event("collect", call.node, values[1])
+        containers.extend(call.interp, target, values[1])
+    return NONE
+
+
+@builtin("list.insert")
+def insert(call: Call) -> Value:
+    target, values = call.first, arguments_of(call)
+    if isinstance(target, ListObject) and len(values) > 2:
+        items = target.items
+        place = values[1]
+        if items is not None and isinstance(place, Const) and place.value == 0:
+            call.interp.write(target.attrs, "items", (values[2], *items))
+        else:
+            containers.append(call.interp, target, values[2])
+    return NONE
+
+
+@builtin("list.pop", "list.popleft")
+def pop(call: Call) -> Value:
+    target = call.first
+    if isinstance(target, ListObject) and target.items:
+        values = arguments_of(call)
+        if len(values) == 1:
+            call.interp.write(target.attrs, "items", target.items[:-1])
+            return target.items[-1]
+        return join_all(target.items)
+    return element(call, target)
+
+
+@builtin("list.clear")
+def clear(call: Call) -> Value:
+    if isinstance(call.first, ListObject):
+        call.interp.write(call.first.attrs, "items", ())
+    return NONE
+
+
+@builtin("list.copy")
+def list_copy(call: Call) -> Value:
+    return list_(call)
+
+
+@builtin("list.index", "list.count", "str.count", "str.find", "str.index")
+def position(call: Call) -> Value:
+    return Number(0, integer=True)
+
+
+@builtin("dict.items")
+def items(call: Call) -> Value:
+    target = call.first
+    if isinstance(target, DictObject):
+        if target.rest is None:
+            return Tuple(tuple(Tuple((Const(k), v)) for k, v in target.known()))
+        return Sequence(Tuple((UNKNOWN, join_all([*(v for _, v in target.known()), target.rest]))))
+    return Sequence(UNKNOWN)
+
+
+@builtin("dict.keys")
+def keys(call: Call) -> Value:
+    target = call.first
+    if isinstance(target, DictObject) and target.rest is None:
+        return Tuple(tuple(Const(k) for k, _ in target.known()))
+    return Sequence(UNKNOWN)
+
+
+@builtin("dict.values")
+def values_(call: Call) -> Value:
+    target = call.first
+    if isinstance(target, DictObject):
+        if target.rest is None:
+            return Tuple(tuple(v for _, v in target.known()))
+        return Sequence(join_all([*(v for _, v in target.known()), target.rest]))
+    return Sequence(UNKNOWN)
+
+
+@builtin("dict.get", "dict.pop", "dict.setdefault")
+def get(call: Call) -> Value:
+    target, values = call.first, arguments_of(call)
+    default = values[2] if len(values) > 2 else NONE
+    if isinstance(target, DictObject) and len(values) > 1:
+        if isinstance(values[1], Const):
+            found = call.interp.read(target.attrs, values[1].value)
+            if found is not MISSING:
+                value: Value = found
+                return value
+            if target.rest is None:
+                if call.path == "dict.setdefault":
+                    call.interp.write(target.attrs, values[1].value, default)
+                return default
+        return join(containers.get_item(call.interp, target, [values[1]], call.node), default)
+    return UNKNOWN
+
+
+@builtin("dict.update")
+def update(call: Call) -> Value:
+    target, values = call.first, arguments_of(call)
+    if isinstance(target, DictObject):
+        if len(values) > 1:
+            source = values[1]
+            if isinstance(source, DictObject):
+                for key, value in list(source.attrs.items()):
+                    call.interp.write(target.attrs, key, value)
+            else:
+                for key, value in list(target.known()):
+                    call.interp.write(target.attrs, key, join(value, UNKNOWN))
+                call.interp.write(target.attrs, DictObject.REST, UNKNOWN)
+        for key, value in call.arguments.keywords.items():
+            call.interp.write(target.attrs, key, value)
+    return NONE
+
+
+@builtin("dict.copy")
+def dict_copy(call: Call) -> Value:
+    return DictObject(dict(call.first.attrs)) if isinstance(call.first, DictObject) else UNKNOWN
+
+
+@builtin("str.lower", "str.upper", "str.strip", "str.replace", "str.rstrip", "str.lstrip", "str.title", "str.capitalize")
+def text(call: Call) -> Value:
+    value, method = call.first, call.path.partition(".")[2]
+    arguments = [v.value for v in arguments_of(call)[1:] if isinstance(v, Const)]
+    if isinstance(value, Const) and len(arguments) == len(arguments_of(call)) - 1:
+        try:
+            return Const(getattr(value.value, method)(*arguments))
+        except Exception:
+            return Text()
+    return value if isinstance(value, Text) else Text()
+
+
+@builtin("str.format", "str.join")
+def formatted(call: Call) -> Value:
+    value = call.first
+    return Text((value.value,) if isinstance(value, Const) and call.path == "str.format" else ())
+
+
+@builtin("str.split", "str.splitlines")
+def split(call: Call) -> Value:
+    return ListObject(None, Text())
+
+
+@builtin("str.startswith", "str.endswith", "str.isdigit", "str.isalpha")
+def tested(call: Call) -> Value:
+    value, method = call.first, call.path.partition(".")[2]
+    arguments = [v.value for v in arguments_of(call)[1:] if isinstance(v, Const)]
+    if isinstance(value, Const) and len(arguments) == len(arguments_of(call)) - 1:
+        try:
+            return Const(bool(getattr(value.value, method)(*arguments)))
+        except Exception:
+            return BOOL
+    return BOOL
+
+
+# --------------------------------------------------------------- standard modules
+
+
+@behaviour("partial")
+def partial(call: Call) -> Value:
+    values = arguments_of(call)
+    return Partial(call.first, tuple(values[1:]), dict(call.arguments.keywords))
+
+
+@behaviour("number")
+def number(call: Call) -> Value:
+    return Number()
+
+
+@behaviour("math_sqrt")
+def math_sqrt(call: Call) -> Value:
+    lo, hi = bounds(call.first)
+    return Number(TINY if lo > 0 else 0.0, math.sqrt(hi) if 0 <= hi < INF else INF)
+
+
+@behaviour("chain")
+def chain(call: Call) -> Value:
+    """`chain(a.parameters(), b.parameters())`: all of them."""
+    values = arguments_of(call)
+    known = [call.interp.known_items(v) for v in values]
+    if all(k is not None for k in known):
+        return Tuple(tuple(item for k in known if k is not None for item in k))
+    if call.row.name.endswith("chain") and all(isinstance(v, Sequence) for v in values):
+        return ListObject(tuple(values))
+    return Sequence(join_all(element(call, v) for v in values))
+
+
+@behaviour("argument_parser")
+def argument_parser(call: Call) -> Value:
+    parser = Instance(Api(call.path), "parser")
+    parser.attrs["$options"] = DictObject()
+    return parser
+
+
+@behaviour("argument_group")
+def argument_group(call: Call) -> Value:
+    return call.first
+
+
+@behaviour("add_argument")
+def add_argument(call: Call) -> Value:
+    """An option: its default is a candidate for the value, not the value."""
+    parser = call.first
+    target = parser.attrs.get("$options") if isinstance(parser, Instance) else None
+    if not isinstance(target, DictObject):
+        return UNKNOWN
+    flags = [v.value for v in arguments_of(call)[1:] if isinstance(v, Const) and isinstance(v.value, str)]
+    keywords = call.arguments.keywords
+    dest = keywords.get("dest")
+    if isinstance(dest, Const):
+        name = str(dest.value)
+    else:
+        long = [f for f in flags if f.startswith("--")] or flags
+        name = long[0].lstrip("-").replace("-", "_") if long else ""
+    call.interp.write(target.attrs, name, candidate(keywords))
+    return UNKNOWN
+
+
+def candidate(keywords: dict[str, Value]) -> Value:
+    """What an option may hold."""
+    default = keywords.get("default", NONE)
+    action = keywords.get("action")
+    kind = keywords.get("type")
+    choices = keywords.get("choices")
+    if isinstance(action, Const) and action.value in ("store_true", "store_false"):
+        return BOOL
+    if isinstance(choices, (ListObject, Tuple)) and choices.items is not None and len(choices.items) <= 8:
+        return join_all(choices.items)
+    if isinstance(default, Const) and isinstance(default.value, bool):
+        return BOOL
+    if is_number(default):
+        lo, hi = bounds(default)
+        whole = isinstance(default, Const) and isinstance(default.value, int) and not (isinstance(kind, Api) and kind.path == "float")
+        positive = lo > 0
+        return Number((1 if whole else TINY) if positive else (0 if lo == 0 else -INF), integer=whole)
+    if isinstance(kind, Api) and kind.path == "int":
+        return join(default, Number(integer=True))
+    if isinstance(kind, Api) and kind.path == "float":
+        return join(default, Number())
+    if isinstance(default, Const) and isinstance(default.value, str):
+        return Text()
+    return join(default, UNKNOWN)
+
+
+@behaviour("parse_args")
+def parse_args(call: Call) -> Value:
+    parser = call.first
+    result = Instance(Api("argparse.Namespace"), "namespace")
+    target = parser.attrs.get("$options") if isinstance(parser, Instance) else None
+    if isinstance(target, DictObject):
+        for key, value in target.known():
+            result.attrs[key] = value
+    return result
+
+
+@behaviour("parse_known_args")
+def parse_known_args(call: Call) -> Value:
+    return Tuple((parse_args(call), UNKNOWN))
+
+
+# ------------------------------------------------------------- objects of unknown class
+
+
+@behaviour("opaque_train")
+def opaque_train(call: Call) -> Value:
+    """`x.train()` of an unknown object sets a mode only when it is called like `Module.train`."""
+    from trainlint.semantics.behaviours.layers import train_mode
+
+    values = arguments_of(call)
+    plain = len(values) == 1 or (len(values) == 2 and truth(values[1]) is not None)
+    if not plain or call.arguments.keywords.keys() - {"mode"}:
+        call.interp.library.escape(call.interp, call.arguments, call.node)
+        return UNKNOWN
+    return train_mode(call)
+
+
+@behaviour("opaque_zero_grad")
+def opaque_zero_grad(call: Call) -> Value:
+    """An object of unknown class clears gradients; whose, is not known."""
+    from trainlint.semantics.behaviours.training import AFTER_CLEAR, advance, optimizers
+
+    call.interp.event("clear", call.node)
+    for optimizer in optimizers(call.interp):
+        advance(call.interp, optimizer, AFTER_CLEAR, certain=True, node=call.node)
+    return UNKNOWN
+
+
+@behaviour("opaque_step")
+def opaque_step(call: Call) -> Value:
+    call.interp.event("step", call.node, call.first, frozenset(("?",)))
+    return UNKNOWN
+
+
+@behaviour("opaque_parameters")
+def opaque_parameters(call: Call) -> Value:
+    owner = call.first
+    name = written_name(call.node)
+    if isinstance(owner, Instance) and "parameters" in name:
+        from trainlint.semantics.behaviours.layers import parameters
+
+        return parameters(Call(call.interp, call.node, call.path, call.row, call.arguments, owner))
+    if isinstance(owner, Instance) and name == "load_state_dict":
+        call.interp.write(owner.attrs, "$loaded", TRUE)
+    return UNKNOWN
+
+
+@behaviour("itself")
+def itself(call: Call) -> Value:
+    return call.first

@@ -1,0 +1,524 @@
+"""Functions and methods on tensors and arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from trainlint.semantics import arithmetic
+from trainlint.semantics.arithmetic import graph_of
+from trainlint.semantics.library import Call, as_tensor, behaviour, mixed_tensor
+from trainlint.semantics.values import (
+    BOOL,
+    HIDDEN,
+    INDICES,
+    INF,
+    KIND_NAMES,
+    LOG_PROBABILITIES,
+    LOG_SIGMOID,
+    LOGITS,
+    MASK,
+    NO_DATA,
+    NO_DEPS,
+    PROBABILITIES,
+    SIGMOID,
+    TANH,
+    TINY,
+    UNKNOWN,
+    Const,
+    DataInfo,
+    Number,
+    Sequence,
+    Tensor,
+    Tuple,
+    Value,
+    bounds,
+    const,
+    is_number,
+    join_all,
+    truth,
+)
+
+KINDS = {name: bit for bit, name in KIND_NAMES.items()} | {"sigmoid": SIGMOID, "hidden": HIDDEN, "log-sigmoid": LOG_SIGMOID, "tanh": TANH}
+
+
+def operands(call: Call) -> list[Tensor]:
+    return [v for v in call.arguments.values() if isinstance(v, Tensor)]
+
+
+def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
+    """The result of an operation on the first argument: origin kept, content as given."""
+    tensor = call.tensor
+    trace = (call.interp.step(call.node, step),) if step else ()
+    others = operands(call)
+    deps, data, grown = tensor.deps, tensor.data, tensor.grown
+    for other in others:
+        if other is not tensor:
+            deps, grown = deps | other.deps, grown | other.grown
+    graph = graph_of(call.interp, *(others or [tensor]))
+    fields.setdefault("data", data._replace(stats=frozenset()) if data.stats else data)
+    return Tensor(graph=graph, deps=deps, grown=grown, lib=tensor.lib, trace=trace, **fields)
+
+
+@behaviour("keep")
+def keep(call: Call) -> Value:
+    """Moves, casts and selections: the elements stay what they are."""
+    tensor = call.tensor
+    graph = graph_of(call.interp, tensor)
+    return tensor if graph == tensor.graph and tensor.shape is None else tensor.but(graph=graph, shape=None)
+
+
+@behaviour("detach")
+def detach(call: Call) -> Value:
+    return call.tensor.but(graph=False, grown=frozenset())
+
+
+@behaviour("to_numpy")
+def to_numpy(call: Call) -> Value:
+    return call.tensor.but(graph=False, grown=frozenset(), lib="numpy")
+
+
+@behaviour("to_integer")
+def to_integer(call: Call) -> Value:
+    tensor = call.tensor
+    kinds = tensor.kinds if tensor.kinds in (INDICES, MASK) else 0
+    return tensor.but(graph=False, kinds=kinds, shape=None, dtype="int64")
+
+
+@behaviour("item")
+def item(call: Call) -> Value:
+    tensor = call.tensor
+    call.interp.event("item", call.node, tensor)
+    return Number(tensor.lo, tensor.hi, nature=tensor.nature)
+
+
+@behaviour("concatenate")
+def concatenate(call: Call) -> Value:
+    parts = call.interp.known_items(call.first)
+    if parts is None:
+        element = call.interp.element_of(call.first)
+        return as_tensor(element).but(shape=None)
+    if not parts:
+        return Tensor()
+    tensors = [as_tensor(p) for p in parts]
+    joined = join_all(tensors)
+    assert isinstance(joined, Tensor)
+    graph = graph_of(call.interp, *tensors)
+    data = NO_DATA
+    for tensor in tensors:
+        data = arithmetic.mix_data(data, tensor.data)
+    if len({t.data.part for t in tensors}) > 1:
+        data = data._replace(part=None)
+    return joined.but(shape=None, graph=graph, data=data)
+
+
+@behaviour("pieces")
+def pieces(call: Call) -> Value:
+    return Sequence(call.tensor.but(shape=None))
+
+
+@behaviour("size")
+def size(call: Call) -> Value:
+    tensor, dim = call.tensor, const(call.value("dim") or UNKNOWN)
+    if call.path.endswith("size"):
+        if dim is None and call.value("dim") is None:
+            return call.interp.get_attribute(tensor, "shape", call.node)
+        if isinstance(dim, int) and tensor.shape is not None and -len(tensor.shape) <= dim < len(tensor.shape):
+            known = tensor.shape[dim]
+            if known is not None:
+                return Const(known)
+    return Number(1, integer=True)
+
+
+@behaviour("softmax")
+def softmax(call: Call) -> Value:
+    dim = call.value("dim")
+    axis = dim.value if isinstance(dim, Const) and isinstance(dim.value, int) else None
+    name = call.short_name
+    return made(call, step=name, kinds=PROBABILITIES, lo=0.0, hi=1.0, nature="a softmax output", axis=axis, shape=call.tensor.shape)
+
+
+@behaviour("log_softmax")
+def log_softmax(call: Call) -> Value:
+    return made(call, step=call.short_name, kinds=LOG_PROBABILITIES, hi=0.0, shape=call.tensor.shape)
+
+
+@behaviour("sigmoid")
+def sigmoid(call: Call) -> Value:
+    return made(call, step=call.short_name, kinds=SIGMOID, lo=0.0, hi=1.0, nature="a sigmoid output", shape=call.tensor.shape)
+
+
+@behaviour("gives")
+def gives(call: Call) -> Value:
+    """A result that the row describes in full."""
+    row = call.row.gives
+    lo, hi = row.get("range", (-INF, INF))
+    kind = KINDS.get(row.get("kind", ""), 0)
+    return made(call, step=call.short_name if kind else "", kinds=kind, lo=float(lo), hi=float(hi), nature=row.get("nature"))
+
+
+@behaviour("dropout")
+def dropout(call: Call) -> Value:
+    """Dropout scales what it keeps: raw scores stay raw scores, probabilities no longer sum to one."""
+    tensor = call.tensor
+    return tensor.but(shape=tensor.shape)
+
+
+@behaviour("linear")
+def linear(call: Call) -> Value:
+    result = made(call, step=call.short_name, kinds=LOGITS)
+    if call.interp.module_depth and call.interp.grad:
+        result = result.but(graph=True)
+    return result
+
+
+@behaviour("mixed")
+def mixed(call: Call) -> Value:
+    return mixed_tensor(call.interp, operands(call) or [call.tensor])
+
+
+@behaviour("log")
+def log(call: Call) -> Value:
+    tensor = call.tensor
+    kind = LOG_PROBABILITIES if tensor.must_be(PROBABILITIES) else LOG_SIGMOID if tensor.must_be(SIGMOID) else 0
+    lo = math.log(tensor.lo) if tensor.lo > TINY else -INF
+    hi = math.log(tensor.hi) if 0 < tensor.hi < INF else INF
+    return made(call, step="log" if kind else "", kinds=kind, lo=lo, hi=hi)
+
+
+@behaviour("log1p")
+def log1p(call: Call) -> Value:
+    return made(call, lo=0.0 if call.tensor.lo >= 0 else -INF)
+
+
+@behaviour("exp")
+def exp(call: Call) -> Value:
+    tensor = call.tensor
+    kind = PROBABILITIES if tensor.must_be(LOG_PROBABILITIES) else 0
+    if kind:
+        return made(call, step="exp", kinds=kind, lo=0.0, hi=1.0, nature="a softmax output")
+    hi = math.exp(tensor.hi) if tensor.hi < 700 else INF
+    return made(call, lo=TINY, hi=hi)
+
+
+@behaviour("sqrt")
+def sqrt(call: Call) -> Value:
+    tensor = call.tensor
+    lo = math.sqrt(tensor.lo) if tensor.lo > 1e-100 else (TINY if tensor.lo > 0 else 0.0)
+    hi = math.sqrt(tensor.hi) if 0 <= tensor.hi < INF else INF
+    return made(call, lo=lo, hi=hi, nature=tensor.nature if tensor.lo == 0 else None)
+
+
+@behaviour("rsqrt")
+def rsqrt(call: Call) -> Value:
+    return made(call, lo=TINY)
+
+
+@behaviour("power")
+def power(call: Call) -> Value:
+    exponent = call.value("exponent", 1) or UNKNOWN
+    return arithmetic.binary(call.interp, "Power", call.tensor, exponent, call.node)
+
+
+@behaviour("square")
+def square(call: Call) -> Value:
+    return made(call, lo=0.0 if call.tensor.lo <= 0 else TINY, nature=None if call.tensor.lo > 0 else "a square")
+
+
+@behaviour("absolute")
+def absolute(call: Call) -> Value:
+    tensor = call.tensor
+    if tensor.lo > 0:
+        return tensor
+    nature = tensor.nature if tensor.lo >= 0 else "an absolute value"
+    return made(call, lo=0.0, hi=max(abs(tensor.lo), abs(tensor.hi)), nature=nature)
+
+
+@behaviour("clamp")
+def clamp(call: Call) -> Value:
+    tensor = call.tensor
+    lo, hi, nature = tensor.lo, tensor.hi, tensor.nature
+    low, high = call.value("min"), call.value("max")
+    if low is not None and not (isinstance(low, Const) and low.value is None):
+        bound = bounds(low)[0]
+        if bound == -INF:
+            lo, nature = -INF, None  # the guard is out of view: say nothing of what it lets through
+        elif bound >= lo:
+            lo, nature = bound, ("a clamped value" if bound == 0 else None)
+    if high is not None and not (isinstance(high, Const) and high.value is None):
+        hi = min(hi, bounds(high)[1])
+    kinds = tensor.kinds if tensor.kinds & ~(PROBABILITIES | SIGMOID | LOG_PROBABILITIES) == 0 else 0
+    if tensor.kinds == LOGITS and lo == -INF:
+        kinds = LOGITS
+    return made(call, kinds=kinds, lo=lo, hi=hi, nature=nature, axis=tensor.axis).but(trace=tensor.trace if kinds else ())
+
+
+@behaviour("maximum")
+def maximum(call: Call) -> Value:
+    a, b = bounds(call.first), bounds(call.value("other", 1) or UNKNOWN)
+    lo = max(a[0], b[0])
+    return made(call, lo=lo, hi=max(a[1], b[1]))
+
+
+@behaviour("minimum")
+def minimum(call: Call) -> Value:
+    a, b = bounds(call.first), bounds(call.value("other", 1) or UNKNOWN)
+    return made(call, lo=min(a[0], b[0]), hi=min(a[1], b[1]))
+
+
+def stats(call: Call, what: str) -> DataInfo:
+    """Data of a result that is a statistic of the first argument."""
+    data = call.tensor.data
+    if data is NO_DATA or not data.tokens:
+        return data
+    axis = call.value("dim") or call.value("axis")
+    if isinstance(axis, Const) and axis.value in (1, -1):
+        return data  # a statistic of each row by itself tells nothing about the others
+    return data._replace(stats=frozenset((token, what) for token in data.tokens))
+
+
+@behaviour("norm")
+def norm(call: Call) -> Value:
+    tensor = call.tensor
+    random = tensor.nature == "random numbers"
+    return made(call, lo=TINY if random or tensor.lo > 0 else 0.0, nature=None if random else "a norm", data=stats(call, "norm"))
+
+
+@behaviour("sum")
+def sum_(call: Call) -> Value:
+    tensor = call.tensor
+    if tensor.kinds == MASK:
+        return made(call, lo=0.0, nature="a count", data=stats(call, "sum"))
+    if tensor.must_be(PROBABILITIES):
+        dim = call.value("dim", 1)
+        if isinstance(dim, Const) and tensor.axis is not None and dim.value == tensor.axis:
+            return made(call, lo=1.0, hi=1.0)
+        return made(call, lo=TINY)
+    lo = TINY if tensor.lo > 0 else (0.0 if tensor.lo == 0 else -INF)
+    hi = 0.0 if tensor.hi <= 0 else INF
+    nature = None
+    if lo == 0 and tensor.nature:
+        nature = "a count" if tensor.nature in ("a mask", "a count") else tensor.nature
+    return made(call, lo=lo, hi=hi, nature=nature, data=stats(call, "sum"))
+
+
+@behaviour("mean")
+def mean(call: Call) -> Value:
+    tensor = call.tensor
+    soft = tensor.kinds & (PROBABILITIES | SIGMOID) and tensor.nature in ("a softmax output", "a sigmoid output")
+    nature = None if soft else tensor.nature
+    kinds = tensor.kinds if tensor.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES) and call.value("dim", 1) else 0
+    return made(call, kinds=kinds, lo=tensor.lo, hi=tensor.hi, nature=nature, data=stats(call, "mean"))
+
+
+@behaviour("std")
+def std(call: Call) -> Value:
+    return made(call, lo=0.0, nature="a standard deviation", data=stats(call, "std"))
+
+
+@behaviour("var")
+def var(call: Call) -> Value:
+    return made(call, lo=0.0, nature="a variance", data=stats(call, "var"))
+
+
+@behaviour("spread_and_mean")
+def spread_and_mean(call: Call) -> Value:
+    spread = std(call) if call.path.endswith("std_mean") else var(call)
+    return Tuple((spread, mean(call)))
+
+
+def extreme(call: Call, what: str, nature: str) -> Value:
+    tensor = call.tensor
+    other = call.value("dim", 1)
+    if isinstance(other, Tensor):
+        return maximum(call) if what == "max" else minimum(call)
+    values = made(
+        call, kinds=tensor.kinds if tensor.kinds & ~(LOGITS | PROBABILITIES | SIGMOID) == 0 else 0, lo=tensor.lo, hi=tensor.hi,
+        nature=nature if tensor.lo < 0 or tensor.nature is None else tensor.nature if what == "min" else None, data=stats(call, what),
+    ).but(trace=tensor.trace)  # fmt: skip
+    if (other is None and "axis" not in call.arguments.keywords) or tensor.lib != "torch":
+        return values
+    indices = made(call, kinds=INDICES, lo=0.0).but(graph=False)
+    return Tuple((values, indices), ("values", "indices"))
+
+
+@behaviour("max")
+def max_(call: Call) -> Value:
+    return extreme(call, "max", "a maximum")
+
+
+@behaviour("min")
+def min_(call: Call) -> Value:
+    return extreme(call, "min", "a minimum")
+
+
+@behaviour("amax")
+def amax(call: Call) -> Value:
+    return made(call, lo=call.tensor.lo, hi=call.tensor.hi, nature="a maximum", data=stats(call, "max"))
+
+
+@behaviour("amin")
+def amin(call: Call) -> Value:
+    return made(call, lo=call.tensor.lo, hi=call.tensor.hi, nature="a minimum", data=stats(call, "min"))
+
+
+@behaviour("indices")
+def indices(call: Call) -> Value:
+    return made(call, kinds=INDICES, lo=0.0).but(graph=False, grown=frozenset())
+
+
+@behaviour("values_and_indices")
+def values_and_indices(call: Call) -> Value:
+    tensor = call.tensor
+    return Tuple((tensor.but(shape=None), made(call, kinds=INDICES, lo=0.0).but(graph=False)), ("values", "indices"))
+
+
+@behaviour("product")
+def product(call: Call) -> Value:
+    tensor = call.tensor
+    return made(call, lo=0.0 if tensor.lo >= 0 else -INF, hi=1.0 if 0 <= tensor.hi <= 1 else INF, nature=tensor.nature)
+
+
+@behaviour("where")
+def where(call: Call) -> Value:
+    a, b = call.value("input", 1), call.value("other", 2)
+    if a is None or b is None:
+        return Sequence(Tensor(kinds=INDICES, graph=False))
+    chosen = [as_tensor(a), as_tensor(b)]
+    joined = join_all(chosen)
+    assert isinstance(joined, Tensor)
+    # The condition usually keeps the bad elements out: what is chosen is not known to reach its bounds.
+    return joined.but(graph=graph_of(call.interp, *chosen), nature=None, shape=None)
+
+
+@behaviour("masked_fill")
+def masked_fill(call: Call) -> Value:
+    tensor, value = call.tensor, call.value("value", 2) or UNKNOWN
+    lo, hi = bounds(value)
+    return tensor.but(lo=min(tensor.lo, lo), hi=max(tensor.hi, hi), nature=None if is_number(value) else tensor.nature)
+
+
+@behaviour("compare")
+def compare(call: Call) -> Value:
+    other = call.value("other", 1) or UNKNOWN
+    name = {"eq": "Equal", "ne": "NotEqual"}.get(call.path.rpartition(".")[2], "GreaterThan")
+    result = arithmetic.compare(call.interp, name, call.tensor, other, call.node)
+    if isinstance(result, Tensor):
+        call.interp.compared(name, call.node, call.tensor, other, result)
+    return result
+
+
+@behaviour("truth")
+def truth_(call: Call) -> Value:
+    return BOOL
+
+
+@behaviour("operator")
+def operator(call: Call) -> Value:
+    name = {"add": "Add", "sub": "Subtract", "subtract": "Subtract", "mul": "Multiply", "multiply": "Multiply"}
+    path = getattr(getattr(call.node, "func", None), "attr", None) or getattr(call.node, "func", None)
+    written = str(getattr(path, "value", "div")).rstrip("_")
+    operation = name.get(written, "Divide")
+    other = call.value("other", 1) or UNKNOWN
+    result = arithmetic.binary(call.interp, operation, call.first, other, call.node)
+    nodes = call.arguments.nodes
+    left = nodes[0] if nodes and nodes[0] is not None else getattr(getattr(call.node, "func", None), "value", call.node)
+    call.interp.emit("operation", (operation, call.node, call.first, other, left, call.argument("other", 1), result))
+    return result
+
+
+@behaviour("negate")
+def negate(call: Call) -> Value:
+    return arithmetic.unary(call.interp, "Minus", call.tensor, call.node)
+
+
+@behaviour("reciprocal")
+def reciprocal(call: Call) -> Value:
+    result = arithmetic.binary(call.interp, "Divide", Const(1), call.tensor, call.node)
+    call.interp.emit("operation", ("Divide", call.node, Const(1), call.tensor, call.node, call.node, result))
+    return result
+
+
+@behaviour("rounded")
+def rounded(call: Call) -> Value:
+    return made(call, lo=math.floor(call.tensor.lo) if call.tensor.lo > -INF else -INF).but(graph=False)
+
+
+# ------------------------------------------------------------------- new tensors
+
+
+def fresh(call: Call, **fields: Any) -> Tensor:
+    graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
+    lib = call.row.name.partition(".")[0]
+    return Tensor(graph=graph, lib=lib if lib in ("torch", "numpy") else "torch", **fields)
+
+
+@behaviour("zeros")
+def zeros(call: Call) -> Value:
+    return fresh(call, lo=0.0, hi=0.0)
+
+
+@behaviour("ones")
+def ones(call: Call) -> Value:
+    return fresh(call, lo=1.0, hi=1.0)
+
+
+@behaviour("full")
+def full(call: Call) -> Value:
+    lo, hi = bounds(call.value("fill_value", 1) or UNKNOWN)
+    return fresh(call, lo=lo, hi=hi)
+
+
+@behaviour("uniform")
+def uniform(call: Call) -> Value:
+    return fresh(call, lo=0.0, hi=1.0)
+
+
+@behaviour("normal")
+def normal(call: Call) -> Value:
+    return fresh(call, nature="random numbers")
+
+
+@behaviour("new_tensor")
+def new_tensor(call: Call) -> Value:
+    return fresh(call)
+
+
+@behaviour("from_data")
+def from_data(call: Call) -> Value:
+    """A tensor copied from other data: detached, of the same content."""
+    value = call.first
+    if isinstance(value, Tensor):
+        return value.but(graph=False, lib=fresh(call).lib, grown=frozenset(), shape=None)
+    tensor = as_tensor(value)
+    graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
+    keeps = is_number(value) or tensor.kinds or tensor.data is not NO_DATA
+    return tensor.but(graph=graph, deps=NO_DEPS, shape=None) if keeps else Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data)
+
+
+@behaviour("variable")
+def variable(call: Call) -> Value:
+    tensor = call.tensor
+    wanted = call.value("requires_grad", 1)
+    volatile = call.value("volatile", 2)
+    if volatile is not None and truth(volatile):
+        return tensor.but(graph=False)
+    return tensor.but(graph=True) if wanted is not None and truth(wanted) else tensor
+
+
+@behaviour("parameter")
+def parameter(call: Call) -> Value:
+    wanted = call.value("requires_grad", 1)
+    return call.tensor.but(graph=truth(wanted) if wanted is not None else True, lib="torch")
+
+
+# ----------------------------------------------------------------------- losses
+
+
+@behaviour("loss")
+def loss(call: Call) -> Value:
+    reduction = call.value("reduction")
+    each = isinstance(reduction, Const) and reduction.value == "none"
+    result = made(call, lo=0.0, nature="a loss", shape=None if each else ())
+    call.interp.event("loss", call.node, call.path, call.tensor, result)
+    return result.but(data=NO_DATA._replace(part=call.tensor.data.part))

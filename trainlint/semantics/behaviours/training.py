@@ -1,0 +1,345 @@
+"""The step: gradients, optimizers, schedulers, scalers, and whether gradients are recorded.
+
+An optimizer's `$state` is the set of states its parameters' gradients may be in:
+
+    clear    zeroed, or never filled
+    fresh    filled by a backward, not used yet
+    used     used by a step, not cleared since
+    stale    filled again on top of used ones: what the step then takes is the sum with an old batch's
+    wiped    filled, then cleared before any step used them
+    ?        unknown
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trainlint.semantics.library import Call, behaviour, children_of
+from trainlint.semantics.values import (
+    FALSE,
+    NONE,
+    TRUE,
+    UNKNOWN,
+    Api,
+    Const,
+    Dep,
+    DictObject,
+    Function,
+    Instance,
+    ListObject,
+    Method,
+    Sequence,
+    Tensor,
+    Tuple,
+    Union,
+    Value,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+
+ANY = frozenset(("?",))
+AFTER_BACKWARD = {"clear": "fresh", "fresh": "fresh", "used": "stale", "stale": "stale", "wiped": "fresh", "?": "?"}
+AFTER_CLEAR = {"clear": "clear", "fresh": "wiped", "used": "clear", "stale": "wiped", "wiped": "wiped", "?": "clear"}
+AFTER_STEP = {"clear": "used", "fresh": "used", "used": "used", "stale": "used", "wiped": "used", "?": "used"}
+OPTIMIZERS = "$optimizers"  # in the interpreter's flags: all optimizers made so far
+
+
+def optimizers(interp: Interpreter) -> tuple[Instance, ...]:
+    found: tuple[Instance, ...] = interp.flags.get(OPTIMIZERS, ())
+    return found
+
+
+def modules_of(value: Value, depth: int = 0) -> tuple[set[int], bool]:
+    """Identities of the modules (and leaves) whose parameters a value holds, and whether that is all of them."""
+    if depth > 6:
+        return set(), False
+    if isinstance(value, Sequence):
+        if isinstance(value.source, Instance):
+            return descendants(value.source), True
+        return modules_of(value.element, depth + 1)
+    if isinstance(value, Tensor):
+        found: set[int] = set()
+        for dep in value.deps:
+            found |= descendants(dep.module)
+        return found, bool(value.deps)
+    if isinstance(value, ListObject):
+        items: tuple[Value, ...] = value.items if value.items is not None else (value.attrs["element"],)
+    elif isinstance(value, Tuple):
+        items = value.items
+    elif isinstance(value, DictObject):
+        params = value.attrs.get("params")
+        items = (params,) if isinstance(params, Value) else tuple(v for _, v in value.known())
+    elif isinstance(value, Union):
+        items = value.options
+    else:
+        return set(), False
+    result: set[int] = set()
+    complete = bool(items)
+    for item in items:
+        ids, sure = modules_of(item, depth + 1)
+        result |= ids
+        complete = complete and sure
+    return result, complete
+
+
+def descendants(module: Instance, depth: int = 0) -> set[int]:
+    found = {id(module)}
+    if depth < 12:
+        for child in children_of(module):
+            if id(child) not in found:
+                found |= descendants(child, depth + 1)
+    return found
+
+
+@behaviour("optimizer")
+def optimizer(call: Call) -> Value:
+    interp = call.interp
+    instance = Instance(Api(call.path), "optimizer", interp.step(call.node, call.short_name))
+    register_optimizer(interp, instance, call.value("params", 0) or UNKNOWN)
+    lr = call.value("lr", 1)
+    if lr is not None:
+        instance.attrs["lr"] = lr
+    return instance
+
+
+def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -> None:
+    ids, complete = modules_of(params)
+    instance.attrs["$modules"] = frozenset(ids)
+    instance.attrs["$complete"] = complete
+    instance.attrs["$state"] = frozenset(("clear",))
+    instance.attrs["$steps"] = frozenset((0,))
+    instance.attrs["param_groups"] = ListObject(None, DictObject({"lr": UNKNOWN, "params": params, DictObject.REST: UNKNOWN}))
+    interp.write(interp.flags, OPTIMIZERS, (*optimizers(interp), instance))
+
+
+@behaviour("add_param_group")
+def add_param_group(call: Call) -> Value:
+    if isinstance(call.receiver, Instance):
+        ids, complete = modules_of(call.value("param_group", 1) or UNKNOWN)
+        attrs = call.receiver.attrs
+        call.interp.write(attrs, "$modules", attrs.get("$modules", frozenset()) | ids)
+        call.interp.write(attrs, "$complete", bool(attrs.get("$complete")) and complete)
+    return NONE
+
+
+def touches(optimizer: Instance, deps: frozenset[Dep], alone: bool) -> bool | None:
+    """Whether gradients of a value with these dependencies reach an optimizer's parameters."""
+    owned: frozenset[int] = optimizer.attrs.get("$modules", frozenset())
+    complete = bool(optimizer.attrs.get("$complete"))
+    if not deps:
+        return True if alone else None
+    reached: set[int] = set()
+    for dep in deps:
+        reached |= descendants(dep.module)
+    if owned & reached:
+        return True
+    opaque = any(dep.module.cls is None for dep in deps)
+    return None if not complete or opaque or not owned else False
+
+
+@behaviour("backward")
+def backward(call: Call) -> Value:
+    run_backward(call.interp, call.tensor, call.node)
+    return NONE
+
+
+def run_backward(interp: Interpreter, loss: Tensor, node: Any) -> None:
+    interp.event("backward", node, loss)
+    interp.emit("backward", (node, loss))
+    present = optimizers(interp)
+    for optimizer in present:
+        reached = touches(optimizer, loss.deps, len(present) == 1)
+        if reached is False:
+            continue
+        advance(interp, optimizer, AFTER_BACKWARD, certain=reached is True, node=node)
+
+
+def advance(interp: Interpreter, optimizer: Instance, table: dict[str, str], certain: bool, node: Any) -> frozenset[str]:
+    state: frozenset[str] = interp.read(optimizer.attrs, "$state") or ANY
+    new = frozenset(table[s] for s in state)
+    if not certain:
+        new |= state
+    if new != state:
+        interp.write(optimizer.attrs, "$state", new)
+    return state
+
+
+def gradients_may_arrive(interp: Interpreter, loss: Tensor) -> None:
+    """A recorded value reached code out of view, which may have run its backward."""
+    for optimizer in optimizers(interp):
+        if touches(optimizer, loss.deps, False) is not False:
+            interp.write(optimizer.attrs, "$state", ANY)
+
+
+def parameters_escape(interp: Interpreter, module: Instance) -> None:
+    """A model reached code out of view, which may have filled or used its gradients."""
+    reached = descendants(module)
+    for optimizer in optimizers(interp):
+        if optimizer.attrs.get("$modules", frozenset()) & reached or not optimizer.attrs.get("$complete"):
+            interp.write(optimizer.attrs, "$state", ANY)
+
+
+def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> None:
+    """`p.grad = None` and `module.zero_grad()`: clear the optimizers that hold these parameters."""
+    interp.event("clear", node)
+    for optimizer in optimizers(interp):
+        reached = touches(optimizer, deps, True)
+        if reached is not False:
+            interp.write(optimizer.attrs, "$cleared", interp.step(node, "gradients cleared"))
+            before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=node)
+            interp.emit("cleared", (node, optimizer, before))
+
+
+@behaviour("module_zero_grad")
+def module_zero_grad(call: Call) -> Value:
+    if isinstance(call.receiver, Instance):
+        clear_gradients(call.interp, frozenset((Dep(call.receiver, None, None),)), call.node)
+    return NONE
+
+
+@behaviour("optimizer_zero_grad")
+def optimizer_zero_grad(call: Call) -> Value:
+    interp, optimizer = call.interp, call.receiver
+    interp.event("clear", call.node, optimizer)
+    if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
+        interp.write(optimizer.attrs, "$cleared", interp.step(call.node, "gradients cleared"))
+        before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=call.node)
+        interp.emit("cleared", (call.node, optimizer, before))
+    return NONE
+
+
+@behaviour("optimizer_step")
+def optimizer_step(call: Call) -> Value:
+    interp, optimizer = call.interp, call.receiver
+    closure = call.value("closure", 1)
+    if isinstance(closure, (Function, Method)):
+        from trainlint.semantics.interpreter import Arguments
+
+        value = interp.call(closure, Arguments(), call.node)
+    else:
+        value = NONE
+    if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
+        take_step(interp, optimizer, call.node)
+    else:
+        interp.event("step", call.node, optimizer, ANY)
+    return value
+
+
+def take_step(interp: Interpreter, optimizer: Instance, node: Any) -> None:
+    before = advance(interp, optimizer, AFTER_STEP, certain=True, node=node)
+    interp.write(optimizer.attrs, "$steps", frozenset((1,)))
+    interp.event("step", node, optimizer, before)
+    interp.emit("stepped", (node, optimizer, before))
+
+
+@behaviour("autograd_grad")
+def autograd_grad(call: Call) -> Value:
+    call.interp.event("autograd", call.node, call.tensor)
+    return Sequence(Tensor(graph=None, deps=call.tensor.deps))
+
+
+@behaviour("clip_gradients")
+def clip_gradients(call: Call) -> Value:
+    call.interp.event("clip", call.node)
+    return Tensor(lo=0.0, graph=False)
+
+
+# ----------------------------------------------------------------------- schedulers
+
+
+@behaviour("scheduler")
+def scheduler(call: Call) -> Value:
+    instance = Instance(Api(call.path), "scheduler", call.interp.step(call.node, call.short_name))
+    target = call.value("optimizer")
+    if isinstance(target, Instance):
+        instance.attrs["optimizer"] = target
+    instance.attrs.update({k: v for k, v in call.arguments.keywords.items() if k != "optimizer"})
+    return instance
+
+
+@behaviour("scheduler_step")
+def scheduler_step(call: Call) -> Value:
+    interp, scheduler = call.interp, call.receiver
+    if isinstance(scheduler, Instance):
+        target = scheduler.attrs.get("optimizer")
+        steps = interp.read(target.attrs, "$steps") if isinstance(target, Instance) else None
+        interp.event("scheduler", call.node, scheduler, target, steps)
+    return NONE
+
+
+# --------------------------------------------------------------------- mixed precision
+
+
+@behaviour("grad_scaler")
+def grad_scaler(call: Call) -> Value:
+    return Instance(Api(call.path), "scaler", call.interp.step(call.node, "GradScaler"))
+
+
+@behaviour("scaler_step")
+def scaler_step(call: Call) -> Value:
+    optimizer = call.value("optimizer", 1)
+    if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
+        take_step(call.interp, optimizer, call.node)
+    else:
+        call.interp.event("step", call.node, optimizer, ANY)
+    return NONE
+
+
+# -------------------------------------------------------------------- gradient recording
+
+
+def grad_context(call: Call, setting: Value) -> Value:
+    """A context that can be entered, or put before a function."""
+    if isinstance(call.first, Function) and call.arguments.positional:
+        from trainlint.semantics.behaviours.python import guarded
+
+        return guarded(call.first, grad_context(Call(call.interp, call.node, call.path, call.row, _nothing()), setting))
+    manager = Instance(None, "context")
+    manager.attrs["$grad"] = setting
+    return manager
+
+
+def _nothing() -> Any:
+    from trainlint.semantics.interpreter import Arguments
+
+    return Arguments()
+
+
+@behaviour("no_grad")
+def no_grad(call: Call) -> Value:
+    wanted = call.value("mode", 0)
+    if wanted is not None and truth(wanted) is False and "inference_mode" in call.path:
+        return grad_context(call, TRUE)
+    return grad_context(call, FALSE)
+
+
+@behaviour("enable_grad")
+def enable_grad(call: Call) -> Value:
+    return grad_context(call, TRUE)
+
+
+@behaviour("set_grad_enabled")
+def set_grad_enabled(call: Call) -> Value:
+    """Takes effect at once, and until the end of the block when used in a `with`."""
+    wanted = call.value("mode", 0) or UNKNOWN
+    held = truth(wanted)
+    setting: Value = UNKNOWN if held is None else Const(held)
+    manager = Instance(None, "context")
+    manager.attrs["$grad"] = setting
+    manager.attrs["$immediate"] = True
+    return manager
+
+
+@behaviour("plain_context")
+def plain_context(call: Call) -> Value:
+    return Instance(None, "context")
+
+
+def set_requires_grad(interp: Interpreter, tensor: Tensor, value: Value) -> None:
+    """`p.requires_grad = False` for the parameters of a module."""
+    held = truth(value)
+    for dep in tensor.deps:
+        if dep.node is None:
+            interp.write(dep.module.attrs, "$frozen", TRUE if held is False else FALSE if held else UNKNOWN)

@@ -1,0 +1,70 @@
+"""Classes of the project: how a class body becomes a `Class`, and a call of it an `Instance`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trainlint.semantics.values import TRUE, UNKNOWN, Class, Function, Instance, Step, Tuple, Value
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from trainlint.semantics.interpreter import Arguments, Interpreter
+
+
+def build_class(interp: Interpreter, node: cst.ClassDef) -> Class:
+    """Run a class body; its names become the members."""
+    from trainlint.semantics.interpreter import Frame
+
+    outer = interp.frame
+    bases = tuple(interp.eval(base.value) for base in node.bases if not base.star)
+    cls = Class(node.name.value, node, outer.space, bases)
+    cls.family = interp.library.family(cls)
+    outermost = outer.cls is not None or outer.env is outer.space.attrs
+    frame = Frame(cls.attrs, outer.closure if outermost else (outer.env, *outer.closure), outer.space, outer.function, 0)
+    frame.cls = cls
+    frame.mark = interp.journal.mark()
+    interp.frame = frame
+    try:
+        interp.suite(node.body)
+    finally:
+        interp.frame = outer
+    outer.space.functions.append(cls)
+    return cls
+
+
+def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any) -> Value:
+    """Make an instance: attributes are what `__init__` leaves."""
+    init = cls.find("__init__")
+    new = cls.find("__new__")
+    instance = Instance(cls, cls.family, Step(interp.frame.space, node, cls.name))
+    if cls.family == "module":
+        instance.attrs["training"] = TRUE
+    if isinstance(init, Function):
+        interp.call_function(init, arguments.with_first(instance), node)
+    elif isinstance(new, Function):
+        result = interp.call_function(new, arguments.with_first(cls), node)
+        return result if isinstance(result, Instance) else instance
+    elif fields := inherited_fields(cls):
+        for name, value in zip(fields, arguments.positional):
+            instance.attrs[name] = value
+        for name, value in arguments.keywords.items():
+            instance.attrs[name] = value
+        if any(path.endswith("NamedTuple") for path in cls.api):
+            return Tuple(tuple(instance.attrs.get(n, cls.attrs.get(n, UNKNOWN)) for n in fields), tuple(fields))
+        post = cls.find("__post_init__")
+        if isinstance(post, Function):
+            from trainlint.semantics.interpreter import Arguments as Args
+
+            interp.call_function(post, Args([instance]), node)
+    else:
+        interp.library.initialise_base(interp, instance, arguments, node)
+    return instance
+
+
+def inherited_fields(cls: Class) -> list[str]:
+    fields: list[str] = []
+    for base in reversed(cls.bases):
+        if isinstance(base, Class):
+            fields += [f for f in inherited_fields(base) if f not in fields]
+    return fields + [f for f in cls.fields if f not in fields]

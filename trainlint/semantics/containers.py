@@ -1,0 +1,292 @@
+"""Lists, dicts, tuples and strings: items in and out, and their methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trainlint.semantics.journal import MISSING
+from trainlint.semantics.values import (
+    BOOL,
+    UNKNOWN,
+    Api,
+    Class,
+    Const,
+    DictObject,
+    Function,
+    Instance,
+    ListObject,
+    Method,
+    Sequence,
+    Tensor,
+    Text,
+    Tuple,
+    Union,
+    Value,
+    bounds,
+    is_number,
+    join,
+    join_all,
+)
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+
+MAX_ITEMS = 256
+
+
+def types_of(value: Value) -> tuple[str, ...]:
+    """The builtin types whose methods a value has."""
+    if isinstance(value, ListObject):
+        return ("list",)
+    if isinstance(value, DictObject):
+        return ("dict",)
+    if isinstance(value, (Tuple, Sequence)):
+        return ("tuple", "list")
+    if isinstance(value, Text) or (isinstance(value, Const) and isinstance(value.value, str)):
+        return ("str",)
+    return ()
+
+
+def put(target: DictObject, key: Value, value: Value) -> None:
+    """Store in a dict that nobody else has seen yet."""
+    if isinstance(key, Const) and not isinstance(key.value, (list, dict)):
+        target.attrs[key.value] = value
+    else:
+        rest = target.rest
+        target.attrs[DictObject.REST] = value if rest is None else join(rest, value)
+
+
+def append(interp: Interpreter, target: ListObject, value: Value) -> None:
+    items = interp.read(target.attrs, "items")
+    if items is not None and len(items) < MAX_ITEMS:
+        interp.write(target.attrs, "items", (*items, value))
+    else:
+        element = target.attrs["element"]
+        interp.write(target.attrs, "element", join(element, value) if items is None and element is not UNKNOWN else value)
+        interp.write(target.attrs, "items", None)
+
+
+def extend(interp: Interpreter, target: ListObject, value: Value) -> None:
+    known = interp.known_items(value)
+    if known is None or target.items is None or len(known) + len(target.items) > MAX_ITEMS:
+        elements = [interp.element_of(value), *(target.items or ())]
+        if target.items is None and target.attrs["element"] is not UNKNOWN:
+            elements.append(target.attrs["element"])
+        interp.write(target.attrs, "element", join_all(elements))
+        interp.write(target.attrs, "items", None)
+    else:
+        interp.write(target.attrs, "items", target.items + tuple(known))
+
+
+def container_operation(interp: Interpreter, operator: str, left: Value, right: Value) -> Value | None:
+    """`+`, `*` and `|` of containers; None for other operands."""
+    if operator == "Add" and isinstance(left, (ListObject, Tuple)):
+        a, b = interp.known_items(left), interp.known_items(right)
+        if a is not None and b is not None:
+            return Tuple(a + b) if isinstance(left, Tuple) else ListObject(a + b)
+        return ListObject(None, join(interp.element_of(left), interp.element_of(right)))
+    if operator == "Multiply":
+        for sequence, count in ((left, right), (right, left)):
+            if isinstance(sequence, (ListObject, Tuple)) and not isinstance(count, Tensor):
+                items = interp.known_items(sequence)
+                times = count.value if isinstance(count, Const) and isinstance(count.value, int) else None
+                if items is not None and times is not None and len(items) * times <= 64:
+                    return Tuple(items * times) if isinstance(sequence, Tuple) else ListObject(items * times)
+                return ListObject(None, interp.element_of(sequence))
+    if operator == "BitOr" and isinstance(left, DictObject) and isinstance(right, DictObject):
+        return DictObject({**left.attrs, **right.attrs})
+    return None
+
+
+def contains(interp: Interpreter, left: Const, right: Value, positive: bool) -> Value:
+    known = interp.known_items(right)
+    if known is not None and all(isinstance(k, Const) for k in known) and not isinstance(right, Const):
+        return Const(any(k.key == left.key for k in known) == positive)
+    return BOOL
+
+
+def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], node: Any) -> Value:
+    """`owner[indices]`."""
+    if isinstance(owner, Tensor):
+        return tensor_item(interp, owner, indices)
+    if isinstance(owner, Union):
+        return join_all(get_item(interp, o, indices, node) for o in owner.options if not isinstance(o, Const))
+    index = indices[0] if len(indices) == 1 else None
+    if isinstance(owner, DictObject):
+        if isinstance(index, Const):
+            found = interp.read(owner.attrs, index.value)
+            if found is not MISSING:
+                return found  # type: ignore[no-any-return]
+            return owner.rest if owner.rest is not None else UNKNOWN
+        if owner.rest is not None and not any(True for _ in owner.known()):
+            return owner.rest
+        values = [v for _, v in owner.known()]
+        return join_all([*values, owner.rest] if owner.rest is not None else values)
+    if isinstance(owner, (ListObject, Tuple)) or (isinstance(owner, Instance) and owner.family == "module"):
+        items = interp.known_items(owner)
+        if items is not None:
+            if isinstance(index, Const) and isinstance(index.value, int) and not isinstance(index.value, bool):
+                return items[index.value] if -len(items) <= index.value < len(items) else UNKNOWN
+            if isinstance(index, slice):
+                part = cut(items, index)
+                if part is not None:
+                    return Tuple(part) if isinstance(owner, Tuple) else ListObject(part)
+                return ListObject(None, join_all(items))
+            if isinstance(index, Const) and isinstance(owner, Instance):
+                found = interp.read(owner.attrs, index.value)
+                return UNKNOWN if found is MISSING else found
+            return join_all(items) if items else UNKNOWN
+        if isinstance(owner, Instance):
+            if isinstance(index, Const) and isinstance(index.value, (str, int)):
+                found = interp.read(owner.attrs, str(index.value))
+                if found is not MISSING:
+                    return found  # type: ignore[no-any-return]
+            return interp.element_of(owner)
+        element = interp.element_of(owner)
+        return ListObject(None, element) if isinstance(index, slice) else element
+    if isinstance(owner, Sequence):
+        return owner if isinstance(index, slice) else owner.element
+    if isinstance(owner, Instance):
+        if isinstance(owner.cls, Class):
+            member = owner.cls.find("__getitem__")
+            if isinstance(member, Function) and isinstance(index, Value):
+                from trainlint.semantics.interpreter import Arguments
+
+                return interp.call(Method(owner, "__getitem__", member), Arguments([index]), node)
+        row = interp.library.method_row(owner, "__getitem__")
+        if row is not None and isinstance(index, Value):
+            from trainlint.semantics.interpreter import Arguments
+
+            return interp.library.perform(interp, row, Arguments([owner, index]), node, owner)
+        if owner.cls is None:
+            name = f"[{index.value!r}]" if isinstance(index, Const) else "[]"
+            return interp.opaque_child(owner, name)
+    if isinstance(owner, Const) and isinstance(owner.value, str):
+        return Text()
+    return UNKNOWN
+
+
+def cut(items: tuple[Value, ...], index: slice) -> tuple[Value, ...] | None:
+    ends = []
+    for end in (index.start, index.stop, index.step):
+        if end is None:
+            ends.append(None)
+        elif isinstance(end, Const) and (end.value is None or isinstance(end.value, int)):
+            ends.append(end.value)
+        else:
+            return None
+    try:
+        return items[slice(*ends)]
+    except Exception:
+        return None
+
+
+def tensor_item(interp: Interpreter, owner: Tensor, indices: list[Value | slice]) -> Value:
+    """Indexing keeps what the elements are; the axes that go are followed where the shape is known."""
+    from trainlint.semantics.behaviours.data import part_of
+
+    data = part_of(interp, owner, indices)
+    shape: tuple[int | None, ...] | None = None
+    if owner.shape is not None and len(indices) <= len(owner.shape):
+        kept: list[int | None] = []
+        for i, size in enumerate(owner.shape):
+            index = indices[i] if i < len(indices) else slice(None)
+            if isinstance(index, slice):
+                kept.append(size if index == slice(None) else None)
+            elif not is_number(index):
+                kept = []
+                break
+        else:
+            shape = tuple(kept)
+    kinds = owner.kinds
+    return owner.but(shape=shape, data=data, kinds=kinds)
+
+
+def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], value: Value, target: Any) -> None:
+    """`owner[indices] = value`."""
+    index = indices[0] if len(indices) == 1 else None
+    if isinstance(owner, DictObject):
+        if isinstance(index, Const):
+            interp.write(owner.attrs, index.value, value)
+        else:
+            rest = owner.rest
+            interp.write(owner.attrs, DictObject.REST, value if rest is None else join(rest, value))
+    elif isinstance(owner, ListObject):
+        items = owner.items
+        if items is not None and isinstance(index, Const) and isinstance(index.value, int) and -len(items) <= index.value < len(items):
+            position = index.value % len(items)
+            interp.write(owner.attrs, "items", (*items[:position], value, *items[position + 1 :]))
+        elif items is not None:
+            interp.write(owner.attrs, "items", tuple(join(i, value) for i in items))
+    elif isinstance(owner, Tensor):
+        interp.rebind(target.value, stored(owner, value))
+    elif isinstance(owner, Instance):
+        if isinstance(owner.cls, Class):
+            member = owner.cls.find("__setitem__")
+            if isinstance(member, Function) and isinstance(index, Value):
+                from trainlint.semantics.interpreter import Arguments
+
+                interp.call(Method(owner, "__setitem__", member), Arguments([index, value]), target)
+                return
+        if isinstance(index, Const):
+            interp.write(owner.attrs, f"[{index.value!r}]" if owner.cls is None else str(index.value), value)
+        if owner.family == "module" and isinstance(value, Instance):
+            interp.write(owner.attrs, "$last", value)
+
+
+def stored(owner: Tensor, value: Value) -> Tensor:
+    """A tensor after some of its elements were overwritten."""
+    if isinstance(value, Tensor):
+        fits = value.data.fits | owner.data.fits
+        part = owner.data
+        if owner.lib == "frame" and (value.data.tokens & owner.data.tokens or not owner.data.tokens):
+            part = part._replace(fits=fits, tokens=owner.data.tokens | value.data.tokens)
+        return owner.but(
+            kinds=owner.kinds if owner.kinds == value.kinds else 0, lo=min(owner.lo, value.lo), hi=max(owner.hi, value.hi),
+            nature=owner.nature if owner.nature == value.nature else None, deps=owner.deps | value.deps, data=part,
+            graph=owner.graph or value.graph, grown=owner.grown | value.grown,
+        )  # fmt: skip
+    if is_number(value):
+        lo, hi = bounds(value)
+        # A masked store usually mends the bad elements: what they were is no longer known to be reached.
+        return owner.but(lo=min(owner.lo, lo), hi=max(owner.hi, hi), nature=None, kinds=0)
+    return owner.but(kinds=0, nature=None)
+
+
+def is_instance(value: Value, wanted: Value) -> bool | None:
+    """`isinstance(value, wanted)`: True, False, or None for unknown."""
+    if isinstance(wanted, Tuple):
+        results = [is_instance(value, w) for w in wanted.items]
+        return True if True in results else (None if None in results else False)
+    if isinstance(value, Union):
+        found = {is_instance(o, wanted) for o in value.options}
+        return found.pop() if len(found) == 1 else None
+    name = wanted.path.rpartition(".")[2] if isinstance(wanted, Api) else ""
+    if isinstance(value, Const):
+        if value.value is None:
+            return False
+        return type(value.value).__name__ == name if isinstance(wanted, Api) else False
+    if isinstance(value, Instance) and value.cls is not None:
+        if isinstance(wanted, Class):
+            return isinstance(value.cls, Class) and derives(value.cls, wanted)
+        if isinstance(wanted, Api):
+            if isinstance(value.cls, Api):
+                if value.cls.path.rpartition(".")[2] == name:
+                    return True
+                return None if name in ("Module", "_BatchNorm", "Dataset", "_DropoutNd", "_ConvNd") else False
+            tails = {p.rpartition(".")[2] for p in value.cls.api}
+            return True if name in tails else (None if "?" in value.cls.api or value.cls.api else False)
+        return None
+    if isinstance(value, ListObject):
+        return name == "list" if isinstance(wanted, Api) else None
+    if isinstance(value, DictObject):
+        return name in ("dict", "Mapping") if isinstance(wanted, Api) else None
+    if isinstance(value, Tuple):
+        return name == "tuple" if isinstance(wanted, Api) else None
+    if isinstance(value, Tensor) and value.lib == "torch" and isinstance(wanted, Api) and value.shape is not None:
+        return name == "Tensor"
+    return None
+
+
+def derives(cls: Class, wanted: Class) -> bool:
+    return cls is wanted or any(isinstance(b, Class) and derives(b, wanted) for b in cls.bases)

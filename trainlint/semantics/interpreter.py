@@ -1,0 +1,1530 @@
+"""The abstract interpreter: walks libcst nodes and computes what values are and what state objects are in.
+
+One `Interpreter` serves a whole project. Statements return whether the flow goes on behind them; expressions return a
+`Value`. What a name outside the project means is asked of the `Library`; what is worth telling the rules is sent
+through `emit`. The engine never raises on the user's program: what it cannot know is `UNKNOWN`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from trainlint.semantics import arithmetic
+from trainlint.semantics.classes import build_class, instantiate
+from trainlint.semantics.journal import MISSING, Delta, Journal, widen
+from trainlint.semantics.namespace import Namespace
+from trainlint.semantics.values import (
+    BOOL,
+    FALSE,
+    NONE,
+    TINY,
+    TRUE,
+    UNKNOWN,
+    Api,
+    Class,
+    Const,
+    DictObject,
+    Function,
+    Instance,
+    ListObject,
+    Method,
+    Number,
+    Object,
+    Partial,
+    Sequence,
+    Step,
+    Super,
+    Tensor,
+    Text,
+    Tuple,
+    Union,
+    Value,
+    bounds,
+    is_number,
+    join,
+    join_all,
+    not_none,
+    options,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from trainlint.semantics.library import Library
+
+MAX_DEPTH = 40  # nested project calls
+MAX_STEPS = 1_500_000  # nodes evaluated for one program
+MAX_RUNS = 60  # interpretations of one function in one program, before its result is taken as unknown
+UNROLL = 8  # items of a known list that a loop walks one by one
+
+
+class OutOfBudget(Exception):
+    """The program is larger than the engine is willing to follow; what was found so far stands."""
+
+
+class Region:
+    """A stretch of the run that rules ask about: a loop, a `with` block, a call, the program. Holds its events."""
+
+    __slots__ = ("events", "frame", "kind", "node", "parent", "seen", "space", "value")
+
+    def __init__(self, kind: str, node: Any, space: Namespace, parent: Region | None, value: Any = None) -> None:
+        self.kind = kind
+        self.node = node
+        self.space = space
+        self.parent = parent
+        self.events: list[Any] = []
+        self.seen: set[Any] = set()
+        self.value = value
+
+
+class LoopExits:
+    """Where a loop is left or continued early: the changes made on the way there."""
+
+    __slots__ = ("breaks", "continues", "start", "turn")
+
+    def __init__(self, start: int, turn: int) -> None:
+        self.start = start
+        self.turn = turn
+        self.breaks: list[Delta] = []
+        self.continues: list[Delta] = []
+
+
+class Frame:
+    """One activation of a function, or of a module's top level."""
+
+    __slots__ = (
+        "closure", "cls", "env", "function", "globals", "loops", "mark", "on_yield", "returns", "space", "yields",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        env: dict[str, Any],
+        closure: tuple[dict[str, Any], ...],
+        space: Namespace,
+        function: Function | None,
+        mark: int,
+    ) -> None:
+        self.env = env
+        self.closure = closure
+        self.space = space
+        self.function = function
+        self.mark = mark
+        self.returns: list[tuple[Value, Delta | None]] = []
+        self.yields: list[Value] = []
+        self.loops: list[LoopExits] = []
+        self.globals: dict[str, dict[str, Any]] = {}
+        self.cls: Class | None = None  # in a class body: the class being made
+        self.on_yield: Callable[[Value], None] | None = None
+
+
+class Memo:
+    """What a call came to, and all it read on the way: valid as long as those reads still give the same."""
+
+    __slots__ = ("delta", "events", "reads", "value")
+
+    def __init__(self, value: Value, reads: list[tuple[dict[Any, Any], Any, Any]], delta: Delta, events: list[Any]) -> None:
+        self.value = value
+        self.reads = reads
+        self.delta = delta
+        self.events = events
+
+
+class Arguments:
+    """The arguments of one call. `open` tells that `*args` or `**kwargs` of unknown content were given too."""
+
+    __slots__ = ("keyword_nodes", "keywords", "nodes", "open", "positional")
+
+    def __init__(
+        self,
+        positional: list[Value] | None = None,
+        keywords: dict[str, Value] | None = None,
+        nodes: list[Any] | None = None,
+        keyword_nodes: dict[str, Any] | None = None,
+        open_: bool = False,
+    ) -> None:
+        self.positional = positional if positional is not None else []
+        self.keywords = keywords if keywords is not None else {}
+        self.nodes = nodes if nodes is not None else []
+        self.keyword_nodes = keyword_nodes if keyword_nodes is not None else {}
+        self.open = open_
+
+    def values(self) -> Iterator[Value]:
+        yield from self.positional
+        yield from self.keywords.values()
+
+    def with_first(self, first: Value) -> Arguments:
+        return Arguments([first, *self.positional], self.keywords, [None, *self.nodes], self.keyword_nodes, self.open)
+
+
+class Interpreter:
+    """Runs programs abstractly. `resolve` turns an import into a namespace of the project, or None."""
+
+    def __init__(self, library: Library, emit: Callable[[str, Any], None]) -> None:
+        self.library = library
+        self.emit = emit
+        self.journal = Journal()
+        self.write = self.journal.write
+        self.flags: dict[str, Any] = {"grad": TRUE}
+        self.frame: Frame = Frame({}, (), Namespace("", None), None, 0)
+        self.region: Region | None = None
+        self.depth = 0
+        self.module_depth = 0
+        self.steps = 0
+        self.reads: list[tuple[dict[Any, Any], Any, Any]] = []
+        self.memos: dict[int, dict[Any, list[Memo]]] = {}
+        self.runs: dict[int, int] = {}
+        self.stack: list[Any] = []
+        self.visited: set[int] = set()
+        self.keep: list[Any] = []
+        self.resolve: Callable[[Namespace, str, int], Value | None] = lambda space, name, level: None
+        self.load: Callable[[Namespace], None] = lambda space: None
+        self.data_tokens = 0
+        self.expressions: dict[type, Callable[[Any], Value]] = {
+            cst.Name: self.name,
+            cst.Attribute: self.attribute,
+            cst.Call: self.call_node,
+            cst.Integer: self.literal,
+            cst.Float: self.literal,
+            cst.Imaginary: lambda n: UNKNOWN,
+            cst.SimpleString: self.literal,
+            cst.ConcatenatedString: self.concatenated,
+            cst.FormattedString: self.formatted,
+            cst.BinaryOperation: self.binary,
+            cst.UnaryOperation: self.unary,
+            cst.BooleanOperation: self.boolean,
+            cst.Comparison: self.comparison,
+            cst.IfExp: self.conditional,
+            cst.Tuple: self.tuple_,
+            cst.List: self.list_,
+            cst.Set: self.list_,
+            cst.Dict: self.dict_,
+            cst.Subscript: self.subscript,
+            cst.Lambda: self.lambda_,
+            cst.ListComp: self.comprehension,
+            cst.SetComp: self.comprehension,
+            cst.GeneratorExp: self.comprehension,
+            cst.DictComp: self.dict_comprehension,
+            cst.NamedExpr: self.named,
+            cst.Await: lambda n: self.eval(n.expression),
+            cst.Yield: self.yield_,
+            cst.Ellipsis: lambda n: Const(...),
+            cst.StarredElement: lambda n: self.eval(n.value),
+            cst.Element: lambda n: self.eval(n.value),
+        }
+        self.statements: dict[type, Callable[[Any], bool]] = {
+            cst.SimpleStatementLine: self.line,
+            cst.Expr: self.expression_statement,
+            cst.Assign: self.assign,
+            cst.AnnAssign: self.annotated,
+            cst.AugAssign: self.augmented,
+            cst.Return: self.return_,
+            cst.If: self.if_,
+            cst.For: self.for_,
+            cst.While: self.while_,
+            cst.With: self.with_,
+            cst.Try: self.try_,
+            cst.TryStar: self.try_,
+            cst.FunctionDef: self.function_def,
+            cst.ClassDef: self.class_def,
+            cst.Import: self.import_,
+            cst.ImportFrom: self.import_from,
+            cst.Raise: self.raise_,
+            cst.Break: self.break_,
+            cst.Continue: self.continue_,
+            cst.Pass: lambda n: True,
+            cst.Global: self.global_,
+            cst.Nonlocal: self.global_,
+            cst.Assert: self.assert_,
+            cst.Del: self.del_,
+            cst.Match: self.match,
+        }
+
+    # ------------------------------------------------------------------ state
+
+    def read(self, where: dict[Any, Any], name: Any) -> Any:
+        """An entry of shared state (MISSING when absent), remembered as something the present call depends on."""
+        value = where.get(name, MISSING)
+        if self.depth:
+            self.reads.append((where, name, value))
+        return value
+
+    @property
+    def grad(self) -> bool | None:
+        """Whether operations are recorded for gradients here."""
+        return truth(self.read(self.flags, "grad"))
+
+    def step(self, node: Any, label: str) -> Step:
+        return Step(self.frame.space, node, label)
+
+    def event(self, kind: str, node: Any, *details: Any) -> None:
+        """Note that something happened, in the region at hand and in all around it."""
+        region = self.region
+        if region is not None:
+            region.events.append((kind, node, self.frame.space, *details))
+
+    @contextmanager
+    def in_region(self, kind: str, node: Any, value: Any = None) -> Iterator[Region]:
+        region = Region(kind, node, self.frame.space, self.region, value)
+        self.region = region
+        try:
+            yield region
+        finally:
+            self.region = region.parent
+            if region.parent is not None:
+                region.parent.events.extend(region.events)
+        use = loop_use(region)
+        if use:
+            self.event(use, node, region.value)
+        self.emit("region", region)
+
+    # ------------------------------------------------------------- statements
+
+    def block(self, body: Any) -> bool:
+        """Run a list of statements; False when the flow does not reach the end."""
+        statements = self.statements
+        for statement in body:
+            handler = statements.get(statement.__class__)
+            if handler is not None and not handler(statement):
+                return False
+        return True
+
+    def suite(self, suite: Any) -> bool:
+        return self.block(suite.body)
+
+    line = suite
+
+    def expression_statement(self, node: cst.Expr) -> bool:
+        value = self.eval(node.value)
+        if isinstance(value, Instance) and "$immediate" in value.attrs:
+            self.write(self.flags, "grad", value.attrs["$grad"])
+        self.emit("statement", (node, value))
+        return not (isinstance(value, Api) and value.path == "sys.exit!")
+
+    def assign(self, node: cst.Assign) -> bool:
+        value = self.eval(node.value)
+        for target in node.targets:
+            self.bind(target.target, value)
+        return True
+
+    def annotated(self, node: cst.AnnAssign) -> bool:
+        if node.value is not None:
+            self.bind(node.target, self.eval(node.value))
+        if self.frame.cls is not None and isinstance(node.target, cst.Name):
+            self.frame.cls.fields.append(node.target.value)
+        return True
+
+    def augmented(self, node: cst.AugAssign) -> bool:
+        old = self.eval(node.target)
+        value = self.eval(node.value)
+        operator = node.operator.__class__.__name__.replace("Assign", "")
+        if isinstance(old, ListObject) and operator == "Add":
+            self.library.extend(self, old, value)
+            return True
+        result = self.binary_values(operator, old, value, node, node.target, node.value)
+        if operator in ("Add", "Subtract") and isinstance(result, Tensor) and isinstance(value, Tensor):
+            result = self.grow(node, old, value, result)
+        self.bind(node.target, result)
+        return True
+
+    def grow(self, node: Any, old: Value, value: Tensor, result: Tensor) -> Tensor:
+        """Mark a value that gathers recorded tensors over the turns of a loop."""
+        again = isinstance(old, Tensor) and node in old.grown
+        if value.graph and self.region is not None:
+            if again and isinstance(old, Tensor) and old.graph:
+                self.event("grown", node, value)
+            result = result.but(grown=result.grown | {node})
+        return result
+
+    def bind(self, target: Any, value: Value) -> None:
+        """Assign a value to a target expression."""
+        kind = target.__class__
+        if kind is cst.Name:
+            name = target.value
+            scope = self.frame.globals.get(name)
+            self.write(self.frame.env if scope is None else scope, name, value)
+        elif kind is cst.Attribute:
+            self.set_attribute(self.eval(target.value), target.attr.value, value, target)
+        elif kind in (cst.Tuple, cst.List):
+            self.unpack(target, value)
+        elif kind is cst.Subscript:
+            self.set_item(target, value)
+        elif kind in (cst.Element, cst.StarredElement):
+            self.bind(target.value, value)
+
+    def unpack(self, target: Any, value: Value) -> None:
+        elements = target.elements
+        starred = next((i for i, e in enumerate(elements) if e.__class__ is cst.StarredElement), None)
+        if isinstance(value, Union):
+            rows = [self.items_for(o, len(elements)) for o in value.options if not (isinstance(o, Const))]
+            if rows and starred is None:
+                for i, element in enumerate(elements):
+                    self.bind(element.value, join_all(row[i] for row in rows))
+                return
+        known = self.known_items(value)
+        if starred is not None:
+            if known is not None and len(known) >= len(elements) - 1:
+                tail = len(elements) - starred - 1
+                for i in range(starred):
+                    self.bind(elements[i].value, known[i])
+                middle = known[starred : len(known) - tail]
+                self.bind(elements[starred].value, ListObject(tuple(middle)))
+                for i in range(tail):
+                    self.bind(elements[starred + 1 + i].value, known[len(known) - tail + i])
+                return
+            item = self.element_of(value)
+            for i, element in enumerate(elements):
+                self.bind(element.value, ListObject(None, item) if i == starred else item)
+            return
+        for element, item in zip(elements, self.items_for(value, len(elements))):
+            self.bind(element.value, item)
+
+    def items_for(self, value: Value, count: int) -> list[Value]:
+        """The `count` values that unpacking gives."""
+        known = self.known_items(value)
+        if known is not None and len(known) == count:
+            return list(known)
+        if isinstance(value, Tensor):
+            return self.library.unpack_tensor(value, count)
+        if isinstance(value, Instance) and value.cls is None:
+            return [self.opaque_child(value, f"[{i}]") for i in range(count)]
+        return [self.element_of(value)] * count
+
+    def known_items(self, value: Value) -> tuple[Value, ...] | None:
+        """The items of a sequence whose length is known."""
+        if isinstance(value, Tuple):
+            return value.items
+        if isinstance(value, ListObject):
+            self.read(value.attrs, "items")
+            return value.items
+        if isinstance(value, DictObject) and value.rest is None:
+            return tuple(Const(k) for k, _ in value.known())
+        if isinstance(value, Const) and isinstance(value.value, str) and len(value.value) <= 64:
+            return tuple(Const(c) for c in value.value)
+        if isinstance(value, Instance) and value.family == "module":
+            return self.library.module_items(self, value)
+        return None
+
+    def element_of(self, value: Value) -> Value:
+        """What iterating over a value gives."""
+        if isinstance(value, Sequence):
+            return value.element
+        known = self.known_items(value)
+        if known is not None:
+            return join_all(known) if known else UNKNOWN
+        if isinstance(value, ListObject):
+            element: Value = value.attrs["element"]
+            return element
+        if isinstance(value, Union):
+            return join_all(self.element_of(o) for o in value.options if not isinstance(o, Const))
+        if isinstance(value, Tensor):
+            return self.library.tensor_element(value)
+        if isinstance(value, Instance):
+            return self.library.iterate(self, value)
+        return UNKNOWN
+
+    def return_(self, node: cst.Return) -> bool:
+        value = NONE if node.value is None else self.eval(node.value)
+        self.leave(value)
+        return False
+
+    def leave(self, value: Value) -> None:
+        frame = self.frame
+        frame.returns.append((value, self.journal.delta(frame.mark)))
+
+    def if_(self, node: cst.If) -> bool:
+        if self.is_main_guard(node.test):
+            self.frame.space.deferred.append(node.body)  # type: ignore[arg-type]
+            return True
+        held = truth(self.eval(node.test))
+        if held is True:
+            self.narrow(node.test, True)
+            return self.suite(node.body)
+        if held is False:
+            self.narrow(node.test, False)
+            return self.orelse(node.orelse)
+        return self.branches(
+            [
+                lambda: (self.narrow(node.test, True), self.suite(node.body))[1],
+                lambda: (self.narrow(node.test, False), self.orelse(node.orelse))[1],
+            ]
+        )
+
+    def orelse(self, node: cst.If | cst.Else | None) -> bool:
+        if node is None:
+            return True
+        return self.if_(node) if isinstance(node, cst.If) else self.suite(node.body)
+
+    def branches(self, runs: list[Callable[[], bool]]) -> bool:
+        """Run alternatives from the same state, and go on with the join of those that reach their end."""
+        journal = self.journal
+        deltas = []
+        for run in runs:
+            mark = journal.mark()
+            alive = run()
+            delta = journal.cut(mark)
+            if alive:
+                deltas.append(delta)
+        if not deltas:
+            return False
+        journal.merge(deltas)
+        return True
+
+    def is_main_guard(self, test: Any) -> bool:
+        return (
+            self.frame.function is None
+            and isinstance(test, cst.Comparison)
+            and isinstance(test.left, cst.Name)
+            and test.left.value == "__name__"
+            and len(test.comparisons) == 1
+            and isinstance(test.comparisons[0].operator, cst.Equal)
+        )
+
+    def for_(self, node: cst.For) -> bool:
+        iterable = self.eval(node.iter)
+        iterable = not_none(iterable)
+        known = self.known_items(iterable)
+        source = iterable.source if isinstance(iterable, Sequence) else iterable
+        with self.in_region("loop", node, source):
+            if known is not None and len(known) <= UNROLL:
+                return self.loop(node, [(lambda item=item: self.bind(node.target, item)) for item in known], exact=True)
+            item = self.element_of(iterable)
+            turn = lambda: self.bind(node.target, item)  # noqa: E731
+            return self.loop(node, [turn, turn], exact=False)
+
+    def while_(self, node: cst.While) -> bool:
+        endless = truth(self.eval(node.test)) is True
+
+        def turn() -> None:
+            self.eval(node.test)
+            self.narrow(node.test, True)
+
+        with self.in_region("loop", node, None):
+            alive = self.loop(node, [turn, turn], exact=False, endless=endless)
+        if alive and not endless:
+            self.narrow(node.test, False)
+        return alive
+
+    def loop(self, node: Any, turns: list[Callable[[], None]], exact: bool, endless: bool = False) -> bool:
+        """Run a loop's body turn by turn. The second turn starts from the state that the first one left, with changed
+        numbers widened: that is where a mode not restored or gradients not cleared come to light."""
+        journal, frame = self.journal, self.frame
+        start = journal.mark()
+        breaks: list[Delta] = []
+        ends: list[Delta] = []
+        alive = True
+        for number, turn in enumerate(turns):
+            mark = journal.mark()
+            exits = LoopExits(start, mark)
+            frame.loops.append(exits)
+            turn()
+            alive = self.suite(node.body)
+            frame.loops.pop()
+            breaks += exits.breaks
+            if exits.continues:
+                deltas = exits.continues
+                if alive:
+                    deltas = [*deltas, journal.cut(mark)]
+                else:
+                    journal.undo(mark)
+                journal.merge(deltas)
+                alive = True
+            if not alive:
+                break
+            if exact:
+                continue
+            ends.append(journal.delta(start))
+            if number == 0:
+                if not self.changed_since(mark):
+                    break
+                self.widen_since(start)
+        if exact and alive and turns:
+            ends.append(journal.delta(start))
+        journal.undo(start)
+        if endless:
+            ends = []
+        elif not ends and not isinstance(node, cst.While):
+            ends.append({})
+        elif not ends and not breaks:
+            ends.append({})
+        if ends and node.orelse is not None:
+            journal.merge(ends)
+            alive = self.suite(node.orelse.body)
+            ends = [journal.cut(start)] if alive else []
+        if not ends and not breaks:
+            return False
+        journal.merge(ends + breaks)
+        return True
+
+    def changed_since(self, mark: int) -> bool:
+        return any(old is not MISSING or where is not self.frame.env for where, _, old in self.journal.log[mark:])
+
+    def widen_since(self, mark: int) -> None:
+        first: dict[tuple[int, Any], tuple[dict[Any, Any], Any, Any]] = {}
+        for entry in self.journal.log[mark:]:
+            first.setdefault((id(entry[0]), entry[1]), entry)
+        for where, name, old in first.values():
+            new = where.get(name, MISSING)
+            if old is new or not isinstance(old, Value) or not isinstance(new, Value):
+                continue
+            if isinstance(name, str) and name.startswith("$") or name == "training":
+                continue  # states are followed exactly
+            if isinstance(new, (Const, Number, Text)) or (isinstance(old, (Const, Text)) and not is_number(old)):
+                self.write(where, name, widen(old, new))
+
+    def break_(self, node: cst.Break) -> bool:
+        if self.frame.loops:
+            exits = self.frame.loops[-1]
+            exits.breaks.append(self.journal.delta(exits.start))
+        return False
+
+    def continue_(self, node: cst.Continue) -> bool:
+        if self.frame.loops:
+            exits = self.frame.loops[-1]
+            exits.continues.append(self.journal.delta(exits.turn))
+        return False
+
+    def with_(self, node: cst.With) -> bool:
+        return self.with_items(list(node.items), node)
+
+    def with_items(self, items: list[cst.WithItem], node: cst.With) -> bool:
+        if not items:
+            return self.suite(node.body)
+        item, rest = items[0], items[1:]
+        manager = self.eval(item.item)
+
+        def body(value: Value) -> bool:
+            if item.asname is not None:
+                self.bind(item.asname.name, value)
+            return self.with_items(rest, node)
+
+        return self.enter(manager, item.item, body)
+
+    def enter(self, manager: Value, node: Any, body: Callable[[Value], bool]) -> bool:
+        """Run `body` inside a context manager."""
+        if isinstance(manager, Instance) and manager.family == "contextmanager":
+            return self.enter_generator(manager.attrs["call"], node, body)
+        if isinstance(manager, Instance) and isinstance(manager.cls, Class):
+            enter = manager.cls.find("__enter__")
+            value: Value = manager
+            if isinstance(enter, Function):
+                value = self.call(Method(manager, "__enter__", enter), Arguments(), node)
+            alive = body(value)
+            leave = manager.cls.find("__exit__")
+            if isinstance(leave, Function) and alive:
+                self.call(Method(manager, "__exit__", leave), Arguments([NONE, NONE, NONE]), node)
+            return alive
+        return self.library.enter(self, manager, node, body)
+
+    def enter_generator(self, call: Partial, node: Any, body: Callable[[Value], bool]) -> bool:
+        """A `@contextmanager` function: its body runs up to the `yield`, then the block, then the rest."""
+        alive = True
+        outer = self.frame
+
+        def hook(value: Value) -> None:
+            nonlocal alive
+            inner = self.frame
+            self.frame = outer
+            try:
+                alive = body(value)
+            finally:
+                self.frame = inner
+
+        function = call.callee
+        assert isinstance(function, Function)
+        self.run_function(function, self.bind_arguments(function, Arguments(list(call.args), call.keywords)), node, hook)
+        return alive
+
+    def try_(self, node: Any) -> bool:
+        journal = self.journal
+        mark = journal.mark()
+        alive = self.suite(node.body)
+        if alive and node.orelse is not None:
+            alive = self.suite(node.orelse.body)
+        after = journal.cut(mark)
+        ends = [after] if alive else []
+        for handler in node.handlers:
+            start = journal.mark()
+            journal.merge([after, {}])
+            if handler.name is not None:
+                self.bind(handler.name.name, UNKNOWN)
+            went_on = self.suite(handler.body)
+            delta = journal.cut(start)
+            if went_on and not alive:
+                ends.append(delta)
+            elif went_on and not self.is_import_guard(handler):
+                ends.append(delta)
+        if not node.handlers and not alive:
+            ends = []
+        if ends:
+            journal.merge(ends)
+        else:
+            journal.apply(after)
+        reached = bool(ends)
+        if node.finalbody is not None:
+            return self.suite(node.finalbody.body) and reached
+        return reached
+
+    def is_import_guard(self, handler: Any) -> bool:
+        """`except ImportError`: the import that works is the one that counts."""
+        if handler.type is None:
+            return False
+        text = handler.type.value if isinstance(handler.type, cst.Name) else ""
+        return text in ("ImportError", "ModuleNotFoundError", "KeyboardInterrupt")
+
+    def raise_(self, node: cst.Raise) -> bool:
+        if node.exc is not None:
+            self.eval(node.exc)
+        return False
+
+    def assert_(self, node: cst.Assert) -> bool:
+        self.eval(node.test)
+        self.narrow(node.test, True)
+        return True
+
+    def global_(self, node: Any) -> bool:
+        nonlocal_ = isinstance(node, cst.Nonlocal)
+        for item in node.names:
+            name = item.name.value
+            scope = self.frame.space.attrs
+            if nonlocal_:
+                scope = next((env for env in self.frame.closure if name in env), scope)
+            self.frame.globals[name] = scope
+        return True
+
+    def del_(self, node: cst.Del) -> bool:
+        return True
+
+    def match(self, node: cst.Match) -> bool:
+        self.eval(node.subject)
+        runs: list[Callable[[], bool]] = []
+        total = False
+        for case in node.cases:
+            runs.append(lambda case=case: self.suite(case.body))  # type: ignore[misc]
+            total = total or (isinstance(case.pattern, cst.MatchAs) and case.pattern.pattern is None and case.guard is None)
+        if not total:
+            runs.append(lambda: True)
+        return self.branches(runs)
+
+    # ------------------------------------------------- definitions and imports
+
+    def function_def(self, node: cst.FunctionDef) -> bool:
+        function = self.make_function(node.name.value, node, None)
+        self.bind(node.name, self.decorate(function, node))
+        return True
+
+    def make_function(self, name: str, node: Any, owner: Class | None) -> Function:
+        frame = self.frame
+        outermost = frame.cls is not None or frame.env is frame.space.attrs
+        closure = frame.closure if outermost else (frame.env, *frame.closure)
+        defaults: dict[str, Value] = {}
+        for parameter in (*node.params.posonly_params, *node.params.params, *node.params.kwonly_params):
+            if parameter.default is not None:
+                defaults[parameter.name.value] = self.eval(parameter.default)
+        function = Function(name, node, frame.space, closure, defaults, owner or frame.cls)
+        if isinstance(node, cst.FunctionDef):
+            frame.space.functions.append(function)
+        return function
+
+    def decorate(self, function: Value, node: Any) -> Value:
+        for decorator in reversed(node.decorators):
+            value = self.eval(decorator.decorator)
+            function = self.library.decorate(self, value, function, decorator.decorator)
+        return function
+
+    def class_def(self, node: cst.ClassDef) -> bool:
+        cls = build_class(self, node)
+        self.bind(node.name, self.decorate(cls, node))
+        return True
+
+    def import_(self, node: cst.Import) -> bool:
+        for alias in node.names:
+            dotted = dotted_name(alias.name)
+            if alias.asname is not None:
+                self.bind(alias.asname.name, self.import_module(dotted, 0))
+            else:
+                first = dotted.partition(".")[0]
+                if first != dotted:
+                    self.import_module(dotted, 0)
+                self.write(self.frame.env, first, self.import_module(first, 0))
+        return True
+
+    def import_from(self, node: cst.ImportFrom) -> bool:
+        level = len(node.relative)
+        dotted = dotted_name(node.module) if node.module is not None else ""
+        module = self.import_module(dotted, level)
+        if isinstance(node.names, cst.ImportStar):
+            if isinstance(module, Namespace):
+                for name, value in list(module.attrs.items()):
+                    if not name.startswith("_"):
+                        self.write(self.frame.env, name, value)
+            elif isinstance(module, Api):
+                self.write(self.frame.env, "*", module)
+            return True
+        for alias in node.names:
+            name = dotted_name(alias.name)
+            value: Value | None = None
+            if isinstance(module, Namespace):
+                found = self.read(module.attrs, name)
+                value = None if found is MISSING else found
+                if value is None:
+                    value = self.resolve(self.frame.space, f"{dotted}.{name}" if dotted else name, level)
+                if value is None:
+                    value = UNKNOWN
+            elif isinstance(module, Api):
+                value = self.resolve(self.frame.space, f"{dotted}.{name}" if dotted else name, level)
+                if value is None:
+                    value = Api(f"{module.path}.{name}" if module.path else name)
+            else:
+                value = UNKNOWN
+            target = alias.asname.name if alias.asname is not None else alias.name
+            self.bind(target, value)
+        return True
+
+    def import_module(self, dotted: str, level: int) -> Value:
+        found = self.resolve(self.frame.space, dotted, level)
+        if found is not None:
+            return found
+        return Api(dotted) if level == 0 else Api("." * level + dotted)
+
+    # -------------------------------------------------------------- narrowing
+
+    def narrow(self, test: Any, held: bool) -> None:
+        """Take from a condition what it tells about the values in it."""
+        kind = test.__class__
+        if kind is cst.UnaryOperation and isinstance(test.operator, cst.Not):
+            self.narrow(test.expression, not held)
+        elif kind is cst.BooleanOperation:
+            if isinstance(test.operator, cst.And) == held:
+                self.narrow(test.left, held)
+                self.narrow(test.right, held)
+        elif kind is cst.Comparison and len(test.comparisons) == 1:
+            self.narrow_comparison(test, test.comparisons[0], held)
+        elif kind in (cst.Name, cst.Attribute):
+            value = self.peek(test)
+            if value is None:
+                return
+            kept = [o for o in options(value) if truth(o) is not (not held)]
+            if kept and len(kept) < len(options(value)):
+                self.rebind(test, join_all(kept))
+            elif value is BOOL:
+                self.rebind(test, TRUE if held else FALSE)
+        elif kind is cst.Call and held and isinstance(test.func, cst.Name) and test.func.value == "isinstance":
+            self.narrow_isinstance(test)
+
+    def narrow_isinstance(self, test: cst.Call) -> None:
+        if len(test.args) == 2:
+            value = self.peek(test.args[0].value)
+            wanted = self.eval(test.args[1].value)
+            if isinstance(value, Union):
+                kept = [o for o in value.options if self.library.is_instance(self, o, wanted) is not False]
+                if kept:
+                    self.rebind(test.args[0].value, join_all(kept))
+
+    def narrow_comparison(self, test: cst.Comparison, target: cst.ComparisonTarget, held: bool) -> None:
+        operator = target.operator.__class__.__name__
+        left = self.peek(test.left)
+        if left is None:
+            return
+        right = self.eval(target.comparator)
+        if operator in ("Is", "IsNot", "Equal", "NotEqual"):
+            same = (operator in ("Is", "Equal")) == held
+            if isinstance(right, Const):
+                if same and right.value is not None and operator == "Equal" and not isinstance(left, Tensor):
+                    self.rebind(test.left, right)
+                    return
+                kept = [o for o in options(left) if not isinstance(o, Const) or (o.key == right.key) == same]
+                if same and right.value is None:
+                    kept = [o for o in kept if isinstance(o, Const)] or kept
+                if kept and len(kept) < len(options(left)):
+                    self.rebind(test.left, join_all(kept))
+                elif not same and is_number(right) and bounds(right) == (0.0, 0.0):
+                    self.narrow_range(test.left, left, "GreaterThan" if bounds(left)[0] >= 0 else "", 0.0)
+        elif is_number(right):
+            if not held:
+                operator = {
+                    "GreaterThan": "LessThanEqual",
+                    "LessThan": "GreaterThanEqual",
+                    "GreaterThanEqual": "LessThan",
+                    "LessThanEqual": "GreaterThan",
+                }.get(operator, "")
+            self.narrow_range(test.left, left, operator, bounds(right)[0])
+
+    def narrow_range(self, target: Any, value: Value, operator: str, limit: float) -> None:
+        if not isinstance(value, (Number, Tensor)):
+            return
+        lo, hi = value.lo, value.hi
+        if operator == "GreaterThan":
+            lo = max(lo, TINY if limit == 0 else limit)
+        elif operator == "GreaterThanEqual":
+            lo = max(lo, limit)
+        elif operator in ("LessThan", "LessThanEqual"):
+            hi = min(hi, limit)
+        if (lo, hi) != (value.lo, value.hi):
+            changed: Value = value.but(lo=lo, hi=hi) if isinstance(value, Tensor) else Number(lo, hi, value.integer, value.nature)
+            self.rebind(target, changed)
+
+    def peek(self, node: Any) -> Value | None:
+        """The present value of a name or attribute, without effects."""
+        if isinstance(node, cst.Name):
+            return self.name(node)
+        if isinstance(node, cst.Attribute):
+            owner = self.peek(node.value)
+            if isinstance(owner, Object):
+                found = self.read(owner.attrs, node.attr.value)
+                return None if found is MISSING or not isinstance(found, Value) else found
+        return None
+
+    def rebind(self, node: Any, value: Value) -> None:
+        if isinstance(node, cst.Name):
+            if node.value in self.frame.env:
+                self.write(self.frame.env, node.value, value)
+        elif isinstance(node, cst.Attribute):
+            owner = self.peek(node.value)
+            if isinstance(owner, Object):
+                self.write(owner.attrs, node.attr.value, value)
+
+    # ------------------------------------------------------------ expressions
+
+    def eval(self, node: Any) -> Value:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise OutOfBudget
+        handler = self.expressions.get(node.__class__)
+        return UNKNOWN if handler is None else handler(node)
+
+    def literal(self, node: Any) -> Value:
+        try:
+            return Const(node.evaluated_value)
+        except Exception:
+            return UNKNOWN
+
+    def concatenated(self, node: cst.ConcatenatedString) -> Value:
+        try:
+            return Const(node.evaluated_value)
+        except Exception:
+            return Text()
+
+    def formatted(self, node: cst.FormattedString) -> Value:
+        parts = []
+        for part in node.parts:
+            if isinstance(part, cst.FormattedStringExpression):
+                value = self.eval(part.expression)
+                parts.append(str(value.value) if isinstance(value, Const) else None)
+            else:
+                parts.append(part.value)  # type: ignore[union-attr]
+        if all(p is not None for p in parts):
+            return Const("".join(p for p in parts if p is not None))
+        return Text(tuple(p for p in parts if p))
+
+    def name(self, node: Any) -> Value:
+        name = node.value
+        if name == "None":
+            return NONE
+        if name == "True":
+            return TRUE
+        if name == "False":
+            return FALSE
+        frame = self.frame
+        value = frame.env.get(name)
+        if value is not None:
+            if frame.function is None and self.depth:
+                self.reads.append((frame.env, name, value))
+            return value  # type: ignore[no-any-return]
+        return self.free_name(name)
+
+    def free_name(self, name: str) -> Value:
+        frame = self.frame
+        for env in frame.closure:
+            if name in env:
+                found: Value = self.read(env, name)
+                return found
+        found_global = self.read(frame.space.attrs, name)
+        if found_global is not MISSING:
+            value: Value = found_global
+            return value
+        star = frame.space.attrs.get("*")
+        if isinstance(star, Api) and self.library.knows(f"{star.path}.{name}"):
+            return Api(f"{star.path}.{name}")
+        if name == "__name__":
+            return Text()
+        return self.library.builtin(name)
+
+    def attribute(self, node: cst.Attribute) -> Value:
+        return self.get_attribute(self.eval(node.value), node.attr.value, node)
+
+    def get_attribute(self, owner: Value, name: str, node: Any) -> Value:
+        kind = owner.__class__
+        if kind is Api:
+            return self.library.api_attribute(self, owner, name)  # type: ignore[arg-type]
+        if kind is Namespace:
+            assert isinstance(owner, Namespace)
+            found = self.read(owner.attrs, name)
+            if found is not MISSING:
+                value: Value = found
+                return value
+            return self.resolve(owner, name, 1 if owner.package else 0) or UNKNOWN
+        if kind is Instance:
+            return self.instance_attribute(owner, name, node)  # type: ignore[arg-type]
+        if kind is Union:
+            assert isinstance(owner, Union)
+            return join_all(
+                self.get_attribute(o, name, node) for o in owner.options if not (isinstance(o, Const) and o.value is None)
+            )
+        if kind is Class:
+            assert isinstance(owner, Class)
+            if name == "__name__":
+                return Const(owner.name)
+            member = owner.find(name)
+            return self.unwrap(member) if member is not None else UNKNOWN
+        if kind is Super:
+            return self.super_attribute(owner, name)  # type: ignore[arg-type]
+        if kind is Tuple and isinstance(owner, Tuple) and name in owner.names:
+            return owner.items[owner.names.index(name)]
+        return self.library.attribute(self, owner, name, node)
+
+    def unwrap(self, member: Value) -> Value:
+        """A class member looked up on the class itself."""
+        if isinstance(member, Instance) and member.family in ("staticmethod", "classmethod"):
+            inner: Value = member.attrs["function"]
+            return inner
+        return member
+
+    def instance_attribute(self, owner: Instance, name: str, node: Any) -> Value:
+        found = self.read(owner.attrs, name)
+        if found is not MISSING and isinstance(found, Value):
+            return found
+        if name == "__class__" and owner.cls is not None:
+            return owner.cls
+        if isinstance(owner.cls, Class):
+            member = owner.cls.find(name)
+            if member is not None:
+                return self.bind_member(owner, name, member, node)
+            special = self.library.instance_attribute(self, owner, name, node)
+            if special is not None:
+                return special
+            getattr_ = owner.cls.find("__getattr__")
+            if isinstance(getattr_, Function):
+                return self.call(Method(owner, "__getattr__", getattr_), Arguments([Const(name)]), node)
+            if "?" in owner.cls.api or owner.cls.api:
+                return self.opaque_child(owner, name)
+            return UNKNOWN
+        special = self.library.instance_attribute(self, owner, name, node)
+        if special is not None:
+            return special
+        return self.opaque_child(owner, name)
+
+    def opaque_child(self, owner: Instance, name: str) -> Value:
+        """An attribute nobody assigned in view: one unknown object, the same at each look."""
+        found = self.read(owner.attrs, name)
+        if found is not MISSING and isinstance(found, Value):
+            return found
+        child = Instance(None, "")
+        self.write(owner.attrs, name, child)
+        return child
+
+    def bind_member(self, owner: Value, name: str, member: Value, node: Any) -> Value:
+        if isinstance(member, Function):
+            return Method(owner, name, member)
+        if isinstance(member, Instance):
+            if member.family == "property":
+                getter = member.attrs["function"]
+                return self.call(Method(owner, name, getter), Arguments(), node) if isinstance(getter, Function) else UNKNOWN
+            if member.family == "staticmethod":
+                inner: Value = member.attrs["function"]
+                return inner
+            if member.family == "classmethod":
+                function = member.attrs["function"]
+                cls = owner.cls if isinstance(owner, Instance) else owner
+                return Method(cls, name, function) if isinstance(function, Function) and cls is not None else UNKNOWN
+        return member
+
+    def super_attribute(self, owner: Super, name: str) -> Value:
+        for base in owner.cls.bases:
+            if isinstance(base, Class):
+                member = base.find(name)
+                if isinstance(member, Function):
+                    return Method(owner.receiver, name, member)
+                if member is not None:
+                    return self.bind_member(owner.receiver, name, member, None)
+        return self.library.super_attribute(self, owner, name)
+
+    def set_attribute(self, owner: Value, name: str, value: Value, node: Any) -> None:
+        if isinstance(owner, (Instance, Class, Namespace)):
+            if not self.library.set_attribute(self, owner, name, value, node):
+                self.write(owner.attrs, name, value)
+        elif isinstance(owner, Super):
+            self.set_attribute(owner.receiver, name, value, node)
+        elif isinstance(owner, Union):
+            for option in owner.options:
+                self.set_attribute(option, name, value, node)
+        elif isinstance(owner, Tensor):
+            self.library.set_tensor_attribute(self, owner, name, value, node)
+
+    def binary(self, node: cst.BinaryOperation) -> Value:
+        left, right = self.eval(node.left), self.eval(node.right)
+        return self.binary_values(node.operator.__class__.__name__, left, right, node, node.left, node.right)
+
+    def binary_values(self, operator: str, left: Value, right: Value, node: Any, left_node: Any, right_node: Any) -> Value:
+        if isinstance(left, Instance) and isinstance(left.cls, Class):
+            special = left.cls.find(arithmetic.METHODS.get(operator, ""))
+            if isinstance(special, Function):
+                return self.call(Method(left, special.name, special), Arguments([right]), node)
+        result = self.library.container_operation(self, operator, left, right)
+        if result is None:
+            result = arithmetic.binary(self, operator, left, right, node)
+        self.emit("operation", (operator, node, left, right, left_node, right_node, result))
+        return result
+
+    def unary(self, node: cst.UnaryOperation) -> Value:
+        value = self.eval(node.expression)
+        if isinstance(node.operator, cst.Not):
+            held = truth(value)
+            return BOOL if held is None else Const(not held)
+        return arithmetic.unary(self, node.operator.__class__.__name__, value, node)
+
+    def boolean(self, node: cst.BooleanOperation) -> Value:
+        left = self.eval(node.left)
+        held = truth(left)
+        is_and = isinstance(node.operator, cst.And)
+        if held is not None:
+            return self.eval(node.right) if held == is_and else left
+        mark = self.journal.mark()
+        self.narrow(node.left, is_and)
+        right = self.eval(node.right)
+        delta = self.journal.cut(mark)
+        self.journal.merge([delta, {}])
+        if truth(right) is False and is_and and not isinstance(left, (Tensor, Instance)):
+            return FALSE
+        kept = [o for o in options(left) if truth(o) is not is_and]
+        return join(join_all(kept), right) if kept else right
+
+    def comparison(self, node: cst.Comparison) -> Value:
+        left = self.eval(node.left)
+        result: Value = BOOL
+        for target in node.comparisons:
+            right = self.eval(target.comparator)
+            result = arithmetic.compare(self, target.operator.__class__.__name__, left, right, node)
+            if isinstance(result, Tensor):
+                self.compared(target.operator.__class__.__name__, node, left, right, result)
+            left = right
+        return result if len(node.comparisons) == 1 else BOOL
+
+    def compared(self, operator: str, node: Any, left: Value, right: Value, result: Tensor) -> None:
+        if result.deps:
+            self.event("compare", node, result)
+        self.emit("comparison", (operator, node, left, right, result))
+
+    def conditional(self, node: cst.IfExp) -> Value:
+        held = truth(self.eval(node.test))
+        if held is not None:
+            return self.eval(node.body if held else node.orelse)
+        results: list[Value] = []
+
+        def run(branch: Any, holds: bool) -> bool:
+            self.narrow(node.test, holds)
+            results.append(self.eval(branch))
+            return True
+
+        self.branches([lambda: run(node.body, True), lambda: run(node.orelse, False)])
+        return join(results[0], results[1])
+
+    def elements(self, elements: Any) -> tuple[Value, ...] | None:
+        """Values of a display; None when a starred part has an unknown length."""
+        values: list[Value] = []
+        for element in elements:
+            value = self.eval(element.value)
+            if element.__class__ is cst.StarredElement:
+                known = self.known_items(value)
+                if known is None:
+                    values.append(self.element_of(value))
+                    rest = [self.element_of(self.eval(e.value)) if e.__class__ is cst.StarredElement else self.eval(e.value)
+                            for e in elements[elements.index(element) + 1 :]]  # fmt: skip
+                    self.display_rest = join_all(values + rest)
+                    return None
+                values.extend(known)
+            else:
+                values.append(value)
+        return tuple(values)
+
+    display_rest: Value = UNKNOWN
+
+    def tuple_(self, node: cst.Tuple) -> Value:
+        values = self.elements(node.elements)
+        return Sequence(self.display_rest) if values is None else Tuple(values)
+
+    def list_(self, node: Any) -> Value:
+        values = self.elements(node.elements)
+        return ListObject(None, self.display_rest) if values is None else ListObject(values)
+
+    def dict_(self, node: cst.Dict) -> Value:
+        result = DictObject()
+        for element in node.elements:
+            value = self.eval(element.value)
+            if isinstance(element, cst.DictElement):
+                key = self.eval(element.key)
+                self.library.put(result, key, value)
+            elif isinstance(value, DictObject):
+                result.attrs.update(value.attrs)
+            else:
+                result.attrs[DictObject.REST] = UNKNOWN
+        return result
+
+    def lambda_(self, node: cst.Lambda) -> Value:
+        return self.make_function("<lambda>", node, None)
+
+    def named(self, node: cst.NamedExpr) -> Value:
+        value = self.eval(node.value)
+        self.bind(node.target, value)
+        return value
+
+    def yield_(self, node: cst.Yield) -> Value:
+        value: Value = NONE
+        if isinstance(node.value, cst.From):
+            value = self.element_of(self.eval(node.value.item))
+        elif node.value is not None:
+            value = self.eval(node.value)
+        self.frame.yields.append(value)
+        if self.frame.on_yield is not None:
+            self.frame.on_yield(value)
+        return UNKNOWN
+
+    def comprehension(self, node: Any) -> Value:
+        items, exact = self.comprehension_items(node.for_in, lambda: self.eval(node.elt))
+        if isinstance(node, cst.GeneratorExp):
+            return Tuple(tuple(items)) if exact else Sequence(join_all(items))
+        return ListObject(tuple(items)) if exact else ListObject(None, join_all(items))
+
+    def dict_comprehension(self, node: cst.DictComp) -> Value:
+        items, exact = self.comprehension_items(node.for_in, lambda: Tuple((self.eval(node.key), self.eval(node.value))))
+        result = DictObject()
+        for item in items:
+            assert isinstance(item, Tuple)
+            key, value = item.items
+            if exact:
+                self.library.put(result, key, value)
+            else:
+                result.attrs[DictObject.REST] = value
+        return result
+
+    def comprehension_items(self, clause: cst.CompFor, body: Callable[[], Value]) -> tuple[list[Value], bool]:
+        """The element values, and whether they are exactly those, in number and order."""
+        iterable = self.eval(clause.iter)
+        known = self.known_items(iterable)
+        exact = known is not None and len(known) <= UNROLL and clause.inner_for_in is None
+        turns: tuple[Value, ...] = known if exact and known is not None else (self.element_of(iterable),)
+        items: list[Value] = []
+        env = self.frame.env
+        names = [n for n in target_names(clause.target)]
+        saved = {n: env.get(n, MISSING) for n in names}
+        with self.in_region("loop", clause, iterable):
+            for item in turns:
+                self.bind(clause.target, item)
+                kept: bool | None = True
+                for condition in clause.ifs:
+                    held = truth(self.eval(condition.test))
+                    kept = False if held is False else (None if held is None and kept else kept)
+                    self.narrow(condition.test, True)
+                if kept is False:
+                    continue
+                if kept is None:
+                    exact = False
+                if clause.inner_for_in is not None:
+                    items += self.comprehension_items(clause.inner_for_in, body)[0]
+                else:
+                    items.append(body())
+        for name, old in saved.items():
+            if old is MISSING:
+                self.journal.remove(env, name)
+            else:
+                self.write(env, name, old)
+        return items, exact
+
+    def subscript(self, node: cst.Subscript) -> Value:
+        owner = self.eval(node.value)
+        indices = [self.index(element.slice) for element in node.slice]
+        return self.library.get_item(self, owner, indices, node)
+
+    def index(self, element: Any) -> Value | slice:
+        """An index value; slices are Python slices of values."""
+        if isinstance(element, cst.Index):
+            return self.eval(element.value)
+        return slice(*[None if part is None else self.eval(part) for part in (element.lower, element.upper, element.step)])
+
+    def set_item(self, target: cst.Subscript, value: Value) -> None:
+        owner = self.eval(target.value)
+        indices = [self.index(element.slice) for element in target.slice]
+        self.library.set_item(self, owner, indices, value, target)
+
+    # ------------------------------------------------------------------ calls
+
+    def call_node(self, node: cst.Call) -> Value:
+        callee = self.eval(node.func)
+        arguments = self.arguments(node)
+        return self.call(callee, arguments, node)
+
+    def arguments(self, node: cst.Call) -> Arguments:
+        result = Arguments()
+        for argument in node.args:
+            value = self.eval(argument.value)
+            if argument.keyword is not None:
+                name = argument.keyword.value
+                result.keywords[name] = value
+                result.keyword_nodes[name] = argument.value
+            elif argument.star == "*":
+                known = self.known_items(value)
+                if known is None:
+                    result.open = True
+                    result.positional.append(self.element_of(value))
+                    result.nodes.append(argument.value)
+                else:
+                    result.positional.extend(known)
+                    result.nodes.extend([argument.value] * len(known))
+            elif argument.star == "**":
+                if isinstance(value, DictObject):
+                    for key, item in value.known():
+                        self.read(value.attrs, key)
+                        if isinstance(key, str):
+                            result.keywords[key] = item
+                            result.keyword_nodes[key] = argument.value
+                    if value.rest is not None:
+                        result.open = True
+                else:
+                    result.open = True
+            else:
+                result.positional.append(value)
+                result.nodes.append(argument.value)
+        return result
+
+    def call(self, callee: Value, arguments: Arguments, node: Any) -> Value:
+        kind = callee.__class__
+        if kind is Function:
+            return self.call_function(callee, arguments, node)  # type: ignore[arg-type]
+        if kind is Method:
+            assert isinstance(callee, Method)
+            if callee.function is not None:
+                return self.call_function(callee.function, arguments.with_first(callee.receiver), node)
+            return self.library.call_method(self, callee, arguments, node)
+        if kind is Api:
+            return self.library.call(self, callee.path, arguments, node)  # type: ignore[attr-defined]
+        if kind is Class:
+            return instantiate(self, callee, arguments, node)  # type: ignore[arg-type]
+        if kind is Instance:
+            return self.call_instance(callee, arguments, node)  # type: ignore[arg-type]
+        if kind is Partial:
+            assert isinstance(callee, Partial)
+            merged = Arguments(
+                [*callee.args, *arguments.positional],
+                {**callee.keywords, **arguments.keywords},
+                [*([None] * len(callee.args)), *arguments.nodes],
+                arguments.keyword_nodes,
+                arguments.open,
+            )
+            return self.call(callee.callee, merged, node)
+        if kind is Union:
+            assert isinstance(callee, Union)
+            choices = [o for o in callee.options if not isinstance(o, Const)]
+            if len(choices) == 1:
+                return self.call(choices[0], arguments, node)
+            results: list[Value] = []
+
+            def run(option: Value) -> bool:
+                results.append(self.call(option, arguments, node))
+                return True
+
+            self.branches([(lambda o=o: run(o)) for o in choices])  # type: ignore[misc]
+            return join_all(results)
+        self.library.escape(self, arguments, node)
+        return UNKNOWN
+
+    def call_instance(self, instance: Instance, arguments: Arguments, node: Any) -> Value:
+        if instance.family == "module":
+            return self.library.call_module(self, instance, arguments, node)
+        if isinstance(instance.cls, Class):
+            special = instance.cls.find("__call__")
+            if isinstance(special, Function):
+                return self.call_function(special, arguments.with_first(instance), node)
+        return self.library.call_instance(self, instance, arguments, node)
+
+    def bind_arguments(self, function: Function, arguments: Arguments) -> dict[str, Any]:
+        """The local variables that a call starts with."""
+        params = function.node.params
+        env: dict[str, Any] = {}
+        names = [p.name.value for p in (*params.posonly_params, *params.params)]
+        positional = arguments.positional
+        for name, value in zip(names, positional):
+            env[name] = value
+        star = params.star_arg
+        if isinstance(star, cst.Param):
+            extra = positional[len(names) :]
+            env[star.name.value] = Sequence(join_all(extra)) if arguments.open else Tuple(tuple(extra))
+        only = [p.name.value for p in params.kwonly_params]
+        rest = DictObject()
+        for name, value in arguments.keywords.items():
+            if name in names or name in only:
+                env[name] = value
+            else:
+                rest.attrs[name] = value
+        if arguments.open:
+            rest.attrs[DictObject.REST] = UNKNOWN
+        if params.star_kwarg is not None:
+            env[params.star_kwarg.name.value] = rest
+        for name in (*names, *only):
+            if name not in env:
+                default = function.defaults.get(name)
+                if default is None:
+                    env[name] = UNKNOWN if arguments.open or default is None else default
+                else:
+                    env[name] = join(default, UNKNOWN) if arguments.open else default
+        return env
+
+    def call_function(self, function: Function, arguments: Arguments, node: Any) -> Value:
+        if function.guards:
+            return self.library.call_decorated(self, function, arguments, node)
+        return self.run(function, self.bind_arguments(function, arguments), node)
+
+    def run(self, function: Function, env: dict[str, Any], node: Any) -> Value:
+        """The result of calling `function` with these locals, from memory where nothing it read has changed."""
+        ident = id(function.node)
+        key = (tuple(v.key for v in env.values()), tuple(map(id, function.closure)), self.module_depth > 0)
+        memos = self.memos.setdefault(ident, {}).get(key)
+        if memos is not None:
+            for memo in memos:
+                if all(where.get(name, MISSING) is value for where, name, value in memo.reads):
+                    self.journal.apply(memo.delta)
+                    if self.depth:
+                        self.reads.extend(memo.reads)
+                    if self.region is not None:
+                        self.region.events.extend(memo.events)
+                    return memo.value
+        frames = self.stack.count(ident)
+        runs = self.runs.get(ident, 0) + 1
+        self.runs[ident] = runs
+        if self.depth >= MAX_DEPTH or frames >= 2 or runs > MAX_RUNS:
+            self.library.escape(self, Arguments(list(env.values())), node)
+            return UNKNOWN
+        objects = Object.count
+        start, mark = len(self.reads), self.journal.mark()
+        region = Region("call", node, function.space, self.region, function)
+        self.region = region
+        try:
+            value = self.run_function(function, env, node, None)
+        finally:
+            self.region = region.parent
+        if region.parent is not None:
+            region.parent.events.extend(region.events)
+        self.emit("region", region)
+        self.remember(ident, key, function, value, start, mark, region.events, Object.count == objects, env)
+        if not self.depth:
+            self.reads.clear()
+        return value
+
+    def remember(
+        self, ident: int, key: Any, function: Function, value: Value, start: int, mark: int, events: list[Any],
+        pure: bool, env: dict[str, Any],
+    ) -> None:  # fmt: skip
+        reads = self.reads[start:]
+        if len(reads) > 1500 or not (pure or is_plain(value)):
+            return
+        delta = self.journal.delta(mark)
+        delta = {k: entry for k, entry in delta.items() if entry[0] is not env}
+        if len(delta) > 64 or not (pure or all(is_plain(entry[2]) for entry in delta.values())):
+            return
+        before: dict[tuple[int, Any], Any] = {}
+        for where, name, old in self.journal.log[mark:]:
+            before.setdefault((id(where), name), old)
+        needed: dict[tuple[int, Any], tuple[dict[Any, Any], Any, Any]] = {}
+        for where, name, seen in reads:
+            entry_key = (id(where), name)
+            if entry_key in needed or (entry_key in before and before[entry_key] is not seen):
+                continue
+            needed[entry_key] = (where, name, seen)
+        memos = self.memos[ident].setdefault(key, [])
+        if len(memos) < 6:
+            memos.append(Memo(value, list(needed.values()), delta, events))
+            self.keep.append(env)
+
+    def run_function(
+        self, function: Function, env: dict[str, Any], node: Any, on_yield: Callable[[Value], None] | None
+    ) -> Value:
+        """Interpret a function's body in a frame of its own."""
+        self.load(function.space)
+        self.visited.add(id(function.node))
+        frame = Frame(env, function.closure, function.space, function, self.journal.mark())
+        frame.on_yield = on_yield
+        outer, self.frame = self.frame, frame
+        self.depth += 1
+        self.stack.append(id(function.node))
+        try:
+            body = function.node.body
+            if isinstance(function.node, cst.Lambda):
+                return self.eval(body)
+            alive = self.suite(body)
+            value = self.close(frame, alive)
+        finally:
+            self.frame = outer
+            self.depth -= 1
+            self.stack.pop()
+        if frame.yields and on_yield is None:
+            return Sequence(join_all(frame.yields))
+        return value
+
+    def close(self, frame: Frame, alive: bool) -> Value:
+        """Join the states of all ways out of a function, and the values they return."""
+        returns = frame.returns
+        if alive:
+            returns.append((NONE, None))
+        if not returns:
+            return UNKNOWN  # every way out raises
+        if len(returns) > 1 or not alive:
+            if len(returns) == 1 and returns[0][1] is not None:
+                self.journal.undo(frame.mark)
+                self.journal.apply(returns[0][1])
+            else:
+                deltas = [self.journal.delta(frame.mark) if delta is None else delta for _, delta in returns]
+                self.journal.undo(frame.mark)
+                self.journal.merge(deltas)
+        return join_all(value for value, _ in returns)
+
+
+def loop_use(region: Region) -> str:
+    """What a loop over a loader does with it: "trained", "evaluated", or "" when neither is sure."""
+    if region.kind != "loop" or not isinstance(region.value, Instance) or region.value.family != "loader":
+        return ""
+    kinds = {event[0] for event in region.events}
+    if "backward" in kinds:
+        return "trained" if "step" in kinds else ""
+    return "evaluated" if "model" in kinds and not kinds & {"step", "autograd", "escape"} else ""
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value carries no object made during a call."""
+    if isinstance(value, (Tuple,)):
+        return all(is_plain(item) for item in value.items)
+    if isinstance(value, Union):
+        return all(is_plain(item) for item in value.options)
+    if isinstance(value, Value):
+        return not isinstance(value, (Object, Function, Method, Partial, Sequence, Super))
+    return True
+
+
+def dotted_name(node: Any) -> str:
+    """`a.b.c` of a name or attribute chain; "" for anything else."""
+    parts: list[str] = []
+    while isinstance(node, cst.Attribute):
+        parts.append(node.attr.value)
+        node = node.value
+    if not isinstance(node, cst.Name):
+        return ""
+    parts.append(node.value)
+    return ".".join(reversed(parts))
+
+
+def target_names(target: Any) -> Iterator[str]:
+    if isinstance(target, cst.Name):
+        yield target.value
+    elif isinstance(target, (cst.Tuple, cst.List)):
+        for element in target.elements:
+            yield from target_names(element.value)

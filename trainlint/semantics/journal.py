@@ -1,0 +1,131 @@
+"""All changes of abstract state go through one journal, so that branches can be tried, undone and joined.
+
+Every variable, attribute and object state is an entry of some dict. A write remembers the old entry; `cut` takes the
+writes since a mark back and hands them out as a delta; `merge` applies the join of several deltas. Looking up stays a
+plain dict access, and a branch costs only what it wrote.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainlint.semantics.values import Const, Tensor, Value, bounds, is_number, join, join_all, Number
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Any = _Missing()
+
+Delta = dict[tuple[int, Any], tuple[dict[Any, Any], Any, Any]]
+
+
+class Journal:
+    """The undo log of a run."""
+
+    __slots__ = ("log",)
+
+    def __init__(self) -> None:
+        self.log: list[tuple[dict[Any, Any], Any, Any]] = []
+
+    def write(self, where: dict[Any, Any], name: Any, value: Any) -> None:
+        self.log.append((where, name, where.get(name, MISSING)))
+        where[name] = value
+
+    def remove(self, where: dict[Any, Any], name: Any) -> None:
+        if name in where:
+            self.log.append((where, name, where[name]))
+            del where[name]
+
+    def mark(self) -> int:
+        return len(self.log)
+
+    def delta(self, mark: int) -> Delta:
+        """The present value of every entry written since `mark`."""
+        found: Delta = {}
+        for where, name, _ in self.log[mark:]:
+            key = (id(where), name)
+            if key not in found:
+                found[key] = (where, name, where.get(name, MISSING))
+        return found
+
+    def undo(self, mark: int) -> None:
+        log = self.log
+        while len(log) > mark:
+            where, name, old = log.pop()
+            if old is MISSING:
+                where.pop(name, None)
+            else:
+                where[name] = old
+
+    def cut(self, mark: int) -> Delta:
+        """Take back the writes since `mark`, and return what they had come to."""
+        found = self.delta(mark)
+        self.undo(mark)
+        return found
+
+    def apply(self, delta: Delta) -> None:
+        for where, name, value in delta.values():
+            if value is MISSING:
+                self.remove(where, name)
+            else:
+                self.write(where, name, value)
+
+    def merge(self, deltas: list[Delta]) -> None:
+        """Apply what any of the deltas may have led to; all start from the present state."""
+        if len(deltas) == 1:
+            self.apply(deltas[0])
+            return
+        keys: dict[tuple[int, Any], tuple[dict[Any, Any], Any]] = {}
+        for delta in deltas:
+            for key, (where, name, _) in delta.items():
+                keys.setdefault(key, (where, name))
+        pending: list[tuple[dict[Any, Any], Any, Any]] = []
+        for key, (where, name) in keys.items():
+            present = where.get(name, MISSING)
+            merged: Any = MISSING
+            for delta in deltas:
+                entry = delta.get(key)
+                value = present if entry is None else entry[2]
+                if value is MISSING:
+                    continue
+                merged = value if merged is MISSING else join_entries(where, name, merged, value, pending)
+            pending.append((where, name, merged))
+        for where, name, value in pending:
+            if value is MISSING:
+                self.remove(where, name)
+            elif where.get(name, MISSING) is not value:
+                self.write(where, name, value)
+
+
+def join_entries(where: dict[Any, Any], name: Any, a: Any, b: Any, pending: list[tuple[dict[Any, Any], Any, Any]]) -> Any:
+    if a is b:
+        return a
+    if isinstance(a, Value) and isinstance(b, Value):
+        return join(a, b)
+    if isinstance(a, frozenset) and isinstance(b, frozenset):
+        return a | b
+    if name == "items":
+        if a is not None and b is not None and len(a) == len(b):
+            return tuple(map(join, a, b))
+        elements = [*(a or ()), *(b or ())]
+        if a is None or b is None:
+            elements.append(where["element"])
+        pending.append((where, "element", join_all(elements)))
+        return None
+    return a if a == b else None
+
+
+def widen(old: Value, new: Value) -> Value:
+    """What a loop variable may be in any iteration: numbers lose their exact value but keep a bound that holds."""
+    if is_number(old) and is_number(new):
+        (olo, ohi), (nlo, nhi) = bounds(old), bounds(new)
+        whole = all(v.integer if isinstance(v, Number) else isinstance(v, Const) and isinstance(v.value, int) for v in (old, new))
+        return Number(olo if nlo >= olo else float("-inf"), ohi if nhi <= ohi else float("inf"), whole)
+    if isinstance(old, Tensor) and isinstance(new, Tensor):
+        lo = old.lo if new.lo >= old.lo else float("-inf")
+        hi = old.hi if new.hi <= old.hi else float("inf")
+        return join(old, new.but(lo=lo, hi=hi))
+    return join(old, new)

@@ -1,0 +1,817 @@
+"""What names outside the project mean: looks calls up in the knowledge tables and runs the behaviours they name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Iterator
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from trainlint.semantics import containers
+from trainlint.semantics.values import (
+    NO_DATA,
+    TRUE,
+    UNKNOWN,
+    Api,
+    Class,
+    Const,
+    DictObject,
+    Function,
+    Instance,
+    ListObject,
+    Method,
+    Number,
+    Object,
+    Partial,
+    Sequence,
+    Step,
+    Super,
+    Tensor,
+    Tuple,
+    Union,
+    Value,
+    join_all,
+    options,
+)
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Arguments, Interpreter
+
+Behaviour = Callable[["Call"], Value]
+
+BEHAVIOURS: dict[str, Behaviour] = {}
+BUILTINS: dict[str, Behaviour] = {}
+
+# Which table tells of a package; loaded when a file of the project first imports it.
+TABLES = {
+    "torch": "torch",
+    "torchvision": "vision",
+    "timm": "vision",
+    "numpy": "data",
+    "pandas": "data",
+    "sklearn": "data",
+    "imblearn": "data",
+    "scipy": "data",
+    "lightning": "engines",
+    "pytorch_lightning": "engines",
+    "transformers": "engines",
+    "accelerate": "engines",
+    "ignite": "engines",
+    "argparse": "python",
+    "functools": "python",
+}
+
+MOVED = [
+    (re.compile(r"^torch\.nn\.modules\.\w+\.(?=[A-Z])"), "torch.nn."),
+    (re.compile(r"^torch\.optim\.[a-z]+\.(?=[A-Z])"), "torch.optim."),
+    (re.compile(r"^torch\.utils\.data\.(dataloader|dataset|sampler|distributed)\."), "torch.utils.data."),
+    (re.compile(r"^torch\.functional\."), "torch."),
+    (re.compile(r"^torch\.(cuda\.)?amp\.(autocast_mode|grad_scaler)\."), "torch.amp."),
+    (re.compile(r"^torch\.nn\.utils\.clip_grad\."), "torch.nn.utils."),
+    (re.compile(r"^torch\.autograd\.grad_mode\."), "torch.autograd."),
+    (re.compile(r"^(pytorch_lightning|lightning)\.(?!pytorch\.)"), "lightning.pytorch."),
+    (re.compile(r"^sklearn\.preprocessing\._\w+\."), "sklearn.preprocessing."),
+    (re.compile(r"^sklearn\.cross_validation\."), "sklearn.model_selection."),
+]
+
+# Packages whose functions do not change the mode or gradients of what they are given.
+HARMLESS = frozenset(
+    """torch torchvision torchaudio torchtext numpy np pandas sklearn scipy matplotlib seaborn PIL cv2 tqdm wandb tensorboardX tensorboard
+    os sys time math random json pickle re collections itertools functools datetime logging argparse copy glob shutil pathlib
+    warnings typing torchsummary torchinfo thop fvcore einops tensorflow keras skimage imageio albumentations nltk spacy gensim
+    transformers tokenizers datasets h5py yaml joblib plotly visdom prettytable tabulate rich loguru mlflow neptune comet_ml gc abc
+    imblearn xgboost lightgbm catboost timm torchmetrics monai dgl torch_geometric networkx gym gymnasium ray optuna builtins subprocess
+    psutil signal string io csv zipfile tarfile urllib requests threading multiprocessing queue contextlib dataclasses enum operator
+    statistics hashlib uuid platform socket inspect types numbers fractions decimal heapq bisect struct base64 tempfile traceback""".split()
+)
+
+
+class Row:
+    """One entry of a knowledge table."""
+
+    __slots__ = ("does", "gives", "name", "params", "raw")
+
+    def __init__(self, name: str, raw: dict[str, Any]) -> None:
+        self.name = name
+        self.raw = raw
+        params = raw.get("params", "")
+        self.params: list[str] = params.split() if params else []
+        self.does: str = raw.get("does", "gives" if "gives" in raw else "mixed")
+        self.gives: dict[str, Any] = raw.get("gives", {})
+
+
+class Call:
+    """One call of a known API: what rules and behaviours look at.
+
+    `path` is the canonical name; `via` the class whose instance was called (a loss or layer object), with its options.
+    """
+
+    __slots__ = ("arguments", "interp", "node", "options", "path", "receiver", "result", "row", "via")
+
+    def __init__(
+        self,
+        interp: Interpreter,
+        node: Any,
+        path: str,
+        row: Row,
+        arguments: Arguments,
+        receiver: Value | None = None,
+        options: dict[str, Value] | None = None,
+        via: str = "",
+    ) -> None:
+        self.interp = interp
+        self.node = node
+        self.path = path
+        self.row = row
+        self.arguments = arguments
+        self.receiver = receiver
+        self.options = options or {}
+        self.via = via
+        self.result: Value = UNKNOWN
+
+    def value(self, name: str, position: int | None = None) -> Value | None:
+        """The value of a parameter, None when it is not given."""
+        found = self.arguments.keywords.get(name)
+        if found is not None:
+            return found
+        if position is None:
+            position = self.row.params.index(name) if name in self.row.params else None
+        if position is not None and position < len(self.arguments.positional):
+            return self.arguments.positional[position]
+        return self.options.get(name)
+
+    def argument(self, name: str, position: int | None = None) -> Any:
+        """The node of an argument; the call itself when it has none of its own."""
+        found = self.arguments.keyword_nodes.get(name)
+        if found is not None:
+            return found
+        if position is None:
+            position = self.row.params.index(name) if name in self.row.params else None
+        if position is not None and position < len(self.arguments.nodes):
+            return self.arguments.nodes[position] or self.node
+        return self.node
+
+    @property
+    def first(self) -> Value:
+        """The first argument."""
+        positional = self.arguments.positional
+        if positional:
+            return positional[0]
+        if self.row.params:
+            return self.arguments.keywords.get(self.row.params[0], UNKNOWN)
+        return UNKNOWN
+
+    @property
+    def tensor(self) -> Tensor:
+        """The first argument as a tensor; one of unknown content where it is not known to be one."""
+        return as_tensor(self.first)
+
+    @property
+    def short_name(self) -> str:
+        """The name as users write it."""
+        return self.via.rpartition(".")[2] if self.via else self.path.rpartition(".")[2]
+
+
+def as_tensor(value: Value) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, Union):
+        tensors = [o for o in value.options if isinstance(o, Tensor)]
+        if len(tensors) == len([o for o in value.options if not (isinstance(o, Const) and o.value is None)]):
+            return join_all(tensors)  # type: ignore[return-value]
+        return Tensor()
+    if isinstance(value, (Const, Number)):
+        from trainlint.semantics.values import bounds
+
+        lo, hi = bounds(value)
+        return Tensor(lo=lo, hi=hi, graph=False, nature=getattr(value, "nature", None))
+    if isinstance(value, (ListObject, Tuple, Sequence)):
+        items = value.items if isinstance(value, (ListObject, Tuple)) else (value.element,)
+        tensors = [o for o in items or () if isinstance(o, Tensor)]
+        if tensors and len(tensors) == len(items or ()):
+            joined = join_all(tensors)
+            if isinstance(joined, Tensor):
+                return joined
+        if isinstance(value, ListObject) and isinstance(value.attrs["element"], Tensor) and items is None:
+            return value.attrs["element"]  # type: ignore[no-any-return]
+    return Tensor()
+
+
+def behaviour(*names: str) -> Callable[[Behaviour], Behaviour]:
+    """Register the meaning that rows name in `does`."""
+
+    def register(function: Behaviour) -> Behaviour:
+        for name in names:
+            BEHAVIOURS[name] = function
+        return function
+
+    return register
+
+
+def builtin(*names: str) -> Callable[[Behaviour], Behaviour]:
+    """Register a Python builtin, or a method of a builtin type as `type.method`."""
+
+    def register(function: Behaviour) -> Behaviour:
+        for name in names:
+            BUILTINS[name] = function
+        return function
+
+    return register
+
+
+class Library:
+    """The knowledge tables of a run."""
+
+    def __init__(self, on_call: Callable[[Call], None], listened: Container[str] = ()) -> None:
+        from trainlint.semantics import behaviours  # noqa: F401  (registers them)
+
+        self.on_call = on_call
+        self.listened = listened
+        self.rows: dict[str, Row] = {}
+        self.classes: dict[str, Row] = {}
+        self.found: dict[str, Row | None] = {}
+        self.loaded: set[str] = set()
+        self.need("python")
+
+    # ----------------------------------------------------------------- tables
+
+    def need(self, package: str) -> None:
+        """Load the table that tells of a package."""
+        table = TABLES.get(package, package if package in ("python", "torch", "data") else "")
+        if not table or table in self.loaded:
+            return
+        self.loaded.add(table)
+        if table in ("vision", "engines"):
+            self.need("torch")
+        import tomli
+
+        text = resources.files("trainlint.knowledge").joinpath(f"{table}.toml").read_text("utf8")
+        self.add(tomli.loads(text))
+
+    def add(self, table: dict[str, Any]) -> None:
+        """Take in the rows of a table, a plugin's or a project's own too."""
+        for raw in table.get("api", ()):
+            calls = raw["calls"].split()
+            row = Row(calls[0], raw)
+            for path in calls:
+                self.rows[path] = row
+        for raw in table.get("class", ()):
+            for path in raw["names"].split():
+                self.classes[path] = Row(path, raw)
+        self.found.clear()
+
+    def row(self, path: str) -> Row | None:
+        """The row of a call, whatever module path it was imported through."""
+        found = self.rows.get(path)
+        if found is not None:
+            return found
+        if path in self.found:
+            return self.found[path]
+        for pattern, replacement in MOVED:
+            moved, count = pattern.subn(replacement, path)
+            if count and moved in self.rows:
+                found = self.rows[moved]
+                break
+        else:
+            owner, _, name = path.rpartition(".")
+            wildcard = f"{owner}.*"
+            found = self.rows.get(wildcard)
+        self.found[path] = found
+        return found
+
+    def class_row(self, path: str) -> Row | None:
+        found = self.classes.get(path)
+        if found is not None:
+            return found
+        for pattern, replacement in MOVED:
+            moved, count = pattern.subn(replacement, path)
+            if count and moved in self.classes:
+                return self.classes[moved]
+        return self.classes.get(path.rpartition(".")[0] + ".*")
+
+    def knows(self, path: str) -> bool:
+        return self.row(path) is not None or self.class_row(path) is not None
+
+    def family(self, cls: Class) -> str:
+        """What kind of modelled object instances of a project class are."""
+        for path in cls.api:
+            row = self.class_row(path)
+            if row is not None:
+                return str(row.raw.get("family", ""))
+            if path.startswith(("torch.nn.", "torchvision.models", "timm.models")):
+                return "module"
+            if path.endswith(("Module", "PreTrainedModel")) and path.split(".")[0] in HARMLESS | {"lightning", "pytorch_lightning", "mmcv", "mmengine", "fairseq"}:
+                return "module"
+        return ""
+
+    # ------------------------------------------------------------------- calls
+
+    def call(self, interp: Interpreter, path: str, arguments: Arguments, node: Any) -> Value:
+        """Call something outside the project by its path."""
+        if path in BUILTINS:
+            return BUILTINS[path](Call(interp, node, path, BUILTIN_ROW, arguments))
+        row = self.row(path)
+        if row is not None:
+            return self.perform(interp, row, arguments, node)
+        row = self.class_row(path)
+        if row is not None:
+            return self.construct(interp, path, row, arguments, node)
+        package = path.partition(".")[0]
+        if package not in HARMLESS:
+            self.escape(interp, arguments, node)
+        elif any(isinstance(v, (Function, Method)) for v in arguments.values()):
+            self.escape_functions(interp, arguments, node)
+        interp.event("outside", node, path, tuple(arguments.values()))
+        return self.outside_result(interp, path, arguments)
+
+    def outside_result(self, interp: Interpreter, path: str, arguments: Arguments) -> Value:
+        last = path.rpartition(".")[2]
+        if last[:1].isupper() and path.partition(".")[0] != "builtins":
+            instance = Instance(Api(path), self.guess_family(path))
+            for name, value in arguments.keywords.items():
+                instance.attrs[name] = value
+            return instance
+        tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
+        if tensors and path.partition(".")[0] in ("torch", "einops", "numpy", "torchvision"):
+            return mixed_tensor(interp, tensors)
+        return UNKNOWN
+
+    def guess_family(self, path: str) -> str:
+        if path.startswith("torch.nn.") or path.startswith(("timm.models", "torchvision.models")):
+            return "module"
+        return ""
+
+    def perform(
+        self,
+        interp: Interpreter,
+        row: Row,
+        arguments: Arguments,
+        node: Any,
+        receiver: Value | None = None,
+        options: dict[str, Value] | None = None,
+        via: str = "",
+    ) -> Value:
+        """Run a row's behaviour and tell the rules that listen to it."""
+        call = Call(interp, node, row.name, row, arguments, receiver, options, via)
+        run = BEHAVIOURS.get(row.does)
+        result = UNKNOWN if run is None else run(call)
+        if row.name in self.listened:
+            call.result = result
+            self.on_call(call)
+        return result
+
+    def construct(self, interp: Interpreter, path: str, row: Row, arguments: Arguments, node: Any) -> Value:
+        """Build an instance of an outside class whose row says how it behaves."""
+        instance = Instance(Api(path), str(row.raw.get("family", "")), Step(interp.frame.space, node, path.rpartition(".")[2]))
+        attrs = instance.attrs
+        if instance.family == "module":
+            attrs["training"] = TRUE
+        for name, value in zip(row.params, arguments.positional):
+            attrs[name] = value
+        attrs.update(arguments.keywords)
+        if row.raw.get("forward") in ("sequential",) or path.endswith(("ModuleList", "ModuleDict")):
+            self.add_children(interp, instance, arguments)
+        if row.name in self.listened:
+            self.on_call(Call(interp, node, row.name, row, arguments, instance))
+        return instance
+
+    def add_children(self, interp: Interpreter, instance: Instance, arguments: Arguments) -> None:
+        """Members of a Sequential, ModuleList or ModuleDict: `$children` is a list of their values."""
+        positional = arguments.positional
+        children: Value
+        if len(positional) == 1 and not arguments.open and isinstance(positional[0], DictObject):
+            source = positional[0]
+            for key, value in source.known():
+                instance.attrs[key if isinstance(key, str) else str(key)] = value
+            children = ListObject(tuple(v for _, v in source.known())) if source.rest is None else ListObject(None, UNKNOWN)
+        elif len(positional) == 1 and not arguments.open and not isinstance(positional[0], Instance):
+            known = interp.known_items(positional[0])
+            children = ListObject(None, interp.element_of(positional[0])) if known is None else ListObject(known)
+            if known is not None and all(isinstance(k, Tuple) and len(k.items) == 2 for k in known) and known:
+                children = ListObject(tuple(k.items[1] for k in known))  # type: ignore[attr-defined]
+        elif arguments.open:
+            children = ListObject(None, join_all(positional))
+        else:
+            children = ListObject(tuple(positional))
+        instance.attrs["$children"] = children
+        if children.items is not None and len(children.items) <= 256:  # type: ignore[attr-defined]
+            for i, child in enumerate(children.items):  # type: ignore[attr-defined]
+                instance.attrs.setdefault(str(i), child)
+
+    def initialise_base(self, interp: Interpreter, instance: Instance, arguments: Arguments, node: Any) -> None:
+        """`__init__` of an outside base class: its known parameters become attributes."""
+        cls = instance.cls
+        for path in cls.api if isinstance(cls, Class) else ():
+            row = self.class_row(path)
+            if row is not None:
+                for name, value in zip(row.params, arguments.positional):
+                    interp.write(instance.attrs, name, value)
+                if row.raw.get("forward") == "sequential" or path.endswith(("ModuleList", "ModuleDict")):
+                    self.add_children(interp, instance, arguments)
+                break
+        for name, value in arguments.keywords.items():
+            if name not in instance.attrs:
+                interp.write(instance.attrs, name, value)
+
+    def call_method(self, interp: Interpreter, method: Method, arguments: Arguments, node: Any) -> Value:
+        """Call a named method of a value that the engine models."""
+        receiver, name = method.receiver, method.name
+        if isinstance(receiver, Tensor):
+            return self.tensor_method(interp, receiver, name, arguments, node)
+        if isinstance(receiver, Instance):
+            row = self.method_row(receiver, name)
+            if row is not None:
+                return self.perform(interp, row, arguments.with_first(receiver), node, receiver)
+            if receiver.family:
+                return UNKNOWN
+            return self.opaque_method(interp, receiver, name, arguments, node)
+        for prefix in containers.types_of(receiver):
+            run = BUILTINS.get(f"{prefix}.{name}")
+            if run is not None:
+                return run(Call(interp, node, f"{prefix}.{name}", BUILTIN_ROW, arguments.with_first(receiver), receiver))
+        return self.unknown_method(interp, receiver, name, arguments, node)
+
+    def method_row(self, receiver: Instance, name: str) -> Row | None:
+        found = self.rows.get(f"{receiver.family}.{name}") if receiver.family else None
+        if found is None and isinstance(receiver.cls, Api):
+            found = self.rows.get(f"{receiver.cls.path}().{name}")
+            if found is None and receiver.family == "opaque":
+                found = self.rows.get(f"opaque.{name}")
+        return found
+
+    def tensor_row(self, tensor: Tensor, name: str) -> Row | None:
+        rows = self.rows
+        if tensor.lib == "torch":
+            found = rows.get(f"torch.Tensor.{name}") or rows.get(f"torch.{name}") or rows.get(f"torch.nn.functional.{name}")
+            if found is None and name.endswith("_") and not name.startswith("_"):
+                bare = name[:-1]
+                found = rows.get(f"torch.Tensor.{bare}") or rows.get(f"torch.{bare}")
+            return found
+        if tensor.lib == "numpy":
+            return rows.get(f"numpy.ndarray.{name}") or rows.get(f"numpy.{name}")
+        return rows.get(f"pandas.DataFrame.{name}")
+
+    def tensor_method(self, interp: Interpreter, tensor: Tensor, name: str, arguments: Arguments, node: Any) -> Value:
+        row = self.tensor_row(tensor, name)
+        if row is None:
+            others = [v for v in arguments.values() if isinstance(v, Tensor)]
+            return mixed_tensor(interp, [tensor, *others])
+        result = self.perform(interp, row, arguments.with_first(tensor), node, tensor)
+        if name.endswith("_") and name not in ("requires_grad_", "detach_") and isinstance(result, Tensor) and not name.startswith("_"):
+            target = getattr(getattr(node, "func", None), "value", None)
+            if target is not None and target.__class__.__name__ in ("Name", "Attribute"):
+                interp.bind(target, result)
+        return result
+
+    def opaque_method(self, interp: Interpreter, receiver: Instance, name: str, arguments: Arguments, node: Any) -> Value:
+        """A method of an object of unknown class: states by the names only those objects have, tensors by theirs."""
+        row = self.rows.get(f"opaque.{name}")
+        if row is not None:
+            return self.perform(interp, row, arguments.with_first(receiver), node, receiver)
+        if receiver.cls is None and (name in TENSOR_METHODS):
+            return self.tensor_method(interp, Tensor(), name, arguments, node)
+        self.escape(interp, arguments, node)
+        interp.event("outside", node, name, tuple(arguments.values()))
+        return UNKNOWN if receiver.cls is not None else Instance(None)
+
+    def unknown_method(self, interp: Interpreter, receiver: Value, name: str, arguments: Arguments, node: Any) -> Value:
+        if receiver is UNKNOWN or isinstance(receiver, (Number, Union)):
+            if name in TENSOR_METHODS:
+                return self.tensor_method(interp, as_tensor(receiver), name, arguments, node)
+            row = self.rows.get(f"opaque.{name}")
+            if row is not None:
+                return self.perform(interp, row, arguments.with_first(receiver), node, receiver)
+        self.escape(interp, arguments, node)
+        return UNKNOWN
+
+    def call_instance(self, interp: Interpreter, instance: Instance, arguments: Arguments, node: Any) -> Value:
+        """Call an object that is no module: a transform, a metric, something unknown."""
+        row = self.method_row(instance, "__call__")
+        if row is not None:
+            return self.perform(interp, row, arguments.with_first(instance), node, instance)
+        if instance.cls is None:
+            return self.call_opaque(interp, instance, arguments, node)
+        interp.event("outside", node, instance.api_path, tuple(arguments.values()))
+        tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
+        return mixed_tensor(interp, tensors) if tensors else UNKNOWN
+
+    def call_opaque(self, interp: Interpreter, instance: Instance, arguments: Arguments, node: Any) -> Value:
+        """Call an object nothing is known of. Where a mode was set on it, it is a model; else what it gets escapes."""
+        if "training" in instance.attrs:
+            return self.call_module(interp, instance, arguments, node)
+        self.escape(interp, arguments, node)
+        interp.event("outside", node, "?", tuple(arguments.values()))
+        return Tensor()
+
+    def call_module(self, interp: Interpreter, module: Instance, arguments: Arguments, node: Any) -> Value:
+        """Run a module's forward; the outermost call leaves its mark on what comes out."""
+        from trainlint.semantics.behaviours.layers import mark_output, run_forward
+
+        outermost = interp.module_depth == 0
+        training = interp.read(module.attrs, "training")
+        interp.module_depth += 1
+        try:
+            result = run_forward(interp, module, arguments, node)
+        finally:
+            interp.module_depth -= 1
+        if outermost and is_learner(self, module):
+            result = mark_output(interp, module, training, result, arguments, node)
+        return result
+
+    def call_decorated(self, interp: Interpreter, function: Function, arguments: Arguments, node: Any) -> Value:
+        """A call of a function whose decorators enter contexts around it."""
+        if "contextmanager" in function.guards:
+            manager = Instance(None, "contextmanager")
+            manager.attrs["call"] = Partial(function, tuple(arguments.positional), dict(arguments.keywords))
+            return manager
+        result: list[Value] = []
+
+        def body(rest: tuple[Value, ...]) -> bool:
+            if rest:
+                return interp.enter(rest[0], node, lambda _: body(rest[1:]))
+            result.append(interp.run(function, interp.bind_arguments(function, arguments), node))
+            return True
+
+        body(function.guards)
+        return result[0] if result else UNKNOWN
+
+    def escape(self, interp: Interpreter, arguments: Arguments, node: Any) -> None:
+        """Arguments reach code that is not in view: whatever it could change becomes unknown."""
+        interp.event("escape", node, tuple(arguments.values()))
+        for value in arguments.values():
+            for option in options(value):
+                self.forget(interp, option, 0)
+
+    def escape_functions(self, interp: Interpreter, arguments: Arguments, node: Any) -> None:
+        """Functions handed to outside code are called by it."""
+
+    def forget(self, interp: Interpreter, value: Value, depth: int) -> None:
+        if depth > 3:
+            return
+        if isinstance(value, Instance):
+            if "training" in value.attrs:
+                interp.write(value.attrs, "training", UNKNOWN)
+                if depth == 0:
+                    from trainlint.semantics.behaviours.training import parameters_escape
+
+                    parameters_escape(interp, value)
+            for name in ("$state", "$steps"):
+                if name in value.attrs:
+                    interp.write(value.attrs, name, frozenset(("?",)))
+            for name, child in list(value.attrs.items()):
+                if isinstance(child, Instance) and (child.family or "training" in child.attrs) and name != "$owner":
+                    self.forget(interp, child, depth + 1)
+        elif isinstance(value, ListObject):
+            for item in value.items or ():
+                self.forget(interp, item, depth + 1)
+            if value.items is not None and depth == 0 and not value.items:
+                interp.write(value.attrs, "items", None)
+        elif isinstance(value, DictObject):
+            for _, item in list(value.known()):
+                self.forget(interp, item, depth + 1)
+        elif isinstance(value, Tuple):
+            for item in value.items:
+                self.forget(interp, item, depth + 1)
+        elif isinstance(value, Method):
+            self.forget(interp, value.receiver, depth + 1)
+        elif isinstance(value, Tensor):
+            if value.deps and value.graph is not False:
+                from trainlint.semantics.behaviours.training import gradients_may_arrive
+
+                gradients_may_arrive(interp, value)
+
+    # -------------------------------------------------------------- attributes
+
+    def api_attribute(self, interp: Interpreter, owner: Api, name: str) -> Value:
+        if owner.path == "torch.nn.functional" or owner.path == "torch":
+            self.need("torch")
+        path = f"{owner.path}.{name}"
+        constant = CONSTANTS.get(path)
+        return constant if constant is not None else Api(path)
+
+    def attribute(self, interp: Interpreter, owner: Value, name: str, node: Any) -> Value:
+        """An attribute of a value that is no object of the project."""
+        if isinstance(owner, Tensor):
+            return self.tensor_attribute(interp, owner, name, node)
+        return Method(owner, name)
+
+    def tensor_attribute(self, interp: Interpreter, owner: Tensor, name: str, node: Any) -> Value:
+        if owner.lib == "frame":
+            if name in ("values", "iloc", "loc", "T", "at", "iat", "ix"):
+                return owner
+            if name in ("columns", "index"):
+                return Tensor(lib="numpy")
+            if f"pandas.DataFrame.{name}" in self.rows:
+                return Method(owner, name)
+            return owner if name in ("str", "dt", "cat") else Method(owner, name)
+        if name in ("data",):
+            return owner.but(graph=False)
+        if name in ("T", "mT", "H", "real"):
+            return owner.but(shape=None)
+        if name == "shape":
+            if owner.shape is not None:
+                return Tuple(tuple(Number(1, integer=True) if d is None else Const(d) for d in owner.shape))
+            return Sequence(Number(1, integer=True))
+        if name in ("grad", "requires_grad", "is_cuda", "grad_fn", "is_leaf"):
+            return UNKNOWN
+        if name in ("ndim",):
+            return Const(len(owner.shape)) if owner.shape is not None else Number(0, integer=True)
+        if name in ("size",) and owner.lib == "numpy":
+            return Number(1, integer=True)
+        if name in ("device", "dtype"):
+            return UNKNOWN
+        if self.tensor_row(owner, name) is not None or name in TENSOR_METHODS:
+            return Method(owner, name)
+        if name in ("logits", "loss", "last_hidden_state", "pooler_output", "hidden_states", "prediction_logits"):
+            return owner.plain()
+        return Method(owner, name)
+
+    def instance_attribute(self, interp: Interpreter, owner: Instance, name: str, node: Any) -> Value | None:
+        """A modelled attribute or method of an object; None when the object has none of that name."""
+        if owner.family == "namespace":
+            return None
+        if name == "module" and owner.family in ("module", "") and "training" in owner.attrs:
+            return owner
+        if name == "module" and owner.family == "module":
+            return owner
+        row = self.method_row(owner, name)
+        if row is not None:
+            return Method(owner, name)
+        if owner.cls is None or isinstance(owner.cls, Api):
+            if owner.family in ("", "opaque") or isinstance(owner.cls, Api):
+                if owner.family and owner.family not in ("opaque",):
+                    return None
+                parent = node.__class__.__name__ == "Attribute"
+                if parent and (name in TENSOR_METHODS or f"opaque.{name}" in self.rows):
+                    return Method(owner, name)
+        if name == "__dict__":
+            return DictObject(dict(owner.attrs))
+        return None
+
+    def super_attribute(self, interp: Interpreter, owner: Super, name: str) -> Value:
+        receiver = owner.receiver
+        if name == "__init__" and isinstance(receiver, Instance):
+            return Method(receiver, "__init__")
+        if isinstance(receiver, Instance):
+            row = self.method_row(receiver, name)
+            if row is not None:
+                return Method(receiver, name)
+        return UNKNOWN
+
+    def set_attribute(self, interp: Interpreter, owner: Object, name: str, value: Value, node: Any) -> bool:
+        """Assignments that mean more than storing; True when that is all."""
+        return False
+
+    def set_tensor_attribute(self, interp: Interpreter, owner: Tensor, name: str, value: Value, node: Any) -> None:
+        if name == "grad" and isinstance(value, Const) and value.value is None:
+            from trainlint.semantics.behaviours.training import clear_gradients
+
+            clear_gradients(interp, owner.deps, node)
+        elif name == "requires_grad":
+            from trainlint.semantics.behaviours.training import set_requires_grad
+
+            set_requires_grad(interp, owner, value)
+
+    # --------------------------------------------------------------- iteration
+
+    def module_items(self, interp: Interpreter, module: Instance) -> tuple[Value, ...] | None:
+        children = module.attrs.get("$children")
+        return children.items if isinstance(children, ListObject) else None
+
+    def unpack_tensor(self, value: Tensor, count: int) -> list[Value]:
+        part = value.but(shape=value.shape[1:] if value.shape else None, data=value.data)
+        return [part] * count
+
+    def tensor_element(self, value: Tensor) -> Value:
+        return value.but(shape=value.shape[1:] if value.shape else None)
+
+    def iterate(self, interp: Interpreter, owner: Instance) -> Value:
+        """What walking over an object gives."""
+        if isinstance(owner.cls, Class):
+            iterator = owner.cls.find("__iter__")
+            if isinstance(iterator, Function):
+                result = interp.call(Method(owner, "__iter__", iterator), _no_arguments(), owner.cls.node)
+                if result is not owner:
+                    return interp.element_of(result)
+            for name in ("__next__", "__getitem__"):
+                member = owner.cls.find(name)
+                if isinstance(member, Function):
+                    arguments = _no_arguments()
+                    if name == "__getitem__":
+                        arguments.positional.append(Number(0, integer=True))
+                    return interp.call(Method(owner, name, member), arguments, owner.cls.node)
+        children = owner.attrs.get("$children")
+        if isinstance(children, ListObject):
+            return interp.element_of(children)
+        row = self.method_row(owner, "__iter__")
+        if row is not None:
+            from trainlint.semantics.interpreter import Arguments as Args
+
+            return self.perform(interp, row, Args([owner]), None, owner)
+        if owner.cls is None:
+            return interp.opaque_child(owner, "[]")
+        return UNKNOWN
+
+    # ------------------------------------------------------------- delegations
+
+    def enter(self, interp: Interpreter, manager: Value, node: Any, body: Callable[[Value], bool]) -> bool:
+        """Run a block inside a context manager from outside the project."""
+        interp.emit("enter", (node, manager))
+        setting = manager.attrs.get("$grad") if isinstance(manager, Instance) else None
+        if isinstance(setting, Value):
+            old = interp.read(interp.flags, "grad")
+            interp.write(interp.flags, "grad", setting)
+            with interp.in_region("no_grad" if setting.key == Const(False).key else "with", node):
+                alive = body(manager)
+            if alive:
+                interp.write(interp.flags, "grad", old)
+            return alive
+        return body(manager)
+
+    def decorate(self, interp: Interpreter, decorator: Value, function: Value, node: Any) -> Value:
+        from trainlint.semantics.behaviours.python import decorate
+
+        return decorate(interp, decorator, function, node)
+
+    def builtin(self, name: str) -> Value:
+        return Api(name) if name in BUILTINS else (Api(f"builtins.{name}") if name in PYTHON_NAMES else UNKNOWN)
+
+    extend = staticmethod(containers.extend)
+    put = staticmethod(containers.put)
+    get_item = staticmethod(containers.get_item)
+    set_item = staticmethod(containers.set_item)
+    container_operation = staticmethod(containers.container_operation)
+    contains = staticmethod(containers.contains)
+
+    def is_instance(self, interp: Interpreter, value: Value, wanted: Value) -> bool | None:
+        return containers.is_instance(value, wanted)
+
+
+def _no_arguments() -> Arguments:
+    from trainlint.semantics.interpreter import Arguments as Args
+
+    return Args()
+
+
+def mixed_tensor(interp: Interpreter, tensors: list[Tensor]) -> Tensor:
+    """A tensor of unknown content computed from others."""
+    from trainlint.semantics.arithmetic import graph_of
+    from trainlint.semantics.values import NO_DEPS, mix_data
+
+    deps, data, grown = NO_DEPS, NO_DATA, frozenset()
+    for tensor in tensors:
+        deps = deps | tensor.deps
+        data = mix_data(data, tensor.data)
+        grown = grown | tensor.grown
+    return Tensor(
+        graph=graph_of(interp, *tensors) if tensors else None, deps=deps, data=data, grown=grown,
+        lib=tensors[0].lib if tensors else "torch",
+    )  # fmt: skip
+
+
+def is_learner(library: Library, module: Instance) -> bool:
+    """Whether calling this module as a whole is running a model: losses and activations by themselves are not."""
+    if isinstance(module.cls, Class) or module.cls is None:
+        return True
+    row = library.class_row(module.cls.path)
+    return row is None or bool(row.raw.get("weights")) or row.raw.get("forward") == "sequential" or "model" in row.raw
+
+
+def children_of(module: Instance) -> Iterator[Instance]:
+    """The modules directly inside a module."""
+    seen: set[int] = set()
+
+    def walk(value: Any) -> Iterator[Instance]:
+        if isinstance(value, Union):
+            for option in value.options:
+                yield from walk(option)
+        elif isinstance(value, Instance):
+            if (value.family == "module" or "training" in value.attrs) and id(value) not in seen:
+                seen.add(id(value))
+                yield value
+        elif isinstance(value, ListObject):
+            for item in value.items if value.items is not None else (value.attrs["element"],):
+                yield from walk(item)
+
+    for name, value in list(module.attrs.items()):
+        if isinstance(name, str) and (not name.startswith("$") or name == "$children"):
+            if isinstance(value, ListObject) and name != "$children":
+                continue  # a plain list does not register its modules
+            yield from walk(value)
+
+
+BUILTIN_ROW = Row("builtin", {})
+CONSTANTS: dict[str, Value] = {
+    "math.pi": Const(3.141592653589793),
+    "math.e": Const(2.718281828459045),
+    "numpy.pi": Const(3.141592653589793),
+    "torch.pi": Const(3.141592653589793),
+    "sys.maxsize": Const(2**63 - 1),
+}
+PYTHON_NAMES = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else __builtins__)
+# Methods that only tensors have: calling one tells what an unknown value is.
+TENSOR_METHODS = frozenset(
+    """softmax log_softmax sigmoid log log2 log10 log1p exp sqrt rsqrt abs clamp clamp_ clamp_min view reshape permute transpose squeeze unsqueeze
+    argmax backward detach item cpu cuda numpy float long norm mean std var softplus tanh relu matmul mm bmm contiguous flatten
+    masked_fill masked_fill_ scatter_ gather expand expand_as repeat size dim numel requires_grad_ topk max min sum pow square""".split()
+)

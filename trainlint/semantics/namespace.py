@@ -1,0 +1,38 @@
+"""A module of the linted project as the interpreter sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainlint.semantics.values import Object, Value
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from trainlint.syntax import SourceFile
+
+
+class Namespace(Object):
+    """One file of the project: its global names live in `attrs`.
+
+    state     "new", "loading", "loaded" or "failed"
+    deferred  the `if __name__ == "__main__"` blocks, run when the file is checked as a program
+    """
+
+    __slots__ = ("deferred", "dotted", "events", "flags", "functions", "package", "path", "source", "state")
+
+    def __init__(self, dotted: str, source: SourceFile | None, package: bool = False) -> None:
+        super().__init__()
+        self.dotted = dotted
+        self.source = source
+        self.package = package
+        self.state = "new"
+        self.deferred: list[cst.BaseSuite] = []
+        self.functions: list[Value] = []
+        self.path: Path | None = None
+        self.flags: dict[str, Any] = {}
+        self.events: list[Any] = []
+
+    def describe(self) -> str:
+        return f"module {self.dotted}"

@@ -1,0 +1,523 @@
+"""A whole project under check: files and imports, which programs run, and what they are run with.
+
+Every file is run as a program (its top level, then its `__main__` block); functions and classes that no program
+reaches are then run by themselves with parameters of unknown value, as the frameworks that call them would.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence as Sequence_
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import libcst as cst
+
+from trainlint.api import Draft, Report, Rule
+from trainlint.findings import Finding, Related, Severity, Span
+from trainlint.semantics.behaviours.layers import set_mode
+from trainlint.semantics.behaviours.python import candidate
+from trainlint.semantics.classes import instantiate
+from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOfBudget, Region, dotted_name
+from trainlint.semantics.library import Call, Library
+from trainlint.semantics.namespace import Namespace
+from trainlint.semantics.values import (
+    BOOL,
+    FALSE,
+    TRUE,
+    UNKNOWN,
+    Api,
+    Class,
+    Function,
+    Instance,
+    Method,
+    Number,
+    Tensor,
+    Text,
+    Value,
+)
+from trainlint.syntax import SourceFile, Unreadable, load
+
+Progress = Callable[[int, int], None]
+
+MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+# Never looked for among the project's files.
+OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "torchvision", "numpy", "pandas", "sklearn", "matplotlib"}
+LIGHTNING_EVALUATION = ("validation_step", "test_step", "predict_step")
+STACK = 512 * 1024 * 1024
+
+
+class Project:
+    """The files given, the files they import, and one interpreter over all of them."""
+
+    def __init__(
+        self,
+        files: Sequence_[tuple[Path, str]],
+        texts: dict[str, str],
+        rules: Sequence_[Rule],
+        reveal: Callable[[Namespace, Any, str], None] | None = None,
+    ) -> None:
+        self.files = files
+        self.texts = texts
+        self.reveal = reveal
+        self.drafts: dict[tuple[str, int], Draft] = {}
+        self.findings: list[Finding] = []
+        self.spaces: dict[Path, Namespace] = {}
+        self.names = {Path(os.path.abspath(path)): name for path, name in files}
+        parents = [p.parent for p in self.names]
+        self.common = Path(os.path.commonpath(parents)) if parents else Path()
+        self.roots: dict[Path, list[Path]] = {}
+        self.present: dict[Path, frozenset[str]] = {}
+        self.calls: dict[str, list[tuple[Report, Any]]] = {}
+        self.events: dict[str, list[tuple[Report, Any]]] = {}
+        self.library = Library(self.on_call, self.calls)
+        self.interp = Interpreter(self.library, self.emit)
+        for rule in rules:
+            self.enlist(rule)
+        self.interp.resolve = self.resolve
+        self.interp.load = self.run_module
+        self.current: Namespace | None = None
+
+    # ------------------------------------------------------------------- rules
+
+    def enlist(self, rule: Rule) -> None:
+        report = Report(rule, self.interp, self.take)
+        for name in dir(rule):
+            handler = getattr(rule, name, None)
+            for path in getattr(handler, "calls", ()):
+                self.calls.setdefault(path, []).append((report, handler))
+            for event in getattr(handler, "events", ()):
+                self.events.setdefault(event, []).append((report, handler))
+
+    def take(self, draft: Draft) -> None:
+        self.drafts.setdefault((draft.rule.code, id(draft.node)), draft)
+
+    def on_call(self, call: Call) -> None:
+        for report, handler in self.calls.get(call.path, ()):
+            self.ask(report, handler, call)
+
+    def emit(self, event: str, fact: Any) -> None:
+        handlers = self.events.get(event)
+        if handlers is not None:
+            for report, handler in handlers:
+                self.ask(report, handler, fact)
+        if event == "statement" and self.reveal is not None:
+            node, _ = fact
+            if isinstance(node.value, cst.Call) and isinstance(node.value.func, cst.Name) and node.value.func.value == "reveal":
+                value = self.interp.eval(node.value.args[0].value)
+                self.reveal(self.interp.frame.space, node, value.describe())
+
+    def ask(self, report: Report, handler: Any, fact: Any) -> None:
+        """Let a rule look at a fact. A rule that raises is our own bug: it is reported, and the rest goes on."""
+        try:
+            handler(fact, report)
+        except (OutOfBudget, RecursionError):
+            raise
+        except Exception:
+            self.fail(self.interp.frame.space, f"rule {report.rule.code} failed: {last_line()}")
+
+    def fail(self, space: Namespace, reason: str) -> None:
+        name = space.source.filename if space.source is not None else "?"
+        finding = own_failure(name, reason)
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+    # ----------------------------------------------------------------- imports
+
+    def search_path(self, directory: Path) -> list[Path]:
+        """Folders in which an absolute import of a file in `directory` is looked up, nearest first."""
+        found = self.roots.get(directory)
+        if found is None:
+            found = []
+            for folder in (directory, *directory.parents)[:10]:
+                found.append(folder)
+                if any(m in self.listing(folder) for m in MARKERS):
+                    break
+                if folder == self.common and not any((parent / ".git").exists() for parent in folder.parents):
+                    break
+            else:
+                found = found[:3]
+            found += [folder / "src" for folder in found if "src" in self.listing(folder)]
+            self.roots[directory] = found
+        return found
+
+    def listing(self, folder: Path) -> frozenset[str]:
+        found = self.present.get(folder)
+        if found is None:
+            try:
+                found = frozenset(os.listdir(folder))
+            except OSError:
+                found = frozenset()
+            self.present[folder] = found
+        return found
+
+    def resolve(self, space: Namespace, dotted: str, level: int) -> Value | None:
+        """The project's module behind an import, loaded; None when it is outside the project."""
+        if space.path is None:
+            return None
+        parts = [p for p in dotted.split(".") if p]
+        here = space.path.parent if not (space.package and space.path.is_dir()) else space.path
+        if level:
+            folder = here
+            for _ in range(level - 1):
+                folder = folder.parent
+            found = self.find(folder, parts)
+        else:
+            if not parts:
+                return None
+            if parts[0] in OUTSIDE:
+                self.library.need(parts[0])
+                return None
+            found = next((f for root in self.search_path(here) if (f := self.find(root, parts)) is not None), None)
+            if found is None:
+                self.library.need(parts[0])
+        if found is not None and found.source is not None:
+            self.run_module(found)
+        return found
+
+    def find(self, folder: Path, parts: list[str]) -> Namespace | None:
+        for i, part in enumerate(parts):
+            names = self.listing(folder)
+            last = i == len(parts) - 1
+            if part in names and "__init__.py" in self.listing(folder / part):
+                if last:
+                    return self.space(folder / part / "__init__.py", package=True)
+                folder = folder / part
+            elif last and f"{part}.py" in names:
+                return self.space(folder / f"{part}.py")
+            elif part in names and any(n.endswith(".py") for n in self.listing(folder / part)) and not part.startswith("."):
+                folder = folder / part
+                if last:
+                    return self.folder_space(folder)
+            else:
+                return None
+        return self.space(folder / "__init__.py", package=True) if "__init__.py" in self.listing(folder) else self.folder_space(folder)
+
+    def folder_space(self, folder: Path) -> Namespace:
+        """A namespace package: a folder without `__init__.py`."""
+        space = self.spaces.get(folder)
+        if space is None:
+            space = self.spaces[folder] = Namespace(folder.name, None, package=True)
+            space.path = folder
+            space.state = "loaded"
+        return space
+
+    def space(self, path: Path, package: bool = False) -> Namespace:
+        space = self.spaces.get(path)
+        if space is None:
+            space = self.spaces[path] = Namespace(path.parent.name if package else path.stem, None, package or path.name == "__init__.py")
+            space.path = path
+            name = self.names.get(path, str(path))
+            try:
+                space.source = load(path, name, self.texts.get(name))
+            except Unreadable as problem:
+                space.state = "failed"
+                if path in self.names:
+                    self.findings.append(unreadable(name, problem.message, problem.span))
+        return space
+
+    # ---------------------------------------------------------------- programs
+
+    @contextmanager
+    def isolated(self, space: Namespace) -> Iterator[Interpreter]:
+        """Run something in a frame of its own, at the top of the call stack."""
+        interp = self.interp
+        saved = (interp.frame, interp.depth, interp.module_depth, interp.region, interp.flags, interp.reads, interp.stack)
+        interp.depth = interp.module_depth = 0
+        interp.region, interp.flags, interp.reads, interp.stack = None, {"grad": TRUE}, [], []
+        interp.frame = Frame(space.attrs, (), space, None, interp.journal.mark())
+        try:
+            yield interp
+        finally:
+            (interp.frame, interp.depth, interp.module_depth, interp.region, interp.flags, interp.reads, interp.stack) = saved
+
+    def run_module(self, space: Namespace) -> None:
+        """Run a module's top level, once."""
+        if space.state != "new" or space.source is None:
+            return
+        space.state = "loading"
+        with self.isolated(space) as interp:
+            log, interp.journal.log = interp.journal.log, []
+            steps, interp.steps = interp.steps, 0
+            region = Region("module", space.source.tree, space, None)
+            interp.region = region
+            try:
+                interp.block(space.source.tree.body)
+            except OutOfBudget:
+                pass
+            except Exception:
+                self.fail(space, f"the engine failed: {last_line()}")
+            finally:
+                interp.journal.log = log
+                interp.steps = steps
+            space.flags = interp.flags
+            space.events = region.events
+            space.state = "loaded"
+
+    def run_program(self, space: Namespace) -> None:
+        """Run what a file does when it is started: its top level and its `__main__` block."""
+        if space.source is None:
+            return
+        self.run_module(space)
+
+        def main(interp: Interpreter) -> None:
+            interp.flags.update(space.flags)
+            region = Region("program", space.source.tree, space, None)  # type: ignore[union-attr]
+            region.events = list(space.events)
+            interp.region = region
+            for body in space.deferred:
+                interp.block(body.body)
+            self.emit("region", region)
+
+        self.attempt(space, main)
+
+    def attempt(self, space: Namespace, run: Callable[[Interpreter], None]) -> None:
+        """Run something and take all its effects back."""
+        with self.isolated(space) as interp:
+            mark = interp.journal.mark()
+            interp.steps = 0
+            interp.runs.clear()
+            try:
+                run(interp)
+            except OutOfBudget:
+                pass
+            except RecursionError:
+                pass
+            except Exception:
+                self.fail(space, f"the engine failed: {last_line()}")
+            interp.journal.undo(mark)
+
+    def run_rest(self, space: Namespace) -> None:
+        """Run the functions and classes that no program reached."""
+        for item in list(space.functions):
+            if isinstance(item, Class):
+                self.run_class(space, item)
+        for item in list(space.functions):
+            if isinstance(item, Function) and item.owner is None and id(item.node) not in self.interp.visited:
+                self.attempt(space, lambda interp, f=item: self.run_alone(interp, f))  # type: ignore[misc]
+
+    def run_alone(self, interp: Interpreter, function: Function) -> None:
+        region = Region("program", function.node, function.space, None)
+        interp.region = region
+        given = {p: v for p, v in stand_ins(interp, function).items()}
+        interp.call_function(function, Arguments([], given), function.node)
+        self.emit("region", region)
+
+    def run_class(self, space: Namespace, cls: Class) -> None:
+        """Run the methods of a class that no program called, as its framework would."""
+        methods = [m for m in cls.attrs.values() if isinstance(m, Function) and isinstance(m.node, cst.FunctionDef)]
+        waiting = [m for m in methods if id(m.node) not in self.interp.visited]
+        if not waiting:
+            return
+        lightning = cls.family == "module" and any(m.name == "training_step" for m in methods)
+
+        def run(interp: Interpreter, method: Function) -> None:
+            region = Region("program", method.node, method.space, None)
+            interp.region = region
+            instance = self.stand_in_instance(interp, cls)
+            given = stand_ins(interp, method, skip=1, forward=method.name == "forward" and cls.family == "module")
+            node = method.node
+            if lightning and method.name in LIGHTNING_EVALUATION:
+                interp.write(interp.flags, "grad", FALSE)
+                set_mode(interp, instance, FALSE)
+            elif cls.family == "module" and not lightning:
+                set_mode(interp, instance, UNKNOWN)
+                interp.write(interp.flags, "grad", UNKNOWN)
+            if method.name == "forward" and cls.family == "module":
+                self.library.call_module(interp, instance, Arguments(list(given.values())), node)
+            elif method.name != "__init__":
+                interp.call(Method(instance, method.name, method), Arguments([], given), node)
+            self.emit("region", region)
+
+        for method in waiting:
+            if id(method.node) not in self.interp.visited or method.name == "__init__":
+                self.attempt(space, lambda interp, m=method: run(interp, m))  # type: ignore[misc]
+
+    def stand_in_instance(self, interp: Interpreter, cls: Class) -> Instance:
+        """An instance built with unknown arguments."""
+        init = cls.find("__init__")
+        given = stand_ins(interp, init, skip=1) if isinstance(init, Function) else {}
+        made = instantiate(interp, cls, Arguments([], given), cls.node)
+        return made if isinstance(made, Instance) else Instance(cls, cls.family)
+
+    # ---------------------------------------------------------------- the check
+
+    def check(self, progress: Progress | None = None) -> list[Finding]:
+        total = len(self.names)
+        spaces: list[Namespace] = []
+        for number, path in enumerate(self.names):
+            space = self.space(path)
+            if space.state != "failed":
+                spaces.append(space)
+                self.run_program(space)
+            if progress is not None:
+                progress(number + 1, total)
+        for space in spaces:
+            self.run_rest(space)
+        return self.finish()
+
+    def finish(self) -> list[Finding]:
+        """Turn drafts into findings, with positions for just the nodes that they name."""
+        wanted: dict[int, tuple[SourceFile, list[Any]]] = {}
+        for draft in self.drafts.values():
+            for space, node in ((draft.space, draft.node), *((s.space, s.node) for s in draft.related)):
+                if space.source is not None:
+                    wanted.setdefault(id(space.source), (space.source, []))[1].append(node)
+        for source, nodes in wanted.values():
+            source.want(nodes)
+        for draft in self.drafts.values():
+            source = draft.space.source
+            if source is None or source.path not in self.names and Path(os.path.abspath(source.path)) not in self.names:
+                continue
+            self.findings.append(finding_of(draft, source))
+        return self.findings
+
+
+def finding_of(draft: Draft, source: SourceFile) -> Finding:
+    from trainlint.fixing import fix_of
+
+    cell, span = source.place(draft.node)
+    related = []
+    for step in draft.related:
+        if step.space.source is None:
+            continue
+        other_cell, other = step.space.source.place(step.node)
+        related.append(Related(step.space.source.filename, other, step.label, other_cell))
+    message = draft.message
+    if related:
+        first = related[0]
+        where = f"line {first.span.line}" if first.filename == source.filename and first.cell == cell else f"{first.filename}:{first.span.line}"
+        message = message.replace("(@)", f"({first.message} at {where})")
+    return Finding(
+        code=draft.rule.code,
+        name=draft.rule.name,
+        message=message.replace(" (@)", ""),
+        severity=draft.rule.severity,
+        filename=source.filename,
+        span=span,
+        related=tuple(dict.fromkeys(related)),
+        fix=fix_of(draft, source),
+        cell=cell,
+        statement_lines=source.statement_lines(draft.node),
+    )
+
+
+def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: bool = False) -> dict[str, Value]:
+    """Values for the parameters of a function whose callers are not in view."""
+    params = function.node.params
+    found: dict[str, Value] = {}
+    names = (*params.posonly_params, *params.params, *params.kwonly_params)
+    static = any(getattr(d.decorator, "value", "") == "staticmethod" for d in getattr(function.node, "decorators", ()))
+    for parameter in names[0 if static else skip :]:
+        name = parameter.name.value
+        default = function.defaults.get(name)
+        annotated = annotation_value(interp, function, parameter)
+        if annotated is not None:
+            found[name] = annotated
+        elif default is not None:
+            found[name] = candidate({"default": default})
+        elif forward:
+            found[name] = Tensor()
+        elif "optim" in name.lower() or name.lower() in ("opt",):
+            found[name] = unknown_optimizer(interp)
+        else:
+            found[name] = Instance(None)
+    return found
+
+
+def unknown_optimizer(interp: Interpreter) -> Instance:
+    from trainlint.semantics.behaviours.training import register_optimizer
+
+    optimizer = Instance(Api("torch.optim.Optimizer"), "optimizer")
+    register_optimizer(interp, optimizer, UNKNOWN)
+    optimizer.attrs["$steps"] = frozenset(("?",))
+    return optimizer
+
+
+def annotation_value(interp: Interpreter, function: Function, parameter: cst.Param) -> Value | None:
+    """What a parameter's annotation tells of it."""
+    if parameter.annotation is None:
+        return None
+    name = dotted_name(parameter.annotation.annotation).rpartition(".")[2]
+    if name in ("Tensor", "FloatTensor", "LongTensor"):
+        return Tensor()
+    if name == "float":
+        default = function.defaults.get(parameter.name.value)
+        return candidate({"default": default}) if default is not None else Number()
+    if name == "int":
+        return Number(integer=True)
+    if name == "bool":
+        return BOOL
+    if name == "str":
+        return Text()
+    if name == "Optimizer":
+        return unknown_optimizer(interp)
+    if name == "Module":
+        model = Instance(None)
+        model.attrs["training"] = UNKNOWN
+        return model
+    if name == "ndarray":
+        return Tensor(lib="numpy", graph=False)
+    if name == "DataFrame":
+        return Tensor(lib="frame", graph=False)
+    return None
+
+
+def last_line() -> str:
+    """The exception at hand and where it was raised, in one line."""
+    kind, value, trace = sys.exc_info()
+    frames = traceback.extract_tb(trace)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{kind.__name__ if kind else 'error'}: {value}{where}"
+
+
+def own_failure(filename: str, reason: str) -> Finding:
+    return Finding("TL002", "internal-error", reason, Severity.ERROR, filename, Span(1, 1, 1, 1))
+
+
+def unreadable(filename: str, reason: str, span: Span) -> Finding:
+    return Finding("TL000", "unreadable-file", reason, Severity.ERROR, filename, span)
+
+
+def check_files(
+    paths: Sequence_[tuple[Path, str]],
+    texts: dict[str, str],
+    rules: Sequence_[Rule],
+    *,
+    progress: Progress | None = None,
+) -> list[Finding]:
+    """Check files that belong together. `texts` replaces what is on disk, by file name (standard input)."""
+    return deep(lambda: Project(paths, texts, rules).check(progress))
+
+
+def deep(run: Callable[[], Any]) -> Any:
+    """Run with a stack deep enough for deeply nested programs, and without garbage collection: what is built here stays."""
+    result: list[Any] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            result.append(run())
+        except BaseException as problem:
+            failure.append(problem)
+
+    limit, size, enabled = sys.getrecursionlimit(), threading.stack_size(STACK), gc.isenabled()
+    sys.setrecursionlimit(max(limit, 20_000))
+    gc.disable()
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(size)
+        sys.setrecursionlimit(limit)
+        if enabled:
+            gc.enable()
+    if failure:
+        raise failure[0]
+    return result[0]

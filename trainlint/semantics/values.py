@@ -1,0 +1,696 @@
+"""What an expression can be: the abstract values that the interpreter computes with.
+
+Immutable values (constants, tensors, tuples) compare by content; objects with identity (instances, lists, dicts,
+namespaces) keep their contents in plain dicts that only the interpreter's journal writes to.
+
+Nothing is assumed by default: a field that is None (or a kind of 0) is unknown, and a rule speaks only on `must_be`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from trainlint.semantics.namespace import Namespace
+
+# What a tensor holds. A value's `kinds` is the set of those it may be; 0 means unknown.
+LOGITS = 1  # raw output of a linear or convolutional layer
+PROBABILITIES = 2  # softmax output: sums to one over an axis
+SIGMOID = 4  # independent probabilities
+LOG_PROBABILITIES = 8
+INDICES = 16  # class indices, positions
+HIDDEN = 32  # an activation's output
+MASK = 64  # result of a comparison
+TANH = 128
+LOG_SIGMOID = 256
+
+KIND_NAMES = {
+    LOGITS: "logits",
+    PROBABILITIES: "probabilities",
+    SIGMOID: "sigmoid probabilities",
+    LOG_PROBABILITIES: "log-probabilities",
+    INDICES: "indices",
+    HIDDEN: "activations",
+    MASK: "a mask",
+    TANH: "tanh output",
+    LOG_SIGMOID: "log-sigmoid output",
+}
+
+INF = math.inf
+TINY = 1e-300  # stands for "greater than zero, by an unknown amount"
+
+
+class Step(NamedTuple):
+    """One place on a value's way: `node` in `space` is where `label` happened."""
+
+    space: Namespace
+    node: cst.CSTNode
+    label: str
+
+
+class Value:
+    """Base of all abstract values."""
+
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "unknown"
+
+    @property
+    def key(self) -> object:
+        """A hashable stand-in: equal keys mean equal values (identity for objects)."""
+        return id(self)
+
+
+class Unknown(Value):
+    """Nothing is known."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Unknown"
+
+
+UNKNOWN = Unknown()
+
+
+class Const(Value):
+    """A Python constant: None, bool, int, float, str, bytes, Ellipsis."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    @property
+    def key(self) -> object:
+        return (type(self.value), self.value)
+
+    def describe(self) -> str:
+        return repr(self.value)
+
+    __repr__ = describe
+
+
+NONE = Const(None)
+TRUE = Const(True)
+FALSE = Const(False)
+
+
+class Number(Value):
+    """A Python number of unknown value within [lo, hi]; `size` marks lengths and dimensions."""
+
+    __slots__ = ("hi", "integer", "lo", "nature")
+
+    def __init__(self, lo: float = -INF, hi: float = INF, integer: bool = False, nature: str | None = None) -> None:
+        self.lo = lo
+        self.hi = hi
+        self.integer = integer
+        self.nature = nature
+
+    @property
+    def key(self) -> object:
+        return ("number", self.lo, self.hi, self.integer, self.nature)
+
+    def describe(self) -> str:
+        name = "int" if self.integer else "number"
+        return name if self.lo == -INF and self.hi == INF else f"{name} {describe_range(self.lo, self.hi)}"
+
+
+class Text(Value):
+    """A string of unknown content; `parts` are the constant pieces that it surely holds."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: tuple[str, ...] = ()) -> None:
+        self.parts = parts
+
+    @property
+    def key(self) -> object:
+        return ("text", self.parts)
+
+    def describe(self) -> str:
+        return "str"
+
+
+BOOL = Number(0, 1, True, "bool")
+
+
+class Fit(NamedTuple):
+    """Statistics of data were taken here: `on` are the data tokens they were computed from."""
+
+    space: Namespace
+    node: cst.CSTNode
+    what: str
+    on: frozenset[int]
+    resampling: bool = False
+
+
+class DataInfo(NamedTuple):
+    """Where data come from and what was done with them.
+
+    tokens   the loads they descend from
+    part     "train", "val", "test" or None when not split or not known
+    fits     statistics and resamplings that went into the values
+    stats    data tokens whose statistics this value *is* (a mean, a maximum)
+    splits   the splits that the data went through
+    augmented  the random transform applied, if any
+    """
+
+    tokens: frozenset[int] = frozenset()
+    part: str | None = None
+    fits: frozenset[Fit] = frozenset()
+    stats: frozenset[tuple[int, str]] = frozenset()
+    splits: frozenset[int] = frozenset()
+    shuffled: bool | None = None
+    target: bool = False
+
+
+NO_DATA = DataInfo()
+
+
+class Dep(NamedTuple):
+    """A tensor's gradient reaches the parameters of `module`, which ran with `training` at `node`."""
+
+    module: Instance
+    training: bool | None
+    node: cst.CSTNode | None
+
+
+NO_DEPS: frozenset[Dep] = frozenset()
+
+
+class Tensor(Value):
+    """An array of torch, numpy or pandas.
+
+    kinds   what it holds, a set of the bits above (0: unknown)
+    lo, hi  bounds of the elements; `nature` says in words why the bounds are reached in practice (None: not known to be)
+    shape   dimensions, None where unknown; None: rank unknown too
+    graph   True: recorded for gradients, False: not, None: unknown
+    deps    modules and leaves that the gradient reaches
+    axis    the axis of a softmax
+    grown   nodes at which it was accumulated over a loop
+    """
+
+    __slots__ = ("axis", "data", "deps", "dtype", "graph", "grown", "hi", "kinds", "lib", "lo", "nature", "shape", "trace")
+
+    def __init__(
+        self,
+        kinds: int = 0,
+        lo: float = -INF,
+        hi: float = INF,
+        nature: str | None = None,
+        shape: tuple[int | None, ...] | None = None,
+        graph: bool | None = None,
+        deps: frozenset[Dep] = NO_DEPS,
+        data: DataInfo = NO_DATA,
+        dtype: str | None = None,
+        axis: int | None = None,
+        grown: frozenset[Any] = frozenset(),
+        lib: str = "torch",
+        trace: tuple[Step, ...] = (),
+    ) -> None:
+        self.kinds = kinds
+        self.lo = lo
+        self.hi = hi
+        self.nature = nature
+        self.shape = shape
+        self.graph = graph
+        self.deps = deps
+        self.data = data
+        self.dtype = dtype
+        self.axis = axis
+        self.grown = grown
+        self.lib = lib
+        self.trace = trace
+
+    def but(self, **changes: Any) -> Tensor:
+        """A copy with some fields replaced."""
+        new = Tensor.__new__(Tensor)
+        get = changes.get
+        for slot in Tensor.__slots__:
+            setattr(new, slot, get(slot, getattr(self, slot)) if slot in changes else getattr(self, slot))
+        return new
+
+    def plain(self, **changes: Any) -> Tensor:
+        """A tensor of unknown content that keeps the origin: graph, deps, data, grown, library."""
+        return Tensor(
+            graph=self.graph, deps=self.deps, data=self.data, grown=self.grown, lib=self.lib, **changes
+        )
+
+    def must_be(self, kinds: int) -> bool:
+        """Whether every kind it may hold is among `kinds`."""
+        return self.kinds != 0 and self.kinds & ~kinds == 0
+
+    def may_be(self, kinds: int) -> bool:
+        return self.kinds == 0 or self.kinds & kinds != 0
+
+    @property
+    def key(self) -> object:
+        return (
+            "tensor", self.kinds, self.lo, self.hi, self.nature, self.shape, self.graph, self.deps, self.data,
+            self.axis, self.grown, self.lib, self.dtype,
+        )  # fmt: skip
+
+    def describe(self) -> str:
+        names = [name for bit, name in KIND_NAMES.items() if self.kinds & bit]
+        parts = [" or ".join(names) if names else {"torch": "tensor", "numpy": "array"}.get(self.lib, "frame")]
+        if self.lo != -INF or self.hi != INF:
+            parts.append(describe_range(self.lo, self.hi))
+        if self.shape is not None:
+            parts.append("(" + ", ".join("?" if d is None else str(d) for d in self.shape) + ")")
+        if self.data.part:
+            parts.append(self.data.part)
+        return " ".join(parts)
+
+
+def describe_range(lo: float, hi: float) -> str:
+    def number(x: float) -> str:
+        return f"{x:g}"
+
+    if hi == INF:
+        return ">0" if lo == TINY else f">={number(lo)}"
+    if lo == -INF:
+        return f"<={number(hi)}"
+    return ("(0" if lo == TINY else f"[{number(lo)}") + f", {number(hi)}]"
+
+
+class Tuple(Value):
+    """A tuple of known length."""
+
+    __slots__ = ("items", "names")
+
+    def __init__(self, items: tuple[Value, ...], names: tuple[str, ...] = ()) -> None:
+        self.items = items
+        self.names = names
+
+    @property
+    def key(self) -> object:
+        return ("tuple", *[item.key for item in self.items])
+
+    def describe(self) -> str:
+        return "(" + ", ".join(item.describe() for item in self.items) + ")"
+
+
+class Sequence(Value):
+    """An iterable of unknown length whose elements are all like `element` (range, generator, map, batch stream).
+
+    `source` is the object it walks over, when that matters (a loader, a dataset)."""
+
+    __slots__ = ("element", "minimum", "source")
+
+    def __init__(self, element: Value, source: Value | None = None, minimum: int = 0) -> None:
+        self.element = element
+        self.source = source
+        self.minimum = minimum
+
+    @property
+    def key(self) -> object:
+        return ("sequence", self.element.key, self.source.key if self.source else None)
+
+    def describe(self) -> str:
+        return f"iterable of {self.element.describe()}"
+
+
+class Api(Value):
+    """Something outside the project, by its dotted path: `torch.nn.functional.softmax`."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    @property
+    def key(self) -> object:
+        return ("api", self.path)
+
+    def describe(self) -> str:
+        return self.path
+
+
+class Object(Value):
+    """A thing with identity. `attrs` is written through the interpreter's journal only."""
+
+    __slots__ = ("attrs",)
+    count: ClassVar[int] = 0  # objects ever made: a call that makes none can be remembered whole
+
+    def __init__(self, attrs: dict[Any, Any] | None = None) -> None:
+        Object.count += 1
+        self.attrs: dict[Any, Any] = {} if attrs is None else attrs
+
+
+class ListObject(Object):
+    """A list (or set, deque): `attrs["items"]` is a tuple of known items, or None with `attrs["element"]`."""
+
+    __slots__ = ()
+
+    def __init__(self, items: tuple[Value, ...] | None = (), element: Value = UNKNOWN) -> None:
+        super().__init__({"items": items, "element": element})
+
+    @property
+    def items(self) -> tuple[Value, ...] | None:
+        items: tuple[Value, ...] | None = self.attrs["items"]
+        return items
+
+    def describe(self) -> str:
+        if self.items is None:
+            return f"list of {self.attrs['element'].describe()}"
+        return "[" + ", ".join(item.describe() for item in self.items) + "]"
+
+
+class DictObject(Object):
+    """A dict: known constant keys are attrs of themselves; `rest` is the join of what unknown keys may hold."""
+
+    __slots__ = ()
+    REST = object()
+
+    @property
+    def rest(self) -> Value | None:
+        """Values behind unknown keys; None when there are none, that is when all keys are known."""
+        rest: Value | None = self.attrs.get(DictObject.REST)
+        return rest
+
+    def known(self) -> Iterator[tuple[Any, Value]]:
+        return ((k, v) for k, v in self.attrs.items() if k is not DictObject.REST)
+
+    def describe(self) -> str:
+        return "{" + ", ".join(f"{k!r}: {v.describe()}" for k, v in self.known()) + "}"
+
+
+class Function(Value):
+    """A function or lambda of the project with the scopes it closes over."""
+
+    __slots__ = ("closure", "defaults", "guards", "name", "node", "owner", "space")
+
+    def __init__(
+        self,
+        name: str,
+        node: cst.FunctionDef | cst.Lambda,
+        space: Namespace,
+        closure: tuple[dict[str, Value], ...],
+        defaults: dict[str, Value],
+        owner: Class | None = None,
+    ) -> None:
+        self.name = name
+        self.node = node
+        self.space = space
+        self.closure = closure
+        self.defaults = defaults
+        self.owner = owner
+        # What decorators put around it: context managers that each call enters, or "contextmanager".
+        self.guards: tuple[Any, ...] = ()
+
+    def describe(self) -> str:
+        return f"function {self.name}"
+
+
+class Class(Object):
+    """A class of the project. `bases` are Class or Api values; attrs are its members."""
+
+    __slots__ = ("api", "bases", "fields", "family", "name", "node", "space")
+
+    def __init__(self, name: str, node: cst.ClassDef, space: Namespace, bases: tuple[Value, ...]) -> None:
+        super().__init__()
+        self.name = name
+        self.node = node
+        self.space = space
+        self.bases = bases
+        self.fields: list[str] = []  # annotated members, in order, for dataclasses and named tuples
+        self.family = ""
+        # The dotted paths of all known outside ancestors, nearest first.
+        self.api: tuple[str, ...] = tuple(ancestors(bases))
+
+    def describe(self) -> str:
+        return f"class {self.name}"
+
+    def find(self, name: str) -> Value | None:
+        """A member by depth-first search through the project's bases."""
+        found: Value | None = self.attrs.get(name)
+        if found is not None:
+            return found
+        for base in self.bases:
+            if isinstance(base, Class):
+                found = base.find(name)
+                if found is not None:
+                    return found
+        return None
+
+
+def ancestors(bases: Iterable[Value]) -> Iterator[str]:
+    for base in bases:
+        if isinstance(base, Api):
+            yield base.path
+        elif isinstance(base, Class):
+            yield from base.api
+        else:
+            yield "?"
+
+
+class Instance(Object):
+    """An object: of a class of the project (`cls` is Class), of an outside API class (`cls` is Api), or of unknown class.
+
+    Kinds of instances that the engine models are told by `family` ("module", "optimizer", "scheduler", "loader",
+    "dataset", "scaler", "estimator", …; "" for none); their state lives in attrs under names that begin with `$`.
+    """
+
+    __slots__ = ("born", "cls", "family")
+
+    def __init__(self, cls: Class | Api | None, family: str = "", born: Step | None = None) -> None:
+        super().__init__()
+        self.cls = cls
+        self.family = family
+        self.born = born
+
+    def describe(self) -> str:
+        if self.cls is None:
+            return "object"
+        return self.cls.name if isinstance(self.cls, Class) else self.cls.path.rpartition(".")[2]
+
+    @property
+    def api_path(self) -> str:
+        return self.cls.path if isinstance(self.cls, Api) else ""
+
+
+class Method(Value):
+    """A callable bound to its first argument: a project function, or a named method of a modelled object."""
+
+    __slots__ = ("function", "name", "receiver")
+
+    def __init__(self, receiver: Value, name: str, function: Function | None = None) -> None:
+        self.receiver = receiver
+        self.name = name
+        self.function = function
+
+    @property
+    def key(self) -> object:
+        return ("method", self.receiver.key, self.name)
+
+    def describe(self) -> str:
+        return f"method {self.name}"
+
+
+class Partial(Value):
+    """functools.partial: a callable with some arguments filled in."""
+
+    __slots__ = ("args", "callee", "keywords")
+
+    def __init__(self, callee: Value, args: tuple[Value, ...], keywords: dict[str, Value]) -> None:
+        self.callee = callee
+        self.args = args
+        self.keywords = keywords
+
+
+class Super(Value):
+    """`super()` inside a method: members are looked up in the bases of `cls`."""
+
+    __slots__ = ("cls", "receiver")
+
+    def __init__(self, cls: Class, receiver: Value) -> None:
+        self.cls = cls
+        self.receiver = receiver
+
+
+class Union(Value):
+    """One of several values."""
+
+    __slots__ = ("options",)
+    LIMIT = 8
+
+    def __init__(self, options: tuple[Value, ...]) -> None:
+        self.options = options
+
+    @property
+    def key(self) -> object:
+        return ("union", *[o.key for o in self.options])
+
+    def describe(self) -> str:
+        return " | ".join(o.describe() for o in self.options)
+
+
+def options(value: Value) -> tuple[Value, ...]:
+    """The alternatives of a value."""
+    return value.options if isinstance(value, Union) else (value,)
+
+
+def not_none(value: Value) -> Value:
+    """The value without its None alternative."""
+    if isinstance(value, Union):
+        rest = tuple(o for o in value.options if not (isinstance(o, Const) and o.value is None))
+        return join_all(rest) if rest else value
+    return value
+
+
+def truth(value: Value) -> bool | None:
+    """Python's truth of a value: True, False or None for unknown."""
+    if isinstance(value, Const):
+        return bool(value.value)
+    if isinstance(value, Tuple):
+        return bool(value.items)
+    if isinstance(value, ListObject):
+        return None if value.items is None else bool(value.items)
+    if isinstance(value, (Function, Class, Method, Partial, Api)):
+        return True
+    if isinstance(value, Number):
+        return True if value.lo > 0 or value.hi < 0 else None
+    if isinstance(value, Instance):
+        return True if value.family in ("module", "optimizer", "scheduler", "scaler") else None
+    if isinstance(value, Union):
+        found = {truth(o) for o in value.options}
+        return found.pop() if len(found) == 1 else None
+    return None
+
+
+def join(a: Value, b: Value) -> Value:
+    """What either of two values may be."""
+    if a is b:
+        return a
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return join_tensors(a, b)
+    if a is UNKNOWN or b is UNKNOWN:
+        return UNKNOWN
+    if a.key == b.key:
+        return a
+    if isinstance(a, (Const, Number)) and isinstance(b, (Const, Number)) and is_number(a) and is_number(b):
+        return join_numbers(a, b)
+    if isinstance(a, Tuple) and isinstance(b, Tuple) and len(a.items) == len(b.items):
+        return Tuple(tuple(map(join, a.items, b.items)), a.names if a.names == b.names else ())
+    merged: list[Value] = list(options(a))
+    for option in options(b):
+        for i, known in enumerate(merged):
+            if known is option or known.key == option.key:
+                break
+            if (isinstance(known, Tensor) and isinstance(option, Tensor)) or (
+                is_number(known) and is_number(option) and type(known) is not type(option)
+            ):
+                merged[i] = join(known, option)
+                break
+        else:
+            merged.append(option)
+    if len(merged) > Union.LIMIT:
+        return UNKNOWN
+    return merged[0] if len(merged) == 1 else Union(tuple(merged))
+
+
+def join_all(values: Iterable[Value]) -> Value:
+    result: Value | None = None
+    for value in values:
+        result = value if result is None else join(result, value)
+    return UNKNOWN if result is None else result
+
+
+def is_number(value: Value) -> bool:
+    return isinstance(value, Number) or (
+        isinstance(value, Const) and isinstance(value.value, (int, float)) and not isinstance(value.value, bool)
+    )
+
+
+def join_numbers(a: Const | Number, b: Const | Number) -> Value:
+    if isinstance(a, Const) and isinstance(b, Const):
+        return Union((a, b))
+    (alo, ahi), (blo, bhi) = bounds(a), bounds(b)
+    whole = all(v.integer if isinstance(v, Number) else isinstance(v.value, int) for v in (a, b))
+    natures = {v.nature if isinstance(v, Number) else None for v in (a, b)}
+    return Number(min(alo, blo), max(ahi, bhi), whole, natures.pop() if len(natures) == 1 else None)
+
+
+def join_tensors(a: Tensor, b: Tensor) -> Tensor:
+    if a.key == b.key:
+        return a
+    shape = None
+    if a.shape is not None and b.shape is not None and len(a.shape) == len(b.shape):
+        shape = tuple(m if m == n else None for m, n in zip(a.shape, b.shape))
+    return Tensor(
+        kinds=a.kinds | b.kinds if a.kinds and b.kinds else 0,
+        lo=min(a.lo, b.lo),
+        hi=max(a.hi, b.hi),
+        nature=a.nature if a.nature == b.nature else None,
+        shape=shape,
+        graph=a.graph if a.graph == b.graph else None,
+        deps=a.deps | b.deps,
+        data=join_data(a.data, b.data),
+        dtype=a.dtype if a.dtype == b.dtype else None,
+        axis=a.axis if a.axis == b.axis else None,
+        grown=a.grown | b.grown,
+        lib=a.lib if a.lib == b.lib else "torch",
+        trace=a.trace if a.kinds else b.trace,
+    )
+
+
+def join_data(a: DataInfo, b: DataInfo) -> DataInfo:
+    if a == b:
+        return a
+    return DataInfo(
+        a.tokens | b.tokens,
+        a.part if a.part == b.part else None,
+        a.fits & b.fits,
+        a.stats & b.stats,
+        a.splits | b.splits,
+        a.shuffled if a.shuffled == b.shuffled else None,
+        a.target and b.target,
+    )
+
+
+def mix_data(a: DataInfo, b: DataInfo) -> DataInfo:
+    """Data computed from both."""
+    if a == b or b == NO_DATA:
+        return a
+    if a == NO_DATA:
+        return b
+    return DataInfo(
+        a.tokens | b.tokens,
+        a.part if a.part == b.part or b.part is None else (b.part if a.part is None else None),
+        a.fits | b.fits,
+        frozenset(),
+        a.splits | b.splits,
+        a.shuffled if a.shuffled == b.shuffled else None,
+        False,
+    )
+
+
+def bounds(value: Value) -> tuple[float, float]:
+    """Lowest and highest number that a value can be."""
+    if isinstance(value, Const):
+        v = value.value
+        if isinstance(v, bool):
+            return (int(v), int(v))
+        if isinstance(v, (int, float)):
+            try:
+                return (float(v), float(v))
+            except OverflowError:
+                return (-INF, INF)
+        return (-INF, INF)
+    if isinstance(value, (Number, Tensor)):
+        return (value.lo, value.hi)
+    if isinstance(value, Union):
+        pairs = [bounds(o) for o in value.options]
+        return (min(p[0] for p in pairs), max(p[1] for p in pairs))
+    return (-INF, INF)
+
+
+def const(value: Value, default: Any = None) -> Any:
+    """The Python constant of a value, or `default`."""
+    return value.value if isinstance(value, Const) else default

@@ -1,0 +1,320 @@
+"""From a path to a tree, or to the reason why there is none."""
+
+from __future__ import annotations
+
+import codecs
+import gc
+import os
+import re
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import libcst
+
+from trainlint.findings import Span
+from trainlint.syntax.errors import Unreadable
+from trainlint.syntax.nesting import measure, with_room
+from trainlint.syntax.notebook import Notebook
+from trainlint.syntax.positions import NEWLINE, Positions, line_starts
+
+if TYPE_CHECKING:
+    from trainlint.syntax.index import Index
+
+# Larger files are generated; a tree needs some hundred times the memory of its text.
+MAX_BYTES = 20_000_000
+
+
+class SourceFile:
+    """A file that was read and parsed.
+
+    `text` is what the tree was parsed from, line ends as they are in the file: for a notebook, its code cells in a row.
+    """
+
+    __slots__ = ("path", "filename", "text", "tree", "notebook", "is_deep", "_index", "_positions")
+
+    def __init__(
+        self,
+        path: Path,
+        filename: str,
+        text: str,
+        tree: libcst.Module,
+        notebook: Notebook | None = None,
+        is_deep: bool = False,
+    ) -> None:
+        self.path = path
+        self.filename = filename
+        self.text = text
+        self.tree = tree
+        self.notebook = notebook
+        # Whether to walk the tree under `with_room`.
+        self.is_deep = is_deep
+        self._index: Index | None = None
+        self._positions: Positions | None = None
+
+    def __repr__(self) -> str:
+        return f"SourceFile({self.filename!r})"
+
+    @property
+    def is_notebook(self) -> bool:
+        return self.notebook is not None
+
+    @property
+    def index(self) -> Index:
+        """Parents, scopes, bindings and imports; built when first asked for."""
+        if self._index is None:
+            from trainlint.syntax.index import Index
+
+            self._index = with_room(Index, self.tree) if self.is_deep else Index(self.tree)
+        return self._index
+
+    @property
+    def positions(self) -> Positions:
+        """Positions of nodes in `text`."""
+        if self._positions is None:
+            self._positions = Positions(self.tree, self.text)
+        return self._positions
+
+    def want(self, nodes: Iterable[libcst.CSTNode]) -> None:
+        """Announce nodes whose span will be asked for, so that they are all found in one pass."""
+        self.positions.want(nodes)
+
+    def span(self, node: libcst.CSTNode) -> Span:
+        """Where the node stands in `text`, without whitespace and parentheses around it."""
+        return with_room(self.positions.span, node) if self.is_deep else self.positions.span(node)
+
+    def whole_span(self, node: libcst.CSTNode) -> Span:
+        """Where the node stands in `text` with its own parentheses, commas and whitespace: what to replace in an edit."""
+        return with_room(self.positions.whole_span, node) if self.is_deep else self.positions.whole_span(node)
+
+    def place(self, node: libcst.CSTNode) -> tuple[int | None, Span]:
+        """Where the node stands in the file: for a notebook, the number of the code cell and the span within it."""
+        return self.map_span(self.span(node))
+
+    def map_span(self, span: Span) -> tuple[int | None, Span]:
+        """Turn a span in `text` into a place in the file, as `place` has it."""
+        return (None, span) if self.notebook is None else self.notebook.place(span)
+
+    def statement_lines(self, node: libcst.CSTNode) -> tuple[int, int]:
+        """First and last line in `text` of the simple statement that holds the node.
+
+        Within a compound statement but not in its body, these are the lines of its header; in a decorator, those of
+        the decorator.
+        """
+        for holder in (node, *self.index.ancestors(node)):
+            if isinstance(holder, (libcst.SimpleStatementLine, libcst.Decorator)):
+                span = self.span(holder)
+                return span.line, max(span.line, span.end_line)
+            if isinstance(holder, libcst.BaseSmallStatement) and self._is_in_suite(holder):
+                span = self.span(holder)
+                return span.line, span.end_line
+            body = getattr(holder, "body", None)
+            if isinstance(body, libcst.BaseSuite):
+                self.want((body,))
+                first = self.span(holder).line
+                return first, max(first, self.whole_span(body).line)
+            if isinstance(holder, libcst.Match):
+                self.want(holder.cases[:1])
+                first = self.span(holder).line
+                return first, max(first, self.span(holder.subject).end_line)
+        span = self.span(node)
+        return span.line, span.end_line
+
+    def _is_in_suite(self, statement: libcst.BaseSmallStatement) -> bool:
+        return isinstance(self.index.parent(statement), libcst.SimpleStatementSuite)
+
+
+def load(path: Path, filename: str, text: str | None = None) -> SourceFile:
+    """Read and parse a file; `text` stands for its contents, where these are not the ones on disk.
+
+    Raises nothing but `Unreadable`.
+    """
+    try:
+        text = read_text(path) if text is None else text.removeprefix("\ufeff")
+        notebook = None
+        if path.suffix == ".ipynb" or filename.endswith(".ipynb"):
+            notebook = Notebook.read(text)
+            text = notebook.text
+        elif "\0" in text:
+            raise Unreadable("the file contains a NUL byte", _point(text, text.index("\0")))
+    except MemoryError as error:
+        raise Unreadable("the file is too large for the memory of this machine") from error
+    try:
+        tree, is_deep = _parse(text)
+    except Unreadable as error:
+        if notebook is not None:
+            error.cell, error.span = notebook.place(error.span)
+        raise
+    return SourceFile(path, filename, text, tree, notebook, is_deep)
+
+
+# --- Reading ----------------------------------------------------------------------------------------------------------
+
+_COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_BLANK = re.compile(rb"^[ \t\f]*(?:#.*)?$")
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, decoded as Python would: by byte order mark, by coding comment, else as UTF-8."""
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise Unreadable("this is a directory")
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable("this is not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise Unreadable(f"the file is larger than {MAX_BYTES // 1_000_000} MB")
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise Unreadable(f"the file cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL in the name
+        raise Unreadable(f"the file cannot be read: {error}") from error
+    return decode(data)[0]
+
+
+def decode(data: bytes) -> tuple[str, str]:
+    """The text of a file's bytes and the name of its encoding (`utf-8-sig` where a byte order mark was dropped)."""
+    encoding = _declared_encoding(data)
+    if data.startswith(codecs.BOM_UTF8):
+        if encoding not in (None, "utf-8"):
+            raise Unreadable(f"the file begins with a UTF-8 byte order mark but declares to be {encoding}")
+        encoding = "utf-8-sig"
+    elif data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Unreadable("the file is UTF-16; Python reads UTF-8")
+    encoding = encoding or "utf-8"
+    try:
+        return data.decode(encoding), encoding
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode(encoding, "replace")
+        byte = f"byte 0x{data[error.start]:02x}"
+        message = f"the file is not {encoding.removesuffix('-sig').upper()}: {byte} cannot be decoded"
+        raise Unreadable(message, _point(before, len(before))) from error
+
+
+def _declared_encoding(data: bytes) -> str | None:
+    """The encoding that a comment in the first two lines declares, as PEP 263 has it."""
+    head = data.removeprefix(codecs.BOM_UTF8)[:4096]
+    if b"coding" not in head:
+        return None
+    for number, line in enumerate(re.split(rb"\r\n?|\n", head, maxsplit=2)[:2], 1):
+        if match := _COOKIE.match(line):
+            name = match[1].decode("ascii", "replace")
+            try:
+                codec = codecs.lookup(name)
+                # Codecs that are no text encodings, and those that would not read this very comment.
+                is_readable = line.decode(codec.name) == line.decode("ascii", "replace") or not line.isascii()
+            except (LookupError, UnicodeError, ValueError, TypeError):
+                is_readable = False
+            if not is_readable:
+                raise Unreadable(f"the file declares an unknown encoding: {name}", Span(number, 1, number, 1))
+            return "utf-8" if codec.name.startswith("utf-8") else codec.name
+        if not _BLANK.match(line):
+            return None
+    return None
+
+
+# --- Parsing ----------------------------------------------------------------------------------------------------------
+
+
+def _parse(text: str) -> tuple[libcst.Module, bool]:
+    nesting = measure(text)
+    if nesting.problem:
+        raise Unreadable(nesting.problem, _point(text, nesting.offset))
+    # The collector would walk the growing tree again and again, and find nothing.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        tree = with_room(_native_parse, text) if nesting.is_deep else _native_parse(text)
+    finally:
+        if was_enabled:
+            gc.enable()
+    return tree, nesting.is_deep
+
+
+def _native_parse(text: str) -> libcst.Module:
+    try:
+        return libcst.parse_module(text)
+    except libcst.ParserSyntaxError as error:
+        raise _explain(text, error.message) from None
+    except UnicodeEncodeError as error:
+        raise Unreadable("a surrogate is not a character", _point(text, error.start)) from None
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the native parser is no `Exception`
+        raise Unreadable(f"libcst cannot parse this: {type(error).__name__}: {error}") from None
+
+
+_PARSER_ERROR = re.compile(r"parser error: error at (\d+):(\d+)")
+_TOKENIZER_ERROR = re.compile(r"tokenizer error: (.*)", re.DOTALL)
+_TOKEN_BEFORE = re.compile(r"""(?:\w*(?:"[^"]*"|'[^']*')|[^\W\d]\w*|[\d.]\w*|[^\w\s]|\s)\Z""")
+_PYTHON_2 = re.compile(
+    r"""^[ \t]*(?:(?:print|exec)[ \t]+(?:["'\w%]|>>)|except[ \t]+[\w.]+[ \t]*,[ \t]*\w+[ \t]*:|raise[ \t]+[\w.]+[ \t]*,)"""
+    r"""|<>|`[^`]*`|\b0[0-7]+[lL]?\b|\b\d+[lL]\b|\b[uU][rR]["']|def[ \t]+\w+\(.*\([\w, ]+\)"""
+)
+
+
+def _explain(text: str, message: str) -> Unreadable:
+    """Put libcst's message into a form that names the place, and knows Python 2."""
+    lines = NEWLINE.split(text)
+    if match := _PARSER_ERROR.match(message):
+        line, column = int(match[1]), int(match[2])
+        span = _last_token(lines, line, column)
+        return Unreadable(_hint(lines, span, "invalid syntax"), span)
+    match = _TOKENIZER_ERROR.match(message)
+    reason = match[1].splitlines()[0] if match else message.splitlines()[0]
+    line = _tokenizer_line(text, message)
+    source = lines[line - 1] if line <= len(lines) else ""
+    column = len(source) - len(source.lstrip()) + 1
+    span = Span(line, column, line, max(column, len(source.rstrip()) + 1))
+    return Unreadable(_hint(lines, span, f"invalid syntax: {reason}"), span)
+
+
+def _hint(lines: list[str], span: Span, message: str) -> str:
+    if span.line <= len(lines) and _PYTHON_2.search(lines[span.line - 1]):
+        return f"{message} (this looks like Python 2)"
+    return message
+
+
+def _last_token(lines: list[str], line: int, column: int) -> Span:
+    """The token that ends at a line (from 1) and column (from 0): the furthest that libcst could read."""
+    while column == 0 and line > 1:
+        line -= 1
+        column = len(lines[line - 1]) if line <= len(lines) else 0
+        if column and line <= len(lines):
+            return Span(line, column + 1, line, column + 1)
+    before = lines[line - 1][:column] if line <= len(lines) else ""
+    token = _TOKEN_BEFORE.search(before)
+    start = token.start() if token else column
+    return Span(line, start + 1, line, column + 1)
+
+
+def _tokenizer_line(text: str, message: str) -> int:
+    """The line that makes libcst's tokenizer give this message, which names none.
+
+    The tokenizer reads all before the parser begins, and stops where it fails. So an unreadable token behind the first
+    lines shows whether it gets through them.
+    """
+    starts = [*line_starts(text), len(text)]
+    low, high = 0, len(starts) - 1  # it gets through `low` lines, not through `high`
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            libcst.parse_module(text[: starts[middle]] + "\n$")
+            gets_through = True
+        except libcst.ParserSyntaxError as error:
+            gets_through = error.message != message
+        if gets_through:
+            low = middle
+        else:
+            high = middle
+    return low + 1
+
+
+def _point(text: str, offset: int) -> Span:
+    lines = NEWLINE.split(text[:offset])
+    return Span(len(lines), len(lines[-1]) + 1, len(lines), len(lines[-1]) + 1)
+
+
+__all__ = ["SourceFile", "Unreadable", "decode", "load", "read_text"]
