@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -27,9 +29,10 @@ from trainlint.config import (
 )
 
 if TYPE_CHECKING:
-    from trainlint.checks import RuleInfo
     from trainlint.discovery import Target
+    from trainlint.engine import Progress
     from trainlint.findings import Finding
+    from trainlint.reports.style import Style
 
 CLEAN, FOUND, FAILED, INTERRUPTED = 0, 1, 2, 130
 
@@ -77,7 +80,8 @@ def _run(argv: list[str]) -> int:
     if not argv or argv[0] not in (*COMMANDS, "-h", "--help", "-V", "--version"):
         argv = ["check", *argv]
     options = _parser().parse_args(argv)
-    return COMMANDS[options.command](options)
+    run: Callable[[argparse.Namespace], int] = COMMANDS[options.command]
+    return run(options)
 
 
 # --- The options ------------------------------------------------------------------------------------------------------
@@ -183,7 +187,7 @@ def _check(options: argparse.Namespace) -> int:
     with _progress(options) as progress:
         result = engine.check(targets, texts=texts, progress=progress)
 
-    _report(result.findings, texts, settings, options)
+    _report(result.findings, texts, settings.output_format, options)
     if not options.quiet and settings.output_format != "json":
         sys.stdout.flush()
         print(_summary(result.findings, result.files), file=sys.stderr)
@@ -220,14 +224,23 @@ def _stdin(options: argparse.Namespace, configuration: Configuration) -> tuple[l
     data = sys.stdin.buffer.read()
     if settings.force_exclude and is_excluded(str(path), settings):
         return [], {}
+    return [Target(path, name, settings)], {name: _decoded(data)}
+
+
+def _decoded(data: bytes) -> str:
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the standard input is not UTF-8: {error.reason} at byte {error.start}") from error
-    return [Target(path, name, settings)], {name: text}
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Perhaps a comment declares another encoding.
+        from trainlint.syntax import Unreadable, decode
+
+        try:
+            return decode(data)[0]
+        except Unreadable as error:
+            raise UsageError(f"the standard input cannot be read: {error.message}") from error
 
 
-def _progress(options: argparse.Namespace) -> object:
+def _progress(options: argparse.Namespace) -> AbstractContextManager[Progress | None]:
     if options.quiet or not sys.stderr.isatty():
         return nullcontext()
     from trainlint.reports.progress import ProgressBar
@@ -236,10 +249,130 @@ def _progress(options: argparse.Namespace) -> object:
 
 
 def _report(
-    findings: Sequence[Finding], texts: dict[str, str], settings: Settings, options: argparse.Namespace
+    findings: Sequence[Finding], texts: dict[str, str], output_format: str, options: argparse.Namespace
 ) -> None:
-    from trainlint.reports import renderer
+    from trainlint.reports import renderer, statistics
     from trainlint.reports.sources import Sources
+    from trainlint.reports.style import Style
+
+    def pieces(style: Style) -> Iterable[str]:
+        if options.statistics:
+            return statistics.render(findings, output_format, style)
+        return renderer(output_format)(findings, Sources(texts), style)
+
+    if options.output_file is None:
+        _write(pieces(_style(options)), sys.stdout)
+        return
+    try:
+        with open(options.output_file, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.writelines(pieces(Style(options.color == "always")))
+    except OSError as error:
+        raise UsageError(f"cannot write to {options.output_file}: {error.strerror}") from error
+
+
+def _summary(findings: Sequence[Finding], files: int) -> str:
+    """One line for people, such as `Found 2 errors and 1 warning in 1 of 12 files.`"""
+    if not findings:
+        return "All checks passed!"
+    counts = Counter(finding.severity.value for finding in findings)
+    parts = [_counted(counts[severity], noun) for severity, noun in _NOUNS.items() if counts[severity]]
+    listed = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+    among = f" in {len({finding.filename for finding in findings})} of {files} files" if files > 1 else ""
+    return f"Found {listed}{among}."
+
+
+_NOUNS = {"error": "error", "warning": "warning", "info": "remark"}
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _described(settings: Settings) -> str:
+    """The settings in force, in the syntax of a settings file where that can be."""
+    from trainlint.checks import catalogue
+
+    infos = catalogue()
+    enabled = enabled_codes(settings.selections, infos)
+    lines = [
+        f"# {settings.source or 'No settings file'}, and the command line",
+        f"output-format = {json.dumps(settings.output_format)}",
+        f"respect-gitignore = {json.dumps(settings.respect_gitignore)}",
+        f"force-exclude = {json.dumps(settings.force_exclude)}",
+        f"exclude = {json.dumps([line for patterns in settings.exclude for line in patterns.lines])}",
+        "select = [",
+        *(f'    "{info.code}",  # {info.name}' for info in infos if info.code in enabled),
+        "]",
+        "[per-file-ignores]",
+        *(
+            f"{json.dumps(patterns.lines[0])} = {json.dumps(selectors)}"
+            for patterns, selectors in settings.per_file_ignores
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+# --- trainlint rule, trainlint rules ----------------------------------------------------------------------------------
+
+
+def _rule(options: argparse.Namespace) -> int:
+    from trainlint.checks import catalogue
+    from trainlint.pages import page
+
+    infos = catalogue()
+    info = next((info for info in infos if options.rule.lower() in (info.code.lower(), info.name)), None)
+    if info is None:
+        raise UsageError(unknown_rule(options.rule, infos))
+    text = page(info.code) or f"# {info.code} {info.name}\n\n{info.summary}\n"
+    if not _style(options).color:
+        _write([text], sys.stdout)
+        return CLEAN
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console(force_terminal=True)
+    with console.capture() as capture:
+        console.print(Markdown(text))
+    _write([capture.get()], sys.stdout)
+    return CLEAN
+
+
+def _rules(options: argparse.Namespace) -> int:
+    from trainlint.checks import catalogue
+
+    infos = catalogue()
+    if options.output_format == "json":
+        keys = ("code", "name", "summary", "severity", "default", "fix")
+        _write([json.dumps([{key: getattr(info, key) for key in keys} for info in infos], indent=2), "\n"], sys.stdout)
+        return CLEAN
+    style = _style(options)
+    columns = os.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    name_width = max(len(info.name) for info in infos)
+    lines = []
+    for info in infos:
+        state = "on" if info.default else "opt-in"
+        before = f"{info.name:<{name_width}}  {info.severity.value:<7}  {state:<6}  {info.fix or '-':<6}  "
+        room = max(20, columns - len(info.code) - 2 - len(before))
+        summary = info.summary if len(info.summary) <= room else info.summary[: room - 1] + "…"
+        lines.append(f"{style.paint(info.code, info.severity.value)}  {before}{summary}\n")
+    _write(lines, sys.stdout)
+    return CLEAN
+
+
+def _style(options: argparse.Namespace) -> Style:
     from trainlint.reports.style import Style, wants_color
 
-    ...
+    return Style(wants_color(options.color, sys.stdout))
+
+
+def _write(pieces: Iterable[str], stream: TextIO) -> None:
+    """Write to a stream; if nobody reads any more, as with `| head`, that is no failure."""
+    try:
+        stream.writelines(pieces)
+        stream.flush()
+    except BrokenPipeError:
+        # Python flushes the stream once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+COMMANDS = {"check": _check, "rule": _rule, "rules": _rules}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -244,13 +245,17 @@ def codes_of(selector: str, catalogue: Sequence[RuleInfo]) -> frozenset[str]:
 def unknown_rule(selector: str, catalogue: Sequence[RuleInfo]) -> str:
     """The message about a selector that no rule answers to, with the nearest that one does."""
     known = [text for info in catalogue for text in (info.code, info.name)]
-    return f"unknown rule `{selector}`{did_you_mean(selector, known)}"
+    return f"unknown rule `{selector}`{did_you_mean(selector, known) or '; `trainlint rules` lists all'}"
 
 
-def did_you_mean(word: str, known: Collection[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint at the nearest known word, or at nothing."""
-    from difflib import get_close_matches
+    from difflib import SequenceMatcher
 
-    spelling = {name.lower(): name for name in known}
-    nearest = get_close_matches(word.lower().replace("_", "-"), spelling, n=1, cutoff=0.5)
-    return f"; did you mean `{spelling[nearest[0]]}`?" if nearest else ""
+    asked = word.lower().replace("_", "-")
+
+    def likeness(candidate: str) -> tuple[float, int]:
+        return SequenceMatcher(None, asked, candidate.lower()).ratio(), sum(map(eq, asked, candidate.lower()))
+
+    nearest = max(known, key=likeness)
+    return f"; did you mean `{nearest}`?" if likeness(nearest)[0] >= 0.5 else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from trainlint.config import Configuration, Patterns, Settings, UsageError
 
 if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec, Pattern
+    from pathspec import GitIgnoreSpec
 
 SUFFIXES = (".py", ".ipynb")
 
@@ -80,14 +80,22 @@ class Globs:
     def _compile(self, lines: Iterable[str]) -> GitIgnoreSpec:
         from pathspec import GitIgnoreSpec
 
-        patterns: list[Pattern] = []
-        for line in lines:
-            try:
-                patterns += GitIgnoreSpec.from_lines([line]).patterns
-            except ValueError as error:
-                if not self._lenient:
-                    raise UsageError(f"`{line}` is not a pattern: {error}") from error
-        return GitIgnoreSpec(patterns)
+        try:
+            return GitIgnoreSpec.from_lines(lines)
+        except ValueError as error:
+            if not self._lenient:
+                raise UsageError(f"in the patterns of {self._root}: {error}") from error
+            return GitIgnoreSpec.from_lines(filter(_is_pattern, lines))
+
+
+def _is_pattern(line: str) -> bool:
+    from pathspec import GitIgnoreSpec
+
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True
 
 
 def discover(paths: Sequence[str], configuration: Configuration) -> list[Target]:

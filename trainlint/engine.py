@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainlint.config import OWN_FAILURE, UNREADABLE, UNUSED_SUPPRESSION, Settings, codes_of, enabled_codes
@@ -121,11 +120,6 @@ def _unsuppressed(
     return shown
 
 
-def _placed(finding: Finding, place: Callable[[Span], tuple[int, Span]]) -> Finding:
+def _placed(finding: Finding, place: Callable[[Span], tuple[int | None, Span]]) -> Finding:
     cell, span = place(finding.span)
     return replace(finding, cell=cell, span=span)
-
-
-def target_of(name: str, settings: Settings) -> Target:
-    """The target for contents that come from elsewhere than the disk, under the name of a file."""
-    return Target(Path(name).absolute(), name, settings)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
-_FOLDERS = (_PACKAGE / "rule_pages", _PACKAGE.parent / "rules")
+
+
+def folder() -> Path:
+    """The folder of the pages."""
+    installed = _PACKAGE / "rule_pages"
+    return installed if installed.is_dir() else _PACKAGE.parent / "rules"
 
 
 def page(code: str) -> str | None:
     """The Markdown text of a code's page, if there is one."""
-    for folder in _FOLDERS:
-        for path in sorted(folder.glob(f"{code}-*.md")):
-            return path.read_text("utf-8")
-    return None
+    path = next(folder().glob(f"{code}-*.md"), None)
+    return None if path is None else path.read_text("utf-8")

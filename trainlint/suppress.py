@@ -14,28 +14,20 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trainlint.config import OWN_FAILURE, UNUSED_SUPPRESSION, unknown_rule
 from trainlint.findings import Finding, Severity, Span
+from trainlint.syntax.nesting import LITERAL
+from trainlint.syntax.positions import line_starts
 
 if TYPE_CHECKING:
     from trainlint.checks import RuleInfo
 
 # Strings are matched only to step over the comment signs in them.
-_STRING_OR_COMMENT = re.compile(
-    r"""
-    (?P<comment> \#[^\r\n]*)
-    | "{3} [^"\\]* (?: (?: \\. | "(?!"") ) [^"\\]* )* "{3}
-    | '{3} [^'\\]* (?: (?: \\. | '(?!'') ) [^'\\]* )* '{3}
-    | " [^"\\\r\n]* (?: \\. [^"\\\r\n]* )* "
-    | ' [^'\\\r\n]* (?: \\. [^'\\\r\n]* )* '
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_NEWLINE = re.compile(r"\r\n?|\n")
+_LITERAL = re.compile(LITERAL, re.DOTALL)
 _CODES = r"[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*"
 _NOQA = re.compile(rf"\#\s*(?P<flake8>flake8\s*[:=]\s*)?noqa(?![\w-])(?:\s*:\s*(?P<codes>{_CODES}))?", re.IGNORECASE)
 _IGNORE = re.compile(
@@ -71,25 +63,20 @@ class Directive:
         matching = {selector for selector in self.selectors if _matches(selector, finding.code, finding.name)}
         if finding.code == UNUSED_SUPPRESSION:
             # Otherwise a comment that is of no use would hide that it is of no use.
-            matching = {selector for selector in matching if selector.upper() == UNUSED_SUPPRESSION}
+            matching = {selector for selector in matching if _names(selector, finding.code, finding.name)}
         self.used |= matching
         return bool(matching)
 
 
-def may_hold_directives(text: str) -> bool:
-    """Whether it is worth looking for suppression comments in a text."""
-    return _MARKER.search(text) is not None
-
-
 def directives(text: str) -> list[Directive]:
     """The suppression comments in a Python text."""
-    if not may_hold_directives(text):
+    if not _MARKER.search(text):
         return []
-    starts = [0, *(newline.end() for newline in _NEWLINE.finditer(text))]
+    starts = line_starts(text)
     found = []
-    for token in _STRING_OR_COMMENT.finditer(text):
-        comment = token["comment"]
-        if comment is None or not may_hold_directives(comment):
+    for token in _LITERAL.finditer(text):
+        comment = token[0]
+        if not comment.startswith("#") or not _MARKER.search(comment):
             continue
         line = bisect_right(starts, token.start())
         start = starts[line - 1]
@@ -130,23 +117,23 @@ def visible(findings: Sequence[Finding], all_directives: Sequence[Directive]) ->
 
 
 def unused(
-    all_directives: Sequence[Directive], filename: str, enabled: Collection[str], catalogue: Sequence[RuleInfo]
+    all_directives: Sequence[Directive], filename: str, enabled: frozenset[str], catalogue: Sequence[RuleInfo]
 ) -> Iterator[Finding]:
     """A finding for each suppression that hid nothing, where the rules it names did run in this file."""
     own = next(info for info in catalogue if info.code == UNUSED_SUPPRESSION)
     for directive in all_directives:
         where = "in this file" if directive.lines is None else "here"
         for selector in directive.selectors:
-            if selector in directive.used or selector.upper() == UNUSED_SUPPRESSION:
+            if selector in directive.used or _names(selector, own.code, own.name):
                 continue
-            if selector == "" and not directive.is_own:
-                continue
+            if not (selector or directive.is_own):
+                continue  # everybody's
             named = [info for info in catalogue if _matches(selector, info.code, info.name)]
             if named:
                 expected = [info.code for info in named if info.default or len(named) == 1]
                 if not expected or not enabled.issuperset(expected):
                     continue
-                message = f"unused suppression: {f'no {selector}' if selector else 'nothing'} is reported {where}"
+                message = f"unused suppression: {f'{selector} is not' if selector else 'nothing is'} reported {where}"
             elif selector.upper().startswith("TL") or (directive.is_own and not _RUNTIME_CODE.match(selector)):
                 message = f"{unknown_rule(selector, catalogue)} (in a suppression comment)"
             else:
@@ -163,3 +150,7 @@ _RUNTIME_CODE = re.compile(r"T[RC]\d*$", re.IGNORECASE)
 
 def _matches(selector: str, code: str, name: str) -> bool:
     return code.startswith(selector.upper()) or name == selector.lower()
+
+
+def _names(selector: str, code: str, name: str) -> bool:
+    return selector.upper() == code or selector.lower() == name

@@ -9,9 +9,9 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.findings import Severity
-from trainlint.semantics.behaviours.layers import children_of, mode_layers
+from trainlint.semantics.behaviours.layers import mode_layers
 from trainlint.semantics.interpreter import Region
-from trainlint.semantics.library import Call
+from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.values import Api, Instance, Method, Step, Tensor, Value
 
 LEARNING = frozenset(("backward", "step", "autograd"))
@@ -125,8 +125,8 @@ class StuckInEvalMode(Rule):
                 report(culprit[1], culprit[2]).because([Step(interp.frame.space, dep.node, "trained here")])
 
 
-def holds(outer: Instance, inner: Instance, depth: int = 0) -> bool:
-    return outer is inner or (depth < 8 and any(holds(child, inner, depth + 1) for child in children_of(outer)))
+def holds(outer: Instance, inner: Instance) -> bool:
+    return any(module is inner for module in modules_in(outer))
 
 
 class ModeCallWithoutParentheses(Rule):

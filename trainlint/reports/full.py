@@ -22,18 +22,18 @@ def _lines_of(finding: Finding, sources: Sources, style: Style) -> Iterator[str]
     margin = max(len(str(span.line)) for span in (finding.span, *(related.span for related in finding.related)))
     yield headline(finding, style) + "\n"
     line = sources.line(finding.filename, finding.cell, finding.span.line)
-    yield from _frame(line, finding.span, "^", finding.severity.value, "", margin, style)
+    yield from _frame(line, finding.span, "^", finding.severity.value, margin, style)
     for related in finding.related:
         where = one_line(shown_path(related.filename)) + position(related.cell, related.span)
         yield f"{' ' * margin} {style.paint('-->', 'blue')} {where}: {one_line(related.message)}\n"
         line = sources.line(related.filename, related.cell, related.span.line)
-        yield from _frame(line, related.span, "-", "blue", one_line(related.message), margin, style)
+        yield from _frame(line, related.span, "-", "blue", margin, style)
     if finding.fix is not None:
         unsafe = " (unsafe: read the change before you keep it)" if finding.fix.safety is Safety.UNSAFE else ""
         yield f"{' ' * margin} {style.paint('=', 'blue')} fix: {one_line(finding.fix.message)}{unsafe}\n"
 
 
-def _frame(line: str | None, span: Span, mark: str, paint: str, label: str, margin: int, style: Style) -> Iterator[str]:
+def _frame(line: str | None, span: Span, mark: str, paint: str, margin: int, style: Style) -> Iterator[str]:
     """The first line of a span with its number, the span underlined."""
     if line is None:
         return
@@ -48,7 +48,7 @@ def _frame(line: str | None, span: Span, mark: str, paint: str, label: str, marg
             marked, after = marked[: _WIDEST // 2] + "…", ""
         if len(after) > _WIDEST // 4:
             after = after[: _WIDEST // 4] + "…"
-    underline = style.paint(mark * max(1, width(marked)) + (f" {label}" if label else ""), paint)
+    underline = style.paint(mark * max(1, width(marked)), paint)
     yield f"{' ' * margin} {bar}\n"
     yield f"{style.paint(str(span.line).rjust(margin), 'blue')} {bar} {before}{marked}{after}".rstrip() + "\n"
     yield f"{' ' * margin} {bar} {' ' * width(before)}{underline}\n"

@@ -12,12 +12,8 @@ from trainlint.reports.style import Style
 
 
 def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Iterator[str]:
-    """One object a finding, one finding at a time, so that a long list is not held twice."""
-    separator = "[\n"
-    for finding in findings:
-        yield separator + json.dumps(as_object(finding), indent=2)
-        separator = ",\n"
-    yield "\n]\n" if findings else "[]\n"
+    """One object a finding."""
+    yield json.dumps([as_object(finding) for finding in findings], indent=2) + "\n"
 
 
 def as_object(finding: Finding) -> dict[str, Any]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-_NEWLINE = re.compile(r"\r\n?|\n")
 
 
 class Sources:
@@ -21,11 +18,14 @@ class Sources:
     def line(self, filename: str, cell: int | None, number: int) -> str | None:
         """Line `number` of a file or of a notebook's code cell, without its end; None if it cannot be had."""
         if (filename, cell) not in self._lines:
-            self._lines[filename, cell] = _NEWLINE.split(self._text(filename, cell))
+            from trainlint.syntax.positions import NEWLINE
+
+            text = self._text(filename, cell)
+            self._lines[filename, cell] = [] if text is None else NEWLINE.split(text)
         lines = self._lines[filename, cell]
         return lines[number - 1] if 0 < number <= len(lines) else None
 
-    def _text(self, filename: str, cell: int | None) -> str:
+    def _text(self, filename: str, cell: int | None) -> str | None:
         from trainlint.syntax import Unreadable, read_text
 
         try:
@@ -34,12 +34,12 @@ class Sources:
                 text = read_text(Path(filename))
             return text if cell is None else _cell_text(json.loads(text), cell)
         except (Unreadable, ValueError, LookupError, TypeError, AttributeError):
-            return ""
+            return None
 
 
 def _cell_text(notebook: Any, number: int) -> str:
     """The source of a notebook's code cell, counted from 1, magics and all."""
-    sheets = notebook.get("worksheets", [notebook])
+    sheets = [notebook] if "cells" in notebook else notebook["worksheets"]
     cells = [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
     cell = cells[number - 1]
     source = cell.get("source", cell.get("input", ""))

@@ -40,6 +40,10 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
     instance = Instance(cls, cls.family, Step(interp.frame.space, node, cls.name))
     if cls.family == "module":
         instance.attrs["training"] = TRUE
+    elif cls.family == "optimizer":
+        from trainlint.semantics.behaviours.training import register_optimizer
+
+        register_optimizer(interp, instance, arguments.positional[0] if arguments.positional else UNKNOWN)
     if isinstance(init, Function):
         interp.call_function(init, arguments.with_first(instance), node)
     elif isinstance(new, Function):

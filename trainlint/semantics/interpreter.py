@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 40  # nested project calls
 MAX_STEPS = 1_500_000  # nodes evaluated for one program
 MAX_RUNS = 60  # interpretations of one function in one program, before its result is taken as unknown
+MAX_SPENT = 40_000  # steps spent in one function, over all programs, before its result is taken as unknown
 UNROLL = 8  # items of a known list that a loop walks one by one
 
 
@@ -176,6 +177,8 @@ class Interpreter:
         self.reads: list[tuple[dict[Any, Any], Any, Any]] = []
         self.memos: dict[int, dict[Any, list[Memo]]] = {}
         self.runs: dict[int, int] = {}
+        self.spent: dict[int, list[int]] = {}  # by function: steps in it and below, number of runs
+        self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
         self.visited: set[int] = set()
         self.keep: list[Any] = []
@@ -1402,17 +1405,22 @@ class Interpreter:
         frames = self.stack.count(ident)
         runs = self.runs.get(ident, 0) + 1
         self.runs[ident] = runs
-        if self.depth >= MAX_DEPTH or frames >= 2 or runs > MAX_RUNS:
+        spent = self.spent.setdefault(ident, [0, 0])
+        costly = spent[0] > MAX_SPENT and spent[1] >= 3
+        if self.depth >= MAX_DEPTH or frames >= 2 or runs > MAX_RUNS or costly or self.steps > self.enough:
             self.library.escape(self, Arguments(list(env.values())), node)
             return UNKNOWN
         objects = Object.count
         start, mark = len(self.reads), self.journal.mark()
         region = Region("call", node, function.space, self.region, function)
         self.region = region
+        begun = self.steps
         try:
             value = self.run_function(function, env, node, None)
         finally:
             self.region = region.parent
+            spent[0] += self.steps - begun
+            spent[1] += 1
         if region.parent is not None:
             region.parent.events.extend(region.events)
         self.emit("region", region)

@@ -115,6 +115,8 @@ def join_entries(where: dict[Any, Any], name: Any, a: Any, b: Any, pending: list
             elements.append(where["element"])
         pending.append((where, "element", join_all(elements)))
         return None
+    if name == "$optimizers":
+        return (*a, *(item for item in b if item not in a))
     return a if a == b else None
 
 

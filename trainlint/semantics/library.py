@@ -538,47 +538,55 @@ class Library:
     def escape(self, interp: Interpreter, arguments: Arguments, node: Any) -> None:
         """Arguments reach code that is not in view: whatever it could change becomes unknown."""
         interp.event("escape", node, tuple(arguments.values()))
+        seen: set[int] = set()
         for value in arguments.values():
             for option in options(value):
-                self.forget(interp, option, 0)
+                self.forget(interp, option, 0, seen)
 
     def escape_functions(self, interp: Interpreter, arguments: Arguments, node: Any) -> None:
         """Functions handed to outside code are called by it."""
 
-    def forget(self, interp: Interpreter, value: Value, depth: int) -> None:
-        if depth > 3:
+    def forget(self, interp: Interpreter, value: Value, depth: int, seen: set[int]) -> None:
+        """What code out of view may do to a value."""
+        if depth > 3 or id(value) in seen:
             return
+        seen.add(id(value))
         if isinstance(value, Instance):
-            if "training" in value.attrs:
-                interp.write(value.attrs, "training", UNKNOWN)
-                if depth == 0:
-                    from trainlint.semantics.behaviours.training import parameters_escape
-
-                    parameters_escape(interp, value)
-            for name in ("$state", "$steps"):
-                if name in value.attrs:
-                    interp.write(value.attrs, name, frozenset(("?",)))
-            for name, child in list(value.attrs.items()):
-                if isinstance(child, Instance) and (child.family or "training" in child.attrs) and name != "$owner":
-                    self.forget(interp, child, depth + 1)
+            self.forget_object(interp, value, depth, seen)
         elif isinstance(value, ListObject):
             for item in value.items or ():
-                self.forget(interp, item, depth + 1)
+                self.forget(interp, item, depth + 1, seen)
             if value.items is not None and depth == 0 and not value.items:
                 interp.write(value.attrs, "items", None)
         elif isinstance(value, DictObject):
             for _, item in list(value.known()):
-                self.forget(interp, item, depth + 1)
-        elif isinstance(value, Tuple):
-            for item in value.items:
-                self.forget(interp, item, depth + 1)
+                self.forget(interp, item, depth + 1, seen)
+        elif isinstance(value, (Tuple, Union)):
+            for item in value.items if isinstance(value, Tuple) else value.options:
+                self.forget(interp, item, depth + 1, seen)
         elif isinstance(value, Method):
-            self.forget(interp, value.receiver, depth + 1)
-        elif isinstance(value, Tensor):
-            if value.deps and value.graph is not False:
-                from trainlint.semantics.behaviours.training import gradients_may_arrive
+            self.forget(interp, value.receiver, depth + 1, seen)
+        elif isinstance(value, Tensor) and value.deps and value.graph is not False:
+            from trainlint.semantics.behaviours.training import gradients_may_arrive
 
-                gradients_may_arrive(interp, value)
+            gradients_may_arrive(interp, value)
+
+    def forget_object(self, interp: Interpreter, value: Instance, depth: int, seen: set[int]) -> None:
+        if value.family == "module" or "training" in value.attrs:
+            if depth == 0:
+                from trainlint.semantics.behaviours.training import parameters_escape
+
+                parameters_escape(interp, value)
+            for module in modules_in(value):
+                seen.add(id(module))
+                if "training" in module.attrs and module.attrs["training"] is not UNKNOWN:
+                    interp.write(module.attrs, "training", UNKNOWN)
+        for name in ("$state", "$steps"):
+            if name in value.attrs:
+                interp.write(value.attrs, name, frozenset(("?",)))
+        for child in list(value.attrs.values()):
+            if isinstance(child, Instance) and (child.family or "training" in child.attrs):
+                self.forget(interp, child, depth + 1, seen)
 
     # -------------------------------------------------------------- attributes
 
@@ -798,6 +806,18 @@ def children_of(module: Instance) -> Iterator[Instance]:
             if isinstance(value, ListObject) and name != "$children":
                 continue  # a plain list does not register its modules
             yield from walk(value)
+
+
+def modules_in(module: Instance) -> list[Instance]:
+    """A module and all modules inside it, each once."""
+    found = [module]
+    seen = {id(module)}
+    for current in found:
+        for child in children_of(current):
+            if id(child) not in seen and len(found) < 2000:
+                seen.add(id(child))
+                found.append(child)
+    return found
 
 
 BUILTIN_ROW = Row("builtin", {})

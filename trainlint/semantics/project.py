@@ -49,6 +49,9 @@ MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 # Never looked for among the project's files.
 OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "torchvision", "numpy", "pandas", "sklearn", "matplotlib"}
 LIGHTNING_EVALUATION = ("validation_step", "test_step", "predict_step")
+PROGRAM_EFFORT = 60_000  # steps that any program may take, and
+LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
+ALONE_EFFORT = 3_000  # the same for a function run by itself
 STACK = 512 * 1024 * 1024
 
 
@@ -244,6 +247,7 @@ class Project:
         with self.isolated(space) as interp:
             log, interp.journal.log = interp.journal.log, []
             steps, interp.steps = interp.steps, 0
+            enough, interp.enough = interp.enough, PROGRAM_EFFORT + LINE_EFFORT * size_of(space)
             region = Region("module", space.source.tree, space, None)
             interp.region = region
             try:
@@ -254,7 +258,7 @@ class Project:
                 self.fail(space, f"the engine failed: {last_line()}")
             finally:
                 interp.journal.log = log
-                interp.steps = steps
+                interp.steps, interp.enough = steps, enough
             space.flags = interp.flags
             space.events = region.events
             space.state = "loaded"
@@ -274,13 +278,14 @@ class Project:
                 interp.block(body.body)
             self.emit("region", region)
 
-        self.attempt(space, main)
+        self.attempt(space, main, PROGRAM_EFFORT + LINE_EFFORT * size_of(space))
 
-    def attempt(self, space: Namespace, run: Callable[[Interpreter], None]) -> None:
-        """Run something and take all its effects back."""
+    def attempt(self, space: Namespace, run: Callable[[Interpreter], None], effort: int) -> None:
+        """Run something and take all its effects back. Once `effort` steps are spent, calls are not followed further."""
         with self.isolated(space) as interp:
             mark = interp.journal.mark()
             interp.steps = 0
+            interp.enough = effort
             interp.runs.clear()
             try:
                 run(interp)
@@ -299,7 +304,7 @@ class Project:
                 self.run_class(space, item)
         for item in list(space.functions):
             if isinstance(item, Function) and item.owner is None and id(item.node) not in self.interp.visited:
-                self.attempt(space, lambda interp, f=item: self.run_alone(interp, f))  # type: ignore[misc]
+                self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), ALONE_EFFORT)  # type: ignore[misc]
 
     def run_alone(self, interp: Interpreter, function: Function) -> None:
         region = Region("program", function.node, function.space, None)
@@ -336,7 +341,7 @@ class Project:
 
         for method in waiting:
             if id(method.node) not in self.interp.visited or method.name == "__init__":
-                self.attempt(space, lambda interp, m=method: run(interp, m))  # type: ignore[misc]
+                self.attempt(space, lambda interp, m=method: run(interp, m), ALONE_EFFORT)  # type: ignore[misc]
 
     def stand_in_instance(self, interp: Interpreter, cls: Class) -> Instance:
         """An instance built with unknown arguments."""
@@ -376,6 +381,11 @@ class Project:
                 continue
             self.findings.append(finding_of(draft, source))
         return self.findings
+
+
+def size_of(space: Namespace) -> int:
+    """Lines of a module."""
+    return space.source.text.count("\n") if space.source is not None else 0
 
 
 def finding_of(draft: Draft, source: SourceFile) -> Finding:

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -66,14 +67,14 @@ def measure(text: str) -> Nesting:
 # --- The estimate: strings and comments cut out, then brackets counted by lines ---------------------------------------
 
 # An unclosed string ends with its line or with the text: libcst refuses the text anyway.
-_LITERAL = (
+LITERAL = (
     r'"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*(?:"""|\Z)'
     r"|'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*(?:'''|\Z)"
     r'|"[^"\\\n\r]*(?:\\(?:\r\n|.)[^"\\\n\r]*)*"?'
     r"|'[^'\\\n\r]*(?:\\(?:\r\n|.)[^'\\\n\r]*)*'?"
     r"|#[^\n\r]*"
 )
-_LITERALS = re.compile(_LITERAL, re.DOTALL)
+LITERALS = re.compile(LITERAL, re.DOTALL)
 _CONTINUATION = re.compile(r"\\(?:\r\n|\n|\r)")
 _NOT_BRACKETS = bytes(sorted(set(range(256)) - set(b"()[]{}\n")))
 _LONG_LINE = 240
@@ -100,10 +101,8 @@ def _has_special_forms(text: str) -> bool:
     for quotes in ('"""', "'''"):
         if quotes in text:
             parts = text.split(quotes)
-            for before, after in zip(parts, parts[1:], strict=False):
-                if _PREFIX.search(before[-3:]) and (
-                    len(after) > _LONG_STATEMENT or sum(map(after.count, "([{")) >= 15
-                ):
+            for before, after in pairwise(parts):
+                if _PREFIX.search(before[-3:]) and (len(after) > _LONG_STATEMENT or sum(map(after.count, "([{")) >= 15):
                     return True
     return False
 
@@ -117,7 +116,7 @@ class _Net(dict[bytes, int]):
 
 
 def _estimate(text: str) -> Nesting:
-    code = _LITERALS.sub('"', text)
+    code = LITERALS.sub('"', text)
     if "\\" in code:
         code = _CONTINUATION.sub(" ", code)
     if "\r" in code:
@@ -222,14 +221,14 @@ def _deep_pattern(text: str, tokens: list[Token]) -> Nesting | None:
                 return Nesting(depth, 0, f"a pattern is nested more than {MAX_PATTERN} deep", offset)
         elif token in _CLOSING:
             depth = max(0, depth - 1)
-        elif token in "\n\r" and depth <= base:
+        elif token in "\n\rif" and depth <= base:  # the end of the line, or a guard
             in_case = False
     return None
 
 
 # In code: literals, and all tokens that matter. In the text of an f-string: what ends it, and its fields.
 _CODE = re.compile(
-    rf"(?P<formatted>(?<![^\W\d])(?:[fFtT][rR]?|[rR][fFtT])(?P<quote>\"\"\"|'''|[\"']))|(?P<literal>{_LITERAL})"
+    rf"(?P<formatted>(?<![^\W\d])(?:[fFtT][rR]?|[rR][fFtT])(?P<quote>\"\"\"|'''|[\"']))|(?P<literal>{LITERAL})"
     rf"|\\(?:\r\n|.)|{_KEYWORD}|(?<![^\W\d])case\b|[()\[\]{{}},;:\n\r]|[-+.~]|[*/%@&|^<>!]+",
     re.DOTALL,
 )
@@ -297,20 +296,21 @@ def _lex(text: str) -> Iterator[Token]:
             yield token, start
 
 
-_LINE = re.compile(r"(?:^|[\r\n])([ \t\f]*)(elif\b)?(?=[^\s#])")
+_LINE = re.compile(r"(?:^|[\r\n])([ \t\f]*)(?:(elif)\b|(?=[^\s#]))")
 
 
 def _measure_elifs(text: str, nesting: Nesting) -> Nesting:
     """Find a chain of too many `elif`: libcst holds each in the `orelse` of the one before."""
     runs: dict[int, int] = {}
-    for match in _LINE.finditer(_LITERALS.sub('"', text)):
+    for match in _LINE.finditer(LITERALS.sub('"', text)):
         indent = len(match[1])
         for deeper in [other for other in runs if other > indent]:
             del runs[deeper]
         if match[2]:
             runs[indent] = runs.get(indent, 0) + 1
             if runs[indent] > MAX_CHAIN:
-                return Nesting(nesting.brackets, runs[indent], f"`if` has more than {MAX_CHAIN} branches", text.find("elif"))
+                problem = f"an `if` has more than {MAX_CHAIN} branches"
+                return Nesting(nesting.brackets, runs[indent], problem, text.find("elif"))
         else:
             runs.pop(indent, None)
     return nesting
@@ -336,7 +336,7 @@ def with_room(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) ->
         _local.has_room = True
         try:
             results.append(function(*args, **kwargs))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
             errors.append(error)
 
     limit = sys.getrecursionlimit()

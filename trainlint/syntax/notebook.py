@@ -1,16 +1,227 @@
-"""Notebooks as one text: the code cells in a row, with what is not Python taken out line by line."""
+"""Notebooks as one text: their code cells in a row, with what is not Python taken out line by line."""
 
 from __future__ import annotations
 
+import json
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+
 from trainlint.findings import Span
+from trainlint.syntax.errors import Unreadable
+from trainlint.syntax.nesting import LITERAL
+from trainlint.syntax.positions import NEWLINE
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A code cell with code in it."""
+
+    # Counted from 1 among the code cells, empty ones and ones in other languages included.
+    number: int
+    # The line of the joined text where the cell begins.
+    first_line: int
+    # Columns cut off the left of its lines: IPython takes a cell that is indented as a whole.
+    indent: int
 
 
 class Notebook:
-    text: str
+    """The Python of a notebook: line n of a cell is line `first_line + n - 1` of `text`."""
+
+    __slots__ = ("_starts", "cells", "text")
+
+    def __init__(self, sources: list[str]) -> None:
+        parts: list[str] = []
+        self.cells: list[Cell] = []
+        line = 1
+        for number, source in enumerate(sources, 1):
+            code, indent = _python(source)
+            if code:
+                if code[-1] not in "\r\n":
+                    code += "\n"
+                self.cells.append(Cell(number, line, indent))
+                parts.append(code)
+                line += len(NEWLINE.findall(code))
+        self.text = "".join(parts)
+        self._starts = [cell.first_line for cell in self.cells]
 
     @classmethod
     def read(cls, raw: str) -> Notebook:
-        raise NotImplementedError
+        """Read the JSON of a notebook, of format 4 or older; raises `Unreadable`."""
+        if not raw.strip():
+            return cls([])
+        try:
+            content = json.loads(raw)
+        except json.JSONDecodeError as error:
+            place = Span(error.lineno, error.colno, error.lineno, error.colno)
+            raise Unreadable(f"the notebook is not JSON: {error.msg}", place) from error
+        except (ValueError, RecursionError) as error:
+            raise Unreadable(f"the notebook is not JSON: {error}") from error
+        return cls(_code_cells(content))
 
-    def place(self, span: Span) -> tuple[int, Span]:
-        raise NotImplementedError
+    def place(self, span: Span) -> tuple[int | None, Span]:
+        """The number of the cell in which a span of `text` begins, and the span within that cell."""
+        if not self.cells:
+            return None, span
+        cell = self._cell(span.line)
+        above, indent = cell.first_line - 1, cell.indent
+        return cell.number, Span(
+            span.line - above, span.column + indent, span.end_line - above, span.end_column + indent
+        )
+
+    def line(self, number: int, line: int) -> int | None:
+        """The line of `text` where a line of a cell is: `place` the other way round. None for a cell without code."""
+        position = bisect_right(self.cells, number, key=lambda cell: cell.number) - 1
+        if position < 0 or self.cells[position].number != number:
+            return None
+        return self.cells[position].first_line + line - 1
+
+    def _cell(self, line: int) -> Cell:
+        return self.cells[max(0, bisect_right(self._starts, line) - 1)]
+
+
+# --- The file's structure ---------------------------------------------------------------------------------------------
+
+
+def _code_cells(content: object) -> list[str]:
+    """The sources of all code cells, an empty one for a cell in another language."""
+    if not isinstance(content, dict):
+        raise Unreadable("the notebook is not an object with cells")
+    if not _is_python(content.get("metadata")):
+        return []
+    sheets = content.get("worksheets")  # format 3 and older
+    groups = [content] if "cells" in content else sheets if isinstance(sheets, list) else []
+    if not groups and "nbformat" not in content:
+        raise Unreadable("the notebook has no cells")
+    sources: list[str] = []
+    for group in groups:
+        cells = group.get("cells", []) if isinstance(group, dict) else None
+        if not isinstance(cells, list):
+            raise Unreadable("the notebook's cells are not a list")
+        for cell in cells:
+            if not isinstance(cell, dict):
+                raise Unreadable("a cell of the notebook is not an object")
+            if cell.get("cell_type") == "code":
+                sources.append(_source(cell, len(sources) + 1))
+    return sources
+
+
+def _source(cell: dict[str, object], number: int) -> str:
+    metadata = cell.get("metadata")
+    vscode = metadata.get("vscode") if isinstance(metadata, dict) else None
+    language = cell.get("language") or (vscode.get("languageId") if isinstance(vscode, dict) else None)
+    if language not in (None, "python"):
+        return ""
+    source = cell.get("source", cell.get("input", ""))
+    if isinstance(source, list) and all(isinstance(line, str) for line in source):
+        source = "".join(source)
+    if not isinstance(source, str):
+        raise Unreadable("the source of a code cell is not text", cell=number)
+    return source
+
+
+def _is_python(metadata: object) -> bool:
+    """Whether a notebook is for a Python kernel; one that does not say is."""
+    if isinstance(metadata, dict):
+        for section, key in (("kernelspec", "language"), ("language_info", "name")):
+            value = metadata.get(section)
+            language = value.get(key) if isinstance(value, dict) else None
+            if isinstance(language, str) and language:
+                return language.lower().startswith(("python", "ipython", "sage"))
+    return True
+
+
+# --- From IPython to Python -------------------------------------------------------------------------------------------
+
+# Cell magics that run the cell's code as it stands.
+_TRANSPARENT = frozenset(
+    "capture debug heat memit notify prun pyinstrument scalene snakeviz time timeit wandb".split(),
+)
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")
+_CELL_MAGIC = re.compile(r"[ \t]*%%(\w+)")
+_MAGIC = re.compile(r"[ \t]*(?:[%!?]|[%\w.*]+\?{1,2}[ \t]*;?[ \t]*(?=[\r\n]|\Z))")
+# `x = !ls` and `x = %env HOME`: what comes is unknown.
+_ASSIGNED = re.compile(r"[ \t]*[\w.,\[\]* \t]+=[ \t]*(?=[%!])")
+# `%time f(x)` runs f(x). Behind `if 1:` it stays at its columns, which `%time ` is long enough for.
+_TIMED = re.compile(
+    r"([ \t]*)%(?:time|timeit|prun|memit)(?=((?:[ \t]+-\w+(?:[ \t]+\d+)?)*[ \t]+))\2"  # possessive
+    r"(?=[^\s#-])(?!(?:async|class|def|for|if|match|try|while|with)\b)"
+)
+# Magics may lack their sign. A name behind a name is no Python, but with these words.
+_AUTOMAGIC = re.compile(
+    r"[ \t]*(?:apt(?:-get)?|cat|cd|conda|cp|git|ls|mamba|mkdir|mv|pip3?|rm|wget)[ \t]+"
+    r"(?!(?:and|for|if|in|is|not|or)\b)(?:[\w~$]|\.\.|\./)"
+)
+_PIECE = re.compile(rf"(?P<literal>{LITERAL})|\\(?:\r\n|.)|[()\[\]{{}}]|\r\n?|\n", re.DOTALL)
+
+
+def _python(source: str) -> tuple[str, int]:
+    """The cell as Python, line by line; and by how much less it is indented."""
+    first = re.match(r"\s*?([ \t]*)\S", source)
+    margin = first[1] if first else ""
+    if margin:
+        source = "".join(line.removeprefix(margin) for line in _lines(source))
+    parts: list[str] = []
+    position = 0
+    in_head = True
+    while position < len(source):
+        if in_head:
+            if magic := _CELL_MAGIC.match(source, position):
+                if magic[1] not in _TRANSPARENT:
+                    return "", 0
+                position = _blank(source, position, parts)
+                continue
+            in_head = source[position] in " \t\r\n" and not _line_at(source, position).strip()
+        if timed := _TIMED.match(source, position):
+            parts.append(f"{timed[1]}if 1:".ljust(timed.end() - position))
+            end = _end_of_logical_line(source, timed.end())
+            parts.append(source[timed.end() : end])
+        elif assigned := _ASSIGNED.match(source, position):
+            parts.append(f"{assigned[0]}get_ipython()")
+            end = _blank(source, position, parts)
+        elif _MAGIC.match(source, position) or _AUTOMAGIC.match(source, position):
+            line = _line_at(source, position)
+            parts.append(f"{line[: len(line) - len(line.lstrip())]}pass")
+            end = _blank(source, position, parts)
+        else:
+            end = _end_of_logical_line(source, position)
+            parts.append(source[position:end])
+        position = end
+    return "".join(parts), len(margin)
+
+
+def _lines(source: str) -> list[str]:
+    return _LINE.findall(source)
+
+
+def _line_at(source: str, position: int) -> str:
+    match = _LINE.match(source, position)
+    assert match is not None  # it matches anything
+    return match[0]
+
+
+def _blank(source: str, position: int, parts: list[str]) -> int:
+    """Leave a line out, and those that a backslash adds to it; keep the line ends."""
+    while position < len(source):
+        line = _line_at(source, position)
+        position += len(line)
+        code = line.rstrip("\r\n")
+        parts.append(line[len(code) :])
+        if not code.endswith("\\"):
+            break
+    return position
+
+
+def _end_of_logical_line(source: str, position: int) -> int:
+    depth = 0
+    for piece in _PIECE.finditer(source, position):
+        token = piece[0]
+        if piece["literal"]:
+            continue
+        if token in ("(", "[", "{"):
+            depth += 1
+        elif token in (")", "]", "}"):
+            depth = max(0, depth - 1)
+        elif token[0] in "\r\n" and not depth:
+            return piece.end()
+    return len(source)

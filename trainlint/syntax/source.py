@@ -15,15 +15,16 @@ import libcst
 
 from trainlint.findings import Span
 from trainlint.syntax.errors import Unreadable
-from trainlint.syntax.nesting import measure, with_room
+from trainlint.syntax.nesting import LITERALS, measure, with_room
 from trainlint.syntax.notebook import Notebook
 from trainlint.syntax.positions import NEWLINE, Positions, line_starts
 
 if TYPE_CHECKING:
     from trainlint.syntax.index import Index
 
-# Larger files are generated; a tree needs some hundred times the memory of its text.
-MAX_BYTES = 20_000_000
+# A tree takes two kilobytes for each token. Files with more than these hold data, not code.
+MAX_TOKENS = 1_000_000
+MAX_BYTES = 100_000_000
 
 
 class SourceFile:
@@ -32,7 +33,7 @@ class SourceFile:
     `text` is what the tree was parsed from, line ends as they are in the file: for a notebook, its code cells in a row.
     """
 
-    __slots__ = ("path", "filename", "text", "tree", "notebook", "is_deep", "_index", "_positions")
+    __slots__ = ("_index", "_positions", "filename", "is_deep", "notebook", "path", "text", "tree")
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class SourceFile:
 
     @property
     def is_notebook(self) -> bool:
+        """Whether places in this file are places in a cell."""
         return self.notebook is not None
 
     @property
@@ -77,15 +79,17 @@ class SourceFile:
         return self._positions
 
     def want(self, nodes: Iterable[libcst.CSTNode]) -> None:
-        """Announce nodes whose span will be asked for, so that they are all found in one pass."""
-        self.positions.want(nodes)
+        """Announce nodes whose span or statement will be asked for, so that they are all found in one pass."""
+        for node in nodes:
+            holder, end, _ = self._statement(node)
+            self.positions.want((node, holder, end))
 
     def span(self, node: libcst.CSTNode) -> Span:
         """Where the node stands in `text`, without whitespace and parentheses around it."""
         return with_room(self.positions.span, node) if self.is_deep else self.positions.span(node)
 
     def whole_span(self, node: libcst.CSTNode) -> Span:
-        """Where the node stands in `text` with its own parentheses, commas and whitespace: what to replace in an edit."""
+        """Where all of the node's own text stands in `text`: with its parentheses, comma and whitespace."""
         return with_room(self.positions.whole_span, node) if self.is_deep else self.positions.whole_span(node)
 
     def place(self, node: libcst.CSTNode) -> tuple[int | None, Span]:
@@ -102,27 +106,27 @@ class SourceFile:
         Within a compound statement but not in its body, these are the lines of its header; in a decorator, those of
         the decorator.
         """
+        holder, end, is_block = self._statement(node)
+        first = self.span(holder).line
+        # The text of a block begins behind the colon.
+        last = self.whole_span(end).line if is_block else self.span(end).end_line
+        return first, max(first, last)
+
+    def _statement(self, node: libcst.CSTNode) -> tuple[libcst.CSTNode, libcst.CSTNode, bool]:
+        """The node with which a statement or header begins, and the one that ends it: by its begin, if a block."""
+        below = node
         for holder in (node, *self.index.ancestors(node)):
             if isinstance(holder, (libcst.SimpleStatementLine, libcst.Decorator)):
-                span = self.span(holder)
-                return span.line, max(span.line, span.end_line)
-            if isinstance(holder, libcst.BaseSmallStatement) and self._is_in_suite(holder):
-                span = self.span(holder)
-                return span.line, span.end_line
+                return holder, holder, False
+            if isinstance(holder, libcst.SimpleStatementSuite):
+                return below, below, False
+            if isinstance(holder, libcst.Match):
+                return holder, holder.subject, False
             body = getattr(holder, "body", None)
             if isinstance(body, libcst.BaseSuite):
-                self.want((body,))
-                first = self.span(holder).line
-                return first, max(first, self.whole_span(body).line)
-            if isinstance(holder, libcst.Match):
-                self.want(holder.cases[:1])
-                first = self.span(holder).line
-                return first, max(first, self.span(holder.subject).end_line)
-        span = self.span(node)
-        return span.line, span.end_line
-
-    def _is_in_suite(self, statement: libcst.BaseSmallStatement) -> bool:
-        return isinstance(self.index.parent(statement), libcst.SimpleStatementSuite)
+                return holder, body, True
+            below = holder
+        return node, node, False
 
 
 def load(path: Path, filename: str, text: str | None = None) -> SourceFile:
@@ -218,7 +222,14 @@ def _declared_encoding(data: bytes) -> str | None:
 # --- Parsing ----------------------------------------------------------------------------------------------------------
 
 
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
+
 def _parse(text: str) -> tuple[libcst.Module, bool]:
+    if len(text) > MAX_TOKENS:
+        tokens = sum(1 for _ in _TOKEN.finditer(LITERALS.sub('"', text)))
+        if tokens > MAX_TOKENS:
+            raise Unreadable(f"the file is too large: it has more than {MAX_TOKENS:,} tokens")
     nesting = measure(text)
     if nesting.problem:
         raise Unreadable(nesting.problem, _point(text, nesting.offset))
@@ -242,7 +253,7 @@ def _native_parse(text: str) -> libcst.Module:
         raise Unreadable("a surrogate is not a character", _point(text, error.start)) from None
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # a panic of the native parser is no `Exception`
+    except BaseException as error:  # noqa: BLE001 - a panic of the native parser is no `Exception`
         raise Unreadable(f"libcst cannot parse this: {type(error).__name__}: {error}") from None
 
 
@@ -250,8 +261,9 @@ _PARSER_ERROR = re.compile(r"parser error: error at (\d+):(\d+)")
 _TOKENIZER_ERROR = re.compile(r"tokenizer error: (.*)", re.DOTALL)
 _TOKEN_BEFORE = re.compile(r"""(?:\w*(?:"[^"]*"|'[^']*')|[^\W\d]\w*|[\d.]\w*|[^\w\s]|\s)\Z""")
 _PYTHON_2 = re.compile(
-    r"""^[ \t]*(?:(?:print|exec)[ \t]+(?:["'\w%]|>>)|except[ \t]+[\w.]+[ \t]*,[ \t]*\w+[ \t]*:|raise[ \t]+[\w.]+[ \t]*,)"""
-    r"""|<>|`[^`]*`|\b0[0-7]+[lL]?\b|\b\d+[lL]\b|\b[uU][rR]["']|def[ \t]+\w+\(.*\([\w, ]+\)"""
+    r"""^[ \t]*(?:(?:print|exec)[ \t]+(?:["'\w%]|>>)|except[ \t]+[\w.]+[ \t]*,[ \t]*\w+[ \t]*:)"""
+    r"""|^[ \t]*raise[ \t]+[\w.]+[ \t]*,|^[ \t]*def[ \t]+\w+\(.*\([\w, ]+\)"""
+    r"""|<>|`[^`]*`|\b0[0-7]+[lL]?\b|\b\d+[lL]\b|\b[uU][rR]["']"""
 )
 
 

@@ -8,7 +8,7 @@ import libcst as cst
 
 from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.behaviours.tensors import made
-from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor
+from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor, modules_in
 from trainlint.semantics.values import (
     FALSE,
     HIDDEN,
@@ -182,13 +182,10 @@ def forward(call: Call) -> Value:
 # -------------------------------------------------------------------------- modes
 
 
-def set_mode(interp: Interpreter, module: Instance, mode: Value, depth: int = 0) -> None:
+def set_mode(interp: Interpreter, module: Instance, mode: Value) -> None:
     """Set the mode of a module and of all in it, as `train()` does."""
-    if depth > 12:
-        return
-    interp.write(module.attrs, "training", mode)
-    for child in children_of(module):
-        set_mode(interp, child, mode, depth + 1)
+    for inner in modules_in(module):
+        interp.write(inner.attrs, "training", mode)
 
 
 def switch(call: Call, mode: Value) -> Value:
@@ -217,12 +214,23 @@ def train_mode(call: Call) -> Value:
     return switch(call, TRUE if wanted is None else wanted)
 
 
-def mode_layers(interp: Interpreter, module: Value, depth: int = 0) -> str | bool | None:
+def mode_layers(interp: Interpreter, module: Value) -> str | bool | None:
     """What in a module depends on its mode ("dropout", "batch norm"); False when nothing does, None when not known."""
-    if not isinstance(module, Instance) or depth > 12:
+    if not isinstance(module, Instance):
         return None
-    library = interp.library
     unsure_: bool | None = False
+    for inner in modules_in(module):
+        found = own_mode_layers(interp, inner)
+        if found:
+            return found
+        if found is None:
+            unsure_ = None
+    return unsure_
+
+
+def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
+    """The same for one module, without what is inside it."""
+    library = interp.library
     if isinstance(module.cls, Api):
         row = library.class_row(module.cls.path)
         if row is None:
@@ -250,18 +258,10 @@ def mode_layers(interp: Interpreter, module: Value, depth: int = 0) -> str | boo
     elif isinstance(module.cls, Class):
         if functional_dropout(module.cls):
             return "dropout"
-        known = all(library.class_row(path) is not None for path in module.cls.api)
-        if not known:
-            unsure_ = None
+        return False if all(library.class_row(path) is not None for path in module.cls.api) else None
     else:
         return None
-    for child in children_of(module):
-        found = mode_layers(interp, child, depth + 1)
-        if found:
-            return found
-        if found is None:
-            unsure_ = None
-    return unsure_
+    return False
 
 
 def functional_dropout(cls: Class) -> bool:

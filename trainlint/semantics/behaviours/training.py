@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainlint.semantics.library import Call, behaviour, children_of
+from trainlint.semantics.library import Call, behaviour, modules_in
 from trainlint.semantics.values import (
     FALSE,
     NONE,
@@ -84,13 +84,9 @@ def modules_of(value: Value, depth: int = 0) -> tuple[set[int], bool]:
     return result, complete
 
 
-def descendants(module: Instance, depth: int = 0) -> set[int]:
-    found = {id(module)}
-    if depth < 12:
-        for child in children_of(module):
-            if id(child) not in found:
-                found |= descendants(child, depth + 1)
-    return found
+def descendants(module: Instance) -> set[int]:
+    """Identities of a module and of all modules inside it."""
+    return {id(inner) for inner in modules_in(module)}
 
 
 @behaviour("optimizer")
@@ -157,7 +153,8 @@ def run_backward(interp: Interpreter, loss: Tensor, node: Any) -> None:
 
 
 def advance(interp: Interpreter, optimizer: Instance, table: dict[str, str], certain: bool, node: Any) -> frozenset[str]:
-    state: frozenset[str] = interp.read(optimizer.attrs, "$state") or ANY
+    found = interp.read(optimizer.attrs, "$state")
+    state: frozenset[str] = found if isinstance(found, frozenset) else ANY
     new = frozenset(table[s] for s in state)
     if not certain:
         new |= state
