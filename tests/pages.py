@@ -220,7 +220,6 @@ class Reveal(Rule):
 
     def __init__(self) -> None:
         self.notes: dict[tuple[str, int], list[str]] = {}
-        self.nodes: dict[tuple[str, int], Any] = {}
 
     @on("statement")
     def note(self, fact: tuple[cst.Expr, Value], report: Report) -> None:

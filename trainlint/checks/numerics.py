@@ -106,7 +106,7 @@ class NormAtZero(Rule):
 
     def judge(self, node: Any, operand: Value, report: Report) -> None:
         nature = reaches_zero(operand)
-        if nature is not None and squares(nature):
+        if nature is not None and squares(nature) and isinstance(operand, Tensor) and operand.graph:
             report(node)
 
 
@@ -115,16 +115,19 @@ class UnguardedDivision(Rule):
 
     code, name = "TL503", "unguarded-division"
     message = "the division is by {nature}, which can be 0: infinity or NaN follows"
+    # What a divisor is when it reaches zero on real batches: nothing selected, nothing varied, nothing active.
+    NATURES = frozenset(("a count", "a norm", "a standard deviation", "a difference of maximum and minimum", "a ReLU output", "a one-hot code"))
 
     @on("operation")
     def check(self, fact: Any, report: Report) -> None:
-        operator, node, _, right, _, _, _ = fact
-        if operator != "Divide":
+        operator, node, left, right, _, _, _ = fact
+        if operator != "Divide" or not isinstance(right, Tensor) or right.lib != "torch" or right.lo > 0:
             return
-        nature = reaches_zero(right)
-        if nature is None and isinstance(right, Tensor) and right.lib == "torch" and right.nature == "a count" and right.lo <= 0:
-            nature = "a count"
-        if nature is not None:
+        nature = right.nature
+        if nature not in self.NATURES:
+            return
+        recorded = right.graph is not False or (isinstance(left, Tensor) and left.graph is not False)
+        if recorded or (nature == "a standard deviation" and not right.data.tokens):
             report(node, nature=nature)
 
 

@@ -117,5 +117,5 @@ class GraphRetained(Rule):
                 used |= event[3].grown
         if trained:
             for event in region.events:
-                if event[0] == "grown" and event[1] not in used:
+                if event[0] == "grown" and event[4] is region.node and event[1] not in used:
                     report(event[1], event[2])

@@ -91,7 +91,7 @@ def interval(operator: str, a: tuple[float, float], b: tuple[float, float]) -> t
         return lo, hi
     if operator == "Divide":
         if blo > 0 or bhi < 0:
-            ends = [0.0 if math.isinf(y) else x / y if not math.isinf(x) else math.copysign(INF, x * y) for x in a for y in b]
+            ends = [0.0 if math.isinf(y) else x / (y or TINY) if not math.isinf(x) else math.copysign(INF, x * (y or 1)) for x in a for y in b]
             lo, hi = min(ends), max(ends)
             if alo >= 0 and blo > 0:
                 lo = max(lo, TINY) if alo > 0 else max(lo, 0.0)
@@ -246,6 +246,8 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
             return a
         return None
     if operator == "Multiply":
+        if "a mask" in (a, b):
+            return None  # what a mask selects is not known to be the bad elements
         if a and (b or is_number(right)):
             return a
         if b and is_number(left):

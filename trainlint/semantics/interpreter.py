@@ -178,6 +178,7 @@ class Interpreter:
         self.memos: dict[int, dict[Any, list[Memo]]] = {}
         self.runs: dict[int, int] = {}
         self.spent: dict[int, list[int]] = {}  # by function: steps in it and below, number of runs
+        self.choices = 0  # how many choices between alternatives, which the program makes and we do not know, are open
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
         self.visited: set[int] = set()
@@ -334,12 +335,27 @@ class Interpreter:
 
     def grow(self, node: Any, old: Value, value: Tensor, result: Tensor) -> Tensor:
         """Mark a value that gathers recorded tensors over the turns of a loop."""
-        again = isinstance(old, Tensor) and node in old.grown
-        if value.graph and self.region is not None:
-            if again and isinstance(old, Tensor) and old.graph:
-                self.event("grown", node, value)
+        loop = self.nearest_loop()
+        if value.graph and loop is not None:
+            if isinstance(old, Tensor) and node in old.grown and old.graph and self.carried_over(node.target):
+                self.event("grown", node, value, loop.node)
             result = result.but(grown=result.grown | {node})
         return result
+
+    def nearest_loop(self) -> Region | None:
+        region = self.region
+        while region is not None and region.kind != "loop":
+            region = region.parent
+        return region
+
+    def carried_over(self, target: Any) -> bool:
+        """Whether a variable still holds what it held when the present turn of the loop began."""
+        if not isinstance(target, cst.Name):
+            return True
+        loops, env, name = self.frame.loops, self.frame.env, target.value
+        if not loops:
+            return False
+        return not any(where is env and key == name for where, key, _ in self.journal.log[loops[-1].turn :])
 
     def bind(self, target: Any, value: Value) -> None:
         """Assign a value to a target expression."""
@@ -448,12 +464,17 @@ class Interpreter:
         if held is False:
             self.narrow(node.test, False)
             return self.orelse(node.orelse)
-        return self.branches(
-            [
-                lambda: (self.narrow(node.test, True), self.suite(node.body))[1],
-                lambda: (self.narrow(node.test, False), self.orelse(node.orelse))[1],
-            ]
-        )
+        choice = node.orelse is not None and chooses(node.test)
+        self.choices += choice
+        try:
+            return self.branches(
+                [
+                    lambda: (self.narrow(node.test, True), self.suite(node.body))[1],
+                    lambda: (self.narrow(node.test, False), self.orelse(node.orelse))[1],
+                ]
+            )
+        finally:
+            self.choices -= choice
 
     def orelse(self, node: cst.If | cst.Else | None) -> bool:
         if node is None:
@@ -1337,7 +1358,11 @@ class Interpreter:
                 results.append(self.call(option, arguments, node))
                 return True
 
-            self.branches([(lambda o=o: run(o)) for o in choices])  # type: ignore[misc]
+            self.choices += 1
+            try:
+                self.branches([(lambda o=o: run(o)) for o in choices])  # type: ignore[misc]
+            finally:
+                self.choices -= 1
             return join_all(results)
         self.library.escape(self, arguments, node)
         return UNKNOWN
@@ -1495,6 +1520,18 @@ class Interpreter:
                 self.journal.undo(frame.mark)
                 self.journal.merge(deltas)
         return join_all(value for value, _ in returns)
+
+
+def chooses(test: Any) -> bool:
+    """Whether a condition picks between alternatives by name or type, as configurations do."""
+    if isinstance(test, cst.Comparison):
+        ends = (test.left, *(c.comparator for c in test.comparisons))
+        return any(isinstance(e, (cst.SimpleString, cst.Attribute, cst.Tuple, cst.List)) and not isinstance(e, cst.Integer) for e in ends[1:]) or isinstance(
+            test.left, cst.SimpleString
+        )
+    if isinstance(test, cst.BooleanOperation):
+        return chooses(test.left) or chooses(test.right)
+    return isinstance(test, cst.Call) and isinstance(test.func, cst.Name) and test.func.value == "isinstance"
 
 
 def loop_use(region: Region) -> str:

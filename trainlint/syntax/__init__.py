@@ -1,9 +1,24 @@
 """Files in, trees out: parsing, an index of names and parents, exact positions, notebooks. Knows nothing of rules."""
 
 from trainlint.syntax.errors import Unreadable
+from trainlint.syntax.index import Binding, BindingKind, Index, Scope, ScopeKind
 from trainlint.syntax.nesting import with_room
 from trainlint.syntax.notebook import Notebook
 from trainlint.syntax.positions import Positions
 from trainlint.syntax.source import SourceFile, decode, load, read_text
 
-__all__ = ["Notebook", "Positions", "SourceFile", "Unreadable", "decode", "load", "read_text", "with_room"]
+__all__ = [
+    "Binding",
+    "BindingKind",
+    "Index",
+    "Notebook",
+    "Positions",
+    "Scope",
+    "ScopeKind",
+    "SourceFile",
+    "Unreadable",
+    "decode",
+    "load",
+    "read_text",
+    "with_room",
+]

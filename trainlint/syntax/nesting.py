@@ -80,13 +80,10 @@ _NOT_BRACKETS = bytes(sorted(set(range(256)) - set(b"()[]{}\n")))
 _LONG_LINE = 240
 _LONG_STATEMENT = 1000
 
-# What the estimate cannot judge: code within f-strings, if there is much of it, and patterns.
+# What the estimate cannot judge: code within f-strings, where there may be much of it, and patterns.
 _PREFIX = re.compile(r"(?<!\w)(?:[fFtT][rR]?|[rR][fFtT])\Z")
-_FORMATTED = re.compile(
-    r"""(?:(?<=[fFtT])|(?<=[fFtT][rR]))(?:\"{3}((?:[^\\"]|\\.|"(?!""))*)|'{3}((?:[^\\']|\\.|'(?!''))*))""", re.DOTALL
-)
-_FORMATTED = re.compile(r"(?<=[fFtTrR])(?:\"\"\"|''')")
-_FORMATTED = re.compile(r"[fFtT][rR]?[\"'](?:[^\n\r([{]*[([{]){15}")
+_BRACKETED = re.compile(r"[fFtT][rR]?[\"'](?:[^\n\r([{]*[([{]){15}")
+_LONG = re.compile(r"[fFtT][rR]?[\"'][^\n\r]{1000}")
 _TO_OPENING = bytes.maketrans(b"[{\r", b"((\n")
 _NOT_OPENING = bytes(sorted(set(range(256)) - set(b"([{\n\r")))
 _CASE = re.compile(r"(?:^|[\r\n])[ \t\f]*(case)\b(?![ \t]*[=.,:)])")
@@ -96,15 +93,16 @@ def _has_special_forms(text: str) -> bool:
     if "case" in text and _CASE.search(text):
         return True
     openings = text.encode("ascii", "replace").translate(_TO_OPENING, _NOT_OPENING)
-    if b"(" * 15 in openings and _FORMATTED.search(text):
+    if b"(" * 15 in openings and _BRACKETED.search(text):
         return True
-    for quotes in ('"""', "'''"):
-        if quotes in text:
-            parts = text.split(quotes)
-            for before, after in pairwise(parts):
-                if _PREFIX.search(before[-3:]) and (len(after) > _LONG_STATEMENT or sum(map(after.count, "([{")) >= 15):
-                    return True
-    return False
+    if max(map(len, text.split("\n"))) > _LONG_STATEMENT and _LONG.search(text):
+        return True
+    return any(
+        _PREFIX.search(before[-3:]) and (len(after) > _LONG_STATEMENT or sum(map(after.count, "([{")) >= 15)
+        for quotes in ('"""', "'''")
+        if quotes in text
+        for before, after in pairwise(text.split(quotes))
+    )
 
 
 class _Net(dict[bytes, int]):
@@ -339,18 +337,29 @@ def with_room(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) ->
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
             errors.append(error)
 
+    thread = threading.Thread(target=run, name="trainlint", daemon=True)
     limit = sys.getrecursionlimit()
-    size = threading.stack_size(_ROOM)
+    sys.setrecursionlimit(max(limit, _RECURSION_LIMIT))
     try:
-        thread = threading.Thread(target=run, name="trainlint", daemon=True)
-        sys.setrecursionlimit(max(limit, _RECURSION_LIMIT))
-        thread.start()
-    finally:
-        threading.stack_size(size)
-    try:
+        _start(thread)
         thread.join()
     finally:
         sys.setrecursionlimit(limit)
     if errors:
         raise errors[0]
     return results[0]
+
+
+def _start(thread: threading.Thread) -> None:
+    """Start a thread with as large a stack as this machine has."""
+    before = threading.stack_size()
+    try:
+        for size in (_ROOM, _ROOM // 4):
+            try:
+                threading.stack_size(size)
+                return thread.start()
+            except (RuntimeError, ValueError):
+                continue
+    finally:
+        threading.stack_size(before)
+    return thread.start()

@@ -9,18 +9,15 @@ import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import libcst
 
 from trainlint.findings import Span
 from trainlint.syntax.errors import Unreadable
+from trainlint.syntax.index import Index
 from trainlint.syntax.nesting import LITERALS, measure, with_room
 from trainlint.syntax.notebook import Notebook
 from trainlint.syntax.positions import NEWLINE, Positions, line_starts
-
-if TYPE_CHECKING:
-    from trainlint.syntax.index import Index
 
 # A tree takes two kilobytes for each token. Files with more than these hold data, not code.
 MAX_TOKENS = 1_000_000
@@ -66,8 +63,6 @@ class SourceFile:
     def index(self) -> Index:
         """Parents, scopes, bindings and imports; built when first asked for."""
         if self._index is None:
-            from trainlint.syntax.index import Index
-
             self._index = with_room(Index, self.tree) if self.is_deep else Index(self.tree)
         return self._index
 
@@ -156,6 +151,7 @@ def load(path: Path, filename: str, text: str | None = None) -> SourceFile:
 # --- Reading ----------------------------------------------------------------------------------------------------------
 
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_EDITOR_SUFFIX = re.compile(r"^(utf-8|latin-1|iso-8859-1|iso-latin-1)-.*")
 _BLANK = re.compile(rb"^[ \t\f]*(?:#.*)?$")
 
 
@@ -206,14 +202,15 @@ def _declared_encoding(data: bytes) -> str | None:
         if match := _COOKIE.match(line):
             name = match[1].decode("ascii", "replace")
             try:
-                codec = codecs.lookup(name)
-                # Codecs that are no text encodings, and those that would not read this very comment.
-                is_readable = line.decode(codec.name) == line.decode("ascii", "replace") or not line.isascii()
+                # Editors write `utf-8-unix`.
+                encoding = codecs.lookup(_EDITOR_SUFFIX.sub(r"\1", name.lower().replace("_", "-"))).name
+                # Some codecs are for other things than text, some read no ASCII.
+                is_usable = b"# coding: x".decode(encoding) == "# coding: x"
             except (LookupError, UnicodeError, ValueError, TypeError):
-                is_readable = False
-            if not is_readable:
+                is_usable = False
+            if not is_usable:
                 raise Unreadable(f"the file declares an unknown encoding: {name}", Span(number, 1, number, 1))
-            return "utf-8" if codec.name.startswith("utf-8") else codec.name
+            return "utf-8" if encoding == "utf-8-sig" else encoding
         if not _BLANK.match(line):
             return None
     return None
@@ -275,7 +272,7 @@ def _explain(text: str, message: str) -> Unreadable:
         span = _last_token(lines, line, column)
         return Unreadable(_hint(lines, span, "invalid syntax"), span)
     match = _TOKENIZER_ERROR.match(message)
-    reason = match[1].splitlines()[0] if match else message.splitlines()[0]
+    reason = (match[1] if match else message).splitlines()[0]
     line = _tokenizer_line(text, message)
     source = lines[line - 1] if line <= len(lines) else ""
     column = len(source) - len(source.lstrip()) + 1
@@ -308,6 +305,9 @@ def _tokenizer_line(text: str, message: str) -> int:
     The tokenizer reads all before the parser begins, and stops where it fails. So an unreadable token behind the first
     lines shows whether it gets through them.
     """
+    if "triple-quoted" in message:
+        *_, last = LITERALS.finditer(text)
+        return len(NEWLINE.findall(text[: last.start()])) + 1
     starts = [*line_starts(text), len(text)]
     low, high = 0, len(starts) - 1  # it gets through `low` lines, not through `high`
     while high - low > 1:

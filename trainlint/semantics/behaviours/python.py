@@ -314,7 +314,7 @@ def setattr_(call: Call) -> Value:
 @builtin("isinstance")
 def isinstance_(call: Call) -> Value:
     values = arguments_of(call)
-    held = containers.is_instance(values[0], values[1]) if len(values) == 2 else None
+    held = containers.is_instance(*values) if len(values) == 2 else None
     return BOOL if held is None else Const(held)
 
 
@@ -392,10 +392,11 @@ def append(call: Call) -> Value:
         value = values[1]
         if isinstance(value, Tensor):
             call.interp.event("collect", call.node, value)
-            if value.graph and call.interp.region is not None:
+            loop = call.interp.nearest_loop()
+            if value.graph and loop is not None:
                 value = value.but(grown=value.grown | {call.node})
                 if held_before(call, target):
-                    call.interp.event("grown", call.node, value)
+                    call.interp.event("grown", call.node, value, loop.node)
         containers.append(call.interp, target, value)
     return NONE
 

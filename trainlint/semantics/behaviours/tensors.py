@@ -206,7 +206,8 @@ def sqrt(call: Call) -> Value:
     tensor = call.tensor
     lo = math.sqrt(tensor.lo) if tensor.lo > 1e-100 else (TINY if tensor.lo > 0 else 0.0)
     hi = math.sqrt(tensor.hi) if 0 <= tensor.hi < INF else INF
-    return made(call, lo=lo, hi=hi, nature=tensor.nature if tensor.lo == 0 else None)
+    nature = tensor.nature if tensor.lo == 0 else None
+    return made(call, lo=lo, hi=hi, nature="a norm" if nature == "a square" else nature)
 
 
 @behaviour("rsqrt")
@@ -280,7 +281,7 @@ def stats(call: Call, what: str) -> DataInfo:
 @behaviour("norm")
 def norm(call: Call) -> Value:
     tensor = call.tensor
-    random = tensor.nature == "random numbers"
+    random = tensor.nature in ("random numbers", "a parameter")
     return made(call, lo=TINY if random or tensor.lo > 0 else 0.0, nature=None if random else "a norm", data=stats(call, "norm"))
 
 
@@ -509,7 +510,8 @@ def variable(call: Call) -> Value:
 @behaviour("parameter")
 def parameter(call: Call) -> Value:
     wanted = call.value("requires_grad", 1)
-    return call.tensor.but(graph=truth(wanted) if wanted is not None else True, lib="torch")
+    nature = "a parameter" if call.tensor.lo < 0 else call.tensor.nature
+    return call.tensor.but(graph=truth(wanted) if wanted is not None else True, lib="torch", nature=nature)
 
 
 # ----------------------------------------------------------------------- losses
