@@ -7,7 +7,7 @@ from trainlint.findings import Span
 START = Span(1, 1, 1, 1)
 
 
-class Unreadable(Exception):  # noqa: N818 - what the file is, as the messages say
+class Unreadable(Exception):
     """A file that cannot be read, decoded or parsed: what is wrong with it, and where.
 
     In a notebook `cell` is the number of the code cell (from 1) and the span counts within that cell.

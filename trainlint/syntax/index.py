@@ -145,10 +145,10 @@ class Index:
             if opened is not None and _is_inside(ancestor, path):
                 return opened
             if (
-                isinstance(ancestor, (cst.FunctionDef, cst.ClassDef))
+                isinstance(ancestor, (cst.FunctionDef, cst.ClassDef, cst.TypeAlias))
                 and ancestor.type_parameters is not None
                 and path[-1] is not ancestor.name
-                and path[-1] not in ancestor.decorators
+                and not isinstance(path[-1], cst.Decorator)
             ):
                 return self.scopes[id(ancestor.type_parameters)]
             path.append(ancestor)

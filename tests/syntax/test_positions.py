@@ -1,0 +1,104 @@
+"""Positions are those of libcst's providers, and nobody pays for positions that nobody asks for."""
+
+from __future__ import annotations
+
+import libcst as cst
+import pytest
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider, WhitespaceInclusivePositionProvider
+from syntax.samples import EVERYTHING, REAL, parse
+
+from trainlint.findings import Span
+from trainlint.syntax import SourceFile, load
+
+
+def span(code_range: CodeRange) -> Span:
+    start, end = code_range.start, code_range.end
+    return Span(start.line, start.column + 1, end.line, end.column + 1)
+
+
+def assert_same_as_libcst(source: SourceFile) -> None:
+    wrapper = MetadataWrapper(source.tree, unsafe_skip_copy=True)
+    exact = wrapper.resolve(PositionProvider)
+    whole = wrapper.resolve(WhitespaceInclusivePositionProvider)
+    assert len(exact) > 100
+    for node, expected in exact.items():
+        assert source.span(node) == span(expected), type(node).__name__
+        # libcst drops a carriage return at the end of a file, but counts it.
+        if not (source.text.endswith("\r") and whole[node].end.line == len(source.text.split("\r"))):
+            assert source.whole_span(node) == span(whole[node]), type(node).__name__
+
+
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.name)
+def test_all_nodes_of_real_code_stand_where_libcst_says(path):
+    assert_same_as_libcst(load(path, path.name))
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_all_constructs_stand_where_libcst_says(newline):
+    assert_same_as_libcst(parse(EVERYTHING.replace("\n", newline)))
+
+
+def test_one_pass_finds_the_nodes_announced_and_a_second_one_all_others(monkeypatch):
+    source = parse(EVERYTHING)
+    passes = 0
+    print_module = cst.Module._codegen
+
+    def counting(self, state, **kwargs):
+        nonlocal passes
+        passes += 1
+        print_module(self, state, **kwargs)
+
+    monkeypatch.setattr(cst.Module, "_codegen", counting)
+    first, second, *others = source.tree.body
+    assert source.index.parent(first) is source.tree
+    assert passes == 0
+    source.want([first, second])
+    assert source.span(first).line == 2
+    assert source.span(second).line == 4
+    assert source.statement_lines(second) == (4, 4)
+    assert passes == 1
+    assert [source.span(node).line for node in others] == sorted({source.span(node).line for node in others})
+    assert source.statement_lines(others[-1])[0] == source.span(others[-1]).line
+    assert passes == 2
+
+
+def test_a_node_of_another_file_has_no_position():
+    with pytest.raises(ValueError, match="Name is not a node of this file"):
+        parse("x = 1\n").span(cst.Name("x"))
+
+
+def names(source: SourceFile) -> dict[str, Span]:
+    return {
+        node.value: source.span(node)
+        for node in source.index.parents.values()
+        for node in (getattr(node, "target", None),)
+        if isinstance(node, cst.Name)
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("", {}),
+        ("a = 1", {"a": (1, 1)}),
+        ("é = 'é'; b = 1", {"é": (1, 1), "b": (1, 10)}),
+        ("'𝒳'; a = 1\n", {"a": (1, 6)}),
+        ("if x:\n\ta = 1\n", {"a": (2, 2)}),
+        ("x\r\na = 1\r\n", {"a": (2, 1)}),
+        ("x\ra = 1\r", {"a": (2, 1)}),
+        ("'''\r\n'''\r\na = 1\r", {"a": (3, 1)}),
+        # These are no line ends for Python, though they are for `str.splitlines`.
+        ("'\x0b\x1c\x85\u2028'\na = 1\n", {"a": (2, 1)}),
+        ("#\x0c\u2029\na = 1\n", {"a": (2, 1)}),
+        # A form feed at the start of a line is lost in libcst.
+        ("x\n\x0ca = 1\nb = 1\n", {"a": (2, 2), "b": (3, 1)}),
+        ("x\n\x0c\na = 1\n", {"a": (3, 1)}),
+        ("if x:\n \x0c a = 1\n b = 1\n", {"b": (3, 2)}),
+    ],
+)
+def test_lines_and_columns_count_as_in_python(text, places):
+    source = parse(text)
+    found = names(source)
+    assert {name: (found[name].line, found[name].column) for name in places} == places
+    for name in places:
+        assert found[name].end_column - found[name].column == len(name)
