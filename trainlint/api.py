@@ -84,6 +84,8 @@ class Rule:
     severity: ClassVar[Severity] = Severity.ERROR
     default: ClassVar[bool] = True
     fixable: ClassVar[str] = ""
+    # Whether a finding in one of several alternatives counts only when all alternatives have one.
+    exclusive: ClassVar[bool] = False
 
 
 def on_call(*paths: str) -> Callable[[Handler], Handler]:

@@ -194,7 +194,7 @@ def test_what_binds_a_name():
         "e": ["import"],
         "f": ["import"],
         "j": ["import"],
-        "x": ["assignment", "augmented assignment", "assignment", "augmented assignment"],
+        "x": ["assignment", "augmented assignment", "assignment", "pattern", "augmented assignment"],
         "z": ["annotation"],
         "w": ["annotation"],
         "q": ["assignment"],

@@ -17,14 +17,19 @@ LOG_SOFTMAX = "torch.nn.functional.log_softmax"
 
 
 def scores(call: Call) -> Tensor:
-    """The predictions that a loss is given; unknown where the program chooses between losses by a setting."""
-    if call.interp.choices:
-        return Tensor()
+    """The predictions that a loss is given."""
     value = call.value(call.row.params[0])
     return as_tensor(value) if value is not None else Tensor()
 
 
-class SoftmaxBeforeCrossEntropy(Rule):
+class LossRule(Rule):
+    """A rule on a loss and its input. Where the program chooses between losses by a setting, the input may be meant for
+    the other one: these speak when every choice is wrong."""
+
+    exclusive = True
+
+
+class SoftmaxBeforeCrossEntropy(LossRule):
     """Cross entropy is given probabilities."""
 
     code, name = "TL101", "softmax-before-cross-entropy"
@@ -37,7 +42,7 @@ class SoftmaxBeforeCrossEntropy(Rule):
             report(call.argument("input", 0), loss=call.short_name).because(given.trace)
 
 
-class SigmoidBeforeBceWithLogits(Rule):
+class SigmoidBeforeBceWithLogits(LossRule):
     """A loss on logits is given probabilities."""
 
     code, name = "TL102", "sigmoid-before-bce-with-logits"
@@ -50,7 +55,7 @@ class SigmoidBeforeBceWithLogits(Rule):
             report(call.argument(call.row.params[0], 0), loss=call.short_name).because(given.trace)
 
 
-class LogitsIntoBce(Rule):
+class LogitsIntoBce(LossRule):
     """Binary cross entropy is given raw scores."""
 
     code, name = "TL103", "logits-into-bce"
@@ -64,7 +69,7 @@ class LogitsIntoBce(Rule):
             report(call.argument("input", 0), loss=call.short_name, kind=kind).because(given.trace)
 
 
-class NllLossWithoutLogSoftmax(Rule):
+class NllLossWithoutLogSoftmax(LossRule):
     """Negative log likelihood is given what are no log-probabilities."""
 
     code, name = "TL104", "nll-loss-without-log-softmax"
@@ -78,7 +83,7 @@ class NllLossWithoutLogSoftmax(Rule):
             report(call.argument("input", 0), loss=call.short_name, kind=kind).because(given.trace)
 
 
-class LogSoftmaxBeforeCrossEntropy(Rule):
+class LogSoftmaxBeforeCrossEntropy(LossRule):
     """Cross entropy is given log-probabilities."""
 
     code, name = "TL105", "log-softmax-before-cross-entropy"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import libcst as cst
 
@@ -12,6 +11,7 @@ from trainlint.findings import Severity
 from trainlint.semantics.behaviours.layers import mode_layers
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, modules_in
+from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import Api, Instance, Method, Step, Tensor, Value
 
 LEARNING = frozenset(("backward", "step", "autograd"))
@@ -28,20 +28,41 @@ def measured(region: Region, module: Instance) -> bool:
             return True
         if kind == "collect" and depends(event[3], module) and event[3].data.tokens:
             return True
+        if kind == "item" and region.kind == "loop" and depends(event[3], module):
+            return True
         if kind == "outside" and "metric" in event[3] and any(isinstance(v, Tensor) and depends(v, module) for v in event[4]):
             return True
     return False
+
+
+def over_data(region: Region) -> bool:
+    """Whether a loop walks over samples or batches rather than over numbers."""
+    return isinstance(region.node, cst.For) and isinstance(region.value, (Instance, Tensor))
 
 
 def depends(value: Value, module: Instance) -> bool:
     return isinstance(value, Tensor) and any(dep.module is module for dep in value.deps)
 
 
-def model_calls(region: Region) -> Iterator[tuple[Any, Any, Instance, Any, Any, list[Tensor], bool]]:
-    for event in region.events:
-        if event[0] == "model":
-            _, node, space, module, mode, grad, inputs, loaded = event
-            yield node, space, module, mode, grad, inputs, loaded
+class ModelCall(NamedTuple):
+    """A model was called: `mode` and `grad` as they were, `layers` says what in it depends on the mode."""
+
+    node: Any
+    space: Namespace
+    module: Instance
+    mode: bool | None
+    grad: bool | None
+    inputs: list[Tensor]
+    loaded: bool
+    layers: str
+
+    @property
+    def held_out(self) -> bool:
+        return any(tensor.data.part in HELD_OUT for tensor in self.inputs)
+
+
+def model_calls(region: Region) -> list[ModelCall]:
+    return [ModelCall(*event[1:]) for event in region.events if event[0] == "model"]
 
 
 class MissingEvalMode(Rule):
@@ -55,27 +76,13 @@ class MissingEvalMode(Rule):
         kinds = {event[0] for event in region.events}
         if "model" not in kinds or kinds & LEARNING:
             return
-        if region.kind in ("loop", "no_grad"):
-            self.evaluation(region, report)
-        elif region.kind == "program":
-            self.prediction(region, report)
-
-    def evaluation(self, region: Region, report: Report) -> None:
-        for node, space, module, mode, grad, inputs, _ in model_calls(region):
-            if mode is not True:
+        for call in model_calls(region):
+            if call.mode is not True or not call.layers:
                 continue
-            held_out = any(t.data.part in HELD_OUT for t in inputs)
-            if (grad is False or (held_out and region.kind == "loop")) and measured(region, module):
-                layers = mode_layers(report.interp, module)
-                if isinstance(layers, str):
-                    report(node, space, layers=layers).because([module.born])
-
-    def prediction(self, region: Region, report: Report) -> None:
-        for node, space, module, mode, _, _, loaded in model_calls(region):
-            if loaded and mode is True:
-                layers = mode_layers(report.interp, module)
-                if isinstance(layers, str):
-                    report(node, space, layers=layers).because([module.born])
+            judged = (call.grad is False or (call.held_out and region.kind == "loop")) and measured(region, call.module)
+            restored = call.loaded and (region.kind == "program" or (region.kind == "call" and call.grad is False))
+            if (region.kind in ("loop", "no_grad") and judged) or restored:
+                report(call.node, call.space, layers=call.layers).because([call.module.born])
 
 
 class MissingNoGrad(Rule):
@@ -87,16 +94,15 @@ class MissingNoGrad(Rule):
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop" or not isinstance(region.value, Instance) or region.value.family not in ("loader", ""):
+        if region.kind != "loop":
             return
         kinds = {event[0] for event in region.events}
         if "model" not in kinds or kinds & LEARNING:
             return
-        for node, space, module, mode, grad, inputs, _ in model_calls(region):
-            held_out = any(t.data.part in HELD_OUT for t in inputs)
-            if grad is True and (mode is False or held_out) and measured(region, module):
-                if not any(t.graph for t in inputs):
-                    report(node, space)
+        for call in model_calls(region):
+            evaluates = call.mode is False or (call.held_out and over_data(region))
+            if call.grad is True and evaluates and measured(region, call.module) and not any(t.graph for t in call.inputs):
+                report(call.node, call.space)
 
 
 class StuckInEvalMode(Rule):

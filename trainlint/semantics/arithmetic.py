@@ -197,7 +197,11 @@ def kinds_of(operator: str, left: Value, right: Value) -> int:
     a = left.kinds if isinstance(left, Tensor) else 0
     b = right.kinds if isinstance(right, Tensor) else 0
     if isinstance(left, Tensor) and isinstance(right, Tensor):
+        if operator == "MatrixMultiply":
+            return LOGITS if "a parameter" in (left.nature, right.nature) else 0
         if operator in ("Add", "Subtract"):
+            if a == LOGITS and right.nature == "a parameter":
+                return LOGITS
             if a and b and (a | b) & ~(LOGITS | HIDDEN) == 0:
                 return LOGITS if (a & LOGITS) or (b & LOGITS) else 0
         return 0

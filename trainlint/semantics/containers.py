@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics.journal import MISSING
+from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
     UNKNOWN,
@@ -120,6 +121,9 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
             return owner.rest if owner.rest is not None else UNKNOWN
         if owner.rest is not None and not any(True for _ in owner.known()):
             return owner.rest
+        makers = model_makers(owner)
+        if makers:
+            return join_all(makers)
         values = [v for _, v in owner.known()]
         return join_all([*values, owner.rest] if owner.rest is not None else values)
     if isinstance(owner, (ListObject, Tuple)) or (isinstance(owner, Instance) and owner.family == "module"):
@@ -163,7 +167,19 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
             return interp.opaque_child(owner, name)
     if isinstance(owner, Const) and isinstance(owner.value, str):
         return Text()
+    if isinstance(owner, Api) and owner.path.endswith(".__dict__"):
+        path = owner.path[: -len(".__dict__")]
+        return Api(f"{path}.{index.value}" if isinstance(index, Const) else f"{path}.*")
     return UNKNOWN
+
+
+def model_makers(owner: DictObject) -> list[Value]:
+    """What an unknown name may pick from a module's names: its model classes, or else its public functions."""
+    values = [(k, v) for k, v in owner.known() if isinstance(k, str) and not k.startswith("_")]
+    functions = [v for k, v in values if isinstance(v, Function) and k[:1].islower()]
+    if functions and all(isinstance(v, (Function, Class)) or not isinstance(v, Value) or isinstance(v, (Api, Instance, Const, ListObject, DictObject, Namespace)) for _, v in values):
+        return functions[:8]
+    return []
 
 
 def cut(items: tuple[Value, ...], index: slice) -> tuple[Value, ...] | None:

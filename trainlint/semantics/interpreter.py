@@ -178,13 +178,13 @@ class Interpreter:
         self.memos: dict[int, dict[Any, list[Memo]]] = {}
         self.runs: dict[int, int] = {}
         self.spent: dict[int, list[int]] = {}  # by function: steps in it and below, number of runs
-        self.choices = 0  # how many choices between alternatives, which the program makes and we do not know, are open
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
         self.visited: set[int] = set()
         self.keep: list[Any] = []
         self.resolve: Callable[[Namespace, str, int], Value | None] = lambda space, name, level: None
         self.load: Callable[[Namespace], None] = lambda space: None
+        self.modules_below: Callable[[Namespace, str], list[Value]] = lambda space, dotted: []
         self.data_tokens = 0
         self.expressions: dict[type, Callable[[Any], Value]] = {
             cst.Name: self.name,
@@ -465,16 +465,20 @@ class Interpreter:
             self.narrow(node.test, False)
             return self.orelse(node.orelse)
         choice = node.orelse is not None and chooses(node.test)
-        self.choices += choice
+
+        def branch(holds: bool) -> bool:
+            if choice:
+                self.emit("choice", None)
+            self.narrow(node.test, holds)
+            return self.suite(node.body) if holds else self.orelse(node.orelse)
+
+        if choice:
+            self.emit("choices", None)
         try:
-            return self.branches(
-                [
-                    lambda: (self.narrow(node.test, True), self.suite(node.body))[1],
-                    lambda: (self.narrow(node.test, False), self.orelse(node.orelse))[1],
-                ]
-            )
+            return self.branches([lambda: branch(True), lambda: branch(False)])
         finally:
-            self.choices -= choice
+            if choice:
+                self.emit("chosen", None)
 
     def orelse(self, node: cst.If | cst.Else | None) -> bool:
         if node is None:
@@ -989,6 +993,8 @@ class Interpreter:
             if found is not MISSING:
                 value: Value = found
                 return value
+            if name == "__dict__":
+                return DictObject({**owner.attrs, DictObject.REST: UNKNOWN})
             return self.resolve(owner, name, 1 if owner.package else 0) or UNKNOWN
         if kind is Instance:
             return self.instance_attribute(owner, name, node)  # type: ignore[arg-type]
@@ -1352,20 +1358,30 @@ class Interpreter:
             choices = [o for o in callee.options if not isinstance(o, Const)]
             if len(choices) == 1:
                 return self.call(choices[0], arguments, node)
-            results: list[Value] = []
-
-            def run(option: Value) -> bool:
-                results.append(self.call(option, arguments, node))
-                return True
-
-            self.choices += 1
-            try:
-                self.branches([(lambda o=o: run(o)) for o in choices])  # type: ignore[misc]
-            finally:
-                self.choices -= 1
-            return join_all(results)
+            return self.call_any(choices, arguments, node)
         self.library.escape(self, arguments, node)
         return UNKNOWN
+
+    def call_any(self, choices: list[Value], arguments: Arguments, node: Any) -> Value:
+        """Call whichever of several callables it is. What belongs to one of them only is said when all agree."""
+        results: list[Value] = []
+        self.emit("choices", None)
+
+        def run(option: Value) -> bool:
+            self.emit("choice", None)
+            results.append(self.call(option, arguments, node))
+            return True
+
+        try:
+            if all(isinstance(c, (Method, Instance)) for c in choices):
+                # Each changes its own object only: the one that is meant is changed for sure.
+                for choice in choices:
+                    run(choice)
+            else:
+                self.branches([(lambda c=c: run(c)) for c in choices])  # type: ignore[misc]
+        finally:
+            self.emit("chosen", None)
+        return join_all(results)
 
     def call_instance(self, instance: Instance, arguments: Arguments, node: Any) -> Value:
         if instance.family == "module":

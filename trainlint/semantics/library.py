@@ -70,6 +70,9 @@ MOVED = [
     (re.compile(r"^torch\.nn\.utils\.clip_grad\."), "torch.nn.utils."),
     (re.compile(r"^torch\.autograd\.grad_mode\."), "torch.autograd."),
     (re.compile(r"^(pytorch_lightning|lightning)\.(?!pytorch\.)"), "lightning.pytorch."),
+    (re.compile(r"^torchvision\.models\.\w+\."), "torchvision.models."),
+    (re.compile(r"^torchvision\.datasets\.\w+\."), "torchvision.datasets."),
+    (re.compile(r"^torchvision\.transforms\.(v2|transforms)\."), "torchvision.transforms."),
     (re.compile(r"^sklearn\.preprocessing\._\w+\."), "sklearn.preprocessing."),
     (re.compile(r"^sklearn\.cross_validation\."), "sklearn.model_selection."),
 ]
@@ -164,7 +167,10 @@ class Call:
     @property
     def tensor(self) -> Tensor:
         """The first argument as a tensor; one of unknown content where it is not known to be one."""
-        return as_tensor(self.first)
+        tensor = as_tensor(self.first)
+        if self.row.name.startswith("numpy.") and not isinstance(self.first, Tensor):
+            return tensor.but(lib="numpy", graph=False)
+        return tensor
 
     @property
     def short_name(self) -> str:
@@ -269,13 +275,11 @@ class Library:
             return self.found[path]
         for pattern, replacement in MOVED:
             moved, count = pattern.subn(replacement, path)
-            if count and moved in self.rows:
-                found = self.rows[moved]
+            if count:
+                found = self.rows.get(moved) or self.rows.get(moved.rpartition(".")[0] + ".*")
                 break
-        else:
-            owner, _, name = path.rpartition(".")
-            wildcard = f"{owner}.*"
-            found = self.rows.get(wildcard)
+        if found is None:
+            found = self.rows.get(path.rpartition(".")[0] + ".*")
         self.found[path] = found
         return found
 
@@ -334,7 +338,7 @@ class Library:
         tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
         if tensors and path.partition(".")[0] in ("torch", "einops", "numpy", "torchvision"):
             return mixed_tensor(interp, tensors)
-        return UNKNOWN
+        return UNKNOWN if path.partition(".")[0] in HARMLESS else Instance(None)
 
     def guess_family(self, path: str) -> str:
         if path.startswith("torch.nn.") or path.startswith(("timm.models", "torchvision.models")):

@@ -39,6 +39,7 @@ from trainlint.semantics.values import (
     Number,
     Tensor,
     Text,
+    Union,
     Value,
 )
 from trainlint.syntax import SourceFile, Unreadable, load
@@ -69,6 +70,7 @@ class Project:
         self.texts = texts
         self.reveal = reveal
         self.drafts: dict[tuple[str, int], Draft] = {}
+        self.choices: list[list[list[Draft]]] = []
         self.findings: list[Finding] = []
         self.spaces: dict[Path, Namespace] = {}
         self.names = {Path(os.path.abspath(path)): name for path, name in files}
@@ -84,6 +86,7 @@ class Project:
             self.enlist(rule)
         self.interp.resolve = self.resolve
         self.interp.load = self.run_module
+        self.interp.modules_below = self.modules_below
         self.current: Namespace | None = None
 
     # ------------------------------------------------------------------- rules
@@ -98,13 +101,33 @@ class Project:
                 self.events.setdefault(event, []).append((report, handler))
 
     def take(self, draft: Draft) -> None:
-        self.drafts.setdefault((draft.rule.code, id(draft.node)), draft)
+        if draft.rule.exclusive and self.choices:
+            self.choices[-1][-1].append(draft)
+        else:
+            self.drafts.setdefault((draft.rule.code, id(draft.node)), draft)
+
+    def choose(self, event: str) -> None:
+        """Follow the alternatives of a choice: their exclusive drafts count when no alternative is without one."""
+        if event == "choices":
+            self.choices.append([[]])
+        elif event == "choice":
+            self.choices[-1].append([])
+        else:
+            first, *alternatives = self.choices.pop()
+            if alternatives and all(alternatives):
+                for draft in (d for drafts in alternatives for d in drafts):
+                    self.take(draft)
+            for draft in first:
+                self.take(draft)
 
     def on_call(self, call: Call) -> None:
         for report, handler in self.calls.get(call.path, ()):
             self.ask(report, handler, call)
 
     def emit(self, event: str, fact: Any) -> None:
+        if event.startswith("cho"):
+            self.choose(event)
+            return
         handlers = self.events.get(event)
         if handlers is not None:
             for report, handler in handlers:
@@ -176,7 +199,10 @@ class Project:
             if parts[0] in OUTSIDE:
                 self.library.need(parts[0])
                 return None
-            found = next((f for root in self.search_path(here) if (f := self.find(root, parts)) is not None), None)
+            path = self.search_path(here)
+            found = next((f for root in path if (f := self.find(root, parts)) is not None), None)
+            if found is None:  # a package that imports itself by its own name
+                found = next((f for root in path if root.name == parts[0] and (f := self.find(root, parts[1:])) is not None), None)
             if found is None:
                 self.library.need(parts[0])
         if found is not None and found.source is not None:
@@ -209,6 +235,19 @@ class Project:
             space.path = folder
             space.state = "loaded"
         return space
+
+    def modules_below(self, space: Namespace, dotted: str) -> list[Value]:
+        """The modules of a package that is named in full but for the last part."""
+        package = self.resolve(space, dotted, 0)
+        if not isinstance(package, Namespace) or package.path is None:
+            return []
+        folder = package.path.parent if package.path.name == "__init__.py" else package.path
+        names = sorted(n[:-3] for n in self.listing(folder) if n.endswith(".py") and n != "__init__.py")
+        found = [self.find(folder, [name]) for name in names[: Union.LIMIT]]
+        for module in found:
+            if module is not None:
+                self.run_module(module)
+        return [module for module in found if module is not None]
 
     def space(self, path: Path, package: bool = False) -> Namespace:
         space = self.spaces.get(path)
@@ -286,6 +325,7 @@ class Project:
             mark = interp.journal.mark()
             interp.steps = 0
             interp.enough = effort
+            self.choices = []
             interp.runs.clear()
             try:
                 run(interp)

@@ -518,7 +518,7 @@ class Union(Value):
     """One of several values."""
 
     __slots__ = ("options",)
-    LIMIT = 8
+    LIMIT = 24  # model zoos are chosen from in long if/elif chains
 
     def __init__(self, options: tuple[Value, ...]) -> None:
         self.options = options
@@ -591,8 +591,16 @@ def join(a: Value, b: Value) -> Value:
         else:
             merged.append(option)
     if len(merged) > Union.LIMIT:
-        return UNKNOWN
+        return some_module(merged) if all(isinstance(m, Instance) and "training" in m.attrs for m in merged) else UNKNOWN
     return merged[0] if len(merged) == 1 else Union(tuple(merged))
+
+
+def some_module(modules: Iterable[Value]) -> Instance:
+    """One of too many models to tell apart: only that it is a model, and its mode, stay known."""
+    summary = Instance(None)
+    modes = {id(m.attrs["training"]): m.attrs["training"] for m in modules if isinstance(m, Instance)}
+    summary.attrs["training"] = join_all(modes.values())
+    return summary
 
 
 def join_all(values: Iterable[Value]) -> Value:

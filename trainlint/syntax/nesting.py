@@ -300,7 +300,8 @@ _LINE = re.compile(r"(?:^|[\r\n])([ \t\f]*)(?:(elif)\b|(?=[^\s#]))")
 def _measure_elifs(text: str, nesting: Nesting) -> Nesting:
     """Find a chain of too many `elif`: libcst holds each in the `orelse` of the one before."""
     runs: dict[int, int] = {}
-    for match in _LINE.finditer(LITERALS.sub('"', text)):
+    code = LITERALS.sub(lambda match: "" if match[0][0] == "#" else '"', text)
+    for match in _LINE.finditer(code):
         indent = len(match[1])
         for deeper in [other for other in runs if other > indent]:
             del runs[deeper]

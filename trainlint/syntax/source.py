@@ -176,20 +176,18 @@ def read_text(path: Path) -> str:
 
 def decode(data: bytes) -> tuple[str, str]:
     """The text of a file's bytes and the name of its encoding (`utf-8-sig` where a byte order mark was dropped)."""
-    encoding = _declared_encoding(data)
+    encoding = declared = _declared_encoding(data) or "utf-8"
     if data.startswith(codecs.BOM_UTF8):
-        if encoding not in (None, "utf-8"):
-            raise Unreadable(f"the file begins with a UTF-8 byte order mark but declares to be {encoding}")
-        encoding = "utf-8-sig"
+        if declared != "utf-8":
+            raise Unreadable(f"the file begins with a UTF-8 byte order mark but declares to be {declared}")
+        data, encoding = data.removeprefix(codecs.BOM_UTF8), "utf-8-sig"
     elif data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise Unreadable("the file is UTF-16; Python reads UTF-8")
-    encoding = encoding or "utf-8"
     try:
-        return data.decode(encoding), encoding
+        return data.decode(declared), encoding
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode(encoding, "replace")
-        byte = f"byte 0x{data[error.start]:02x}"
-        message = f"the file is not {encoding.removesuffix('-sig').upper()}: {byte} cannot be decoded"
+        before = data[: error.start].decode(declared, "replace")
+        message = f"the file is not {declared.upper()}: byte 0x{data[error.start]:02x} cannot be decoded"
         raise Unreadable(message, _point(before, len(before))) from error
 
 
@@ -256,7 +254,7 @@ def _native_parse(text: str) -> libcst.Module:
 
 _PARSER_ERROR = re.compile(r"parser error: error at (\d+):(\d+)")
 _TOKENIZER_ERROR = re.compile(r"tokenizer error: (.*)", re.DOTALL)
-_TOKEN_BEFORE = re.compile(r"""(?:\w*(?:"[^"]*"|'[^']*')|[^\W\d]\w*|[\d.]\w*|[^\w\s]|\s)\Z""")
+_TOKEN_BEFORE = re.compile(r"""(?:\w*(?:"[^"]*"|'[^']*')|[^\W\d]\w*|[\d.]\w*|[^\w\s])\Z""")
 _PYTHON_2 = re.compile(
     r"""^[ \t]*(?:(?:print|exec)[ \t]+(?:["'\w%]|>>)|except[ \t]+[\w.]+[ \t]*,[ \t]*\w+[ \t]*:)"""
     r"""|^[ \t]*raise[ \t]+[\w.]+[ \t]*,|^[ \t]*def[ \t]+\w+\(.*\([\w, ]+\)"""
@@ -269,7 +267,7 @@ def _explain(text: str, message: str) -> Unreadable:
     lines = NEWLINE.split(text)
     if match := _PARSER_ERROR.match(message):
         line, column = int(match[1]), int(match[2])
-        span = _last_token(lines, line, column)
+        span = _unexpected(lines, line, column)
         return Unreadable(_hint(lines, span, "invalid syntax"), span)
     match = _TOKENIZER_ERROR.match(message)
     reason = (match[1] if match else message).splitlines()[0]
@@ -286,17 +284,20 @@ def _hint(lines: list[str], span: Span, message: str) -> str:
     return message
 
 
-def _last_token(lines: list[str], line: int, column: int) -> Span:
-    """The token that ends at a line (from 1) and column (from 0): the furthest that libcst could read."""
-    while column == 0 and line > 1:
-        line -= 1
-        column = len(lines[line - 1]) if line <= len(lines) else 0
-        if column and line <= len(lines):
-            return Span(line, column + 1, line, column + 1)
-    before = lines[line - 1][:column] if line <= len(lines) else ""
+def _unexpected(lines: list[str], line: int, column: int) -> Span:
+    """The token that libcst could not take: it names the place (column from 0) where the next one begins."""
+    before = lines[line - 1][:column].rstrip() if line <= len(lines) else ""
+    if not before and column:  # an indent
+        return Span(line, column + 1, line, column + 1)
+    if not before:  # the end of a line
+        while line > 1 and (not before or before.startswith("#")):
+            line -= 1
+            before = lines[line - 1].strip()
+        end = len(lines[line - 1].rstrip()) + 1
+        return Span(line, end, line, end)
     token = _TOKEN_BEFORE.search(before)
-    start = token.start() if token else column
-    return Span(line, start + 1, line, column + 1)
+    start = token.start() if token else len(before) - 1
+    return Span(line, start + 1, line, len(before) + 1)
 
 
 def _tokenizer_line(text: str, message: str) -> int:
@@ -309,11 +310,12 @@ def _tokenizer_line(text: str, message: str) -> int:
         *_, last = LITERALS.finditer(text)
         return len(NEWLINE.findall(text[: last.start()])) + 1
     starts = [*line_starts(text), len(text)]
+    unreadable = "?" if "$" in message else "$"
     low, high = 0, len(starts) - 1  # it gets through `low` lines, not through `high`
     while high - low > 1:
         middle = (low + high) // 2
         try:
-            libcst.parse_module(text[: starts[middle]] + "\n$")
+            libcst.parse_module(f"{text[: starts[middle]]}\n{unreadable}")
             gets_through = True
         except libcst.ParserSyntaxError as error:
             gets_through = error.message != message

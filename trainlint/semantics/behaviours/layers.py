@@ -81,7 +81,7 @@ def mark_output(interp: Interpreter, module: Instance, training: Any, result: Va
     if frozen and grad:
         recorded = graph_of(interp, *inputs) if inputs else None
     dep = Dep(module, mode, node)
-    interp.event("model", node, module, mode, grad, inputs, module.attrs.get("$loaded") is TRUE)
+    interp.event("model", node, module, mode, grad, inputs, module.attrs.get("$loaded") is TRUE, mode_matters(interp, module))
     tensors = inputs[0].data if inputs else None
     if tensors is not None:
         for tensor in inputs[1:]:
@@ -199,6 +199,7 @@ def switch(call: Call, mode: Value) -> Value:
         interp.call(Method(module, "train", override), Arguments([mode]), call.node)
     else:
         set_mode(interp, module, mode)
+    interp.write(module.attrs, "$explicit", TRUE)
     interp.event("mode", call.node, module, truth(mode))
     return module
 
@@ -226,6 +227,15 @@ def mode_layers(interp: Interpreter, module: Value) -> str | bool | None:
         if found is None:
             unsure_ = None
     return unsure_
+
+
+def mode_matters(interp: Interpreter, module: Instance) -> str:
+    """In words, what of a module depends on its mode; "" when nothing does or it is not known. Of a model whose layers
+    are out of view, the program itself tells by setting its mode."""
+    layers = mode_layers(interp, module)
+    if isinstance(layers, str):
+        return layers
+    return "dropout or batch norm" if layers is None and module.attrs.get("$explicit") is TRUE else ""
 
 
 def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
@@ -310,12 +320,11 @@ def parameters(call: Call) -> Value:
         leaf = Tensor(graph=grad, deps=frozenset((Dep(module, None, None),)))
         element: Value = Tuple((Text(), leaf)) if name.startswith("named") else leaf
         return Sequence(element, module)
-    children = ListObject(tuple(children_of(module)))
-    if name in ("modules", "named_modules"):
-        children = ListObject((module, *(children.items or ())))
-    if name.startswith("named"):
-        return ListObject(tuple(Tuple((Text(), c)) for c in children.items or ()))
-    return children if children.items else Sequence(Instance(None), module)
+    inner = list(modules_in(module)) if "modules" in name else list(children_of(module))
+    if not isinstance(module.cls, Class) and len(inner) <= 1:
+        part: Value = Instance(None)  # the inside of a ready-made model
+        return Sequence(Tuple((Text(), part)) if name.startswith("named") else part, module)
+    return ListObject(tuple(Tuple((Text(), c)) for c in inner) if name.startswith("named") else tuple(inner))
 
 
 def written_name(node: Any) -> str:

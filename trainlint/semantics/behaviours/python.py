@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trainlint.semantics import containers
 from trainlint.semantics.behaviours.layers import written_name
 from trainlint.semantics.journal import MISSING
+from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.values import (
     BOOL,
@@ -183,9 +184,14 @@ def dict_(call: Call) -> Value:
     result = DictObject()
     if arguments_of(call):
         source = call.first
+        pairs = call.interp.known_items(source)
         if isinstance(source, DictObject):
             result.attrs.update(source.attrs)
-        else:
+        elif pairs is not None and all(isinstance(p, Tuple) and len(p.items) == 2 for p in pairs):
+            for pair in pairs:
+                if isinstance(pair, Tuple):
+                    containers.put(result, *pair.items)
+        elif not isinstance(source, (Api, Function, Class)):  # a factory of missing values, as defaultdict takes, holds nothing
             result.attrs[DictObject.REST] = UNKNOWN
     result.attrs.update(call.arguments.keywords)
     if call.arguments.open:
@@ -296,9 +302,33 @@ def getattr_(call: Call) -> Value:
         return call.interp.get_attribute(owner, name.value, call.node)
     if isinstance(owner, Api):
         return Api(f"{owner.path}.*")
+    if isinstance(owner, Namespace):
+        return join_all(chosen_from(owner))
     if isinstance(name, Union) and all(isinstance(o, Const) and isinstance(o.value, str) for o in name.options):
         return join_all(call.interp.get_attribute(owner, o.value, call.node) for o in name.options if isinstance(o, Const))
     return UNKNOWN
+
+
+def chosen_from(space: Namespace) -> list[Value]:
+    """What an unknown name may pick from a module: its model classes, or else its public functions."""
+    own = [v for k, v in space.attrs.items() if isinstance(k, str) and isinstance(v, (Class, Function)) and v.space is space]
+    models = [v for v in own if isinstance(v, Class) and v.family == "module"]
+    return list(models or [v for v in own if isinstance(v, Function)])[:Union.LIMIT]
+
+
+@behaviour("import_module")
+def import_module(call: Call) -> Value:
+    """`importlib.import_module(name)`; a name known but for its end may be any module of the package."""
+    interp, name = call.interp, call.first
+    package = call.value("package")
+    level = 0
+    if isinstance(name, Const) and isinstance(name.value, str):
+        dotted = name.value.lstrip(".")
+        level = len(name.value) - len(dotted) if package is not None else 0
+        return interp.import_module(dotted, level)
+    if isinstance(name, Text) and name.parts and name.parts[0].endswith("."):
+        return join_all(interp.modules_below(interp.frame.space, name.parts[0].rstrip(".")))
+    return Instance(None)
 
 
 @builtin("setattr")
@@ -412,8 +442,9 @@ def held_before(call: Call, target: ListObject) -> bool:
 def extend(call: Call) -> Value:
     target, values = call.first, arguments_of(call)
     if isinstance(target, ListObject) and len(values) > 1:
-        if isinstance(values[1], Tensor):
-            call.interp.event("collect", call.node, values[1])
+        gathered = values[1] if isinstance(values[1], Tensor) else element(call, values[1])
+        if isinstance(gathered, Tensor):
+            call.interp.event("collect", call.node, gathered)
         containers.extend(call.interp, target, values[1])
     return NONE
 

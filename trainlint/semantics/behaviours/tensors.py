@@ -177,6 +177,18 @@ def mixed(call: Call) -> Value:
     return mixed_tensor(call.interp, operands(call) or [call.tensor])
 
 
+@behaviour("matmul")
+def matmul(call: Call) -> Value:
+    """A product with a weight gives raw scores; so does a product of raw scores with weights of a graph."""
+    parts = operands(call)
+    weighted = any(t.nature == "a parameter" for t in parts)
+    sparse = call.path == "torch.spmm" and len(parts) == 2 and parts[1].must_be(LOGITS)
+    result = mixed_tensor(call.interp, parts or [call.tensor])
+    if weighted or sparse:
+        result = result.but(kinds=LOGITS, trace=(call.interp.step(call.node, call.short_name),))
+    return result
+
+
 @behaviour("log")
 def log(call: Call) -> Value:
     tensor = call.tensor
