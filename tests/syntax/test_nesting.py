@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -53,7 +54,7 @@ CHAINS = {
     "lambdas": lambda n: "x = " + "lambda: " * n + "1",
     "lambdas with commas": lambda n: "x = " + "lambda a, b=" * n + "1" + ": 1" * n,
     "strings": lambda n: "x = (" + "'a'\n" * (n - 1) + ")",
-    "loops of a comprehension": lambda n: "[0" + " for a, b in c" * (n // 2) + "]",
+    "loops of a comprehension": lambda n: "[0" + " for a, b in c" * n + "]",
     "elif": lambda n: "if a:\n b\n" + "elif a:\n b\n" * n,
     "elif within": lambda n: "def f():\n if a:\n  b\n" + " # c\n elif a:\n  b\n\n" * n + " else:\n  elif_ = 1\n",
     "in an f-string": lambda n: "f'{a" + "+a" * (n - 1) + "}'",
@@ -144,7 +145,8 @@ thread = threading.Thread(target=work)
 thread.start()
 thread.join()
 """
-    run = subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=False)
     assert run.returncode == 0, run.stderr.decode()[-2000:]
     assert run.stdout == b"alive\n"
 
@@ -186,6 +188,12 @@ def test_real_code_is_not_deep(path):
 
 def test_all_constructs_are_not_deep():
     assert not parse(EVERYTHING).is_deep
+
+
+def test_a_tree_less_deep_has_positions_too_when_there_is_little_room_left():
+    loaded = parse("x = (a\n" + ".b\n" * 300 + ")\ny\n")
+    assert not loaded.is_deep
+    assert loaded.span(loaded.tree.body[1]).line == 303
 
 
 # --- Room -------------------------------------------------------------------------------------------------------------

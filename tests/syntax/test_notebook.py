@@ -167,7 +167,7 @@ def test_errors_are_placed_in_their_cell(sources, message, cell, place):
         ("x = (1\n%2)", "x = (1\n%2)\n"),
         ("x = 1 \\\n%2", "x = 1 \\\n%2\n"),
         ("# what?\nx  # why?\n# %a\ny = '?'", "# what?\nx  # why?\n# %a\ny = '?'\n"),
-        ("x = f(\n  '(', \"\"\")\"\"\",\n)\n%a", "x = f(\n  '(', \"\"\")\"\"\",\n)\npass\n"),
+        ('x = f(\n  \'(\', """)""",\n)\n%a', 'x = f(\n  \'(\', """)""",\n)\npass\n'),
         ("x != y\nx = y % z\nx %= y\nx == y", "x != y\nx = y % z\nx %= y\nx == y\n"),
         # Top-level await is fine in a cell.
         ("await x\nasync with y: pass", "await x\nasync with y: pass\n"),

@@ -172,10 +172,8 @@ def test_things_that_are_no_files(tmp_path):
     assert "cannot be read" in refused_file(tmp_path / ("long" * 100 + ".py"))
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
-def test_a_pipe_is_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "pipe.py")
-    assert refused_file(tmp_path / "pipe.py") == "this is not a regular file"
+def test_a_device_or_pipe_is_not_waited_for():
+    assert refused_file(Path(os.devnull)) == "this is not a regular file"
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
@@ -192,9 +190,9 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
 
 def test_large_files(tmp_path, monkeypatch):
     path = tmp_path / "file.py"
-    path.write_text(f'"""{"text " * 2_000_000}"""\nx = 1\n')
+    path.write_text(f'"""{"text " * 1_000_000}"""\nx = 1\n')
     assert len(load(path, "file.py").tree.body) == 2
-    error = refused("x = [" + "1, " * 3_000_000 + "]\n")
+    error = refused("x = [" + "1, " * 600_000 + "]\n")
     assert error.message == "the file is too large: it has more than 1,000,000 tokens"
     monkeypatch.setattr(source, "MAX_BYTES", 5_000_000)
     assert refused_file(path) == "the file is larger than 5 MB"
@@ -237,7 +235,9 @@ def test_failures_of_the_parser_are_reported(monkeypatch, error):
         raise error
 
     monkeypatch.setattr(cst, "parse_module", fail)
-    assert refused("x\n").message == f"libcst cannot parse this: {type(error).__name__}: {error}"
+    message = refused("x\n").message
+    assert message.startswith("libcst cannot parse this: ")
+    assert message.endswith(str(error))
 
 
 def test_an_interrupt_is_not_taken_for_a_failure(monkeypatch):
@@ -252,7 +252,9 @@ def test_an_interrupt_is_not_taken_for_a_failure(monkeypatch):
 def test_files_can_be_loaded_in_threads():
     results: list[int] = []
     threads = [
-        threading.Thread(target=lambda: results.append(len(parse("x = 1\n" * 100 + "y = " + "-" * 900 + "1").tree.body)))
+        threading.Thread(
+            target=lambda: results.append(len(parse("x = 1\n" * 100 + "y = " + "-" * 300 + "1").tree.body))
+        )
         for _ in range(4)
     ]
     for thread in threads:

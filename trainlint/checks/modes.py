@@ -8,7 +8,7 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.findings import Severity
-from trainlint.semantics.behaviours.layers import mode_layers
+from trainlint.semantics.behaviours.layers import mode_matters
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.namespace import Namespace
@@ -50,7 +50,7 @@ class ModelCall(NamedTuple):
     node: Any
     space: Namespace
     module: Instance
-    mode: bool | None
+    mode: bool | str | None
     grad: bool | None
     inputs: list[Tensor]
     loaded: bool
@@ -116,7 +116,7 @@ class StuckInEvalMode(Rule):
         _, loss = fact
         interp = report.interp
         for dep in loss.deps:
-            if dep.training is not False or dep.node is None:
+            if dep.training not in (False, "either") or dep.node is None:
                 continue
             culprit, trained = None, False
             region: Region | None = interp.region
@@ -127,7 +127,7 @@ class StuckInEvalMode(Rule):
                     elif event[0] == "model" and event[1] is dep.node and event[4] is True:
                         trained = True
                 region = region.parent
-            if culprit is not None and trained and mode_layers(interp, dep.module):
+            if culprit is not None and trained and mode_matters(interp, dep.module):
                 report(culprit[1], culprit[2]).because([Step(interp.frame.space, dep.node, "trained here")])
 
 

@@ -246,8 +246,7 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
                 return
         if isinstance(index, Const):
             interp.write(owner.attrs, f"[{index.value!r}]" if owner.cls is None else str(index.value), value)
-        if owner.family == "module" and isinstance(value, Instance):
-            interp.write(owner.attrs, "$last", value)
+        interp.library.set_attribute(interp, owner, "", value, target)
 
 
 def stored(owner: Tensor, value: Value) -> Tensor:

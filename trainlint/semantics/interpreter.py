@@ -994,7 +994,7 @@ class Interpreter:
                 value: Value = found
                 return value
             if name == "__dict__":
-                return DictObject({**owner.attrs, DictObject.REST: UNKNOWN})
+                return names_of(owner)
             return self.resolve(owner, name, 1 if owner.package else 0) or UNKNOWN
         if kind is Instance:
             return self.instance_attribute(owner, name, node)  # type: ignore[arg-type]
@@ -1028,6 +1028,8 @@ class Interpreter:
             return found
         if name == "__class__" and owner.cls is not None:
             return owner.cls
+        if name == "__dict__":
+            return names_of(owner)
         if isinstance(owner.cls, Class):
             member = owner.cls.find(name)
             if member is not None:
@@ -1052,6 +1054,9 @@ class Interpreter:
         if found is not MISSING and isinstance(found, Value):
             return found
         child = Instance(None, "")
+        whole = owner.attrs.get("$whole", owner)
+        if whole.family == "module" and isinstance(whole.cls, Api):
+            child.attrs["$whole"] = whole
         self.write(owner.attrs, name, child)
         return child
 
@@ -1536,6 +1541,12 @@ class Interpreter:
                 self.journal.undo(frame.mark)
                 self.journal.merge(deltas)
         return join_all(value for value, _ in returns)
+
+
+def names_of(owner: Object) -> DictObject:
+    """`__dict__`: the names of an object or module, as far as they are known."""
+    known = {k: v for k, v in owner.attrs.items() if isinstance(k, str) and not k.startswith("$") and isinstance(v, Value)}
+    return DictObject({**known, DictObject.REST: UNKNOWN})
 
 
 def chooses(test: Any) -> bool:

@@ -656,8 +656,6 @@ class Library:
                 parent = node.__class__.__name__ == "Attribute"
                 if parent and (name in TENSOR_METHODS or f"opaque.{name}" in self.rows):
                     return Method(owner, name)
-        if name == "__dict__":
-            return DictObject(dict(owner.attrs))
         return None
 
     def super_attribute(self, interp: Interpreter, owner: Super, name: str) -> Value:
@@ -672,7 +670,17 @@ class Library:
 
     def set_attribute(self, interp: Interpreter, owner: Object, name: str, value: Value, node: Any) -> bool:
         """Assignments that mean more than storing; True when that is all."""
+        if isinstance(owner, Instance) and isinstance(value, Instance) and value.family == "module":
+            # A layer put into a ready-made model is its new head; into a part of it, the head of the whole.
+            model = owner.attrs.get("$whole", owner)
+            if isinstance(model.cls, Api) and isinstance(model, Instance) and self.is_model(model.cls.path):
+                interp.write(model.attrs, "$head", value)
         return False
+
+    def is_model(self, path: str) -> bool:
+        """Whether a path names a ready-made model."""
+        row = self.class_row(path)
+        return row is not None and "model" in row.raw
 
     def set_tensor_attribute(self, interp: Interpreter, owner: Tensor, name: str, value: Value, node: Any) -> None:
         if name == "grad" and isinstance(value, Const) and value.value is None:

@@ -309,7 +309,6 @@ class Project:
         self.run_module(space)
 
         def main(interp: Interpreter) -> None:
-            interp.flags.update(space.flags)
             region = Region("program", space.source.tree, space, None)  # type: ignore[union-attr]
             region.events = list(space.events)
             interp.region = region
@@ -325,6 +324,7 @@ class Project:
             mark = interp.journal.mark()
             interp.steps = 0
             interp.enough = effort
+            interp.flags.update(space.flags)
             self.choices = []
             interp.runs.clear()
             try:

@@ -174,10 +174,12 @@ NO_DATA = DataInfo()
 
 
 class Dep(NamedTuple):
-    """A tensor's gradient reaches the parameters of `module`, which ran with `training` at `node`."""
+    """A tensor's gradient reaches the parameters of `module`, which ran with `training` at `node`.
+
+    `training` is "either" where one way through the program sets train mode and another eval mode."""
 
     module: Instance
-    training: bool | None
+    training: bool | str | None
     node: cst.CSTNode | None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
@@ -54,8 +54,8 @@ class Binding:
 
     name: str
     kind: BindingKind
-    node: cst.CSTNode
-    origin: cst.CSTNode
+    node: cst.CSTNode = field(repr=False)
+    origin: cst.CSTNode = field(repr=False)
     scope: Scope
     imported: str | None = None
 

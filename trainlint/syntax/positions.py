@@ -119,8 +119,9 @@ class Positions:
         return recorder
 
     def _print(self, wanted: set[int]) -> _Recorder:
-        self._recorder = recorder = _Recorder(self._module, wanted)
+        recorder = _Recorder(self._module, wanted)
         self._module._codegen(recorder)
+        self._recorder = recorder
         self._ends = [0, *accumulate(map(len, recorder.tokens))]
         self._lines = _Lines("".join(recorder.tokens), self._text)
         recorder.tokens.clear()

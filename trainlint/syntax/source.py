@@ -7,7 +7,7 @@ import gc
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import libcst
@@ -63,7 +63,7 @@ class SourceFile:
     def index(self) -> Index:
         """Parents, scopes, bindings and imports; built when first asked for."""
         if self._index is None:
-            self._index = with_room(Index, self.tree) if self.is_deep else Index(self.tree)
+            self._index = Index(self.tree)
         return self._index
 
     @property
@@ -81,11 +81,20 @@ class SourceFile:
 
     def span(self, node: libcst.CSTNode) -> Span:
         """Where the node stands in `text`, without whitespace and parentheses around it."""
-        return with_room(self.positions.span, node) if self.is_deep else self.positions.span(node)
+        return self._with_room(self.positions.span, node)
 
     def whole_span(self, node: libcst.CSTNode) -> Span:
         """Where all of the node's own text stands in `text`: with its parentheses, comma and whitespace."""
-        return with_room(self.positions.whole_span, node) if self.is_deep else self.positions.whole_span(node)
+        return self._with_room(self.positions.whole_span, node)
+
+    def _with_room(self, find: Callable[[libcst.CSTNode], Span], node: libcst.CSTNode) -> Span:
+        """Printing a tree recurses into it."""
+        if not self.is_deep:
+            try:
+                return find(node)
+            except RecursionError:  # not that deep, but the caller has used up what there is
+                pass
+        return with_room(find, node)
 
     def place(self, node: libcst.CSTNode) -> tuple[int | None, Span]:
         """Where the node stands in the file: for a notebook, the number of the code cell and the span within it."""
@@ -233,6 +242,8 @@ def _parse(text: str) -> tuple[libcst.Module, bool]:
     gc.disable()
     try:
         tree = with_room(_native_parse, text) if nesting.is_deep else _native_parse(text)
+    except RecursionError as error:
+        raise Unreadable(f"libcst cannot parse this: {error}") from error
     finally:
         if was_enabled:
             gc.enable()
@@ -246,7 +257,7 @@ def _native_parse(text: str) -> libcst.Module:
         raise _explain(text, error.message) from None
     except UnicodeEncodeError as error:
         raise Unreadable("a surrogate is not a character", _point(text, error.start)) from None
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, RecursionError, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - a panic of the native parser is no `Exception`
         raise Unreadable(f"libcst cannot parse this: {type(error).__name__}: {error}") from None

@@ -60,6 +60,10 @@ def run_forward(interp: Interpreter, module: Instance, arguments: Arguments, nod
         row = library.class_row(path)
         if row is None:
             continue
+        head = module.attrs.get("$head")
+        if "model" in row.raw and isinstance(head, Instance):
+            tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
+            return interp.call(head, type(arguments)([mixed_tensor(interp, tensors)]), node)
         how = str(row.raw.get("forward", "mixed"))
         target = library.rows.get(how)
         if target is not None:
@@ -73,7 +77,9 @@ def run_forward(interp: Interpreter, module: Instance, arguments: Arguments, nod
 
 def mark_output(interp: Interpreter, module: Instance, training: Any, result: Value, arguments: Arguments, node: Any) -> Value:
     """Tie what a model gives to the model, the mode it ran in, and whether gradients are recorded."""
-    mode = truth(training) if isinstance(training, Value) else None
+    mode: bool | str | None = truth(training) if isinstance(training, Value) else None
+    if isinstance(training, Union) and TRUE in training.options and FALSE in training.options:
+        mode = "either"
     grad = interp.grad
     frozen = module.attrs.get("$frozen") is TRUE
     inputs = [v for v in arguments.values() if isinstance(v, Tensor)]
@@ -265,6 +271,10 @@ def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
             return "dropout" if p is not None and bounds(p)[0] > 0 else False
         if "model" in row.raw:
             return "batch norm"
+        members = module.attrs.get("$children")
+        if isinstance(members, ListObject):
+            held = members.items if members.items is not None else (members.attrs["element"],)
+            return False if all(isinstance(m, Instance) and m.family == "module" for m in held) else None
     elif isinstance(module.cls, Class):
         if functional_dropout(module.cls):
             return "dropout"

@@ -383,12 +383,9 @@ def other(call: Call) -> Value:
 def variables(call: Call) -> Value:
     value = call.first if arguments_of(call) else UNKNOWN
     if isinstance(value, Instance):
-        result = DictObject(dict(value.attrs))
-        result.attrs.setdefault(DictObject.REST, UNKNOWN)
-        return result
+        return call.interp.get_attribute(value, "__dict__", call.node)
     if call.path == "globals":
-        result = DictObject(dict(call.interp.frame.space.attrs))
-        return result
+        return call.interp.get_attribute(call.interp.frame.space, "__dict__", call.node)
     return UNKNOWN
 
 
@@ -465,12 +462,12 @@ def insert(call: Call) -> Value:
 @builtin("list.pop", "list.popleft")
 def pop(call: Call) -> Value:
     target = call.first
-    if isinstance(target, ListObject) and target.items:
-        values = arguments_of(call)
-        if len(values) == 1:
-            call.interp.write(target.attrs, "items", target.items[:-1])
-            return target.items[-1]
-        return join_all(target.items)
+    items = target.items if isinstance(target, ListObject) else None
+    if isinstance(target, ListObject) and items:
+        if len(arguments_of(call)) == 1:
+            call.interp.write(target.attrs, "items", items[:-1])
+            return items[-1]
+        return join_all(items)
     return element(call, target)
 
 

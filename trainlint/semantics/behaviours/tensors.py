@@ -55,9 +55,10 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
     for other in others:
         if other is not tensor:
             deps, grown = deps | other.deps, grown | other.grown
-    graph = graph_of(call.interp, *(others or [tensor]))
+    numpy = call.row.name.startswith("numpy.")
+    graph = False if numpy else graph_of(call.interp, *(others or [tensor]))
     fields.setdefault("data", data._replace(stats=frozenset()) if data.stats else data)
-    return Tensor(graph=graph, deps=deps, grown=grown, lib=tensor.lib, trace=trace, **fields)
+    return Tensor(graph=graph, deps=deps, grown=grown, lib="numpy" if numpy else tensor.lib, trace=trace, **fields)
 
 
 @behaviour("keep")
