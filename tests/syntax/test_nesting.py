@@ -191,9 +191,11 @@ def test_all_constructs_are_not_deep():
 
 
 def test_a_tree_less_deep_has_positions_too_when_there_is_little_room_left():
-    loaded = parse("x = (a\n" + ".b\n" * 300 + ")\ny\n")
+    loaded = parse("x = (\n" + "-\n" * 490 + "a)\ny\n")
     assert not loaded.is_deep
-    assert loaded.span(loaded.tree.body[1]).line == 303
+    with pytest.raises(RecursionError):
+        loaded.positions.span(loaded.tree.body[1])
+    assert loaded.span(loaded.tree.body[1]).line == 493
 
 
 # --- Room -------------------------------------------------------------------------------------------------------------

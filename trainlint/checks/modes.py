@@ -12,7 +12,7 @@ from trainlint.semantics.behaviours.layers import mode_matters
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import Api, Instance, Method, Step, Tensor, Value
+from trainlint.semantics.values import UNKNOWN, Api, Instance, Method, Step, Tensor, Value
 
 LEARNING = frozenset(("backward", "step", "autograd"))
 HELD_OUT = ("val", "test")
@@ -146,7 +146,7 @@ class ModeCallWithoutParentheses(Rule):
     def check(self, fact: Any, report: Report) -> None:
         node, value = fact
         if isinstance(node.value, cst.Attribute) and isinstance(value, Method) and value.function is None:
-            if value.name in self.METHODS and isinstance(value.receiver, (Instance, Tensor)):
+            if value.name in self.METHODS and (value.receiver is UNKNOWN or isinstance(value.receiver, (Instance, Tensor))):
                 report(node.value, name=value.name)
         elif isinstance(node.value, cst.Call) and isinstance(value, Instance) and value.family == "context":
             if "$grad" in value.attrs and "$immediate" not in value.attrs:

@@ -6,7 +6,7 @@ from typing import Any
 
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
-from trainlint.semantics.behaviours.training import touches
+from trainlint.semantics.behaviours.training import optimizers, touches
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.values import Instance, Step, Tensor
 
@@ -33,9 +33,27 @@ class ZeroGradAfterBackward(Rule):
     @on("stepped")
     def check(self, fact: Any, report: Report) -> None:
         node, optimizer, before = fact
-        if before == {"wiped"}:
+        if before == {"wiped"} and not stepped_empty(report.interp.region, node):
             cleared: Step = optimizer.attrs["$cleared"]
             report(cleared.node, cleared.space).because([Step(report.space(), node, "the step")])
+
+
+def stepped_empty(region: Region | None, node: Any) -> bool:
+    """Whether this step was run before with no gradients at all: then the order is at fault, not the clearing."""
+    while region is not None:
+        if any(e[0] == "step" and e[1] is node and e[4] == {"clear"} for e in region.events):
+            return True
+        region = region.parent
+    return False
+
+
+def may_learn(event: Any) -> bool:
+    """Whether values that reach code out of view could be trained on there."""
+    return any(
+        (isinstance(v, Tensor) and v.graph is not False and v.deps)
+        or (isinstance(v, Instance) and (v.family in ("module", "optimizer") or "training" in v.attrs or "$state" in v.attrs))
+        for v in event[3]
+    )
 
 
 class StepOrder(Rule):
@@ -58,26 +76,31 @@ class StepOrder(Rule):
             if event[0] == "step" and event[4] == {"clear"} and isinstance(event[3], Instance):
                 later = [e for e in events[i + 1 :] if e[0] == "backward" and touches(event[3], e[3].deps, True)]
                 same = [e for e in events if e[0] == "step" and e[1] is event[1]]
-                if later and len(same) > 1 and all(e[4] <= {"clear"} for e in same):
+                if later and len(same) > 1 and all(e[4] <= {"clear", "wiped"} for e in same):
                     draft = report(event[1], event[2], what="`step` runs before `backward`, so it finds no gradients and changes nothing")
                     draft.because([Step(later[0][2], later[0][1], "backward")])
 
     def one_missing(self, region: Region, report: Report) -> None:
         events = region.events
-        kinds = {e[0] for e in events}
-        if "escape" in kinds or "autograd" in kinds:
+        if any(e[0] == "autograd" or (e[0] == "escape" and may_learn(e)) for e in events):
             return
-        if "backward" not in kinds:
+        backwards = [e for e in events if e[0] == "backward"]
+        steps = [e for e in events if e[0] == "step"]
+        if not backwards:
             losses = [e for e in events if e[0] == "loss" and isinstance(e[5], Tensor) and e[5].graph and e[5].deps]
-            for event in events:
-                if event[0] == "step" and event[4] == {"clear"} and any(touches(event[3], e[5].deps, False) for e in losses):
+            for event in steps:
+                if event[4] == {"clear"} and any(touches(event[3], e[5].deps, False) for e in losses):
                     report(event[1], event[2], what="`step` runs without any `backward`, so it finds no gradients and nothing is learnt")
-        elif "step" not in kinds and "clear" in kinds:
-            cleared = [e[3] for e in events if e[0] == "clear" and len(e) > 3 and isinstance(e[3], Instance)]
-            for event in events:
-                if event[0] == "backward" and any(touches(o, event[3].deps, False) for o in cleared):
-                    report(event[1], event[2], what="gradients are computed and cleared, but no optimizer ever steps, so nothing is learnt")
-                    return
+            return
+        if any(not isinstance(e[3], Instance) or "$state" not in e[3].attrs for e in steps):
+            return
+        for optimizer in optimizers(report.interp):
+            if any(e[3] is optimizer for e in steps) or "?" in optimizer.attrs.get("$state", "?") or not optimizer.attrs["$complete"]:
+                continue
+            last = next((e for e in reversed(backwards) if touches(optimizer, e[3].deps, False)), None)
+            if last is not None and any(e[0] == "clear" for e in events):
+                what = "gradients are computed, but the optimizer that holds these parameters never steps, so they are not learnt"
+                report(last[1], last[2], what=what).because([optimizer.born])
 
 
 class SchedulerBeforeOptimizer(Rule):
@@ -109,13 +132,16 @@ class GraphRetained(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "loop":
             return
-        used: set[Any] = set()
-        trained = False
-        for event in region.events:
-            if event[0] == "backward":
-                trained = True
-                used |= event[3].grown
-        if trained:
-            for event in region.events:
-                if event[0] == "grown" and event[4] is region.node and event[1] not in used:
-                    report(event[1], event[2])
+        losses = [event[3] for event in region.events if event[0] == "backward"]
+        used = {node for loss in losses for node in loss.grown}
+        if losses:
+            for kind, node, space, *details in region.events:
+                if kind == "grown" and details[1] is region.node and node not in used:
+                    value = details[0]
+                    if value.graph or any(same_loss(value, loss) for loss in losses):
+                        report(node, space)
+
+
+def same_loss(value: Tensor, loss: Tensor) -> bool:
+    """Whether a value is the loss itself; it was run backward, so it surely has a graph."""
+    return value is loss

@@ -309,6 +309,8 @@ class Interpreter:
 
     def assign(self, node: cst.Assign) -> bool:
         value = self.eval(node.value)
+        if value is UNKNOWN and isinstance(node.value, (cst.Call, cst.Await)):
+            value = Instance(None)  # nothing is known of it, but that it is one and the same from here on
         for target in node.targets:
             self.bind(target.target, value)
         return True
@@ -336,8 +338,8 @@ class Interpreter:
     def grow(self, node: Any, old: Value, value: Tensor, result: Tensor) -> Tensor:
         """Mark a value that gathers recorded tensors over the turns of a loop."""
         loop = self.nearest_loop()
-        if value.graph and loop is not None:
-            if isinstance(old, Tensor) and node in old.grown and old.graph and self.carried_over(node.target):
+        if value.graph is not False and loop is not None:
+            if isinstance(old, Tensor) and node in old.grown and old.graph is not False and self.carried_over(node.target):
                 self.event("grown", node, value, loop.node)
             result = result.but(grown=result.grown | {node})
         return result
@@ -1088,6 +1090,8 @@ class Interpreter:
 
     def set_attribute(self, owner: Value, name: str, value: Value, node: Any) -> None:
         if isinstance(owner, (Instance, Class, Namespace)):
+            if value is UNKNOWN and isinstance(owner, Instance):
+                value = Instance(None)
             if not self.library.set_attribute(self, owner, name, value, node):
                 self.write(owner.attrs, name, value)
         elif isinstance(owner, Super):

@@ -30,6 +30,7 @@ from trainlint.semantics.values import (
     Tuple,
     Union,
     Value,
+    cut,
     join_all,
     options,
 )
@@ -617,7 +618,7 @@ class Library:
                 return Method(owner, name)
             return owner if name in ("str", "dt", "cat") else Method(owner, name)
         if name in ("data",):
-            return owner.but(graph=False)
+            return owner.but(graph=False, deps=cut(owner.deps))
         if name in ("T", "mT", "H", "real"):
             return owner.but(shape=None)
         if name == "shape":

@@ -181,6 +181,12 @@ class Dep(NamedTuple):
     module: Instance
     training: bool | str | None
     node: cst.CSTNode | None
+    live: bool = True  # False behind a detach: computed by the module, but no gradient gets there
+
+
+def cut(deps: frozenset[Dep]) -> frozenset[Dep]:
+    """The same modules, out of reach of gradients."""
+    return frozenset(dep._replace(live=False) for dep in deps) if deps else deps
 
 
 NO_DEPS: frozenset[Dep] = frozenset()

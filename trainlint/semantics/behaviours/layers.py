@@ -32,6 +32,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
+    cut,
     join_all,
     mix_data,
     truth,
@@ -86,7 +87,7 @@ def mark_output(interp: Interpreter, module: Instance, training: Any, result: Va
     recorded = grad
     if frozen and grad:
         recorded = graph_of(interp, *inputs) if inputs else None
-    dep = Dep(module, mode, node)
+    dep = Dep(module, mode, node, recorded is not False)
     interp.event("model", node, module, mode, grad, inputs, module.attrs.get("$loaded") is TRUE, mode_matters(interp, module))
     tensors = inputs[0].data if inputs else None
     if tensors is not None:
@@ -96,7 +97,8 @@ def mark_output(interp: Interpreter, module: Instance, training: Any, result: Va
     def mark(value: Value) -> Value:
         if isinstance(value, Tensor):
             data = value.data if tensors is None else mix_data(value.data, tensors)
-            return value.but(deps=value.deps | {dep}, graph=recorded, data=data)
+            deps = value.deps if recorded is not False else cut(value.deps)
+            return value.but(deps=deps | {dep}, graph=recorded, data=data)
         if isinstance(value, Tuple):
             return Tuple(tuple(mark(item) for item in value.items), value.names)
         if isinstance(value, ListObject):

@@ -420,7 +420,7 @@ def append(call: Call) -> Value:
         if isinstance(value, Tensor):
             call.interp.event("collect", call.node, value)
             loop = call.interp.nearest_loop()
-            if value.graph and loop is not None:
+            if value.graph is not False and loop is not None:
                 value = value.but(grown=value.grown | {call.node})
                 if held_before(call, target):
                     call.interp.event("grown", call.node, value, loop.node)
@@ -716,17 +716,26 @@ def opaque_train(call: Call) -> Value:
 @behaviour("opaque_zero_grad")
 def opaque_zero_grad(call: Call) -> Value:
     """An object of unknown class clears gradients; whose, is not known."""
-    from trainlint.semantics.behaviours.training import AFTER_CLEAR, advance, optimizers
+    from trainlint.semantics.behaviours.training import AFTER_CLEAR, advance, as_optimizer, optimizer_zero_grad, optimizers
 
+    optimizer = as_optimizer(call.interp, call.first, call.node)
+    if optimizer is not None:
+        return optimizer_zero_grad(Call(call.interp, call.node, call.path, call.row, call.arguments, optimizer))
     call.interp.event("clear", call.node)
-    for optimizer in optimizers(call.interp):
-        advance(call.interp, optimizer, AFTER_CLEAR, certain=True, node=call.node)
+    for held in optimizers(call.interp):
+        advance(call.interp, held, AFTER_CLEAR, certain=True, node=call.node)
     return UNKNOWN
 
 
 @behaviour("opaque_step")
 def opaque_step(call: Call) -> Value:
-    call.interp.event("step", call.node, call.first, frozenset(("?",)))
+    from trainlint.semantics.behaviours.training import as_optimizer, take_step
+
+    optimizer = as_optimizer(call.interp, call.first, call.node)
+    if optimizer is not None and not call.arguments.keywords and len(call.arguments.positional) == 1:
+        take_step(call.interp, optimizer, call.node)
+    else:
+        call.interp.event("step", call.node, call.first, frozenset(("?",)))
     return UNKNOWN
 
 

@@ -34,6 +34,7 @@ from trainlint.semantics.values import (
     Value,
     bounds,
     const,
+    cut,
     is_number,
     join_all,
     truth,
@@ -71,12 +72,12 @@ def keep(call: Call) -> Value:
 
 @behaviour("detach")
 def detach(call: Call) -> Value:
-    return call.tensor.but(graph=False, grown=frozenset())
+    return call.tensor.but(graph=False, grown=frozenset(), deps=cut(call.tensor.deps))
 
 
 @behaviour("to_numpy")
 def to_numpy(call: Call) -> Value:
-    return call.tensor.but(graph=False, grown=frozenset(), lib="numpy")
+    return call.tensor.but(graph=False, grown=frozenset(), deps=cut(call.tensor.deps), lib="numpy")
 
 
 @behaviour("to_integer")
@@ -503,7 +504,7 @@ def from_data(call: Call) -> Value:
     """A tensor copied from other data: detached, of the same content."""
     value = call.first
     if isinstance(value, Tensor):
-        return value.but(graph=False, lib=fresh(call).lib, grown=frozenset(), shape=None)
+        return value.but(graph=False, lib=fresh(call).lib, grown=frozenset(), deps=cut(value.deps), shape=None)
     tensor = as_tensor(value)
     graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
     keeps = is_number(value) or tensor.kinds or tensor.data is not NO_DATA

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 ANY = frozenset(("?",))
 AFTER_BACKWARD = {"clear": "fresh", "fresh": "fresh", "used": "stale", "stale": "stale", "wiped": "fresh", "?": "?"}
 AFTER_CLEAR = {"clear": "clear", "fresh": "wiped", "used": "clear", "stale": "wiped", "wiped": "wiped", "?": "clear"}
-AFTER_STEP = {"clear": "used", "fresh": "used", "used": "used", "stale": "used", "wiped": "used", "?": "used"}
+AFTER_STEP = {"clear": "clear", "fresh": "used", "used": "used", "stale": "used", "wiped": "used", "?": "used"}
 OPTIMIZERS = "$optimizers"  # in the interpreter's flags: all optimizers made so far
 
 
@@ -102,10 +102,10 @@ def optimizer(call: Call) -> Value:
 
 def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -> None:
     ids, complete = modules_of(params)
-    instance.attrs["$modules"] = frozenset(ids)
-    instance.attrs["$complete"] = complete
-    instance.attrs["$state"] = frozenset(("clear",))
-    instance.attrs["$steps"] = frozenset((0,))
+    interp.write(instance.attrs, "$modules", frozenset(ids))
+    interp.write(instance.attrs, "$complete", complete)
+    interp.write(instance.attrs, "$state", frozenset(("clear",)))
+    interp.write(instance.attrs, "$steps", frozenset((0,)))
     instance.attrs["param_groups"] = ListObject(None, DictObject({"lr": UNKNOWN, "params": params, DictObject.REST: UNKNOWN}))
     interp.write(interp.flags, OPTIMIZERS, (*optimizers(interp), instance))
 
@@ -124,11 +124,14 @@ def touches(optimizer: Instance, deps: frozenset[Dep], alone: bool) -> bool | No
     """Whether gradients of a value with these dependencies reach an optimizer's parameters."""
     owned: frozenset[int] = optimizer.attrs.get("$modules", frozenset())
     complete = bool(optimizer.attrs.get("$complete"))
+    if alone and (not deps or not owned):
+        return True
     if not deps:
-        return True if alone else None
+        return None
     reached: set[int] = set()
     for dep in deps:
-        reached |= descendants(dep.module)
+        if dep.live:
+            reached |= descendants(dep.module)
     if owned & reached:
         return True
     opaque = any(dep.module.cls is None for dep in deps)
@@ -200,7 +203,7 @@ def module_zero_grad(call: Call) -> Value:
 def optimizer_zero_grad(call: Call) -> Value:
     interp, optimizer = call.interp, call.receiver
     interp.event("clear", call.node, optimizer)
-    if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
+    if isinstance(optimizer, Instance) and "$state" in optimizer.attrs:
         interp.write(optimizer.attrs, "$cleared", interp.step(call.node, "gradients cleared"))
         before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=call.node)
         interp.emit("cleared", (call.node, optimizer, before))
@@ -229,6 +232,22 @@ def take_step(interp: Interpreter, optimizer: Instance, node: Any) -> None:
     interp.write(optimizer.attrs, "$steps", frozenset((1,)))
     interp.event("step", node, optimizer, before)
     interp.emit("stepped", (node, optimizer, before))
+
+
+def as_optimizer(interp: Interpreter, receiver: Value, node: Any) -> Instance | None:
+    """An object of unknown class that is called an optimizer and used like one: followed from here on."""
+    if not isinstance(receiver, Instance) or receiver.cls is not None:
+        return None
+    if "$state" in receiver.attrs:
+        return receiver
+    owner = getattr(getattr(node, "func", None), "value", None)
+    name = getattr(getattr(owner, "attr", owner), "value", "")
+    if not isinstance(name, str) or "optim" not in name.lower():
+        return None
+    register_optimizer(interp, receiver, UNKNOWN)
+    interp.write(receiver.attrs, "$state", ANY)
+    interp.write(receiver.attrs, "$steps", ANY)
+    return receiver
 
 
 @behaviour("autograd_grad")
