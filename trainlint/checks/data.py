@@ -8,7 +8,7 @@ from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import augments, dataset_part, roots
 from trainlint.semantics.interpreter import Region
-from trainlint.semantics.values import Class, Const, Fit, Instance, Number, Step, Tensor, Tuple, Value
+from trainlint.semantics.values import Class, Const, Fit, Instance, Number, Step, Tensor, Tuple, Value, options
 
 HELD_OUT = ("val", "test")
 
@@ -77,7 +77,7 @@ def fixed_order(loader: Instance) -> bool:
         return False
     for name in ("sampler", "batch_sampler"):
         value = attrs.get(name)
-        if value is not None and not (isinstance(value, Const) and value.value is None):
+        if not is_none(value):
             return False
     shuffle = attrs.get("shuffle")
     return shuffle is None or (isinstance(shuffle, Const) and not shuffle.value)
@@ -178,24 +178,43 @@ class SplitOverlap(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "program":
             return
-        trained = [e for e in region.events if e[0] == "trained"]
-        evaluated = [e for e in region.events if e[0] == "evaluated"]
-        if not trained or not evaluated:
+        trained = [e[3] for e in region.events if e[0] == "trained"]
+        evaluated = [(e[1], e[2], e[3]) for e in region.events if e[0] == "evaluated"]
+        if trained and evaluated:
+            self.loaders(region, trained, evaluated, report)
+        elif not evaluated and any(e[0] == "split" for e in region.events):
+            self.tensors(region, report)
+
+    def loaders(self, region: Region, trained: list[Instance], evaluated: list[tuple[Any, Any, Instance]], report: Report) -> None:
+        """No loader that is evaluated serves anything but what is trained on."""
+        seen = {same_data(loader) for loader in trained} - {None}
+        if any(same_data(loader) not in seen for _, _, loader in evaluated):
             return
-        seen = {same_data(e[3]) for e in trained}
-        loaders = {id(e[3]) for e in trained}
-        if any(same_data(e[3]) not in seen or same_data(e[3]) is None for e in evaluated):
+        used = {id(loader) for loader in trained} | {id(loader) for _, _, loader in evaluated}
+        idle = [e[3] for e in region.events if e[0] == "loader" and id(e[3]) not in used and same_data(e[3]) not in seen]
+        for node, space, loader in evaluated:
+            source = [t.born for t in trained if same_data(t) == same_data(loader)]
+            if loader not in trained and loader.born is not None:
+                report(loader.born.node, loader.born.space).because(source)
+            elif idle:
+                report(node.iter, space).because([loader.born, *(Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born)])
+
+    def tensors(self, region: Region, report: Report) -> None:
+        """The training part of a split is judged, and the held-out part is never given to the model."""
+        calls = [e for e in region.events if e[0] == "model"]
+        if any(t.data.part in HELD_OUT for e in calls for t in e[6]):
             return
-        for event in evaluated:
-            loader = event[3]
-            if id(loader) not in loaders and loader.born is not None:
-                report(loader.born.node, loader.born.space).because([e[3].born for e in trained if same_data(e[3]) == same_data(loader)])
+        for event in calls:
+            _, node, space, module, _, grad, inputs, *_ = event
+            if grad is False and inputs and all(t.data.part == "train" for t in inputs):
+                if any(e[0] == "compare" and any(d.module is module for d in e[3].deps) for e in region.events):
+                    report(node, space)
 
 
 def same_data(loader: Instance) -> Any:
     """What identifies the samples a loader serves; None when they are not surely all of one data set."""
     dataset = loader.attrs.get("dataset")
-    if any(name in loader.attrs for name in ("sampler", "batch_sampler")) or loader.attrs.get("$open"):
+    if any(not is_none(loader.attrs.get(name)) for name in ("sampler", "batch_sampler")) or loader.attrs.get("$open"):
         return None
     if not isinstance(dataset, Instance) or (isinstance(dataset.cls, Class) and dataset.cls.find("__getitem__") is None):
         return None
@@ -206,6 +225,11 @@ def same_data(loader: Instance) -> Any:
         if tensors.items and all(isinstance(t, Tensor) and t.data.tokens for t in tensors.items):
             return frozenset((t.data.tokens, t.data.part, t.data.splits) for t in tensors.items if isinstance(t, Tensor))
         return frozenset(id(t) for t in tensors.items)
+    made = dataset.attrs.get("$made")
+    if made:
+        return (dataset.cls.key if dataset.cls is not None else None, made)
     return frozenset(id(root) for root in roots(dataset))
 
 
+def is_none(value: Value | None) -> bool:
+    return value is None or any(isinstance(o, Const) and o.value is None for o in options(value))

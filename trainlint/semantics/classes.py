@@ -40,6 +40,8 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
     instance = Instance(cls, cls.family, Step(interp.frame.space, node, cls.name))
     if cls.family == "module":
         instance.attrs["training"] = TRUE
+    elif cls.family == "dataset":
+        instance.attrs["$made"] = (*(v.key for v in arguments.positional), *((k, v.key) for k, v in sorted(arguments.keywords.items()) if "transform" not in k))
     elif cls.family == "optimizer":
         from trainlint.semantics.behaviours.training import register_optimizer
 

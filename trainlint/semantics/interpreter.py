@@ -1322,16 +1322,18 @@ class Interpreter:
                     result.positional.extend(known)
                     result.nodes.extend([argument.value] * len(known))
             elif argument.star == "**":
-                if isinstance(value, DictObject):
-                    for key, item in value.known():
-                        self.read(value.attrs, key)
-                        if isinstance(key, str):
-                            result.keywords[key] = item
-                            result.keyword_nodes[key] = argument.value
-                    if value.rest is not None:
+                for option in options(value):
+                    if not isinstance(option, DictObject):
                         result.open = True
-                else:
-                    result.open = True
+                        continue
+                    for key, item in option.known():
+                        self.read(option.attrs, key)
+                        if isinstance(key, str):
+                            earlier = result.keywords.get(key)
+                            result.keywords[key] = item if earlier is None or option is value else join(earlier, item)
+                            result.keyword_nodes[key] = argument.value
+                    if option.rest is not None:
+                        result.open = True
             else:
                 result.positional.append(value)
                 result.nodes.append(argument.value)

@@ -506,7 +506,7 @@ class Library:
             return self.call_module(interp, instance, arguments, node)
         self.escape(interp, arguments, node)
         interp.event("outside", node, "?", tuple(arguments.values()))
-        return Tensor()
+        return Tensor() if any(isinstance(v, Tensor) for v in arguments.values()) else Instance(None)
 
     def call_module(self, interp: Interpreter, module: Instance, arguments: Arguments, node: Any) -> Value:
         """Run a module's forward; the outermost call leaves its mark on what comes out."""

@@ -191,6 +191,7 @@ def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, side: str) -> Data
 @behaviour("train_test_split")
 def train_test_split(call: Call) -> Value:
     """Two values for each array: the part that is kept for training, then the part held out."""
+    call.interp.event("split", call.node)
     out: list[Value] = []
     shuffled = truth(call.arguments.keywords.get("shuffle", TRUE))
     for value in call.arguments.positional:
@@ -336,6 +337,7 @@ def vision_dataset(call: Call) -> Value:
     for name, value in zip(("root", "train", "transform") if "MNIST" in call.short_name or "CIFAR" in call.short_name else ("root", "transform"), call.arguments.positional):
         dataset.attrs[name] = value
     dataset.attrs["$part"] = declared_part(dataset)
+    dataset.attrs["$made"] = tuple((k, v.key) for k, v in sorted(dataset.attrs.items()) if isinstance(v, Value) and "transform" not in k and k != "download")
     call.interp.emit("dataset", (call.node, dataset, call))
     return dataset
 
@@ -403,6 +405,7 @@ def data_loader(call: Call) -> Value:
         loader.attrs[name] = value
     loader.attrs.update(call.arguments.keywords)
     loader.attrs["$open"] = call.arguments.open
+    call.interp.event("loader", call.node, loader)
     return loader
 
 
