@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+import libcst as cst
 
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
-from trainlint.semantics.behaviours.data import augments, dataset_part, roots
+from trainlint.semantics.behaviours.data import PART_WORDS, augments, dataset_part, roots
 from trainlint.semantics.interpreter import Region
-from trainlint.semantics.values import Class, Const, Fit, Instance, Number, Step, Tensor, Tuple, Value, options
+from trainlint.semantics.values import Class, Const, DataInfo, Fit, Instance, Number, Step, Tensor, Tuple, Union, Value, options
 
 HELD_OUT = ("val", "test")
 
@@ -45,15 +48,27 @@ class FitOnTest(Rule):
 
     @on("fit")
     def check(self, fact: Any, report: Report) -> None:
-        node, estimator, what, data, earlier, _ = fact
-        if not what or data.data.part not in HELD_OUT:
+        node, estimator, what, data, earlier, call = fact
+        part = data.data.part
+        if not what or (what in ("coding", "projection") and earlier is None):
             return
-        if what in ("coding", "projection") and earlier is None:
-            return
-        part = "test" if data.data.part == "test" else "validation"
-        draft = report(node, what=estimator.describe(), part=part)
+        if part not in HELD_OUT:
+            if earlier is None or part is not None or not another_part(earlier[2].data, data.data, call.argument("x", 1)):
+                return
+        draft = report(node, what=estimator.describe(), part="test" if part == "test" else "validation" if part else "held-out")
         if earlier is not None:
             draft.because([Step(earlier[0], earlier[1], "fitted before")])
+
+
+def another_part(first: DataInfo, second: DataInfo, node: Any) -> bool:
+    """Whether what an estimator is fitted on again is the part of the data that was held out from the first fit: another
+    slice of the same data, or, where the data come from out of view, what the program calls its test part."""
+    if first.tokens & second.tokens:
+        return bool(first.splits and second.splits and first.splits != second.splits)
+    while isinstance(node, (cst.Subscript, cst.Attribute, cst.Call)):
+        node = node.func if isinstance(node, cst.Call) else node.value
+    words = re.split(r"[^a-z]+", node.value.lower()) if isinstance(node, cst.Name) else []
+    return any(PART_WORDS.get(word) in HELD_OUT for word in words)
 
 
 class ResampleBeforeSplit(Rule):
@@ -87,6 +102,8 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
     """Whether a data set surely is map-style and keeps the order in which its data were stored."""
     if depth > 6:
         return False
+    if isinstance(value, Union):
+        return all(ordered_data(option, depth + 1) for option in value.options)
     if isinstance(value, Instance):
         if value.family == "iterable" or value.attrs.get("$random") is not None or "$members" in value.attrs:
             return False

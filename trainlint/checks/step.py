@@ -7,7 +7,7 @@ from typing import Any
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.training import optimizers, touches
-from trainlint.semantics.interpreter import Region
+from trainlint.semantics.interpreter import Region, may_learn
 from trainlint.semantics.values import Instance, Step, Tensor
 
 
@@ -47,15 +47,6 @@ def stepped_empty(region: Region | None, node: Any) -> bool:
     return False
 
 
-def may_learn(event: Any) -> bool:
-    """Whether values that reach code out of view could be trained on there."""
-    return any(
-        (isinstance(v, Tensor) and v.graph is not False and v.deps)
-        or (isinstance(v, Instance) and (v.family in ("module", "optimizer") or "training" in v.attrs or "$state" in v.attrs))
-        for v in event[3]
-    )
-
-
 class StepOrder(Rule):
     """Backward and step do not follow each other."""
 
@@ -82,7 +73,7 @@ class StepOrder(Rule):
 
     def one_missing(self, region: Region, report: Report) -> None:
         events = region.events
-        if any(e[0] == "autograd" or (e[0] == "escape" and may_learn(e)) for e in events):
+        if any(e[0] == "autograd" or (e[0] == "escape" and may_learn(e[3])) for e in events):
             return
         backwards = [e for e in events if e[0] == "backward"]
         steps = [e for e in events if e[0] == "step"]

@@ -35,12 +35,16 @@ def build_class(interp: Interpreter, node: cst.ClassDef) -> Class:
 
 def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any) -> Value:
     """Make an instance: attributes are what `__init__` leaves."""
+    from trainlint.semantics.behaviours.data import part_of_arguments
+
     init = cls.find("__init__")
     new = cls.find("__new__")
     instance = Instance(cls, cls.family, Step(interp.frame.space, node, cls.name))
     if cls.family == "module":
         instance.attrs["training"] = TRUE
     elif cls.family == "dataset":
+        bound = interp.bind_arguments(init, arguments.with_first(instance)) if isinstance(init, Function) else {}
+        instance.attrs["$part"] = part_of_arguments(bound)
         instance.attrs["$made"] = (*(v.key for v in arguments.positional), *((k, v.key) for k, v in sorted(arguments.keywords.items()) if "transform" not in k))
     elif cls.family == "optimizer":
         from trainlint.semantics.behaviours.training import register_optimizer
@@ -65,6 +69,8 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
             interp.call_function(post, Args([instance]), node)
     else:
         interp.library.initialise_base(interp, instance, arguments, node)
+    if cls.family == "dataset":
+        interp.emit("dataset", (node, instance, None))
     return instance
 
 

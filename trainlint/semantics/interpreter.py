@@ -1574,7 +1574,17 @@ def loop_use(region: Region) -> str:
     kinds = {event[0] for event in region.events}
     if "backward" in kinds:
         return "trained" if "step" in kinds else ""
-    return "evaluated" if "model" in kinds and not kinds & {"step", "autograd", "escape"} else ""
+    learns = kinds & {"step", "autograd"} or any(event[0] == "escape" and may_learn(event[3]) for event in region.events)
+    return "evaluated" if "model" in kinds and not learns else ""
+
+
+def may_learn(values: tuple[Value, ...]) -> bool:
+    """Whether values that reach code out of view could be trained on there."""
+    return any(
+        (isinstance(v, Tensor) and v.graph is not False and v.deps)
+        or (isinstance(v, Instance) and (v.family in ("module", "optimizer") or "training" in v.attrs or "$state" in v.attrs))
+        for v in values
+    )
 
 
 def is_plain(value: Any) -> bool:

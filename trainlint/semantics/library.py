@@ -107,10 +107,11 @@ class Row:
 class Call:
     """One call of a known API: what rules and behaviours look at.
 
-    `path` is the canonical name; `via` the class whose instance was called (a loss or layer object), with its options.
+    `path` is the canonical name, `actual` the one that was called; `via` the class whose instance was called (a loss or
+    layer object), with its options.
     """
 
-    __slots__ = ("arguments", "interp", "node", "options", "path", "receiver", "result", "row", "via")
+    __slots__ = ("actual", "arguments", "interp", "node", "options", "path", "receiver", "result", "row", "via")
 
     def __init__(
         self,
@@ -122,7 +123,9 @@ class Call:
         receiver: Value | None = None,
         options: dict[str, Value] | None = None,
         via: str = "",
+        actual: str = "",
     ) -> None:
+        self.actual = actual or via or path
         self.interp = interp
         self.node = node
         self.path = path
@@ -176,7 +179,7 @@ class Call:
     @property
     def short_name(self) -> str:
         """The name as users write it."""
-        return self.via.rpartition(".")[2] if self.via else self.path.rpartition(".")[2]
+        return self.actual.rpartition(".")[2]
 
 
 def as_tensor(value: Value) -> Tensor:
@@ -317,7 +320,7 @@ class Library:
             return BUILTINS[path](Call(interp, node, path, BUILTIN_ROW, arguments))
         row = self.row(path)
         if row is not None:
-            return self.perform(interp, row, arguments, node)
+            return self.perform(interp, row, arguments, node, actual=path)
         row = self.class_row(path)
         if row is not None:
             return self.construct(interp, path, row, arguments, node)
@@ -355,9 +358,10 @@ class Library:
         receiver: Value | None = None,
         options: dict[str, Value] | None = None,
         via: str = "",
+        actual: str = "",
     ) -> Value:
         """Run a row's behaviour and tell the rules that listen to it."""
-        call = Call(interp, node, row.name, row, arguments, receiver, options, via)
+        call = Call(interp, node, row.name, row, arguments, receiver, options, via, actual)
         run = BEHAVIOURS.get(row.does)
         result = UNKNOWN if run is None else run(call)
         if row.name in self.listened:
@@ -627,6 +631,8 @@ class Library:
             return Sequence(Number(1, integer=True))
         if name in ("grad", "requires_grad", "is_cuda", "grad_fn", "is_leaf"):
             return UNKNOWN
+        if name in ("target", "feature_names", "target_names", "frame") and owner.lib == "numpy":
+            return owner  # a bundle of arrays, as scikit-learn's loaders give
         if name in ("ndim",):
             return Const(len(owner.shape)) if owner.shape is not None else Number(0, integer=True)
         if name in ("size",) and owner.lib == "numpy":

@@ -83,6 +83,11 @@ def load_array(call: Call) -> Value:
     return loaded(call, "numpy", part if part == "test" else None)
 
 
+@behaviour("load_bundle")
+def load_bundle(call: Call) -> Value:
+    return loaded(call, "numpy")
+
+
 @behaviour("load_frame")
 def load_frame(call: Call) -> Value:
     part = part_in_path(words_of(call.value("path", 0)))
@@ -163,14 +168,16 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice]) ->
         return data
     index = indices[0]
     if isinstance(index, slice):
-        low, high = index.start, index.stop
-        if (low is None) != (high is None) and index.step is None:
-            boundary = low if low is not None else high
-            side = "tail" if low is not None else "head"
-            return cut_at(interp, owner, boundary, side)
+        ends = [(end, side) for end, side in ((index.start, "tail"), (index.stop, "head")) if not is_nothing(end)]
+        for boundary, side in ends if index.step is None else ():
+            data = cut_at(interp, owner.but(data=data), boundary, side)
     elif isinstance(index, Tensor) and index.data.splits:
         return data._replace(splits=data.splits | index.data.splits, part=index.data.part or data.part)
     return data
+
+
+def is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, Const) and value.value in (None, 0))
 
 
 def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, side: str) -> DataInfo:
@@ -178,6 +185,8 @@ def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, side: str) -> Data
     place = boundary.key if isinstance(boundary, Const) else id(boundary)
     if isinstance(boundary, Const) and isinstance(boundary.value, int) and abs(boundary.value) <= 10:
         return owner.data  # a peek at the head, or the last column or step
+    if isinstance(boundary, Tensor):
+        return owner.data
     cuts: frozenset[tuple[Any, ...]] = interp.flags.get(CUTS, frozenset())
     key = (frozenset(owner.data.tokens), place)
     seen = {entry[1] for entry in cuts if entry[0] == key}
@@ -324,7 +333,7 @@ def predictions(call: Call) -> Value:
 
 @behaviour("pipeline")
 def pipeline(call: Call) -> Value:
-    return Instance(Api(call.path), "pipeline")
+    return Instance(Api(call.actual), "pipeline")
 
 
 # ------------------------------------------------------------- datasets and loaders
@@ -332,7 +341,7 @@ def pipeline(call: Call) -> Value:
 
 @behaviour("vision_dataset")
 def vision_dataset(call: Call) -> Value:
-    dataset = Instance(Api(call.path), "dataset", call.interp.step(call.node, call.short_name))
+    dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
     dataset.attrs.update(call.arguments.keywords)
     for name, value in zip(("root", "train", "transform") if "MNIST" in call.short_name or "CIFAR" in call.short_name else ("root", "transform"), call.arguments.positional):
         dataset.attrs[name] = value
@@ -357,14 +366,14 @@ def declared_part(dataset: Instance) -> str | None:
 
 @behaviour("tensor_dataset")
 def tensor_dataset(call: Call) -> Value:
-    dataset = Instance(Api(call.path), "dataset", call.interp.step(call.node, call.short_name))
+    dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
     dataset.attrs["$tensors"] = Sequence(join_all(call.arguments.positional)) if call.arguments.open else Tuple(tuple(call.arguments.positional))
     return dataset
 
 
 @behaviour("subset")
 def subset(call: Call) -> Value:
-    dataset = Instance(Api(call.path), "dataset", call.interp.step(call.node, call.short_name))
+    dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
     dataset.attrs["dataset"] = call.first
     indices = call.value("indices", 1)
     if isinstance(indices, Tensor):
@@ -393,14 +402,14 @@ def random_split(call: Call) -> Value:
 
 @behaviour("joined_dataset")
 def joined_dataset(call: Call) -> Value:
-    dataset = Instance(Api(call.path), "dataset", call.interp.step(call.node, call.short_name))
+    dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
     dataset.attrs["$members"] = call.first
     return dataset
 
 
 @behaviour("data_loader")
 def data_loader(call: Call) -> Value:
-    loader = Instance(Api(call.path), "loader", call.interp.step(call.node, call.short_name))
+    loader = Instance(Api(call.actual), "loader", call.interp.step(call.node, call.short_name))
     for name, value in zip(call.row.params, call.arguments.positional):
         loader.attrs[name] = value
     loader.attrs.update(call.arguments.keywords)
@@ -423,8 +432,26 @@ def roots(value: Value | None, depth: int = 0) -> list[Value]:
     return [value]
 
 
+def part_of_arguments(given: dict[str, Value]) -> str | None:
+    """The part of the data that the arguments of a user's dataset name: a flag, a split, a path."""
+    parts = set()
+    for name, value in given.items():
+        if isinstance(value, Const) and isinstance(value.value, bool):
+            if name in ("train", "is_train", "training"):
+                parts.add("train" if value.value else "test")
+        elif isinstance(value, (Const, Text)):
+            parts.add(part_in_path(words_of(value)))
+        elif isinstance(value, Tensor):
+            parts.add(value.data.part)
+    parts.discard(None)
+    return parts.pop() if len(parts) == 1 else None
+
+
 def dataset_part(value: Value | None, depth: int = 0) -> str | None:
     """The part of the data that a dataset holds."""
+    if isinstance(value, Union):
+        parts = {dataset_part(o, depth + 1) for o in value.options}
+        return parts.pop() if len(parts) == 1 else None
     if not isinstance(value, Instance) or depth > 6:
         return value.data.part if isinstance(value, Tensor) else None
     part = value.attrs.get("$part")
@@ -537,7 +564,7 @@ def samples(call: Call) -> Value:
 
 @behaviour("random_transform")
 def random_transform(call: Call) -> Value:
-    transform = Instance(Api(call.path), "transform", call.interp.step(call.node, call.short_name))
+    transform = Instance(Api(call.actual), "transform", call.interp.step(call.node, call.short_name))
     transform.attrs.update(call.arguments.keywords)
     if not never_applied(call):
         transform.attrs["$augments"] = call.interp.step(call.node, written(call))
@@ -557,14 +584,14 @@ def never_applied(call: Call) -> bool:
 
 @behaviour("fixed_transform")
 def fixed_transform(call: Call) -> Value:
-    transform = Instance(Api(call.path), "transform", call.interp.step(call.node, call.short_name))
+    transform = Instance(Api(call.actual), "transform", call.interp.step(call.node, call.short_name))
     transform.attrs.update(call.arguments.keywords)
     return transform
 
 
 @behaviour("compose")
 def compose(call: Call) -> Value:
-    transform = Instance(Api(call.path), "transform", call.interp.step(call.node, call.short_name))
+    transform = Instance(Api(call.actual), "transform", call.interp.step(call.node, call.short_name))
     transform.attrs["$steps"] = call.first
     return transform
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from trainlint.semantics.arithmetic import graph_of
-from trainlint.semantics.behaviours.tensors import made
+from trainlint.semantics.behaviours.tensors import made, written_name
 from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor, modules_in
 from trainlint.semantics.values import (
     FALSE,
@@ -339,14 +339,6 @@ def parameters(call: Call) -> Value:
     return ListObject(tuple(Tuple((Text(), c)) for c in inner) if name.startswith("named") else tuple(inner))
 
 
-def written_name(node: Any) -> str:
-    """The last part of the name that a call is written with."""
-    func = getattr(node, "func", None)
-    if isinstance(func, cst.Attribute):
-        return func.attr.value
-    return func.value if isinstance(func, cst.Name) else ""
-
-
 @behaviour("module_members")
 def module_members(call: Call) -> Value:
     module, name = call.receiver, written_name(call.node)
@@ -482,6 +474,6 @@ def nothing(call: Call) -> Value:
 @behaviour("model")
 def model(call: Call) -> Value:
     """A ready-made model: raw scores come out, and some layers depend on the mode."""
-    instance = Instance(Api(call.path), "module", call.interp.step(call.node, call.short_name))
+    instance = Instance(Api(call.actual), "module", call.interp.step(call.node, call.short_name))
     instance.attrs["training"] = TRUE
     return instance

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics import containers
-from trainlint.semantics.behaviours.layers import written_name
+from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.journal import MISSING
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.library import Call, behaviour, builtin
@@ -37,6 +37,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
+    const,
     is_number,
     join,
     join_all,
@@ -571,8 +572,15 @@ def text(call: Call) -> Value:
 
 @builtin("str.format", "str.join")
 def formatted(call: Call) -> Value:
-    value = call.first
-    return Text((value.value,) if isinstance(value, Const) and call.path == "str.format" else ())
+    value, given = call.first, arguments_of(call)[1:]
+    if call.path == "str.join" or not isinstance(value, Const):
+        return Text()
+    if all(isinstance(v, Const) for v in (*given, *call.arguments.keywords.values())):
+        try:
+            return Const(value.value.format(*(const(v) for v in given), **{k: const(v) for k, v in call.arguments.keywords.items()}))
+        except Exception:
+            return Text()
+    return Text((value.value,))
 
 
 @builtin("str.split", "str.splitlines")

@@ -43,6 +43,12 @@ from trainlint.semantics.values import (
 KINDS = {name: bit for bit, name in KIND_NAMES.items()} | {"sigmoid": SIGMOID, "hidden": HIDDEN, "log-sigmoid": LOG_SIGMOID, "tanh": TANH}
 
 
+def written_name(node: Any) -> str:
+    """The last part of the name that a call is written with."""
+    func = getattr(node, "func", None)
+    return str(getattr(getattr(func, "attr", func), "value", ""))
+
+
 def operands(call: Call) -> list[Tensor]:
     return [v for v in call.arguments.values() if isinstance(v, Tensor)]
 
@@ -122,7 +128,7 @@ def pieces(call: Call) -> Value:
 @behaviour("size")
 def size(call: Call) -> Value:
     tensor, dim = call.tensor, const(call.value("dim") or UNKNOWN)
-    if call.path.endswith("size"):
+    if call.actual.endswith("size"):
         if dim is None and call.value("dim") is None:
             return call.interp.get_attribute(tensor, "shape", call.node)
         if isinstance(dim, int) and tensor.shape is not None and -len(tensor.shape) <= dim < len(tensor.shape):
@@ -338,7 +344,7 @@ def var(call: Call) -> Value:
 
 @behaviour("spread_and_mean")
 def spread_and_mean(call: Call) -> Value:
-    spread = std(call) if call.path.endswith("std_mean") else var(call)
+    spread = std(call) if call.actual.endswith("std_mean") else var(call)
     return Tuple((spread, mean(call)))
 
 
@@ -416,7 +422,7 @@ def masked_fill(call: Call) -> Value:
 @behaviour("compare")
 def compare(call: Call) -> Value:
     other = call.value("other", 1) or UNKNOWN
-    name = {"eq": "Equal", "ne": "NotEqual"}.get(call.path.rpartition(".")[2], "GreaterThan")
+    name = {"eq": "Equal", "ne": "NotEqual"}.get(written_name(call.node), "GreaterThan")
     result = arithmetic.compare(call.interp, name, call.tensor, other, call.node)
     if isinstance(result, Tensor):
         call.interp.compared(name, call.node, call.tensor, other, result)
@@ -431,9 +437,7 @@ def truth_(call: Call) -> Value:
 @behaviour("operator")
 def operator(call: Call) -> Value:
     name = {"add": "Add", "sub": "Subtract", "subtract": "Subtract", "mul": "Multiply", "multiply": "Multiply"}
-    path = getattr(getattr(call.node, "func", None), "attr", None) or getattr(call.node, "func", None)
-    written = str(getattr(path, "value", "div")).rstrip("_")
-    operation = name.get(written, "Divide")
+    operation = name.get(written_name(call.node).rstrip("_"), "Divide")
     other = call.value("other", 1) or UNKNOWN
     result = arithmetic.binary(call.interp, operation, call.first, other, call.node)
     nodes = call.arguments.nodes

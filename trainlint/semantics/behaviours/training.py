@@ -92,7 +92,7 @@ def descendants(module: Instance) -> set[int]:
 @behaviour("optimizer")
 def optimizer(call: Call) -> Value:
     interp = call.interp
-    instance = Instance(Api(call.path), "optimizer", interp.step(call.node, call.short_name))
+    instance = Instance(Api(call.actual), "optimizer", interp.step(call.node, call.short_name))
     register_optimizer(interp, instance, call.value("params", 0) or UNKNOWN)
     lr = call.value("lr", 1)
     if lr is not None:
@@ -267,7 +267,7 @@ def clip_gradients(call: Call) -> Value:
 
 @behaviour("scheduler")
 def scheduler(call: Call) -> Value:
-    instance = Instance(Api(call.path), "scheduler", call.interp.step(call.node, call.short_name))
+    instance = Instance(Api(call.actual), "scheduler", call.interp.step(call.node, call.short_name))
     target = call.value("optimizer")
     if isinstance(target, Instance):
         instance.attrs["optimizer"] = target
@@ -290,7 +290,7 @@ def scheduler_step(call: Call) -> Value:
 
 @behaviour("grad_scaler")
 def grad_scaler(call: Call) -> Value:
-    return Instance(Api(call.path), "scaler", call.interp.step(call.node, "GradScaler"))
+    return Instance(Api(call.actual), "scaler", call.interp.step(call.node, "GradScaler"))
 
 
 @behaviour("scaler_step")
