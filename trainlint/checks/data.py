@@ -11,7 +11,7 @@ from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import PART_WORDS, augments, dataset_part, roots
 from trainlint.semantics.interpreter import Region
-from trainlint.semantics.values import Class, Const, DataInfo, Fit, Instance, Number, Step, Tensor, Tuple, Union, Value, options
+from trainlint.semantics.values import Class, Const, DataInfo, Fit, Function, Instance, Number, Step, Tensor, Tuple, Union, Value, options
 
 HELD_OUT = ("val", "test")
 
@@ -113,11 +113,23 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
         if isinstance(tensors, Tuple):
             return bool(tensors.items) and not any(isinstance(t, Tensor) and t.data.shuffled for t in tensors.items)
         if isinstance(value.cls, Class):
-            return value.cls.find("__getitem__") is not None and value.cls.find("__iter__") is None
+            item = value.cls.find("__getitem__")
+            return isinstance(item, Function) and value.cls.find("__iter__") is None and not serves_windows(item)
         inner = value.attrs.get("dataset")
         if isinstance(inner, Value):
             return "$indices" not in value.attrs and ordered_data(inner, depth + 1)
         return value.family == "dataset"
+    return False
+
+
+def serves_windows(item: Function) -> bool:
+    """Whether a data set's items are windows of one series (`x[i : i + n]`), which some models must see in order."""
+    stack: list[Any] = [item.node]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, cst.Slice) and node.lower is not None and node.upper is not None:
+            return True
+        stack.extend(node.children)
     return False
 
 
@@ -230,9 +242,16 @@ class SplitOverlap(Rule):
 
 def same_data(loader: Instance) -> Any:
     """What identifies the samples a loader serves; None when they are not surely all of one data set."""
-    dataset = loader.attrs.get("dataset")
     if any(not is_none(loader.attrs.get(name)) for name in ("sampler", "batch_sampler")) or loader.attrs.get("$open"):
         return None
+    return identity(loader.attrs.get("dataset"))
+
+
+def identity(dataset: Value | None) -> Any:
+    """Equal for two data sets that surely hold the same samples; None when that can't be told."""
+    if isinstance(dataset, Union):
+        parts = [identity(option) for option in dataset.options]
+        return None if None in parts else frozenset(parts)
     if not isinstance(dataset, Instance) or (isinstance(dataset.cls, Class) and dataset.cls.find("__getitem__") is None):
         return None
     if dataset.attrs.get("$random") is not None or "$indices" in dataset.attrs:

@@ -13,13 +13,15 @@ from trainlint.semantics.values import LOGITS, PROBABILITIES, SIGMOID, Tensor, V
 
 # What is random or a loss by itself does not reach zero in practice.
 HARMLESS = frozenset(("random numbers", "a loss", "a permutation", "bool", "a length"))
+# What holds exact zeros, so that the result is wrong even where no gradient is asked for.
+EXACT = frozenset(("a count", "a mask", "a one-hot code"))
 
 
 def reaches_zero(value: Value) -> str | None:
     """Why a tensor that takes part in gradients reaches zero (or less) in practice; None when it is not known to."""
-    if not isinstance(value, Tensor) or value.graph is False or value.lib != "torch":
+    if not isinstance(value, Tensor) or value.lib != "torch" or value.lo > 0 or value.hi < 0 or value.nature in HARMLESS:
         return None
-    if value.lo > 0 or value.hi < 0 or value.nature in HARMLESS:
+    if value.graph is False and value.nature not in EXACT:
         return None
     return value.nature
 
@@ -68,18 +70,21 @@ class UnguardedSqrt(Rule):
     message = "the square root is taken of {nature}, which can be 0: its gradient there is infinite"
 
     @on_call("torch.sqrt", "torch.rsqrt")
-    def check(self, call: Call, report: Report) -> None:
-        self.judge(call.node, as_tensor(call.first), report)
+    def root(self, call: Call, report: Report) -> None:
+        self.judge(call.node, as_tensor(call.first), report, inverse=call.path == "torch.rsqrt")
 
     @on("operation")
     def power(self, fact: Any, report: Report) -> None:
         operator, node, left, right, _, _, _ = fact
         if operator == "Power" and is_number(right) and bounds(right) in ((0.5, 0.5), (-0.5, -0.5)):
-            self.judge(node, left, report)
+            self.judge(node, left, report, inverse=bounds(right)[0] < 0)
 
-    def judge(self, node: Any, operand: Value, report: Report) -> None:
+    def judge(self, node: Any, operand: Value, report: Report, inverse: bool) -> None:
+        if isinstance(operand, Tensor) and operand.nature == "a loss" and operand.graph:
+            report(node, nature="a loss")
+            return
         nature = reaches_zero(operand)
-        if nature is not None and not squares(nature):
+        if nature is not None and (inverse or not squares(nature)):
             report(node, nature=nature)
 
 
@@ -116,7 +121,7 @@ class UnguardedDivision(Rule):
     code, name = "TL503", "unguarded-division"
     message = "the division is by {nature}, which can be 0: infinity or NaN follows"
     # What a divisor is when it reaches zero on real batches: nothing selected, nothing varied, nothing active.
-    NATURES = frozenset(("a count", "a norm", "a standard deviation", "a difference of maximum and minimum", "a ReLU output", "a one-hot code"))
+    NATURES = frozenset(("a count", "a norm", "a standard deviation", "a difference of maximum and minimum", "a ReLU output", "a one-hot code", "a sum of probabilities and labels"))
 
     @on("operation")
     def check(self, fact: Any, report: Report) -> None:
@@ -127,7 +132,7 @@ class UnguardedDivision(Rule):
         if nature not in self.NATURES:
             return
         recorded = right.graph is not False or (isinstance(left, Tensor) and left.graph is not False)
-        if recorded or (nature == "a standard deviation" and not right.data.tokens):
+        if recorded or (nature == "a count" and report.interp.module_depth) or (nature == "a standard deviation" and not right.data.tokens):
             report(node, nature=nature)
 
 

@@ -244,6 +244,9 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
             return f"1 minus {b}" if bounds(left) == (1.0, 1.0) else None
         return None
     if operator == "Add":
+        if "a sum of labels" in (a, b):
+            chances = {"a sigmoid output", "a softmax output", "a sum of labels"}
+            return "a sum of probabilities and labels" if a != b and {a, b} <= chances else None
         if a and b:
             return a if a == b else f"{a} plus {b}"
         if a and is_number(right) and bounds(right)[1] == 0:
@@ -366,8 +369,8 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
     if isinstance(value, Tensor):
         if operator == "Plus":
             return value
-        if operator == "BitInvert" and value.kinds == MASK:
-            return value
+        if operator == "BitInvert":
+            return Tensor(MASK, 0, 1, "a mask", value.shape, False, value.deps, value.data, lib=value.lib)
         kept = value.kinds if value.kinds == LOGITS else 0
         return value.but(kinds=kept, lo=-value.hi, hi=-value.lo, nature=None, trace=value.trace if kept else ())
     return UNKNOWN

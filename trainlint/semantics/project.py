@@ -366,6 +366,9 @@ class Project:
             interp.region = region
             instance = self.stand_in_instance(interp, cls)
             given = stand_ins(interp, method, skip=1, forward=method.name == "forward" and cls.family == "module")
+            if method.name == "forward" and cls.family == "module" and not has_weights(instance):
+                # A module without weights is a loss or the like: what it gets comes from a model.
+                given = {name: value.but(graph=True) if isinstance(value, Tensor) else value for name, value in given.items()}
             node = method.node
             if lightning and method.name in LIGHTNING_EVALUATION:
                 interp.write(interp.flags, "grad", FALSE)
@@ -421,6 +424,11 @@ class Project:
                 continue
             self.findings.append(finding_of(draft, source))
         return self.findings
+
+
+def has_weights(module: Instance) -> bool:
+    """Whether a module holds parameters or other modules, as far as that can be seen."""
+    return any(isinstance(v, Instance) or (isinstance(v, Tensor) and v.graph is not False) for v in module.attrs.values())
 
 
 def size_of(space: Namespace) -> int:

@@ -43,7 +43,8 @@ CUTS = "$cuts"  # in the interpreter's flags: one-sided slices taken of data so 
 
 
 def loaded(call: Call, lib: str, part: str | None = None) -> Tensor:
-    return Tensor(lib=lib, graph=False, data=DataInfo(tokens=frozenset((id(call.node),)), part=part))
+    source = call.first.key if call.arguments.positional else None
+    return Tensor(lib=lib, graph=False, data=DataInfo(tokens=frozenset((hash((id(call.node), source)),)), part=part))
 
 
 def with_origin(value: Tensor, node: Any) -> Tensor:

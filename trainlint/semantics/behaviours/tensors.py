@@ -318,9 +318,18 @@ def sum_(call: Call) -> Value:
     lo = TINY if tensor.lo > 0 else (0.0 if tensor.lo == 0 else -INF)
     hi = 0.0 if tensor.hi <= 0 else INF
     nature = None
+    if lo == -INF and tensor.graph is False and tensor.data.tokens and not tensor.kinds:
+        nature = "a sum of labels"
     if lo == 0 and tensor.nature:
         nature = "a count" if tensor.nature in ("a mask", "a count") else tensor.nature
     return made(call, lo=lo, hi=hi, nature=nature, data=stats(call, "sum"))
+
+
+@behaviour("running_sum")
+def running_sum(call: Call) -> Value:
+    tensor = call.tensor
+    counts = tensor.kinds == MASK or tensor.nature in ("a mask", "a count")
+    return made(call, lo=0.0 if tensor.lo >= 0 else -INF, nature="a count" if counts else None)
 
 
 @behaviour("mean")
