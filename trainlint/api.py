@@ -100,7 +100,7 @@ def on_call(*paths: str) -> Callable[[Handler], Handler]:
 
 def on(*events: str) -> Callable[[Handler], Handler]:
     """Call the handler with the fact of an event: "operation", "comparison", "statement", "backward", "stepped",
-    "cleared", "scheduler_step", "region", "split", "fit", "leak", "dataset", "dataset_split"."""
+    "cleared", "scheduler_step", "region", "split", "fit", "leak", "dataset"."""
 
     def mark(handler: Handler) -> Handler:
         handler.events = events  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from trainlint.semantics.behaviours.layers import mode_matters
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import UNKNOWN, Api, Instance, Method, Step, Tensor, Value
+from trainlint.semantics.values import TRUE, UNKNOWN, Api, Instance, Method, Step, Tensor, Value
 
 LEARNING = frozenset(("backward", "step", "autograd"))
 HELD_OUT = ("val", "test")
@@ -101,7 +101,8 @@ class MissingNoGrad(Rule):
             return
         for call in model_calls(region):
             evaluates = call.mode is False or (call.held_out and over_data(region))
-            if call.grad is True and evaluates and measured(region, call.module) and not any(t.graph for t in call.inputs):
+            frozen = call.module.attrs.get("$frozen") is TRUE
+            if call.grad is True and not frozen and evaluates and measured(region, call.module) and not any(t.graph for t in call.inputs):
                 report(call.node, call.space)
 
 

@@ -380,7 +380,8 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
     """The value of a comparison."""
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         if operator in ("Is", "IsNot", "In", "NotIn"):
-            if isinstance(right, Const) and right.value is None:
+            optional = isinstance(left, Tensor) and left.nature == "a gradient"
+            if isinstance(right, Const) and right.value is None and not optional:
                 return Const(operator == "IsNot")
             return BOOL
         first = left if isinstance(left, Tensor) else right
@@ -419,6 +420,24 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
                 return Const((left.value in right.value) == (operator == "In"))
         except Exception:
             return BOOL
+    if is_number(left) and is_number(right):
+        return compare_numbers(operator, bounds(left), bounds(right))
     if operator in ("In", "NotIn") and isinstance(left, Const):
         return interp.library.contains(interp, left, right, operator == "In")
     return BOOL
+
+
+def compare_numbers(operator: str, a: tuple[float, float], b: tuple[float, float]) -> Value:
+    """The comparison of two numbers of which only bounds are known."""
+    (alo, ahi), (blo, bhi) = a, b
+    if operator in ("GreaterThan", "LessThanEqual"):
+        held = True if alo > bhi else False if ahi <= blo else None
+    elif operator in ("LessThan", "GreaterThanEqual"):
+        held = True if ahi < blo else False if alo >= bhi else None
+    elif operator in ("Equal", "NotEqual"):
+        held = True if alo == ahi == blo == bhi else False if ahi < blo or alo > bhi else None
+    else:
+        return BOOL
+    if held is None:
+        return BOOL
+    return Const(held == (operator in ("GreaterThan", "LessThan", "Equal")))

@@ -304,16 +304,31 @@ class Interpreter:
         value = self.eval(node.value)
         if isinstance(value, Instance) and "$immediate" in value.attrs:
             self.write(self.flags, "grad", value.attrs["$grad"])
+        if isinstance(value, Method) and isinstance(node.value, cst.Attribute):
+            self.event("named", node, value.name)
         self.emit("statement", (node, value))
         return not (isinstance(value, Api) and value.path == "sys.exit!")
 
     def assign(self, node: cst.Assign) -> bool:
-        value = self.eval(node.value)
+        value = self.running_sum(node) or self.eval(node.value)
         if value is UNKNOWN and isinstance(node.value, (cst.Call, cst.Await)):
             value = Instance(None)  # nothing is known of it, but that it is one and the same from here on
         for target in node.targets:
             self.bind(target.target, value)
         return True
+
+    def running_sum(self, node: cst.Assign) -> Value | None:
+        """The value of `total = total + loss`; None for any other assignment."""
+        target, value = node.targets[0].target, node.value
+        if not (isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Add) and len(node.targets) == 1):
+            return None
+        if not (isinstance(target, cst.Name) and isinstance(value.left, cst.Name) and target.value == value.left.value):
+            return None
+        old, added = self.eval(value.left), self.eval(value.right)
+        result = self.binary_values("Add", old, added, value, value.left, value.right)
+        if isinstance(result, Tensor) and isinstance(added, Tensor):
+            result = self.grow(node, target, old, added, result)
+        return result
 
     def annotated(self, node: cst.AnnAssign) -> bool:
         if node.value is not None:
@@ -331,15 +346,15 @@ class Interpreter:
             return True
         result = self.binary_values(operator, old, value, node, node.target, node.value)
         if operator in ("Add", "Subtract") and isinstance(result, Tensor) and isinstance(value, Tensor):
-            result = self.grow(node, old, value, result)
+            result = self.grow(node, node.target, old, value, result)
         self.bind(node.target, result)
         return True
 
-    def grow(self, node: Any, old: Value, value: Tensor, result: Tensor) -> Tensor:
+    def grow(self, node: Any, target: Any, old: Value, value: Tensor, result: Tensor) -> Tensor:
         """Mark a value that gathers recorded tensors over the turns of a loop."""
         loop = self.nearest_loop()
         if value.graph is not False and loop is not None:
-            if isinstance(old, Tensor) and node in old.grown and old.graph is not False and self.carried_over(node.target):
+            if isinstance(old, Tensor) and node in old.grown and old.graph is not False and self.carried_over(target):
                 self.event("grown", node, value, loop.node)
             result = result.but(grown=result.grown | {node})
         return result
@@ -521,8 +536,8 @@ class Interpreter:
             if known is not None and len(known) <= UNROLL:
                 return self.loop(node, [(lambda item=item: self.bind(node.target, item)) for item in known], exact=True)
             item = self.element_of(iterable)
-            turn = lambda: self.bind(node.target, item)  # noqa: E731
-            return self.loop(node, [turn, turn], exact=False)
+            first = iterable.first if isinstance(iterable, Sequence) and iterable.first is not None else item
+            return self.loop(node, [lambda: self.bind(node.target, first), lambda: self.bind(node.target, item)], exact=False)
 
     def while_(self, node: cst.While) -> bool:
         endless = truth(self.eval(node.test)) is True
@@ -742,7 +757,10 @@ class Interpreter:
 
     def function_def(self, node: cst.FunctionDef) -> bool:
         function = self.make_function(node.name.value, node, None)
-        self.bind(node.name, self.decorate(function, node))
+        decorated = self.decorate(function, node)
+        if isinstance(decorated, Function) and decorated.node is node:
+            self.frame.space.functions[-1] = decorated
+        self.bind(node.name, decorated)
         return True
 
     def make_function(self, name: str, node: Any, owner: Class | None) -> Function:
@@ -1152,7 +1170,7 @@ class Interpreter:
         return result if len(node.comparisons) == 1 else BOOL
 
     def compared(self, operator: str, node: Any, left: Value, right: Value, result: Tensor) -> None:
-        if result.deps:
+        if result.deps and not is_number(left) and not is_number(right):
             self.event("compare", node, result)
         self.emit("comparison", (operator, node, left, right, result))
 

@@ -629,7 +629,9 @@ class Library:
             if owner.shape is not None:
                 return Tuple(tuple(Number(1, integer=True) if d is None else Const(d) for d in owner.shape))
             return Sequence(Number(1, integer=True))
-        if name in ("grad", "requires_grad", "is_cuda", "grad_fn", "is_leaf"):
+        if name == "grad":
+            return Tensor(nature="a gradient", graph=False, deps=owner.deps, lib=owner.lib)
+        if name in ("requires_grad", "is_cuda", "grad_fn", "is_leaf"):
             return UNKNOWN
         if name in ("target", "feature_names", "target_names", "frame") and owner.lib == "numpy":
             return owner  # a bundle of arrays, as scikit-learn's loaders give

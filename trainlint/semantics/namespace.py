@@ -20,7 +20,7 @@ class Namespace(Object):
     deferred  the `if __name__ == "__main__"` blocks, run when the file is checked as a program
     """
 
-    __slots__ = ("deferred", "dotted", "events", "flags", "functions", "package", "path", "source", "state")
+    __slots__ = ("deferred", "dotted", "events", "flags", "functions", "imported", "package", "path", "source", "state")
 
     def __init__(self, dotted: str, source: SourceFile | None, package: bool = False) -> None:
         super().__init__()
@@ -30,6 +30,7 @@ class Namespace(Object):
         self.state = "new"
         self.deferred: list[cst.BaseSuite] = []
         self.functions: list[Value] = []
+        self.imported = 0  # how often other modules import it
         self.path: Path | None = None
         self.flags: dict[str, Any] = {}
         self.events: list[Any] = []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence as Sequence_
 from contextlib import contextmanager
@@ -20,8 +19,9 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule
 from trainlint.findings import Finding, Related, Severity, Span
-from trainlint.semantics.behaviours.layers import set_mode
+from trainlint.semantics.behaviours.layers import calls_in, set_mode
 from trainlint.semantics.behaviours.python import candidate
+from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.classes import instantiate
 from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOfBudget, Region, dotted_name
 from trainlint.semantics.library import Call, Library
@@ -42,7 +42,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
 )
-from trainlint.syntax import SourceFile, Unreadable, load
+from trainlint.syntax import SourceFile, Unreadable, load, with_room
 
 Progress = Callable[[int, int], None]
 
@@ -53,7 +53,6 @@ LIGHTNING_EVALUATION = ("validation_step", "test_step", "predict_step")
 PROGRAM_EFFORT = 60_000  # steps that any program may take, and
 LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
 ALONE_EFFORT = 3_000  # the same for a function run by itself
-STACK = 512 * 1024 * 1024
 
 
 class Project:
@@ -206,6 +205,7 @@ class Project:
             if found is None:
                 self.library.need(parts[0])
         if found is not None and found.source is not None:
+            found.imported += 1
             self.run_module(found)
         return found
 
@@ -339,17 +339,20 @@ class Project:
 
     def run_rest(self, space: Namespace) -> None:
         """Run the functions and classes that no program reached."""
-        for item in list(space.functions):
+        # From the bottom up: what stands below usually calls what stands above, and calls are what tells of arguments.
+        for item in reversed(space.functions):
             if isinstance(item, Class):
                 self.run_class(space, item)
-        for item in list(space.functions):
+        for item in reversed(space.functions):
             if isinstance(item, Function) and item.owner is None and id(item.node) not in self.interp.visited:
                 self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), ALONE_EFFORT)  # type: ignore[misc]
 
     def run_alone(self, interp: Interpreter, function: Function) -> None:
         region = Region("program", function.node, function.space, None)
         interp.region = region
-        given = {p: v for p, v in stand_ins(interp, function).items()}
+        if not learns(function.node):
+            interp.write(interp.flags, "grad", UNKNOWN)  # its caller may have switched recording off
+        given = stand_ins(interp, function)
         interp.call_function(function, Arguments([], given), function.node)
         self.emit("region", region)
 
@@ -405,7 +408,7 @@ class Project:
                 self.run_program(space)
             if progress is not None:
                 progress(number + 1, total)
-        for space in spaces:
+        for space in sorted(spaces, key=lambda s: s.imported):
             self.run_rest(space)
         return self.finish()
 
@@ -424,6 +427,11 @@ class Project:
                 continue
             self.findings.append(finding_of(draft, source))
         return self.findings
+
+
+def learns(node: Any) -> bool:
+    """Whether a function's own text runs a backward, so that gradients are surely recorded in it."""
+    return any(written_name(call) == "backward" for call in calls_in(node))
 
 
 def has_weights(module: Instance) -> bool:
@@ -555,27 +563,10 @@ def check_files(
 
 def deep(run: Callable[[], Any]) -> Any:
     """Run with a stack deep enough for deeply nested programs, and without garbage collection: what is built here stays."""
-    result: list[Any] = []
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            result.append(run())
-        except BaseException as problem:
-            failure.append(problem)
-
-    limit, size, enabled = sys.getrecursionlimit(), threading.stack_size(STACK), gc.isenabled()
-    sys.setrecursionlimit(max(limit, 20_000))
+    enabled = gc.isenabled()
     gc.disable()
     try:
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
+        return with_room(run)
     finally:
-        threading.stack_size(size)
-        sys.setrecursionlimit(limit)
         if enabled:
             gc.enable()
-    if failure:
-        raise failure[0]
-    return result[0]

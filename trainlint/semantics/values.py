@@ -307,14 +307,15 @@ class Tuple(Value):
 class Sequence(Value):
     """An iterable of unknown length whose elements are all like `element` (range, generator, map, batch stream).
 
-    `source` is the object it walks over, when that matters (a loader, a dataset)."""
+    `source` is the object it walks over, when that matters (a loader, a dataset); `first` is what the first element is,
+    when more is known of it than of the rest (a counter is 0)."""
 
-    __slots__ = ("element", "minimum", "source")
+    __slots__ = ("element", "first", "source")
 
-    def __init__(self, element: Value, source: Value | None = None, minimum: int = 0) -> None:
+    def __init__(self, element: Value, source: Value | None = None, first: Value | None = None) -> None:
         self.element = element
         self.source = source
-        self.minimum = minimum
+        self.first = first
 
     @property
     def key(self) -> object:

@@ -397,7 +397,11 @@ def random_split(call: Call) -> Value:
         piece.attrs["$part"] = part
         piece.attrs["$random"] = TRUE
         out.append(piece)
-    call.interp.emit("dataset_split", (call.node, call.first, out))
+    for root in roots(call.first):
+        tensors = root.attrs.get("$tensors") if isinstance(root, Instance) else root
+        for tensor in tensors.items if isinstance(tensors, Tuple) else (tensors,):
+            if isinstance(tensor, Tensor):
+                call.interp.emit("split", (call.interp.frame.space, call.node, tensor, "random_split"))
     return Tuple(tuple(out))
 
 

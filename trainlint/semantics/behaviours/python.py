@@ -108,7 +108,9 @@ def range_(call: Call) -> Value:
         except (TypeError, ValueError):
             pass
     lo = bounds(arguments_of(call)[0])[0] if len(arguments_of(call)) > 1 else 0
-    return Sequence(Number(max(lo, 0) if lo != -INF else 0, integer=True))
+    start = max(lo, 0) if lo != -INF else 0
+    fixed = len(arguments_of(call)) == 1 or isinstance(arguments_of(call)[0], Const)
+    return Sequence(Number(start, integer=True), first=Number(start, start, integer=True) if fixed else None)
 
 
 @builtin("enumerate")
@@ -116,7 +118,10 @@ def enumerate_(call: Call) -> Value:
     items = call.interp.known_items(call.first)
     if items is not None:
         return Tuple(tuple(Tuple((Const(i), item)) for i, item in enumerate(items)))
-    return Sequence(Tuple((Number(0, integer=True), element(call, call.first))), source_of(call.first))
+    item = element(call, call.first)
+    start = call.value("start", 1)
+    counted = Tuple((Number(0, 0, integer=True), item)) if start is None else None
+    return Sequence(Tuple((Number(0, integer=True), item)), source_of(call.first), counted)
 
 
 def source_of(value: Value) -> Value | None:
@@ -144,7 +149,7 @@ def iter_(call: Call) -> Value:
     items = call.interp.known_items(value)
     if items is not None:
         return Tuple(items)
-    return Sequence(element(call, value), source_of(value))
+    return Sequence(element(call, value), source_of(value), value.first if isinstance(value, Sequence) else None)
 
 
 @builtin("next")

@@ -76,6 +76,16 @@ def keep(call: Call) -> Value:
     return tensor if graph == tensor.graph and tensor.shape is None else tensor.but(graph=graph, shape=None)
 
 
+@behaviour("requires_grad")
+def requires_grad(call: Call) -> Value:
+    """`x.requires_grad_()`; of a module's parameters, it freezes or thaws them."""
+    from trainlint.semantics.behaviours.training import set_requires_grad
+
+    wanted = call.value("requires_grad", 1) or Const(True)
+    set_requires_grad(call.interp, call.tensor, wanted)
+    return call.tensor.but(graph=truth(wanted))
+
+
 @behaviour("detach")
 def detach(call: Call) -> Value:
     return call.tensor.but(graph=False, grown=frozenset(), deps=cut(call.tensor.deps))
@@ -483,6 +493,11 @@ def fresh(call: Call, **fields: Any) -> Tensor:
 
 @behaviour("zeros")
 def zeros(call: Call) -> Value:
+    tensor = call.receiver
+    if isinstance(tensor, Tensor) and tensor.nature == "a gradient" and written_name(call.node) == "zero_":
+        from trainlint.semantics.behaviours.training import clear_gradients
+
+        clear_gradients(call.interp, tensor.deps, call.node)
     return fresh(call, lo=0.0, hi=0.0)
 
 
