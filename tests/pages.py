@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import libcst as cst
 
@@ -24,7 +23,6 @@ from trainlint.config import Selection, Settings
 from trainlint.discovery import Target
 from trainlint.engine import check
 from trainlint.findings import Finding
-from trainlint.semantics.interpreter import Interpreter
 from trainlint.semantics.project import Project, deep
 from trainlint.semantics.values import Instance, Tensor, Value
 
@@ -97,7 +95,7 @@ class Case:
     def essence(self) -> tuple[tuple[str, str], ...]:
         """The code without what does not matter: equal essences are the same case twice."""
         return tuple(
-            (filename, "\n".join(line.split("#")[0].rstrip() for line in text.splitlines() if line.strip()))
+            (filename, "\n".join(_EXPECTED.sub("", line).rstrip() for line in text.splitlines() if line.strip()))
             for filename, text in sorted(self.files.items())
         )
 
@@ -183,7 +181,7 @@ def parse(text: str, name: str) -> Page:
 def _add(page: Page, section: str, heading: str, filename: str, block: Sequence[str]) -> None:
     case = next((c for c in page.cases if (c.section, c.heading) == (section, heading)), None)
     if case is None:
-        case = Case(page.code or page.name, section, heading)
+        case = Case(page.code if page.code.startswith("TL") else page.name, section, heading)
         page.cases.append(case)
     if filename in case.files:
         raise PageError(
@@ -231,15 +229,14 @@ class Reveal(Rule):
         source = report.space().source
         if aspect not in self.ASPECTS or source is None:
             return
-        value = report.interp.eval(node.args[0].value)
         line = source.span(node).line
         notes = self.notes.setdefault((source.filename, line), [])
-        text = describe(aspect, value, report.interp)
+        text = describe(aspect, fact[1])
         if text not in notes:
             notes.append(text)
 
 
-def describe(aspect: str, value: Value, interp: Interpreter) -> str:
+def describe(aspect: str, value: Value) -> str:
     """What is known of one aspect of a value."""
     if aspect == "reveal_graph":
         recorded = value.graph if isinstance(value, Tensor) else None
@@ -255,8 +252,8 @@ def describe(aspect: str, value: Value, interp: Interpreter) -> str:
 
 
 def reveal(case: Case, folder: Path) -> Mapping[tuple[str, int], str]:
-    """What the engine knows where the case asks. `reveal` is a function that does nothing to what it gets."""
-    define = "; ".join(f"{name} = lambda value: None" for name in sorted(Reveal.ASPECTS)) + "\n"
+    """What the engine knows where the case asks. `reveal` is a function that hands back what it gets."""
+    define = "; ".join(f"{name} = lambda value: value" for name in sorted(Reveal.ASPECTS)) + "\n"
     rule = Reveal()
     problems = deep(lambda: Project(case.write(folder, define), {}, [rule]).check())
     if problems:

@@ -27,7 +27,7 @@ class FitBeforeSplit(Rule):
     def split(self, fact: Any, report: Report) -> None:
         space, node, data, how = fact
         for fit in data.data.fits:
-            if not fit.resampling:
+            if not fit.resampling and not (fit.projection and how == "slice"):  # a projection cut in two is for a plot
                 self.tell(fit, Step(space, node, f"split by {how}") if node is not None else None, report)
 
     @on("leak")
@@ -114,7 +114,7 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
             return bool(tensors.items) and not any(isinstance(t, Tensor) and t.data.shuffled for t in tensors.items)
         if isinstance(value.cls, Class):
             item = value.cls.find("__getitem__")
-            return isinstance(item, Function) and value.cls.find("__iter__") is None and not serves_windows(item)
+            return isinstance(item, Function) and value.cls.find("__iter__") is None and in_stored_order(item)
         inner = value.attrs.get("dataset")
         if isinstance(inner, Value):
             return "$indices" not in value.attrs and ordered_data(inner, depth + 1)
@@ -122,15 +122,20 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
     return False
 
 
-def serves_windows(item: Function) -> bool:
-    """Whether a data set's items are windows of one series (`x[i : i + n]`), which some models must see in order."""
-    stack: list[Any] = [item.node]
+def in_stored_order(item: Function) -> bool:
+    """Whether a data set's `__getitem__` serves sample by sample what its index says. Windows of one series (`x[i : i + n]`)
+    are no samples of their own, and some models must see them in order."""
+    params = item.node.params.params
+    index = params[1].name.value if len(params) > 1 else ""
+    named = False
+    stack: list[Any] = [item.node.body]
     while stack:
         node = stack.pop()
         if isinstance(node, cst.Slice) and node.lower is not None and node.upper is not None:
-            return True
+            return False
+        named = named or (isinstance(node, cst.Name) and node.value == index)
         stack.extend(node.children)
-    return False
+    return named
 
 
 class TrainNotShuffled(Rule):

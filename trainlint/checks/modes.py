@@ -80,7 +80,8 @@ class MissingEvalMode(Rule):
             if call.mode is not True or not call.layers:
                 continue
             judged = (call.grad is False or (call.held_out and region.kind == "loop")) and measured(region, call.module)
-            restored = call.loaded and (region.kind == "program" or (region.kind == "call" and call.grad is False))
+            used = measured(region, call.module) or any(e[0] in ("predict", "item") and depends(e[3], call.module) for e in region.events)
+            restored = call.loaded and used and (region.kind == "program" or (region.kind == "call" and call.grad is False))
             if (region.kind in ("loop", "no_grad") and judged) or restored:
                 report(call.node, call.space, layers=call.layers).because([call.module.born])
 

@@ -88,6 +88,8 @@ class StepOrder(Rule):
         for optimizer in optimizers(report.interp):
             if any(e[3] is optimizer for e in steps) or "?" in optimizer.attrs.get("$state", "?") or not optimizer.attrs["$complete"]:
                 continue
+            if any(e[3].attrs["$modules"] & optimizer.attrs["$modules"] for e in steps):
+                continue  # another optimizer holds these parameters too, and steps
             last = next((e for e in reversed(backwards) if touches(optimizer, e[3].deps, False)), None)
             if last is not None and any(e[0] == "clear" for e in events):
                 what = "gradients are computed, but the optimizer that holds these parameters never steps, so they are not learnt"

@@ -310,7 +310,7 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         data=data,
         grown=grown,
         axis=first.axis if kinds else None,
-        lib=first.lib,
+        lib=right.lib if first.lib == "?" and isinstance(right, Tensor) else first.lib,
         trace=first.trace if kinds else (),
     )
 
@@ -344,7 +344,7 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
         own = tokens & a.tokens
         kept = a._replace(fits=a.fits | b.fits)
         spread = any(what in ("std", "max", "min", "var", "norm", "sum", "quantile", "ptp") for _, what in b.stats)
-        if own and operator == "Divide" and spread and a.part is None and not (b.part or a.splits):
+        if own and operator == "Divide" and spread and a.part is None and not (b.part or a.splits or b.splits):
             fit = Fit(interp.frame.space, node, "a normalisation by hand", own)
             return kept._replace(fits=kept.fits | {fit})
         return kept

@@ -1593,7 +1593,7 @@ def loop_use(region: Region) -> str:
     if "backward" in kinds:
         return "trained" if "step" in kinds else ""
     learns = kinds & {"step", "autograd"} or any(event[0] == "escape" and may_learn(event[3]) for event in region.events)
-    return "evaluated" if "model" in kinds and not learns else ""
+    return "evaluated" if "model" in kinds and kinds & {"compare", "loss"} and not learns else ""
 
 
 def may_learn(values: tuple[Value, ...]) -> bool:

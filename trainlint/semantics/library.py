@@ -172,8 +172,11 @@ class Call:
     def tensor(self) -> Tensor:
         """The first argument as a tensor; one of unknown content where it is not known to be one."""
         tensor = as_tensor(self.first)
-        if self.row.name.startswith("numpy.") and not isinstance(self.first, Tensor):
-            return tensor.but(lib="numpy", graph=False)
+        if tensor.lib == "?":
+            if self.row.name.startswith("numpy."):
+                return tensor.but(lib="numpy", graph=False)
+            if self.receiver is None and self.row.name.startswith("torch."):
+                return tensor.but(lib="torch")
         return tensor
 
     @property
@@ -189,7 +192,7 @@ def as_tensor(value: Value) -> Tensor:
         tensors = [o for o in value.options if isinstance(o, Tensor)]
         if len(tensors) == len([o for o in value.options if not (isinstance(o, Const) and o.value is None)]):
             return join_all(tensors)  # type: ignore[return-value]
-        return Tensor()
+        return Tensor(lib="?")
     if isinstance(value, (Const, Number)):
         from trainlint.semantics.values import bounds
 
@@ -204,7 +207,7 @@ def as_tensor(value: Value) -> Tensor:
                 return joined
         if isinstance(value, ListObject) and isinstance(value.attrs["element"], Tensor) and items is None:
             return value.attrs["element"]  # type: ignore[no-any-return]
-    return Tensor()
+    return Tensor(lib="?")
 
 
 def behaviour(*names: str) -> Callable[[Behaviour], Behaviour]:
@@ -341,7 +344,7 @@ class Library:
             return instance
         tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
         if tensors and path.partition(".")[0] in ("torch", "einops", "numpy", "torchvision"):
-            return mixed_tensor(interp, tensors)
+            return unsure_graph(mixed_tensor(interp, tensors))
         return UNKNOWN if path.partition(".")[0] in HARMLESS else Instance(None)
 
     def guess_family(self, path: str) -> str:
@@ -450,7 +453,7 @@ class Library:
 
     def tensor_row(self, tensor: Tensor, name: str) -> Row | None:
         rows = self.rows
-        if tensor.lib == "torch":
+        if tensor.lib in ("torch", "?"):
             found = rows.get(f"torch.Tensor.{name}") or rows.get(f"torch.{name}") or rows.get(f"torch.nn.functional.{name}")
             if found is None and name.endswith("_") and not name.startswith("_"):
                 bare = name[:-1]
@@ -461,6 +464,8 @@ class Library:
         return rows.get(f"pandas.DataFrame.{name}")
 
     def tensor_method(self, interp: Interpreter, tensor: Tensor, name: str, arguments: Arguments, node: Any) -> Value:
+        if tensor.lib == "?" and name in TENSOR_METHODS and name not in ARRAY_METHODS:
+            tensor = tensor.but(lib="torch")
         row = self.tensor_row(tensor, name)
         if row is None:
             others = [v for v in arguments.values() if isinstance(v, Tensor)]
@@ -468,6 +473,8 @@ class Library:
         result = self.perform(interp, row, arguments.with_first(tensor), node, tensor)
         if name.endswith("_") and name not in ("requires_grad_", "detach_") and isinstance(result, Tensor) and not name.startswith("_"):
             target = getattr(getattr(node, "func", None), "value", None)
+            if target.__class__.__name__ == "Call":  # `x.detach().clamp_(…)` changes x
+                target = getattr(target.func, "value", None)
             if target is not None and target.__class__.__name__ in ("Name", "Attribute"):
                 interp.bind(target, result)
         return result
@@ -478,7 +485,7 @@ class Library:
         if row is not None:
             return self.perform(interp, row, arguments.with_first(receiver), node, receiver)
         if receiver.cls is None and (name in TENSOR_METHODS):
-            return self.tensor_method(interp, Tensor(), name, arguments, node)
+            return self.tensor_method(interp, Tensor(lib="?"), name, arguments, node)
         self.escape(interp, arguments, node)
         interp.event("outside", node, name, tuple(arguments.values()))
         return UNKNOWN if receiver.cls is not None else Instance(None)
@@ -490,6 +497,8 @@ class Library:
             row = self.rows.get(f"opaque.{name}")
             if row is not None:
                 return self.perform(interp, row, arguments.with_first(receiver), node, receiver)
+        if name == "backward":
+            return self.tensor_method(interp, Tensor(lib="?"), name, arguments, node)
         self.escape(interp, arguments, node)
         return UNKNOWN
 
@@ -502,7 +511,7 @@ class Library:
             return self.call_opaque(interp, instance, arguments, node)
         interp.event("outside", node, instance.api_path, tuple(arguments.values()))
         tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
-        return mixed_tensor(interp, tensors) if tensors else UNKNOWN
+        return unsure_graph(mixed_tensor(interp, tensors)) if tensors else UNKNOWN
 
     def call_opaque(self, interp: Interpreter, instance: Instance, arguments: Arguments, node: Any) -> Value:
         """Call an object nothing is known of. Where a mode was set on it, it is a model; else what it gets escapes."""
@@ -692,10 +701,12 @@ class Library:
         return row is not None and "model" in row.raw
 
     def set_tensor_attribute(self, interp: Interpreter, owner: Tensor, name: str, value: Value, node: Any) -> None:
-        if name == "grad" and isinstance(value, Const) and value.value is None:
+        if name == "grad":
             from trainlint.semantics.behaviours.training import clear_gradients
 
             clear_gradients(interp, owner.deps, node)
+        elif name == "data" and isinstance(value, Tensor) and node is not None:
+            interp.rebind(node.value, owner.but(lo=value.lo, hi=value.hi, nature=value.nature))
         elif name == "requires_grad":
             from trainlint.semantics.behaviours.training import set_requires_grad
 
@@ -798,6 +809,11 @@ def mixed_tensor(interp: Interpreter, tensors: list[Tensor]) -> Tensor:
     )  # fmt: skip
 
 
+def unsure_graph(tensor: Tensor) -> Tensor:
+    """What code out of view computes may be detached."""
+    return tensor.but(graph=None) if tensor.graph else tensor
+
+
 def is_learner(library: Library, module: Instance) -> bool:
     """Whether calling this module as a whole is running a model: losses and activations by themselves are not."""
     if isinstance(module.cls, Class) or module.cls is None:
@@ -849,6 +865,11 @@ CONSTANTS: dict[str, Value] = {
     "torch.pi": Const(3.141592653589793),
     "sys.maxsize": Const(2**63 - 1),
 }
+# Methods that arrays and frames have too.
+ARRAY_METHODS = frozenset(
+    """abs clip argmax item mean std var max min sum reshape transpose squeeze flatten repeat dot cumsum prod round all any size dim
+    copy sort fill backward detach numpy cpu cuda""".split()
+)
 PYTHON_NAMES = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else __builtins__)
 # Methods that only tensors have: calling one tells what an unknown value is.
 TENSOR_METHODS = frozenset(

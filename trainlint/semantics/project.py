@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence as Sequence_
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,7 +88,7 @@ class Project:
         self.interp.resolve = self.resolve
         self.interp.load = self.run_module
         self.interp.modules_below = self.modules_below
-        self.current: Namespace | None = None
+        self.words: Counter[str] | None = None  # how often each word stands in the project
 
     # ------------------------------------------------------------------- rules
 
@@ -195,7 +197,7 @@ class Project:
         else:
             if not parts:
                 return None
-            if parts[0] in OUTSIDE:
+            if parts[0] in OUTSIDE and f"{parts[0]}.py" not in self.listing(here):
                 self.library.need(parts[0])
                 return None
             path = self.search_path(here)
@@ -350,11 +352,20 @@ class Project:
     def run_alone(self, interp: Interpreter, function: Function) -> None:
         region = Region("program", function.node, function.space, None)
         interp.region = region
-        if not learns(function.node):
+        if self.is_mentioned(function.name) and not learns(function.node):
             interp.write(interp.flags, "grad", UNKNOWN)  # its caller may have switched recording off
         given = stand_ins(interp, function)
         interp.call_function(function, Arguments([], given), function.node)
         self.emit("region", region)
+
+    def is_mentioned(self, name: str) -> bool:
+        """Whether a function's name stands anywhere but in its definition: then it has callers, though none was run."""
+        if self.words is None:
+            self.words = Counter()
+            for space in self.spaces.values():
+                if space.source is not None:
+                    self.words.update(re.findall(r"\w+", space.source.text))
+        return self.words[name] > 1
 
     def run_class(self, space: Namespace, cls: Class) -> None:
         """Run the methods of a class that no program called, as its framework would."""

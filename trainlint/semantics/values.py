@@ -148,6 +148,7 @@ class Fit(NamedTuple):
     what: str
     on: frozenset[int]
     resampling: bool = False
+    projection: bool = False
 
 
 class DataInfo(NamedTuple):
@@ -561,7 +562,7 @@ def truth(value: Value) -> bool | None:
         return bool(value.items)
     if isinstance(value, ListObject):
         return None if value.items is None else bool(value.items)
-    if isinstance(value, (Function, Class, Method, Partial, Api)):
+    if isinstance(value, (Function, Class, Method, Partial)):
         return True
     if isinstance(value, Number):
         return True if value.lo > 0 or value.hi < 0 else None
@@ -652,7 +653,7 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         dtype=a.dtype if a.dtype == b.dtype else None,
         axis=a.axis if a.axis == b.axis else None,
         grown=a.grown | b.grown,
-        lib=a.lib if a.lib == b.lib else "torch",
+        lib=a.lib if a.lib == b.lib or b.lib == "?" else b.lib if a.lib == "?" else "torch",
         trace=a.trace if a.kinds else b.trace,
     )
 

@@ -165,9 +165,11 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice]) ->
     data = owner.data
     if data.stats:
         data = data._replace(stats=frozenset())
-    if not data.tokens or not indices:
+    index = indices[0] if indices else None
+    if isinstance(index, Tensor) and index.data.shuffled:
+        data = data._replace(shuffled=True)
+    if not data.tokens:
         return data
-    index = indices[0]
     if isinstance(index, slice):
         ends = [(end, side) for end, side in ((index.start, "tail"), (index.stop, "head")) if not is_nothing(end)]
         for boundary, side in ends if index.step is None else ():
@@ -278,7 +280,7 @@ def fitted(call: Call, data: Tensor, what: str) -> Tensor:
     info = data.data
     if what and what != "coding" and info.part is None and not info.splits:
         name = call.receiver.describe() if isinstance(call.receiver, Instance) else call.short_name
-        info = info._replace(fits=info.fits | {Fit(call.interp.frame.space, call.node, name, info.tokens)})
+        info = info._replace(fits=info.fits | {Fit(call.interp.frame.space, call.node, name, info.tokens, projection=what == "projection")})
     return data.but(data=info, lib="numpy", kinds=0, lo=float("-inf"), hi=float("inf"), nature=None, shape=None)
 
 

@@ -300,8 +300,8 @@ def minimum(call: Call) -> Value:
 def stats(call: Call, what: str) -> DataInfo:
     """Data of a result that is a statistic of the first argument."""
     data = call.tensor.data
-    if data is NO_DATA or not data.tokens:
-        return data
+    if data is NO_DATA or not data.tokens or data.splits or data.part:
+        return data  # of a part of the data only
     axis = call.value("dim") or call.value("axis")
     if isinstance(axis, Const) and axis.value in (1, -1):
         return data  # a statistic of each row by itself tells nothing about the others
@@ -378,6 +378,7 @@ def extreme(call: Call, what: str, nature: str) -> Value:
     ).but(trace=tensor.trace)  # fmt: skip
     if (other is None and "axis" not in call.arguments.keywords) or tensor.lib != "torch":
         return values
+    call.interp.event("predict", call.node, tensor)
     indices = made(call, kinds=INDICES, lo=0.0).but(graph=False)
     return Tuple((values, indices), ("values", "indices"))
 
@@ -404,6 +405,7 @@ def amin(call: Call) -> Value:
 
 @behaviour("indices")
 def indices(call: Call) -> Value:
+    call.interp.event("predict", call.node, call.tensor)
     return made(call, kinds=INDICES, lo=0.0).but(graph=False, grown=frozenset())
 
 
@@ -484,6 +486,8 @@ def rounded(call: Call) -> Value:
 
 # ------------------------------------------------------------------- new tensors
 
+DRAWN = DataInfo(shuffled=True)  # what is drawn at random has no order
+
 
 def fresh(call: Call, **fields: Any) -> Tensor:
     graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
@@ -494,7 +498,7 @@ def fresh(call: Call, **fields: Any) -> Tensor:
 @behaviour("zeros")
 def zeros(call: Call) -> Value:
     tensor = call.receiver
-    if isinstance(tensor, Tensor) and tensor.nature == "a gradient" and written_name(call.node) == "zero_":
+    if isinstance(tensor, Tensor) and tensor.nature == "a gradient" and written_name(call.node) in ("zero_", "fill_"):
         from trainlint.semantics.behaviours.training import clear_gradients
 
         clear_gradients(call.interp, tensor.deps, call.node)
@@ -508,18 +512,20 @@ def ones(call: Call) -> Value:
 
 @behaviour("full")
 def full(call: Call) -> Value:
+    if written_name(call.node) == "fill_":
+        zeros(call)
     lo, hi = bounds(call.value("fill_value", 1) or UNKNOWN)
     return fresh(call, lo=lo, hi=hi)
 
 
 @behaviour("uniform")
 def uniform(call: Call) -> Value:
-    return fresh(call, lo=0.0, hi=1.0)
+    return fresh(call, lo=0.0, hi=1.0, data=DRAWN)
 
 
 @behaviour("normal")
 def normal(call: Call) -> Value:
-    return fresh(call, nature="random numbers")
+    return fresh(call, nature="random numbers", data=DRAWN)
 
 
 @behaviour("new_tensor")

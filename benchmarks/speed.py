@@ -1,0 +1,344 @@
+"""How fast is trainlint? Prints, in one run, its times beside those of a bare parse and of its peers.
+
+`python benchmarks/speed.py --help` shows the choices; README.md beside this file says how to read the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import venv
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import corpus
+
+ROOT = Path(__file__).resolve().parent.parent
+BARE_PARSE = Path(__file__).resolve().with_name("bare_parse.py")
+CHECK = ["check", "--isolated", "--no-cache", "-j1", "--exit-zero", "--select", "ALL", "--output-format", "json"]
+
+# The other linters for PyTorch code: what to install, what to call.
+PEERS: dict[str, tuple[str, list[str]]] = {
+    "TorchFix": ("torchfix==0.7.0", ["torchfix", "--select", "ALL", "-j", "1"]),
+    "torch-preflight": ("torch-preflight==0.5.0", ["torch-preflight", "check", "-j", "1", "-f", "json"]),
+}
+
+SMALL_FILE = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class Net(nn.Module):
+    def __init__(self, hidden=32):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(8, hidden), nn.ReLU(), nn.Dropout(0.1))
+        self.head = nn.Linear(hidden, 3)
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+def train(model, loader, optimizer, criterion):
+    model.train()
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = criterion(model(x), y)
+        loss.backward()
+        optimizer.step()
+
+
+@torch.no_grad()
+def evaluate(model, loader):
+    model.eval()
+    correct = 0
+    for x, y in loader:
+        correct += (model(x).argmax(1) == y).sum().item()
+    return correct / len(loader.dataset)
+
+
+def main():
+    data = TensorDataset(torch.randn(64, 8), torch.randint(3, (64,)))
+    loader = DataLoader(data, batch_size=8, shuffle=True)
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters())
+    for _ in range(10):
+        train(model, loader, optimizer, nn.CrossEntropyLoss())
+        print(evaluate(model, loader))
+
+
+main()
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a process: seconds on the clock, seconds of the processor, peak memory, exit status and output."""
+
+    wall: float
+    cpu: float
+    megabytes: float
+    status: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table."""
+
+    what: str
+    cpu: float
+    wall: float
+    megabytes: float
+    lines: int
+
+    @property
+    def lines_per_second(self) -> float:
+        return self.lines / self.cpu
+
+
+def run(command: Sequence[str | Path], cwd: Path = ROOT) -> Run:
+    """Run a process to its end. This one stays small: a child's peak memory is never told as less than its parent's."""
+    import time
+
+    with tempfile.TemporaryFile() as output:
+        start = time.perf_counter()
+        process = subprocess.Popen([str(part) for part in command], cwd=cwd, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    scale = 1e6 if sys.platform == "darwin" else 1e3
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(wall, cpu, usage.ru_maxrss / scale, process.returncode, text)
+
+
+def best(runs: Iterable[Run]) -> Run:
+    """Of several runs the one that others disturbed least."""
+    return min(runs, key=lambda run: run.cpu)
+
+
+def trainlint(*arguments: str | Path) -> Run:
+    return run([sys.executable, "-m", "trainlint", *CHECK, *arguments])
+
+
+# --- What is measured -------------------------------------------------------------------------------------------------
+
+
+def against_parse(folders: list[Path], lines: int, runs: int, scratch: Path) -> tuple[list[Row], dict[str, Any]]:
+    """The cold check, and the bare parse of just the files that it parses, by turns."""
+    recorded = scratch / "texts.json"
+    listing = run([sys.executable, BARE_PARSE, "record", recorded, *CHECK, *folders])
+    if not recorded.exists():
+        sys.exit(f"trainlint did not come through:\n{listing.output[-2000:]}")
+    checks, parses = [], {"drop": list[Run](), "keep": list[Run]()}
+    for _ in range(runs):
+        checks.append(trainlint(*folders))
+        for how, measured in parses.items():
+            whole = run([sys.executable, BARE_PARSE, how, recorded])
+            inner = json.loads(whole.output)
+            measured.append(Run(inner["wall"], inner["cpu"], whole.megabytes, whole.status, ""))
+    parsed_lines = inner["lines"]
+    rows = [
+        _row("libcst.parse_module, trees dropped", best(parses["drop"]), parsed_lines),
+        _row("libcst.parse_module, trees kept", best(parses["keep"]), parsed_lines),
+        _row("trainlint check, cold, one process", best(checks), lines),
+    ]
+    parsed = {"files parsed": inner["files"], "lines parsed": parsed_lines}
+    return rows, {**_prefilter(folders), **parsed, **_findings(checks[0])}
+
+
+def _row(what: str, measured: Run, lines: int) -> Row:
+    return Row(what, measured.cpu, measured.wall, measured.megabytes, lines)
+
+
+def _findings(checked: Run) -> dict[str, Any]:
+    """How many findings there are, and whether trainlint failed somewhere, which would make its time worthless."""
+    try:
+        found = json.loads(checked.output)
+    except ValueError:
+        sys.exit(f"trainlint did not come through:\n{checked.output[-2000:]}")
+    codes = Counter(finding["code"] for finding in found)
+    return {"findings": len(found), "failures of trainlint (TL002)": codes["TL002"]}
+
+
+def _prefilter(folders: list[Path]) -> dict[str, int]:
+    from trainlint.config import Configuration
+    from trainlint.discovery import discover
+    from trainlint.prefilter import may_concern
+
+    targets = discover([str(folder) for folder in folders], Configuration(isolated=True))
+    passed = sum(may_concern(target.path.read_bytes()) for target in targets)
+    return {"files": len(targets), "files rejected by the prefilter": len(targets) - passed}
+
+
+def startup(runs: int, scratch: Path) -> dict[str, float]:
+    """Median seconds for one small file, with Python's own start and libcst's import for comparison."""
+    small = scratch / "small.py"
+    small.write_text(SMALL_FILE, encoding="utf-8")
+    unconcerned = scratch / "unconcerned.py"
+    unconcerned.write_text("import json\n\nprint(json.dumps({}))\n", encoding="utf-8")
+    commands: dict[str, Callable[[], Run]] = {
+        "python -c pass": lambda: run([sys.executable, "-c", "pass"]),
+        "python -c 'import libcst'": lambda: run([sys.executable, "-c", "import libcst"]),
+        "trainlint on a file without training imports": lambda: trainlint(unconcerned),
+        "trainlint on a small training script": lambda: trainlint(small),
+    }
+    return {
+        name: statistics.median(command().wall for _ in range(max(5, 3 * runs))) for name, command in commands.items()
+    }
+
+
+def linearity(folders: list[Path], lines: int, runs: int, scratch: Path) -> dict[str, list[tuple[int, float]]]:
+    """Lines and seconds for the same code once, twice and four times: as many files, and as one long file."""
+    quarter: list[Path] = []
+    for folder in sorted(folders, key=lambda folder: corpus.count_lines([folder])):
+        if not quarter or corpus.count_lines([*quarter, folder]) <= lines / 3:
+            quarter.append(folder)
+    copies = [scratch / f"copy{number}" for number in range(4)]
+    for copy in copies:
+        for folder in quarter:
+            shutil.copytree(folder, copy / folder.name)
+    size = corpus.count_lines(quarter)
+
+    def one_file(times: int) -> Path:
+        path = scratch / f"long{times}.py"
+        head, _, body = SMALL_FILE.partition("\n\n\n")
+        blocks = [_renamed(body, number) for number in range(125 * times)]
+        path.write_text(head + "\n\n\n" + "\n\n".join(blocks), encoding="utf-8")
+        return path
+
+    def timed(*paths: Path) -> float:
+        return best(trainlint(*paths) for _ in range(runs)).cpu
+
+    long_files = {times: one_file(times) for times in (1, 2, 4)}
+    return {
+        "many files": [(size * times, timed(*copies[:times])) for times in (1, 2, 4)],
+        "one file": [(path.read_text().count("\n"), timed(path)) for path in long_files.values()],
+    }
+
+
+def _renamed(code: str, number: int) -> str:
+    """The small script's definitions under names of their own."""
+    for name in ("Net", "train", "evaluate", "main"):
+        code = code.replace(f"def {name}(", f"def {name}{number}(").replace(f"class {name}(", f"class {name}{number}(")
+        code = code.replace(f" {name}(", f" {name}{number}(").replace(f"({name}(", f"({name}{number}(")
+        code = code.replace(f"\n{name}(", f"\n{name}{number}(")
+    return code
+
+
+def peer(name: str, cache: Path, folders: list[Path], lines: int) -> Row:
+    """A peer on the same files, one process, in an environment of its own."""
+    requirement, command = PEERS[name]
+    environment = cache / "peers" / requirement.replace("==", "-")
+    program = environment / "bin" / command[0]
+    if not program.exists():
+        print(f"installing {requirement}", file=sys.stderr)
+        venv.create(environment, with_pip=True, clear=True)
+        pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", requirement]
+        subprocess.run([str(part) for part in pip], check=True, stdout=sys.stderr)
+    measured = run([program, *command[1:], *folders], cwd=cache)
+    if "Traceback (most recent call last)" in measured.output:
+        print(f"{name} broke off: {measured.output.strip().splitlines()[-1]}", file=sys.stderr)
+    return _row(f"{requirement.replace('==', ' ')}, one process", measured, lines)
+
+
+# --- How it is shown --------------------------------------------------------------------------------------------------
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns, the first to the left and the others to the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
+        )
+        for line in lines
+    )
+
+
+def show_rows(rows: list[Row]) -> str:
+    parse, check = rows[0], rows[2]
+    return table(
+        ("", "CPU s", "wall s", "lines/s", "peak MB", "x parse", "x trainlint"),
+        [
+            (
+                row.what,
+                f"{row.cpu:.2f}",
+                f"{row.wall:.2f}",
+                f"{row.lines_per_second:,.0f}",
+                f"{row.megabytes:.0f}",
+                f"{row.cpu / parse.cpu:.2f}",
+                f"{row.cpu / check.cpu:.2f}",
+            )
+            for row in rows
+        ],
+    )
+
+
+def show_linearity(measured: dict[str, list[tuple[int, float]]]) -> str:
+    rows = []
+    for what, points in measured.items():
+        first = points[0][1] / points[0][0]
+        for lines, seconds in points:
+            per_line = seconds / lines
+            rows.append((what, f"{lines:,}", f"{seconds:.2f}", f"{per_line * 1e6:.1f}", f"{per_line / first:.2f}"))
+    return table(("the same code 1, 2, 4 times", "lines", "CPU s", "µs/line", "x first"), rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    corpus.add_arguments(parser)
+    parser.add_argument("--runs", type=int, default=3, help="take the best of so many runs (default: 3)")
+    parser.add_argument("--peers", default=",".join(PEERS), help="of %(default)s, or `none`: they take many minutes")
+    parser.add_argument("--skip", default="", help="parts to leave out, of startup,linearity")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file, too")
+    options = parser.parse_args()
+    peers = [] if options.peers == "none" else options.peers.split(",")
+    if unknown := set(peers) - set(PEERS):
+        parser.error(f"no such peer: {', '.join(sorted(unknown))}")
+
+    # Ours is the checkout around this file, whatever may be installed.
+    sys.path.insert(0, str(ROOT))
+    os.environ["PYTHONPATH"] = str(ROOT)
+    folders = corpus.prepare(options.cache.resolve(), options.packages)
+    lines = corpus.count_lines(folders)
+    machine = f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}"
+    print(f"{', '.join(folder.name for folder in folders)}: {lines:,} lines; {machine}\n", flush=True)
+    figures: dict[str, Any] = {"packages": [folder.name for folder in folders], "lines": lines, "machine": machine}
+
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        rows, facts = against_parse(folders, lines, options.runs, scratch)
+        print(show_rows(rows), "\n", flush=True)
+        print("\n".join(f"{what}: {number:,}" for what, number in facts.items()), "\n", flush=True)
+        figures["facts"] = facts
+        if "startup" not in options.skip:
+            figures["startup"] = startup(options.runs, scratch)
+            seconds = [(what, f"{median:.3f}") for what, median in figures["startup"].items()]
+            print(table(("start-up, median", "wall s"), seconds), "\n", flush=True)
+        if "linearity" not in options.skip:
+            figures["linearity"] = linearity(folders, lines, options.runs, scratch)
+            print(show_linearity(figures["linearity"]), "\n", flush=True)
+        if peers:
+            rows += [peer(name, options.cache.resolve(), folders, lines) for name in peers]
+            print(show_rows(rows), flush=True)
+    figures["rows"] = [{**asdict(row), "x parse": row.cpu / rows[0].cpu} for row in rows]
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Write the tables of the documentation that follow from the rules: `python docs/tables.py`, or `--check` to compare.
+
+README.md lists the rules, from their classes. docs/checklists.md says of each tip which rules find it, from the line
+of metadata on the rules' pages.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RULES = ROOT / "rules"
+
+_TABLE = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- end of rules -->)", re.DOTALL)
+_TIP = re.compile(r"^(\| (\w+) \| .* \| )[^|]*\|$", re.MULTILINE)
+_METADATA = re.compile(r"^(?:error|warning|info) · .* · tips: (.*)$", re.MULTILINE)
+
+
+def with_rules(text: str) -> str:
+    """A text with the table of rules between its markers."""
+    if not _TABLE.search(text):
+        raise ValueError("the markers of the table of rules are missing")
+    return _TABLE.sub(lambda _: "\n" + "".join(_rule_rows()) + "\n", text)
+
+
+def _rule_rows() -> Iterator[str]:
+    from trainlint.checks import catalogue
+
+    yield "| code | name | what is wrong | severity |\n|---|---|---|---|\n"
+    for rule in catalogue():
+        page = f"[{rule.code}](rules/{rule.code}-{rule.name}.md)"
+        summary = rule.summary[0].lower() + rule.summary[1:]
+        severity = rule.severity.value + ("" if rule.default else ", opt-in")
+        yield f"| {page} | {rule.name} | {summary} | {severity} |\n"
+
+
+def with_tips(text: str) -> str:
+    """A text whose rows of tips end with the rules that find them."""
+    found = rules_by_tip()
+    known = {match[2] for match in _TIP.finditer(text)}
+    if unknown := found.keys() - known:
+        raise ValueError(f"pages cite tips that are not listed: {', '.join(sorted(unknown))}")
+    return _TIP.sub(lambda match: f"{match[1]}{' '.join(found.get(match[2], ())) or '–'} |", text)
+
+
+def rules_by_tip() -> dict[str, list[str]]:
+    """Of each tip, links to the pages that cite it."""
+    found: dict[str, list[str]] = {}
+    for page in sorted(RULES.glob("*.md")):
+        metadata = _METADATA.search(page.read_text("utf-8"))
+        for tip in metadata[1].split(", ") if metadata else ():
+            found.setdefault(tip.strip(), []).append(f"[{page.name[:5]}](../rules/{page.name})")
+    return found
+
+
+TABLES: dict[Path, Callable[[str], str]] = {
+    ROOT / "README.md": with_rules,
+    ROOT / "docs" / "checklists.md": with_tips,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the tables, or tell which are out of date."""
+    stale = []
+    for path, renew in TABLES.items():
+        old = path.read_text("utf-8")
+        new = renew(old)
+        if new != old:
+            stale.append(path.relative_to(ROOT))
+            if "--check" not in arguments:
+                path.write_text(new, "utf-8", newline="\n")
+    for name in stale:
+        print(f"{name}: {'out of date, run docs/tables.py' if '--check' in arguments else 'written'}")
+    return int(bool(stale) and "--check" in arguments)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    sys.exit(main(sys.argv[1:]))
