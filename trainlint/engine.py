@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from trainlint.config import OWN_FAILURE, UNREADABLE, UNUSED_SUPPRESSION, Settings, codes_of, enabled_codes
 from trainlint.discovery import Globs, Target
 from trainlint.findings import Finding, Span
-from trainlint.prefilter import may_be_suppressed, may_concern
+from trainlint.prefilter import imported_words, is_script, may_be_suppressed, may_concern, module_stem
 
 if TYPE_CHECKING:
     from trainlint.checks import RuleInfo
@@ -33,12 +33,18 @@ def check(
     texts = texts or {}
     # The files to parse, and of each whether it may hold suppression comments.
     candidates: dict[Target, bool] = {}
+    rejected: dict[Target, bytes] = {}
     for target in targets:
         content = _content(target, texts)
         if content is None or may_concern(content):
             candidates[target] = content is not None and may_be_suppressed(content)
+        else:
+            rejected[target] = content
     if not candidates:
         return Result((), len(targets))
+    for target in _related(candidates, rejected, texts):
+        candidates[target] = may_be_suppressed(rejected[target])
+    candidates = {target: candidates[target] for target in targets if target in candidates}
 
     # All of this imports the parser, which a run on other files need not wait for.
     from trainlint.checks import all_rules, catalogue
@@ -60,6 +66,24 @@ def check(
         findings = [finding for finding in found[target.filename] if finding.code in codes]
         shown += _unsuppressed(target, findings, codes, infos, texts) if has_comments else findings
     return Result(tuple(sorted(shown, key=lambda finding: finding.sort_key)), len(targets))
+
+
+def _related(kept: Mapping[Target, bool], rejected: Mapping[Target, bytes], texts: Mapping[str, str]) -> list[Target]:
+    """Files without a word of training that belong to a training program all the same: a `main.py` that only imports
+    the project's own modules, a helper that is handed the model."""
+    if not rejected:
+        return []
+    stems = {target: module_stem(target.filename) for target in (*kept, *rejected)}
+    imported = {target: imported_words(_content(target, texts) or b"") for target in kept}
+    waiting = {target: (imported_words(content), is_script(content)) for target, content in rejected.items()}
+    known, wanted = {stems[t] for t in kept}, set[str]().union(*imported.values())
+    found: list[Target] = []
+    while more := [t for t, (words, script) in waiting.items() if (script and words & known) or stems[t] in wanted]:
+        for target in more:
+            wanted |= waiting.pop(target)[0]
+            known.add(stems[target])
+        found += more
+    return found
 
 
 def _content(target: Target, texts: Mapping[str, str]) -> bytes | None:

@@ -35,3 +35,25 @@ def may_be_suppressed(content: bytes) -> bool:
     """Whether a file with this content may hold suppression comments, be they ours or everybody's."""
     lowered = content.lower()
     return b"noqa" in lowered or b"trainlint" in lowered
+
+
+_FROM = re.compile(rb"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]+\(?([\w., \t]*)|import[ \t]+([\w., \t]+))", re.MULTILINE)
+
+
+def imported_words(content: bytes) -> set[str]:
+    """The words of all import statements: names of modules and packages, and of what is taken from them."""
+    return {word for match in _FROM.finditer(content) for part in match.groups() if part for word in re.findall(r"\w+", part.decode("ascii", "replace"))}
+
+
+_TOP_LEVEL = re.compile(rb"^(?:\w[\w.]*[ \t]*(?:=[ \t]*\w[\w.]*[ \t]*)?\(|(?:for|while|with)[ \t(])", re.MULTILINE)
+
+
+def is_script(content: bytes) -> bool:
+    """Whether a file does something when it is started."""
+    return b"__main__" in content or _TOP_LEVEL.search(content) is not None
+
+
+def module_stem(filename: str) -> str:
+    """The name that other files import a file by."""
+    parts = filename.replace("\\", "/").rsplit("/", 2)
+    return parts[-2] if parts[-1] == "__init__.py" and len(parts) > 1 else parts[-1].rpartition(".")[0]

@@ -37,6 +37,7 @@ from trainlint.semantics.values import (
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Arguments, Interpreter
+    from trainlint.semantics.namespace import Namespace
 
 Behaviour = Callable[["Call"], Value]
 
@@ -244,6 +245,7 @@ class Library:
         self.classes: dict[str, Row] = {}
         self.found: dict[str, Row | None] = {}
         self.loaded: set[str] = set()
+        self.torch_files: dict[int, bool] = {}
         self.need("python")
 
     # ----------------------------------------------------------------- tables
@@ -464,8 +466,10 @@ class Library:
         return rows.get(f"pandas.DataFrame.{name}")
 
     def tensor_method(self, interp: Interpreter, tensor: Tensor, name: str, arguments: Arguments, node: Any) -> Value:
-        if tensor.lib == "?" and name in TENSOR_METHODS and name not in ARRAY_METHODS:
-            tensor = tensor.but(lib="torch")
+        if tensor.lib == "?":
+            written_for_torch = name not in ARRAY_METHODS or not arguments.keywords.keys().isdisjoint(("dim", "keepdim"))
+            if (written_for_torch and name in TENSOR_METHODS) or self.only_torch(interp.frame.space):
+                tensor = tensor.but(lib="torch")
         row = self.tensor_row(tensor, name)
         if row is None:
             others = [v for v in arguments.values() if isinstance(v, Tensor)]
@@ -478,6 +482,14 @@ class Library:
             if target is not None and target.__class__.__name__ in ("Name", "Attribute"):
                 interp.bind(target, result)
         return result
+
+    def only_torch(self, space: Namespace) -> bool:
+        """Whether torch is the only array library that a file imports."""
+        found = self.torch_files.get(id(space))
+        if found is None:
+            packages = {v.path.partition(".")[0] for v in space.attrs.values() if isinstance(v, Api)}
+            found = self.torch_files[id(space)] = "torch" in packages and not packages & OTHER_ARRAYS
+        return found
 
     def opaque_method(self, interp: Interpreter, receiver: Instance, name: str, arguments: Arguments, node: Any) -> Value:
         """A method of an object of unknown class: states by the names only those objects have, tensors by theirs."""
@@ -865,6 +877,7 @@ CONSTANTS: dict[str, Value] = {
     "torch.pi": Const(3.141592653589793),
     "sys.maxsize": Const(2**63 - 1),
 }
+OTHER_ARRAYS = frozenset(("numpy", "pandas", "tensorflow", "jax", "mxnet", "cupy", "scipy", "sklearn", "polars"))
 # Methods that arrays and frames have too.
 ARRAY_METHODS = frozenset(
     """abs clip argmax item mean std var max min sum reshape transpose squeeze flatten repeat dot cumsum prod round all any size dim
