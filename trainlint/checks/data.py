@@ -12,6 +12,7 @@ from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import PART_WORDS, augments, dataset_part, roots
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.values import Class, Const, DataInfo, Fit, Function, Instance, Number, Step, Tensor, Tuple, Union, Value, options
+from trainlint.syntax import nodes_in
 
 HELD_OUT = ("val", "test")
 
@@ -128,13 +129,10 @@ def in_stored_order(item: Function) -> bool:
     params = item.node.params.params
     index = params[1].name.value if len(params) > 1 else ""
     named = False
-    stack: list[Any] = [item.node.body]
-    while stack:
-        node = stack.pop()
+    for node in nodes_in(item.node.body):
         if isinstance(node, cst.Slice) and node.lower is not None and node.upper is not None:
             return False
         named = named or (isinstance(node, cst.Name) and node.value == index)
-        stack.extend(node.children)
     return named
 
 

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 40  # nested project calls
 MAX_STEPS = 1_500_000  # nodes evaluated for one program
 MAX_RUNS = 60  # interpretations of one function in one program, before its result is taken as unknown
-MAX_SPENT = 40_000  # steps spent in one function, over all programs, before its result is taken as unknown
+MAX_SPENT = 20_000  # steps spent in one function, over all programs, before its result is taken as unknown
 UNROLL = 8  # items of a known list that a loop walks one by one
 
 
@@ -182,6 +182,7 @@ class Interpreter:
         self.stack: list[Any] = []
         self.visited: set[int] = set()
         self.keep: list[Any] = []
+        self.literals: dict[int, Value] = {}
         self.resolve: Callable[[Namespace, str, int], Value | None] = lambda space, name, level: None
         self.load: Callable[[Namespace], None] = lambda space: None
         self.modules_below: Callable[[Namespace, str], list[Value]] = lambda space, dotted: []
@@ -944,10 +945,15 @@ class Interpreter:
         return UNKNOWN if handler is None else handler(node)
 
     def literal(self, node: Any) -> Value:
-        try:
-            return Const(node.evaluated_value)
-        except Exception:
-            return UNKNOWN
+        found = self.literals.get(id(node))
+        if found is None:
+            try:
+                value = int(node.value) if node.__class__ is cst.Integer and node.value.isdecimal() else node.evaluated_value
+                found = Const(value)
+            except Exception:
+                found = UNKNOWN
+            self.literals[id(node)] = found
+        return found
 
     def concatenated(self, node: cst.ConcatenatedString) -> Value:
         try:

@@ -54,7 +54,7 @@ OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "torchvision", "numpy",
 LIGHTNING_EVALUATION = ("validation_step", "test_step", "predict_step")
 PROGRAM_EFFORT = 60_000  # steps that any program may take, and
 LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
-ALONE_EFFORT = 3_000  # the same for a function run by itself
+ALONE_EFFORT = 1_000  # the same for a function run by itself
 
 
 class Project:
@@ -352,7 +352,7 @@ class Project:
     def run_alone(self, interp: Interpreter, function: Function) -> None:
         region = Region("program", function.node, function.space, None)
         interp.region = region
-        if self.is_mentioned(function.name) and not learns(function.node):
+        if self.is_mentioned(function.name) and not learns(function):
             interp.write(interp.flags, "grad", UNKNOWN)  # its caller may have switched recording off
         given = stand_ins(interp, function)
         interp.call_function(function, Arguments([], given), function.node)
@@ -440,9 +440,12 @@ class Project:
         return self.findings
 
 
-def learns(node: Any) -> bool:
+def learns(function: Function) -> bool:
     """Whether a function's own text runs a backward, so that gradients are surely recorded in it."""
-    return any(written_name(call) == "backward" for call in calls_in(node))
+    source = function.space.source
+    if source is None or "backward(" not in source.text:
+        return False
+    return any(written_name(call) == "backward" for call in calls_in(function.node))
 
 
 def has_weights(module: Instance) -> bool:

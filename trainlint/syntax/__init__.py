@@ -2,6 +2,7 @@
 
 from trainlint.syntax.errors import Unreadable
 from trainlint.syntax.index import Binding, BindingKind, Index, Scope, ScopeKind
+from trainlint.syntax.index import nodes_in
 from trainlint.syntax.nesting import with_room
 from trainlint.syntax.notebook import Notebook
 from trainlint.syntax.positions import Positions

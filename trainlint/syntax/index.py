@@ -298,6 +298,22 @@ _FIELDS = _Fields()
 
 _NO_NODES = frozenset((type(None), str, bool, cst.MaybeSentinel))
 
+
+def nodes_in(root: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """A node and all nodes inside it that matter to meaning, in no particular order."""
+    stack: list[Any] = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        for name in _FIELDS[node.__class__]:
+            child = getattr(node, name)
+            if child.__class__ in _NO_NODES:
+                continue
+            if isinstance(child, (list, tuple)):
+                stack.extend(child)
+            else:
+                stack.append(child)
+
 # A node, its parent, the scope it stands in, and what binds it where it is a target.
 _Task = tuple[Any, cst.CSTNode, Scope, cst.CSTNode | None]
 

@@ -38,6 +38,8 @@ from trainlint.semantics.values import (
     truth,
 )
 
+from trainlint.syntax import nodes_in
+
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Arguments, Interpreter
 
@@ -291,7 +293,8 @@ def functional_dropout(cls: Class) -> bool:
     cached = cls.attrs.get("$dropout")
     if cached is None:
         found = False
-        for member in list(cls.attrs.values()):
+        source = cls.space.source
+        for member in list(cls.attrs.values()) if source is not None and "self.training" in source.text else ():
             if isinstance(member, Function) and isinstance(member.node, cst.FunctionDef):
                 found = found or any(follows_mode(call) for call in calls_in(member.node))
         cls.attrs["$dropout"] = found
@@ -308,14 +311,8 @@ def follows_mode(call: cst.Call) -> bool:
 
 
 def calls_in(node: Any) -> list[cst.Call]:
-    found: list[cst.Call] = []
-    stack: list[Any] = [node]
-    while stack:
-        current = stack.pop()
-        if isinstance(current, cst.Call):
-            found.append(current)
-        stack.extend(current.children)
-    return found
+    """The calls in a piece of code."""
+    return [inner for inner in nodes_in(node) if inner.__class__ is cst.Call]  # type: ignore[misc]
 
 
 # ------------------------------------------------------------------------ members
