@@ -120,16 +120,17 @@ class StuckInEvalMode(Rule):
         for dep in loss.deps:
             if dep.training not in (False, "either") or dep.node is None:
                 continue
-            culprit, trained = None, False
+            culprit: Any = None
+            trained = False
             region: Region | None = interp.region
             while region is not None:
                 for event in reversed(region.events):
-                    if event[0] == "mode" and event[4] is False and culprit is None and holds(event[3], dep.module):
+                    if event[0] == "mode" and culprit is None and holds(event[3], dep.module):
                         culprit = event
                     elif event[0] == "model" and event[1] is dep.node and event[4] is True:
                         trained = True
                 region = region.parent
-            if culprit is not None and trained and mode_matters(interp, dep.module):
+            if culprit is not None and culprit[4] is False and trained and mode_matters(interp, dep.module):
                 report(culprit[1], culprit[2]).because([Step(interp.frame.space, dep.node, "trained here")])
 
 

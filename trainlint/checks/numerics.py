@@ -69,6 +69,9 @@ class UnguardedSqrt(Rule):
     code, name = "TL502", "unguarded-sqrt"
     message = "the square root is taken of {nature}, which can be 0: its gradient there is infinite"
 
+    # What is 0 on real batches, not only in the limit.
+    NATURES = frozenset(("a variance", "a standard deviation", "a count", "a ReLU output", "a clamped value", "a distance", "a one-hot code"))
+
     @on_call("torch.sqrt", "torch.rsqrt")
     def root(self, call: Call, report: Report) -> None:
         self.judge(call.node, as_tensor(call.first), report, inverse=call.path == "torch.rsqrt")
@@ -84,7 +87,7 @@ class UnguardedSqrt(Rule):
             report(node, nature="a loss")
             return
         nature = reaches_zero(operand)
-        if nature is not None and (inverse or not squares(nature)):
+        if nature in self.NATURES or (nature is not None and inverse and squares(nature)):
             report(node, nature=nature)
 
 

@@ -118,7 +118,7 @@ class GraphRetained(Rule):
     """A running total keeps the graph of every batch."""
 
     code, name = "TL206", "graph-retained"
-    message = "the loss is added up as a tensor, so the graph of every batch stays in memory"
+    message = "a tensor is kept from batch to batch together with its graph, so memory grows with every batch"
     severity = Severity.WARNING
 
     @on("region")

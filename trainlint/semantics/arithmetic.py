@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics.values import (
     BOOL,
+    ELSEWHERE,
     HIDDEN,
     INF,
     LOG_PROBABILITIES,
@@ -29,6 +30,7 @@ from trainlint.semantics.values import (
     Value,
     bounds,
     is_number,
+    is_opaque,
     join_all,
     mix_data,
 )
@@ -297,6 +299,9 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         data = combine_data(interp, operator, left, right, node)
     elif first.data.stats and operator not in ("Add", "Subtract", "Multiply", "Divide"):
         data = first.data._replace(stats=frozenset())
+    graph = graph_of(interp, left, right)
+    if graph is not False and deps and (is_opaque(left) or is_opaque(right)):
+        deps |= {ELSEWHERE}
     kinds = MASK if operator.startswith("Bit") and first.kinds == MASK else kinds_of(operator, left, right)
     shape = broadcast(left, right) if operator != "MatrixMultiply" else None
     return Tensor(
@@ -305,7 +310,7 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         hi=hi,
         nature=nature,
         shape=shape,
-        graph=graph_of(interp, left, right),
+        graph=graph,
         deps=deps,
         data=data,
         grown=grown,

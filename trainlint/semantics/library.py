@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics import containers
 from trainlint.semantics.values import (
+    BOOL,
+    MASK,
     NO_DATA,
     TRUE,
     UNKNOWN,
@@ -198,6 +200,8 @@ def as_tensor(value: Value) -> Tensor:
         from trainlint.semantics.values import bounds
 
         lo, hi = bounds(value)
+        if value is BOOL:  # a comparison of what is not known to be a tensor
+            return Tensor(MASK, 0, 1, "a mask", graph=False, lib="?")
         return Tensor(lo=lo, hi=hi, graph=False, nature=getattr(value, "nature", None))
     if isinstance(value, (ListObject, Tuple, Sequence)):
         items = value.items if isinstance(value, (ListObject, Tuple)) else (value.element,)
@@ -519,6 +523,10 @@ class Library:
         row = self.method_row(instance, "__call__")
         if row is not None:
             return self.perform(interp, row, arguments.with_first(instance), node, instance)
+        if "$grad" in instance.attrs and isinstance(arguments.positional[0] if arguments.positional else None, Function):
+            from trainlint.semantics.behaviours.python import guarded
+
+            return guarded(arguments.positional[0], instance)
         if instance.cls is None:
             return self.call_opaque(interp, instance, arguments, node)
         interp.event("outside", node, instance.api_path, tuple(arguments.values()))

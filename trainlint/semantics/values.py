@@ -712,3 +712,14 @@ def bounds(value: Value) -> tuple[float, float]:
 def const(value: Value, default: Any = None) -> Any:
     """The Python constant of a value, or `default`."""
     return value.value if isinstance(value, Const) else default
+
+
+# Stands among the dependencies of a value for modules that are not in view.
+ELSEWHERE = Dep(Instance(None), None, None)
+
+
+def is_opaque(value: Value) -> bool:
+    """Whether a value may carry gradients of which nothing is known."""
+    if isinstance(value, Tensor):
+        return value.graph is None and not value.deps
+    return value is UNKNOWN or (isinstance(value, Instance) and value.cls is None)

@@ -10,6 +10,7 @@ from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.behaviours.tensors import made, written_name
 from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor, modules_in
 from trainlint.semantics.values import (
+    ELSEWHERE,
     FALSE,
     HIDDEN,
     LOGITS,
@@ -33,6 +34,7 @@ from trainlint.semantics.values import (
     Value,
     bounds,
     cut,
+    is_opaque,
     join_all,
     mix_data,
     truth,
@@ -100,6 +102,8 @@ def mark_output(interp: Interpreter, module: Instance, training: Any, result: Va
         if isinstance(value, Tensor):
             data = value.data if tensors is None else mix_data(value.data, tensors)
             deps = value.deps if recorded is not False else cut(value.deps)
+            if any(is_opaque(v) for v in arguments.values()):
+                deps |= {ELSEWHERE}
             return value.but(deps=deps | {dep}, graph=recorded, data=data)
         if isinstance(value, Tuple):
             return Tuple(tuple(mark(item) for item in value.items), value.names)

@@ -76,6 +76,8 @@ def decorate(interp: Interpreter, decorator: Value, function: Value, node: Any) 
         return guarded(function, decorator)
     if isinstance(decorator, (Function, Method, Partial)) or (isinstance(decorator, Instance) and isinstance(decorator.cls, Class)):
         result = interp.call(decorator, Arguments([function]), node)
+        if isinstance(result, Union) and all(isinstance(o, Function) for o in result.options):
+            result = result.options[0]
         if isinstance(result, (Function, Class, Method, Partial, Instance)):
             return result
     return function

@@ -10,6 +10,7 @@ from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.library import Call, as_tensor, behaviour, mixed_tensor
 from trainlint.semantics.values import (
     BOOL,
+    ELSEWHERE,
     HIDDEN,
     INDICES,
     INF,
@@ -36,6 +37,7 @@ from trainlint.semantics.values import (
     const,
     cut,
     is_number,
+    is_opaque,
     join_all,
     truth,
 )
@@ -64,6 +66,8 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
             deps, grown = deps | other.deps, grown | other.grown
     numpy = call.row.name.startswith("numpy.")
     graph = False if numpy else graph_of(call.interp, *(others or [tensor]))
+    if deps and graph is not False and any(is_opaque(v) for v in call.arguments.positional):
+        deps |= {ELSEWHERE}
     fields.setdefault("data", data._replace(stats=frozenset()) if data.stats else data)
     return Tensor(graph=graph, deps=deps, grown=grown, lib="numpy" if numpy else tensor.lib, trace=trace, **fields)
 
@@ -311,7 +315,7 @@ def stats(call: Call, what: str) -> DataInfo:
 @behaviour("norm")
 def norm(call: Call) -> Value:
     tensor = call.tensor
-    random = tensor.nature in ("random numbers", "a parameter")
+    random = tensor.nature in ("random numbers", "a parameter") or tensor.must_be(LOGITS) or not (tensor.graph or tensor.nature)
     return made(call, lo=TINY if random or tensor.lo > 0 else 0.0, nature=None if random else "a norm", data=stats(call, "norm"))
 
 
@@ -332,6 +336,8 @@ def sum_(call: Call) -> Value:
         nature = "a sum of labels"
     if lo == 0 and tensor.nature:
         nature = "a count" if tensor.nature in ("a mask", "a count") else tensor.nature
+        if nature == "a norm":
+            nature = None  # one zero among many is nothing
     return made(call, lo=lo, hi=hi, nature=nature, data=stats(call, "sum"))
 
 
