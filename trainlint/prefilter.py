@@ -45,7 +45,7 @@ def imported_words(content: bytes) -> set[str]:
     return {word for match in _FROM.finditer(content) for part in match.groups() if part for word in re.findall(r"\w+", part.decode("ascii", "replace"))}
 
 
-_TOP_LEVEL = re.compile(rb"^(?:\w[\w.]*[ \t]*(?:=[ \t]*\w[\w.]*[ \t]*)?\(|(?:for|while|with)[ \t(])", re.MULTILINE)
+_TOP_LEVEL = re.compile(rb"^(?!def |class |async |elif |import |from )\w[\w., \t]*(?:=[ \t]*\w[\w.]*[ \t]*)?\(", re.MULTILINE)
 
 
 def is_script(content: bytes) -> bool:

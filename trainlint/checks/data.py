@@ -9,7 +9,7 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
-from trainlint.semantics.behaviours.data import PART_WORDS, augments, dataset_part, roots
+from trainlint.semantics.behaviours.data import PART_WORDS, augments, constants, dataset_part, roots, steps_of
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.values import Class, Const, DataInfo, Fit, Function, Instance, Number, Step, Tensor, Tuple, Union, Value, options
 from trainlint.syntax import nodes_in
@@ -197,6 +197,40 @@ class AugmentationInEvaluation(Rule):
                 step = transforms_of(dataset)
                 if step is not None:
                     report(step.node, step.space, part="held-out", what=step.label).because([dataset.born])
+
+
+def normalisation(dataset: Instance) -> Any:
+    """The constants that a data set's transform normalises with: () for none at all, None when that is not known."""
+    pipelines = [v for k, v in dataset.attrs.items() if isinstance(k, str) and "transform" in k and "target" not in k and isinstance(v, Instance)]
+    steps = steps_of(pipelines[0]) if len(pipelines) == 1 else None
+    if steps is None:
+        return None
+    found = [tuple(constants(value) for value in step.attrs["$normalize"]) for step in steps if "$normalize" in step.attrs]
+    return None if any(None in pair for pair in found) else tuple(found)
+
+
+class PreprocessingDiffers(Rule):
+    """Training and held-out data are normalised differently."""
+
+    code, name = "TL406", "preprocessing-differs"
+    message = "the {part} data are {how}, so the model sees other inputs there than in training"
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "program":
+            return
+        made = [(e[1], e[2], e[3]) for e in region.events if e[0] == "dataset"]
+        trained = [d for _, _, d in made if dataset_part(d) == "train" and normalisation(d) is not None]
+        for node, space, dataset in made:
+            part, given = dataset_part(dataset), normalisation(dataset)
+            if part not in HELD_OUT or given is None:
+                continue
+            twins = [t for t in trained if t.cls is not None and dataset.cls is not None and t.cls.key == dataset.cls.key]
+            if twins and all(normalisation(t) != given for t in twins):
+                how = "normalised with other constants than the training data" if given and normalisation(twins[0]) else (
+                    "normalised and the training data are not" if given else "not normalised and the training data are"
+                )  # fmt: skip
+                report(node, space, part="test" if part == "test" else "validation", how=how).because([twins[0].born])
 
 
 class SplitOverlap(Rule):

@@ -70,6 +70,7 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
     else:
         interp.library.initialise_base(interp, instance, arguments, node)
     if cls.family == "dataset":
+        interp.event("dataset", node, instance)
         interp.emit("dataset", (node, instance, None))
     return instance
 

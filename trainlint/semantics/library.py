@@ -178,7 +178,7 @@ class Call:
         if tensor.lib == "?":
             if self.row.name.startswith("numpy."):
                 return tensor.but(lib="numpy", graph=False)
-            if self.receiver is None and self.row.name.startswith("torch."):
+            if not isinstance(self.receiver, Tensor) and self.row.name.startswith("torch."):
                 return tensor.but(lib="torch")
         return tensor
 

@@ -350,6 +350,7 @@ def vision_dataset(call: Call) -> Value:
         dataset.attrs[name] = value
     dataset.attrs["$part"] = declared_part(dataset)
     dataset.attrs["$made"] = tuple((k, v.key) for k, v in sorted(dataset.attrs.items()) if isinstance(v, Value) and "transform" not in k and k != "download")
+    call.interp.event("dataset", call.node, dataset)
     call.interp.emit("dataset", (call.node, dataset, call))
     return dataset
 
@@ -593,7 +594,37 @@ def never_applied(call: Call) -> bool:
 def fixed_transform(call: Call) -> Value:
     transform = Instance(Api(call.actual), "transform", call.interp.step(call.node, call.short_name))
     transform.attrs.update(call.arguments.keywords)
+    if call.short_name == "Normalize":
+        transform.attrs["$normalize"] = (call.value("mean", 0), call.value("std", 1))
     return transform
+
+
+def steps_of(transform: Value | None) -> list[Instance] | None:
+    """The single transforms of a pipeline, in order; None when they are not all known."""
+    if not isinstance(transform, Instance) or transform.family != "transform":
+        return None
+    inner = transform.attrs.get("$steps")
+    if inner is None:
+        return [transform]
+    if not isinstance(inner, (ListObject, Tuple)) or inner.items is None:
+        return None
+    found: list[Instance] = []
+    for item in inner.items:
+        steps = steps_of(item)
+        if steps is None:
+            return None
+        found += steps
+    return found
+
+
+def constants(value: Value | None) -> Any:
+    """The numbers in a value, as nested tuples; None when they are not all known."""
+    if isinstance(value, Const):
+        return value.value
+    if isinstance(value, (ListObject, Tuple)) and value.items is not None:
+        parts = tuple(constants(item) for item in value.items)
+        return None if None in parts else parts
+    return None
 
 
 @behaviour("compose")
