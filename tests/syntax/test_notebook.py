@@ -130,10 +130,21 @@ def test_broken_notebooks(raw, message):
     ],
 )
 def test_errors_are_placed_in_their_cell(sources, message, cell, place):
-    with pytest.raises(Unreadable, match=re.escape(message)) as caught:
-        read(notebook(*sources))
-    assert caught.value.cell == cell
-    assert (caught.value.span.line, caught.value.span.column) == place
+    try:
+        (problem,) = read(notebook(*sources)).problems
+    except Unreadable as raised:
+        problem = raised
+    assert message in problem.message
+    assert problem.cell == cell
+    assert (problem.span.line, problem.span.column) == place
+
+
+def test_a_broken_cell_does_not_hide_the_others():
+    source = read(notebook("x = 1\nprint(x)", "print 'two'\n# more", "y = 2", "z = (", "w = 3"))
+    assert [(p.cell, p.span.line) for p in source.problems] == [(2, 1), (4, 1)]
+    last = source.tree.body[-1]
+    assert source.place(last)[0] == 5
+    assert len(source.tree.body) == 4
 
 
 @pytest.mark.parametrize(

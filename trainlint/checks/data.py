@@ -163,8 +163,8 @@ def transforms_of(dataset: Value | None, depth: int = 0) -> Any:
     if not isinstance(dataset, Instance) or depth > 6:
         return None
     for name, value in dataset.attrs.items():
-        if isinstance(name, str) and "transform" in name and "target" not in name:
-            found = augments(value if isinstance(value, Value) else None)
+        if isinstance(name, str) and "target" not in name and isinstance(value, Instance):
+            found = augments(value)
             if found is not None:
                 return found
     inner = dataset.attrs.get("dataset")

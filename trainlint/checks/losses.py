@@ -38,7 +38,7 @@ class SoftmaxBeforeCrossEntropy(LossRule):
     @on_call(CROSS_ENTROPY)
     def check(self, call: Call, report: Report) -> None:
         given = scores(call)
-        if given.must_be(PROBABILITIES):
+        if given.must_be(PROBABILITIES | SIGMOID):
             report(call.argument("input", 0), loss=call.short_name).because(given.trace)
 
 

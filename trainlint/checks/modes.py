@@ -74,16 +74,62 @@ class MissingEvalMode(Rule):
     @on("region")
     def check(self, region: Region, report: Report) -> None:
         kinds = {event[0] for event in region.events}
-        if "model" not in kinds or kinds & LEARNING:
+        if "model" not in kinds:
+            return
+        if region.kind == "program":
+            learnt, judged = outcomes(region)
+            for call in model_calls(region):
+                if call.mode is True and call.layers and call.held_out and call.node in judged and call.node not in learnt:
+                    report(call.node, call.space, layers=call.layers).because([call.module.born])
+        if kinds & LEARNING:
             return
         for call in model_calls(region):
-            if call.mode is not True or not call.layers:
-                continue
-            judged = (call.grad is False or (call.held_out and region.kind == "loop")) and measured(region, call.module)
-            used = measured(region, call.module) or any(e[0] in ("predict", "item") and depends(e[3], call.module) for e in region.events)
-            restored = call.loaded and used and (region.kind == "program" or (region.kind == "call" and call.grad is False))
-            if (region.kind in ("loop", "no_grad") and judged) or restored:
+            if call.mode is True and call.layers and (self.evaluates(call, region) or self.restored(call, region)):
                 report(call.node, call.space, layers=call.layers).because([call.module.born])
+
+    def evaluates(self, call: ModelCall, region: Region) -> bool:
+        if region.kind == "no_grad":
+            return call.grad is False and measured(region, call.module)
+        if region.kind != "loop":
+            return False
+        if call.grad is False or call.held_out:
+            return measured(region, call.module)
+        return over_data(region) and compared(region, call.module)
+
+    def restored(self, call: ModelCall, region: Region) -> bool:
+        """A model with loaded weights is asked for predictions, and nothing is learnt."""
+        if not call.loaded or not (region.kind == "program" or (region.kind == "call" and call.grad is False)):
+            return False
+        if measured(region, call.module):
+            return True
+        for event in region.events:
+            if event[0] in ("predict", "item") and depends(event[3], call.module):
+                return True
+            if event[0] == "outside" and any(depends(value, call.module) for value in event[4]):
+                return True
+        return False
+
+
+def outcomes(region: Region) -> tuple[set[Any], set[Any]]:
+    """Of the model calls in a program, those whose outputs are (or may be) learnt from, and those whose outputs are judged."""
+    learnt: set[Any] = set()
+    judged: set[Any] = set()
+    for event in region.events:
+        kind = event[0]
+        if kind in LEARNING and kind != "step":
+            learnt |= {dep.node for dep in event[3].deps}
+        elif kind == "escape":
+            learnt |= {dep.node for value in event[3] if isinstance(value, Tensor) and value.graph is not False for dep in value.deps}
+        elif kind in ("compare", "item", "predict"):
+            judged |= {dep.node for dep in event[3].deps}
+        elif kind == "loss":
+            judged |= {dep.node for dep in event[4].deps}
+    return learnt, judged
+
+
+def compared(region: Region, module: Instance) -> bool:
+    """Whether a model's outputs are compared with something there, as predictions are with labels."""
+    return any(event[0] == "compare" and depends(event[3], module) for event in region.events)
 
 
 class MissingNoGrad(Rule):
@@ -95,16 +141,27 @@ class MissingNoGrad(Rule):
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop":
-            return
         kinds = {event[0] for event in region.events}
-        if "model" not in kinds or kinds & LEARNING:
+        if "model" not in kinds:
+            return
+        if region.kind == "program":
+            self.single(region, report)
+        if region.kind != "loop" or kinds & LEARNING:
             return
         for call in model_calls(region):
-            evaluates = call.mode is False or (call.held_out and over_data(region))
+            evaluates = call.mode is False or (over_data(region) and (call.held_out or compared(region, call.module)))
             frozen = call.module.attrs.get("$frozen") is TRUE
             if call.grad is True and not frozen and evaluates and measured(region, call.module) and not any(t.graph for t in call.inputs):
                 report(call.node, call.space)
+
+
+    def single(self, region: Region, report: Report) -> None:
+        """Calls in eval mode, wherever they stand, whose outputs are judged and never learnt from."""
+        learnt, judged = outcomes(region)
+        for call in model_calls(region):
+            if call.grad is True and (call.mode is False or call.held_out) and call.node in judged and call.node not in learnt:
+                if call.module.attrs.get("$frozen") is not TRUE and not any(t.graph for t in call.inputs):
+                    report(call.node, call.space)
 
 
 class StuckInEvalMode(Rule):

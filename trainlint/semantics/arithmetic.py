@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import libcst as cst
+
 from trainlint.semantics.values import (
     BOOL,
     ELSEWHERE,
@@ -26,9 +28,11 @@ from trainlint.semantics.values import (
     Number,
     Tensor,
     Text,
+    Tuple,
     Union,
     Value,
     bounds,
+    const,
     is_number,
     is_opaque,
     join_all,
@@ -143,6 +147,9 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
         else:
             lo, hi = interval(operator, a, b)
         return Number(lo, hi, whole, nature_of(operator, left, right, lo))
+    if operator == "Modulo" and isinstance(left, Const) and isinstance(left.value, str) and isinstance(right, Tuple):
+        if all(isinstance(item, Const) for item in right.items):
+            return fill_in(left.value, tuple(const(item) for item in right.items))
     if isinstance(left, (Text, Const)) and isinstance(right, (Text, Const)):
         pieces = tuple(p for v in (left, right) for p in text_parts(v))
         return Text(pieces)
@@ -179,7 +186,7 @@ def constant_binary(operator: str, a: Any, b: Any) -> Value:
             result = a // b
         elif operator == "Modulo":
             if isinstance(a, str):
-                return Text((a,))
+                return fill_in(a, b)
             result = a % b
         elif operator == "Power":
             if abs(a) > 1e6 or abs(b) > 64:
@@ -192,6 +199,37 @@ def constant_binary(operator: str, a: Any, b: Any) -> Value:
     if isinstance(result, str) and len(result) > 2000:
         return Text()
     return Const(result)
+
+
+def fill_in(template: str, values: Any) -> Value:
+    """`template % values`."""
+    try:
+        result = template % values
+    except Exception:
+        return Text((template,))
+    return Const(result) if len(result) <= 2000 else Text((template,))
+
+
+def is_average(interp: Interpreter, node: Any, count: Value) -> Tensor | None:
+    """One of the operands of `(p + q) / 2`, where all are probabilities of one kind."""
+    if not isinstance(node, cst.BinaryOperation) or not isinstance(count, Const):
+        return None
+    terms: list[Any] = []
+    rest = node.left
+    while isinstance(rest, cst.BinaryOperation) and isinstance(rest.operator, cst.Add):
+        terms.append(rest.right)
+        rest = rest.left
+    terms.append(rest)
+    if len(terms) < 2 or count.value != len(terms) or not all(isinstance(term, cst.Name) for term in terms):
+        return None
+    values = [interp.peek(term) for term in terms]
+    first = values[0]
+    if not isinstance(first, Tensor) or first.kinds not in (PROBABILITIES, SIGMOID):
+        return None
+    if first.kinds == PROBABILITIES and first.axis is None:
+        return None
+    alike = all(isinstance(v, Tensor) and v.kinds == first.kinds and v.axis == first.axis for v in values)
+    return first if alike else None
 
 
 def kinds_of(operator: str, left: Value, right: Value) -> int:
@@ -303,6 +341,9 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
     if graph is not False and deps and (is_opaque(left) or is_opaque(right)):
         deps |= {ELSEWHERE}
     kinds = MASK if operator.startswith("Bit") and first.kinds == MASK else kinds_of(operator, left, right)
+    axis = first.axis
+    if operator == "Divide" and not kinds and (term := is_average(interp, node, right)) is not None:
+        kinds, axis = term.kinds, term.axis
     shape = broadcast(left, right) if operator != "MatrixMultiply" else None
     return Tensor(
         kinds=kinds,
@@ -314,7 +355,7 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         deps=deps,
         data=data,
         grown=grown,
-        axis=first.axis if kinds else None,
+        axis=axis if kinds else None,
         lib=right.lib if first.lib == "?" and isinstance(right, Tensor) else first.lib,
         trace=first.trace if kinds else (),
     )
@@ -370,14 +411,14 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
     if isinstance(value, Union):
         return join_all(unary(interp, operator, o, node) for o in value.options)
     if isinstance(value, Number):
-        return Number(-value.hi, -value.lo, value.integer) if operator == "Minus" else value
+        return Number(0.0 - value.hi, 0.0 - value.lo, value.integer) if operator == "Minus" else value
     if isinstance(value, Tensor):
         if operator == "Plus":
             return value
         if operator == "BitInvert":
             return Tensor(MASK, 0, 1, "a mask", value.shape, False, value.deps, value.data, lib=value.lib)
         kept = value.kinds if value.kinds == LOGITS else 0
-        return value.but(kinds=kept, lo=-value.hi, hi=-value.lo, nature=None, trace=value.trace if kept else ())
+        return value.but(kinds=kept, lo=0.0 - value.hi, hi=0.0 - value.lo, nature=None, trace=value.trace if kept else ())
     return UNKNOWN
 
 

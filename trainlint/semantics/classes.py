@@ -60,6 +60,10 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
             instance.attrs[name] = value
         for name, value in arguments.keywords.items():
             instance.attrs[name] = value
+        for name in fields:
+            member = cls.find(name)
+            if name not in instance.attrs and isinstance(member, Instance) and member.family == "field":
+                instance.attrs[name] = make_default(interp, member, node)
         if any(path.endswith("NamedTuple") for path in cls.api):
             return Tuple(tuple(instance.attrs.get(n, cls.attrs.get(n, UNKNOWN)) for n in fields), tuple(fields))
         post = cls.find("__post_init__")
@@ -73,6 +77,13 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
         interp.event("dataset", node, instance)
         interp.emit("dataset", (node, instance, None))
     return instance
+
+
+def make_default(interp: Interpreter, field: Instance, node: Any) -> Value:
+    """What `field(default_factory=...)` gives a new instance."""
+    from trainlint.semantics.interpreter import Arguments
+
+    return interp.call(field.attrs["factory"], Arguments(), node)
 
 
 def inherited_fields(cls: Class) -> list[str]:

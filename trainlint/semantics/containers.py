@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import libcst as cst
+
 from trainlint.semantics.journal import MISSING
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -17,6 +19,7 @@ from trainlint.semantics.values import (
     Instance,
     ListObject,
     Method,
+    Number,
     Sequence,
     Tensor,
     Text,
@@ -235,7 +238,10 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
         elif items is not None:
             interp.write(owner.attrs, "items", tuple(join(i, value) for i in items))
     elif isinstance(owner, Tensor):
-        interp.rebind(target.value, stored(owner, value))
+        node = target.value
+        while isinstance(node, cst.Attribute) and node.attr.value in ("loc", "iloc", "at", "iat", "values", "data"):
+            node = node.value
+        interp.rebind(node, stored(owner, value))
     elif isinstance(owner, Instance):
         if isinstance(owner.cls, Class):
             member = owner.cls.find("__setitem__")
@@ -301,6 +307,35 @@ def is_instance(value: Value, wanted: Value) -> bool | None:
     if isinstance(value, Tensor) and value.lib == "torch" and isinstance(wanted, Api) and value.shape is not None:
         return name == "Tensor"
     return None
+
+
+def as_instance(value: Value, wanted: Value) -> Value | None:
+    """What a value is, once it is known to be an instance of `wanted`; None when it cannot be one."""
+    path = wanted.path if isinstance(wanted, Api) else ""
+    if isinstance(value, Tensor) and value.lib == "torch" and path in ("float", "int", "str", "list", "tuple", "dict"):
+        return None
+    if value is UNKNOWN or (isinstance(value, Instance) and value.cls is None and not value.family and not value.attrs):
+        if path == "torch.Tensor":
+            return Tensor()
+        if path in ("float", "int"):
+            return Number(integer=path == "int")
+        if path == "str":
+            return Text()
+    return value
+
+
+def delete_item(interp: Interpreter, owner: Value, index: Value | slice) -> None:
+    """`del owner[index]`."""
+    if isinstance(owner, DictObject) and isinstance(index, Const):
+        interp.journal.remove(owner.attrs, index.value)
+    elif isinstance(owner, ListObject) and owner.items is not None:
+        items = owner.items
+        if isinstance(index, Const) and isinstance(index.value, int) and -len(items) <= index.value < len(items):
+            position = index.value % len(items)
+            interp.write(owner.attrs, "items", items[:position] + items[position + 1 :])
+        else:
+            interp.write(owner.attrs, "element", join_all(items))
+            interp.write(owner.attrs, "items", None)
 
 
 def derives(cls: Class, wanted: Class) -> bool:

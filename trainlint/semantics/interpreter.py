@@ -741,18 +741,70 @@ class Interpreter:
         return True
 
     def del_(self, node: cst.Del) -> bool:
+        self.delete(node.target)
         return True
 
+    def delete(self, target: Any) -> None:
+        if isinstance(target, (cst.Tuple, cst.List)):
+            for element in target.elements:
+                self.delete(element.value)
+        elif isinstance(target, cst.Name):
+            scope = self.frame.globals.get(target.value)
+            self.journal.remove(self.frame.env if scope is None else scope, target.value)
+        elif isinstance(target, cst.Attribute):
+            owner = self.eval(target.value)
+            if isinstance(owner, Instance):
+                self.journal.remove(owner.attrs, target.attr.value)
+        elif isinstance(target, cst.Subscript):
+            owner = self.eval(target.value)
+            indices = [self.index(element.slice) for element in target.slice]
+            if len(indices) == 1:
+                self.library.delete_item(self, owner, indices[0])
+
     def match(self, node: cst.Match) -> bool:
-        self.eval(node.subject)
+        subject = self.eval(node.subject)
         runs: list[Callable[[], bool]] = []
         total = False
+
+        def run(case: cst.MatchCase) -> bool:
+            self.capture(case.pattern, subject)
+            if case.guard is not None:
+                self.eval(case.guard)
+                self.narrow(case.guard, True)
+            return self.suite(case.body)
+
         for case in node.cases:
-            runs.append(lambda case=case: self.suite(case.body))  # type: ignore[misc]
-            total = total or (isinstance(case.pattern, cst.MatchAs) and case.pattern.pattern is None and case.guard is None)
+            held = self.matches(case.pattern, subject)
+            if held is False:
+                continue
+            runs.append(lambda case=case: run(case))  # type: ignore[misc]
+            total = held is True and case.guard is None
+            if total:
+                break
         if not total:
             runs.append(lambda: True)
         return self.branches(runs)
+
+    def matches(self, pattern: Any, subject: Value) -> bool | None:
+        """Whether a value fits a pattern: True, False, or None for unknown."""
+        if isinstance(pattern, cst.MatchAs):
+            return True if pattern.pattern is None else self.matches(pattern.pattern, subject)
+        if isinstance(pattern, cst.MatchOr):
+            found = [self.matches(choice.pattern, subject) for choice in pattern.patterns]
+            return True if True in found else None if None in found else False
+        if isinstance(pattern, (cst.MatchValue, cst.MatchSingleton)):
+            wanted = self.eval(pattern.value)
+            return truth(arithmetic.compare(self, "Equal", subject, wanted, pattern)) if isinstance(wanted, Const) else None
+        return None
+
+    def capture(self, pattern: Any, subject: Value) -> None:
+        """Bind the names that a pattern gives to what it matched."""
+        if isinstance(pattern, (cst.MatchAs, cst.MatchStar)) and pattern.name is not None:
+            self.bind(pattern.name, subject)
+        for child in pattern.children:
+            if not isinstance(child, cst.BaseExpression):
+                whole = isinstance(pattern, (cst.MatchAs, cst.MatchOr, cst.MatchOrElement))
+                self.capture(child, subject if whole else UNKNOWN)
 
     # ------------------------------------------------- definitions and imports
 
@@ -867,10 +919,12 @@ class Interpreter:
         if len(test.args) == 2:
             value = self.peek(test.args[0].value)
             wanted = self.eval(test.args[1].value)
-            if isinstance(value, Union):
-                kept = [o for o in value.options if self.library.is_instance(self, o, wanted) is not False]
-                if kept:
-                    self.rebind(test.args[0].value, join_all(kept))
+            if value is None:
+                return
+            kept = [self.library.as_instance(o, wanted) for o in options(value) if self.library.is_instance(self, o, wanted) is not False]
+            sure = [o for o in kept if o is not None]
+            if sure and not (len(sure) == 1 and sure[0] is value):
+                self.rebind(test.args[0].value, join_all(sure))
 
     def narrow_comparison(self, test: cst.Comparison, target: cst.ComparisonTarget, held: bool) -> None:
         operator = target.operator.__class__.__name__
@@ -1034,6 +1088,8 @@ class Interpreter:
             if name == "__name__":
                 return Const(owner.name)
             member = owner.find(name)
+            if isinstance(member, Instance) and member.family == "classmethod":
+                return self.bind_member(owner, name, member, node)
             return self.unwrap(member) if member is not None else UNKNOWN
         if kind is Super:
             return self.super_attribute(owner, name)  # type: ignore[arg-type]

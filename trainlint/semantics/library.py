@@ -35,6 +35,7 @@ from trainlint.semantics.values import (
     cut,
     join_all,
     options,
+    truth,
 )
 
 if TYPE_CHECKING:
@@ -479,7 +480,7 @@ class Library:
             others = [v for v in arguments.values() if isinstance(v, Tensor)]
             return mixed_tensor(interp, [tensor, *others])
         result = self.perform(interp, row, arguments.with_first(tensor), node, tensor)
-        if name.endswith("_") and name not in ("requires_grad_", "detach_") and isinstance(result, Tensor) and not name.startswith("_"):
+        if name.endswith("_") and isinstance(result, Tensor) and not name.startswith("_"):
             target = getattr(getattr(node, "func", None), "value", None)
             if target.__class__.__name__ == "Call":  # `x.detach().clamp_(…)` changes x
                 target = getattr(target.func, "value", None)
@@ -728,6 +729,8 @@ class Library:
         elif name == "data" and isinstance(value, Tensor) and node is not None:
             interp.rebind(node.value, owner.but(lo=value.lo, hi=value.hi, nature=value.nature))
         elif name == "requires_grad":
+            if node is not None and truth(value) and not any(dep.node is None for dep in owner.deps):
+                interp.rebind(node.value, owner.but(graph=True))
             from trainlint.semantics.behaviours.training import set_requires_grad
 
             set_requires_grad(interp, owner, value)
@@ -802,6 +805,8 @@ class Library:
     set_item = staticmethod(containers.set_item)
     container_operation = staticmethod(containers.container_operation)
     contains = staticmethod(containers.contains)
+    as_instance = staticmethod(containers.as_instance)
+    delete_item = staticmethod(containers.delete_item)
 
     def is_instance(self, interp: Interpreter, value: Value, wanted: Value) -> bool | None:
         return containers.is_instance(value, wanted)

@@ -256,13 +256,15 @@ class Project:
         if space is None:
             space = self.spaces[path] = Namespace(path.parent.name if package else path.stem, None, package or path.name == "__init__.py")
             space.path = path
-            name = self.names.get(path, str(path))
+            name = self.names.get(path) or shown_path(path)
             try:
                 space.source = load(path, name, self.texts.get(name))
             except Unreadable as problem:
                 space.state = "failed"
                 if path in self.names:
-                    self.findings.append(unreadable(name, problem.message, problem.span))
+                    self.findings.append(unreadable(name, problem))
+            if space.source is not None and path in self.names:
+                self.findings += [unreadable(name, problem) for problem in space.source.problems]
         return space
 
     # ---------------------------------------------------------------- programs
@@ -355,7 +357,8 @@ class Project:
         if self.is_mentioned(function.name) and not learns(function):
             interp.write(interp.flags, "grad", UNKNOWN)  # its caller may have switched recording off
         given = stand_ins(interp, function)
-        interp.call_function(function, Arguments([], given), function.node)
+        value = interp.call_function(function, Arguments([], given), function.node)
+        interp.event("escape", function.node, (value,))  # what becomes of it, its caller decides
         self.emit("region", region)
 
     def is_mentioned(self, name: str) -> bool:
@@ -393,7 +396,8 @@ class Project:
             if method.name == "forward" and cls.family == "module":
                 self.library.call_module(interp, instance, Arguments(list(given.values())), node)
             elif method.name != "__init__":
-                interp.call(Method(instance, method.name, method), Arguments([], given), node)
+                value = interp.call(Method(instance, method.name, method), Arguments([], given), node)
+                interp.event("escape", node, (value,))
             self.emit("region", region)
 
         for method in waiting:
@@ -548,6 +552,14 @@ def annotation_value(interp: Interpreter, function: Function, parameter: cst.Par
     return None
 
 
+def shown_path(path: Path) -> str:
+    """A path as people read it: relative to where they are, when it lies below."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
 def last_line() -> str:
     """The exception at hand and where it was raised, in one line."""
     kind, value, trace = sys.exc_info()
@@ -560,8 +572,8 @@ def own_failure(filename: str, reason: str) -> Finding:
     return Finding("TL002", "internal-error", reason, Severity.ERROR, filename, Span(1, 1, 1, 1))
 
 
-def unreadable(filename: str, reason: str, span: Span) -> Finding:
-    return Finding("TL000", "unreadable-file", reason, Severity.ERROR, filename, span)
+def unreadable(filename: str, problem: Unreadable) -> Finding:
+    return Finding("TL000", "unreadable-file", problem.message, Severity.ERROR, filename, problem.span, cell=problem.cell)
 
 
 def check_files(

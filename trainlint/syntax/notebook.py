@@ -69,6 +69,22 @@ class Notebook:
             span.line - above, span.column + indent, span.end_line - above, span.end_column + indent
         )
 
+    def code(self, cell: Cell) -> str:
+        """The text of one cell."""
+        lines = NEWLINE.split(self.text)
+        following = [c.first_line for c in self.cells if c.first_line > cell.first_line]
+        end = following[0] - 1 if following else len(lines)
+        return "\n".join(lines[cell.first_line - 1 : end]) + "\n"
+
+    def without(self, cells: list[Cell]) -> str:
+        """The joined text with some cells emptied, all lines where they were."""
+        lines = NEWLINE.split(self.text)
+        starts = [*self._starts, len(lines)]
+        for cell in cells:
+            end = starts[starts.index(cell.first_line) + 1]
+            lines[cell.first_line - 1 : end - 1] = [""] * (end - cell.first_line)
+        return "\n".join(lines)
+
     def line(self, number: int, line: int) -> int | None:
         """The line of `text` where a line of a cell is: `place` the other way round. None for a cell without code."""
         position = bisect_right(self.cells, number, key=lambda cell: cell.number) - 1

@@ -16,7 +16,7 @@ from trainlint.findings import Span
 from trainlint.syntax.errors import Unreadable
 from trainlint.syntax.index import Index
 from trainlint.syntax.nesting import LITERALS, measure, with_room
-from trainlint.syntax.notebook import Notebook
+from trainlint.syntax.notebook import Cell, Notebook
 from trainlint.syntax.positions import NEWLINE, Positions, line_starts
 
 # A tree takes two kilobytes for each token. Files with more than these hold data, not code.
@@ -30,7 +30,7 @@ class SourceFile:
     `text` is what the tree was parsed from, line ends as they are in the file: for a notebook, its code cells in a row.
     """
 
-    __slots__ = ("_index", "_positions", "filename", "is_deep", "notebook", "path", "text", "tree")
+    __slots__ = ("_index", "_positions", "filename", "is_deep", "notebook", "path", "problems", "text", "tree")
 
     def __init__(
         self,
@@ -48,6 +48,8 @@ class SourceFile:
         self.notebook = notebook
         # Whether to walk the tree under `with_room`.
         self.is_deep = is_deep
+        # Cells of a notebook that do not parse, and were left out of the tree.
+        self.problems: list[Unreadable] = []
         self._index: Index | None = None
         self._positions: Positions | None = None
 
@@ -148,13 +150,40 @@ def load(path: Path, filename: str, text: str | None = None) -> SourceFile:
             raise Unreadable("the file contains a NUL byte", _point(text, text.index("\0")))
     except MemoryError as error:
         raise Unreadable("the file is too large for the memory of this machine") from error
+    problems: list[Unreadable] = []
     try:
         tree, is_deep = _parse(text)
     except Unreadable as error:
-        if notebook is not None:
-            error.cell, error.span = notebook.place(error.span)
-        raise
-    return SourceFile(path, filename, text, tree, notebook, is_deep)
+        if notebook is None:
+            raise
+        error.cell, error.span = notebook.place(error.span)
+        broken, problems = _broken_cells(notebook)
+        if not broken:
+            raise
+        text = notebook.without(broken)
+        try:
+            tree, is_deep = _parse(text)
+        except Unreadable:
+            raise error from None
+    source = SourceFile(path, filename, text, tree, notebook, is_deep)
+    source.problems = problems
+    return source
+
+
+def _broken_cells(notebook: Notebook) -> tuple[list[Cell], list[Unreadable]]:
+    """The cells that do not parse by themselves, and why: one such cell should not hide all others."""
+    broken, problems = [], []
+    for cell in notebook.cells:
+        try:
+            _parse(notebook.code(cell))
+        except Unreadable as problem:
+            above = cell.first_line - 1
+            span = problem.span
+            joined = Span(span.line + above, span.column, span.end_line + above, span.end_column)
+            problem.cell, problem.span = notebook.place(joined)
+            broken.append(cell)
+            problems.append(problem)
+    return broken, problems
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------------

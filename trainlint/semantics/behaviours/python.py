@@ -616,6 +616,37 @@ def partial(call: Call) -> Value:
     return Partial(call.first, tuple(values[1:]), dict(call.arguments.keywords))
 
 
+@builtin("dataclasses.field")
+def field(call: Call) -> Value:
+    """A dataclass's field: its default, or what makes one for each instance."""
+    factory = call.arguments.keywords.get("default_factory")
+    if factory is None:
+        return call.arguments.keywords.get("default", UNKNOWN)
+    made = Instance(None, "field")
+    made.attrs["factory"] = factory
+    return made
+
+
+@builtin("collections.namedtuple")
+def namedtuple(call: Call) -> Value:
+    """A named tuple's class, where its names are known."""
+    values = arguments_of(call)
+    given = values[1] if len(values) > 1 else call.arguments.keywords.get("field_names", UNKNOWN)
+    if isinstance(given, Const) and isinstance(given.value, str):
+        names = given.value.replace(",", " ").split()
+    else:
+        items = call.interp.known_items(given)
+        names = [str(const(item)) for item in items or ()]
+        if items is None or not all(isinstance(const(item), str) for item in items):
+            return UNKNOWN
+    cls = Class(str(const(values[0], "namedtuple")), call.node, call.interp.frame.space, (Api("typing.NamedTuple"),))
+    cls.fields = names
+    defaults = call.interp.known_items(call.arguments.keywords.get("defaults", UNKNOWN)) or ()
+    for name, value in zip(reversed(names), reversed(defaults)):
+        cls.attrs[name] = value
+    return cls
+
+
 @behaviour("number")
 def number(call: Call) -> Value:
     return Number()

@@ -97,6 +97,7 @@ def detach(call: Call) -> Value:
 
 @behaviour("to_numpy")
 def to_numpy(call: Call) -> Value:
+    call.interp.event("predict", call.node, call.tensor)
     return call.tensor.but(graph=False, grown=frozenset(), deps=cut(call.tensor.deps), lib="numpy")
 
 
