@@ -106,7 +106,7 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
     if isinstance(value, Union):
         return all(ordered_data(option, depth + 1) for option in value.options)
     if isinstance(value, Instance):
-        if value.family == "iterable" or value.attrs.get("$random") is not None or "$members" in value.attrs:
+        if value.family == "iterable" or "$members" in value.attrs:
             return False
         if any(isinstance(v, Tensor) and v.data.shuffled for v in value.attrs.values()):
             return False
@@ -137,10 +137,10 @@ def in_stored_order(item: Function) -> bool:
 
 
 class TrainNotShuffled(Rule):
-    """The training loader serves the data in stored order."""
+    """The training loader serves the data in the same order every epoch."""
 
     code, name = "TL403", "train-not-shuffled"
-    message = "the training loader does not shuffle, so every epoch sees the same batches in stored order"
+    message = "the training loader does not shuffle, so every epoch sees the same batches in the same order"
     severity = Severity.WARNING
 
     @on("region")

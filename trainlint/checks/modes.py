@@ -158,6 +158,9 @@ class MissingNoGrad(Rule):
     def single(self, region: Region, report: Report) -> None:
         """Calls in eval mode, wherever they stand, whose outputs are judged and never learnt from."""
         learnt, judged = outcomes(region)
+        kinds = {event[0] for event in region.events}
+        if "step" not in kinds and kinds & LEARNING:
+            return  # gradients without training: of the inputs, as attacks and saliency maps take them
         for call in model_calls(region):
             if call.grad is True and (call.mode is False or call.held_out) and call.node in judged and call.node not in learnt:
                 if call.module.attrs.get("$frozen") is not TRUE and not any(t.graph for t in call.inputs):
@@ -178,17 +181,17 @@ class StuckInEvalMode(Rule):
             if dep.training not in (False, "either") or dep.node is None:
                 continue
             culprit: Any = None
-            trained = False
+            trained: Any = None
             region: Region | None = interp.region
             while region is not None:
                 for event in reversed(region.events):
                     if event[0] == "mode" and culprit is None and holds(event[3], dep.module):
                         culprit = event
                     elif event[0] == "model" and event[1] is dep.node and event[4] is True:
-                        trained = True
+                        trained = event
                 region = region.parent
-            if culprit is not None and culprit[4] is False and trained and mode_matters(interp, dep.module):
-                report(culprit[1], culprit[2]).because([Step(interp.frame.space, dep.node, "trained here")])
+            if culprit is not None and culprit[4] is False and trained is not None and mode_matters(interp, dep.module):
+                report(culprit[1], culprit[2]).because([Step(trained[2], trained[1], "trained here")])
 
 
 def holds(outer: Instance, inner: Instance) -> bool:

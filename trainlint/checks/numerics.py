@@ -134,8 +134,11 @@ class UnguardedDivision(Rule):
         nature = right.nature
         if nature not in self.NATURES:
             return
-        recorded = right.graph is not False or (isinstance(left, Tensor) and left.graph is not False)
-        if recorded or (nature == "a count" and report.interp.module_depth) or (nature == "a standard deviation" and not right.data.tokens):
+        recorded = right.graph is True or (isinstance(left, Tensor) and left.graph is True)
+        unsure = not isinstance(left, Tensor) or left.graph is not False
+        exact = nature in EXACT and (unsure or report.interp.module_depth > 0)
+        drawn = nature == "a standard deviation" and right.graph is False and not right.data.tokens
+        if recorded or exact or drawn:
             report(node, nature=nature)
 
 

@@ -35,7 +35,7 @@ def build_class(interp: Interpreter, node: cst.ClassDef) -> Class:
 
 def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any) -> Value:
     """Make an instance: attributes are what `__init__` leaves."""
-    from trainlint.semantics.behaviours.data import part_of_arguments
+    from trainlint.semantics.behaviours.data import part_of_arguments, sameness
 
     init = cls.find("__init__")
     new = cls.find("__new__")
@@ -45,7 +45,8 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
     elif cls.family == "dataset":
         bound = interp.bind_arguments(init, arguments.with_first(instance)) if isinstance(init, Function) else {}
         instance.attrs["$part"] = part_of_arguments(bound)
-        instance.attrs["$made"] = (*(v.key for v in arguments.positional), *((k, v.key) for k, v in sorted(arguments.keywords.items()) if "transform" not in k))
+        named = [(k, sameness(v)) for k, v in sorted(arguments.keywords.items()) if "transform" not in k]
+        instance.attrs["$made"] = (*map(sameness, arguments.positional), *named)
     elif cls.family == "optimizer":
         from trainlint.semantics.behaviours.training import register_optimizer
 

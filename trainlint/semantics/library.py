@@ -471,7 +471,9 @@ class Library:
         return rows.get(f"pandas.DataFrame.{name}")
 
     def tensor_method(self, interp: Interpreter, tensor: Tensor, name: str, arguments: Arguments, node: Any) -> Value:
-        if tensor.lib == "?":
+        if name == "backward":
+            tensor = tensor.but(lib="torch")
+        elif tensor.lib == "?":
             written_for_torch = name not in ARRAY_METHODS or not arguments.keywords.keys().isdisjoint(("dim", "keepdim"))
             if (written_for_torch and name in TENSOR_METHODS) or self.only_torch(interp.frame.space):
                 tensor = tensor.but(lib="torch")

@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence as Sequence_
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -435,12 +435,16 @@ class Project:
                 if space.source is not None:
                     wanted.setdefault(id(space.source), (space.source, []))[1].append(node)
         for source, nodes in wanted.values():
-            source.want(nodes)
+            with suppress(Exception):  # a node that is not there is told of below
+                source.want(nodes)
         for draft in self.drafts.values():
             source = draft.space.source
             if source is None or source.path not in self.names and Path(os.path.abspath(source.path)) not in self.names:
                 continue
-            self.findings.append(finding_of(draft, source))
+            try:
+                self.findings.append(finding_of(draft, source))
+            except Exception:
+                self.fail(draft.space, f"the place of {draft.rule.code} failed: {last_line()}")
         return self.findings
 
 

@@ -205,12 +205,11 @@ def train_test_split(call: Call) -> Value:
     """Two values for each array: the part that is kept for training, then the part held out."""
     call.interp.event("split", call.node)
     out: list[Value] = []
-    shuffled = truth(call.arguments.keywords.get("shuffle", TRUE))
     for value in call.arguments.positional:
         tensor = with_origin(as_tensor(value), call.node)
         call.interp.emit("split", (call.interp.frame.space, call.node, tensor, "train_test_split"))
         again = tensor.data.part == "train"
-        data = tensor.data._replace(splits=tensor.data.splits | {id(call.node)}, shuffled=shuffled, stats=frozenset())
+        data = tensor.data._replace(splits=tensor.data.splits | {id(call.node)}, stats=frozenset())
         kept = tensor.but(shape=None)
         out.append(kept.but(data=data._replace(part="train")))
         out.append(kept.but(data=data._replace(part="val" if again else "test")))
@@ -349,10 +348,21 @@ def vision_dataset(call: Call) -> Value:
     for name, value in zip(("root", "train", "transform") if "MNIST" in call.short_name or "CIFAR" in call.short_name else ("root", "transform"), call.arguments.positional):
         dataset.attrs[name] = value
     dataset.attrs["$part"] = declared_part(dataset)
-    dataset.attrs["$made"] = tuple((k, v.key) for k, v in sorted(dataset.attrs.items()) if isinstance(v, Value) and "transform" not in k and k != "download")
+    dataset.attrs["$made"] = tuple(
+        (k, sameness(v)) for k, v in sorted(dataset.attrs.items()) if isinstance(v, Value) and "transform" not in k and k != "download"
+    )
     call.interp.event("dataset", call.node, dataset)
     call.interp.emit("dataset", (call.node, dataset, call))
     return dataset
+
+
+def sameness(value: Value) -> Any:
+    """Equal for two arguments that are surely the same: constants, one object, the same data. Ignorance equals nothing."""
+    if isinstance(value, (Const, Text)):
+        return value.key
+    if isinstance(value, Tensor) and value.data.tokens:
+        return (value.data.tokens, value.data.part, value.data.splits)
+    return object() if value is UNKNOWN else id(value)
 
 
 def declared_part(dataset: Instance) -> str | None:

@@ -104,7 +104,7 @@ def mark_output(interp: Interpreter, module: Instance, training: Any, result: Va
             deps = value.deps if recorded is not False else cut(value.deps)
             if any(is_opaque(v) for v in arguments.values()):
                 deps |= {ELSEWHERE}
-            return value.but(deps=deps | {dep}, graph=recorded, data=data)
+            return value.but(deps=deps | {dep}, graph=recorded, data=data, lib="torch")
         if isinstance(value, Tuple):
             return Tuple(tuple(mark(item) for item in value.items), value.names)
         if isinstance(value, ListObject):

@@ -9,7 +9,7 @@ from trainlint.semantics import containers
 from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.journal import MISSING
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.library import Call, behaviour, builtin
+from trainlint.semantics.library import HARMLESS, Call, behaviour, builtin
 from trainlint.semantics.values import (
     BOOL,
     FALSE,
@@ -71,7 +71,11 @@ def decorate(interp: Interpreter, decorator: Value, function: Value, node: Any) 
             return guarded(function, "contextmanager")
         if interp.library.row(decorator.path) is not None and last in ("no_grad", "inference_mode", "enable_grad"):
             return interp.library.call(interp, decorator.path, Arguments([function]), node)
-        return function
+        if decorator.path.partition(".")[0] in HARMLESS | {"hydra", "click", "typer", "pytest", "numba", "overrides", "typing_extensions"}:
+            return function
+        unsure = Instance(None, "context")  # what it puts around the function is out of view
+        unsure.attrs["$grad"] = UNKNOWN
+        return guarded(function, unsure)
     if isinstance(decorator, Instance) and "$grad" in decorator.attrs:
         return guarded(function, decorator)
     if isinstance(decorator, (Function, Method, Partial)) or (isinstance(decorator, Instance) and isinstance(decorator.cls, Class)):

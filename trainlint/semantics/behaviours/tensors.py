@@ -69,7 +69,9 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
     if deps and graph is not False and any(is_opaque(v) for v in call.arguments.positional):
         deps |= {ELSEWHERE}
     fields.setdefault("data", data._replace(stats=frozenset()) if data.stats else data)
-    return Tensor(graph=graph, deps=deps, grown=grown, lib="numpy" if numpy else tensor.lib, trace=trace, **fields)
+    function = call.row.name.startswith("torch.") and not isinstance(call.receiver, Tensor)
+    lib = "numpy" if numpy else "torch" if function else tensor.lib
+    return Tensor(graph=graph, deps=deps, grown=grown, lib=lib, trace=trace, **fields)
 
 
 @behaviour("keep")
@@ -549,7 +551,7 @@ def from_data(call: Call) -> Value:
     tensor = as_tensor(value)
     graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
     keeps = is_number(value) or tensor.kinds or tensor.data is not NO_DATA
-    return tensor.but(graph=graph, deps=NO_DEPS, shape=None) if keeps else Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data)
+    return tensor.but(graph=graph, deps=NO_DEPS, shape=None, lib=fresh(call).lib) if keeps else Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data)
 
 
 @behaviour("variable")
