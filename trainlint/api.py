@@ -70,6 +70,7 @@ class Report:
         return self.interp.frame.space
 
     def __call__(self, node: Any, space: Namespace | None = None, **fields: object) -> Draft:
+        """Report a node; `space` is its file where that is not the one the run is in, `fields` fill the message."""
         draft = Draft(type(self.rule), space or self.space(), node, self.rule.message.format(**fields))
         self.sink(draft)
         return draft

@@ -37,15 +37,25 @@ def may_be_suppressed(content: bytes) -> bool:
     return b"noqa" in lowered or b"trainlint" in lowered
 
 
-_FROM = re.compile(rb"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]+\(?([\w., \t]*)|import[ \t]+([\w., \t]+))", re.MULTILINE)
+_FROM = re.compile(
+    rb"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]+\(?([\w., \t]*)|import[ \t]+([\w., \t]+))", re.MULTILINE
+)
 
 
 def imported_words(content: bytes) -> set[str]:
     """The words of all import statements: names of modules and packages, and of what is taken from them."""
-    return {word for match in _FROM.finditer(content) for part in match.groups() if part for word in re.findall(r"\w+", part.decode("ascii", "replace"))}
+    return {
+        word
+        for match in _FROM.finditer(content)
+        for part in match.groups()
+        if part
+        for word in re.findall(r"\w+", part.decode("ascii", "replace"))
+    }
 
 
-_TOP_LEVEL = re.compile(rb"^(?!def |class |async |elif |import |from )\w[\w., \t]*(?:=[ \t]*\w[\w.]*[ \t]*)?\(", re.MULTILINE)
+_TOP_LEVEL = re.compile(
+    rb"^(?!def |class |async |elif |import |from )\w[\w., \t]*(?:=[ \t]*\w[\w.]*[ \t]*)?\(", re.MULTILINE
+)
 
 
 def is_script(content: bytes) -> bool:

@@ -45,7 +45,14 @@ def all_rules() -> dict[str, type[Rule]]:
 def catalogue() -> list[RuleInfo]:
     """What there is, the shell's own codes included."""
     rules = [
-        RuleInfo(rule.code, rule.name, (rule.__doc__ or "").strip().splitlines()[0].rstrip("."), rule.severity, rule.default, rule.fixable)
+        RuleInfo(
+            rule.code,
+            rule.name,
+            (rule.__doc__ or "").strip().splitlines()[0].rstrip("."),
+            rule.severity,
+            rule.default,
+            rule.fixable,
+        )
         for rule in all_rules().values()
     ]
     return [*OWN, *rules]

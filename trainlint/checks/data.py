@@ -11,7 +11,21 @@ from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import PART_WORDS, augments, constants, dataset_part, roots, steps_of
 from trainlint.semantics.interpreter import Region
-from trainlint.semantics.values import Class, Const, DataInfo, Fit, Function, Instance, Number, Step, Tensor, Tuple, Union, Value, options
+from trainlint.semantics.values import (
+    Class,
+    Const,
+    DataInfo,
+    Fit,
+    Function,
+    Instance,
+    Number,
+    Step,
+    Tensor,
+    Tuple,
+    Union,
+    Value,
+    options,
+)
 from trainlint.syntax import nodes_in
 
 HELD_OUT = ("val", "test")
@@ -45,7 +59,10 @@ class FitOnTest(Rule):
     """A transform is fitted on held-out data."""
 
     code, name = "TL402", "fit-on-test"
-    message = "`{what}` is fitted on the {part} part; it must use what was learnt from the training part, or the two are scaled apart"
+    message = (
+        "`{what}` is fitted on the {part} part; it must use what was learnt from the training part, "
+        "or the two are scaled apart"
+    )
 
     @on("fit")
     def check(self, fact: Any, report: Report) -> None:
@@ -54,16 +71,23 @@ class FitOnTest(Rule):
         if not what or (what in ("coding", "projection") and earlier is None):
             return
         if part not in HELD_OUT:
-            if earlier is None or part is not None or not another_part(earlier[2].data, data.data, call.argument("x", 1)):
+            if (
+                earlier is None
+                or part is not None
+                or not another_part(earlier[2].data, data.data, call.argument("x", 1))
+            ):
                 return
-        draft = report(node, what=estimator.describe(), part="test" if part == "test" else "validation" if part else "held-out")
+        draft = report(
+            node, what=estimator.describe(), part="test" if part == "test" else "validation" if part else "held-out"
+        )
         if earlier is not None:
             draft.because([Step(earlier[0], earlier[1], "fitted before")])
 
 
 def another_part(first: DataInfo, second: DataInfo, node: Any) -> bool:
-    """Whether what an estimator is fitted on again is the part of the data that was held out from the first fit: another
-    slice of the same data, or, where the data come from out of view, what the program calls its test part."""
+    """Whether what an estimator is fitted on again is the part of the data that was held out from the first fit.
+
+    Another slice of the same data is; where the data come from out of view, what the program calls its test part."""
     if first.tokens & second.tokens:
         return bool(first.splits and second.splits and first.splits != second.splits)
     while isinstance(node, (cst.Subscript, cst.Attribute, cst.Call)):
@@ -76,14 +100,18 @@ class ResampleBeforeSplit(Rule):
     """Rows are duplicated or dropped before the split."""
 
     code, name = "TL423", "resample-before-split"
-    message = "`{what}` resamples all rows before they are split, so copies of training rows end up in the held-out part"
+    message = (
+        "`{what}` resamples all rows before they are split, so copies of training rows end up in the held-out part"
+    )
 
     @on("split")
     def check(self, fact: Any, report: Report) -> None:
         space, node, data, how = fact
         for fit in data.data.fits:
             if fit.resampling:
-                report(fit.node, fit.space, what=fit.what).because([Step(space, node, f"split by {how}") if node is not None else None])
+                report(fit.node, fit.space, what=fit.what).because(
+                    [Step(space, node, f"split by {how}") if node is not None else None]
+                )
 
 
 def fixed_order(loader: Instance) -> bool:
@@ -124,8 +152,9 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
 
 
 def in_stored_order(item: Function) -> bool:
-    """Whether a data set's `__getitem__` serves sample by sample what its index says. Windows of one series (`x[i : i + n]`)
-    are no samples of their own, and some models must see them in order."""
+    """Whether a data set's `__getitem__` serves sample by sample what its index says.
+
+    Windows of one series (`x[i : i + n]`) are no samples of their own, and some models must see them in order."""
     params = item.node.params.params
     index = params[1].name.value if len(params) > 1 else ""
     named = False
@@ -193,7 +222,11 @@ class AugmentationInEvaluation(Rule):
             if event[0] != "evaluated":
                 continue
             dataset = event[3].attrs.get("dataset")
-            if isinstance(dataset, Instance) and dataset.attrs.get("$random") is not None and dataset_part(dataset) in HELD_OUT:
+            if (
+                isinstance(dataset, Instance)
+                and dataset.attrs.get("$random") is not None
+                and dataset_part(dataset) in HELD_OUT
+            ):
                 step = transforms_of(dataset)
                 if step is not None:
                     report(step.node, step.space, part="held-out", what=step.label).because([dataset.born])
@@ -201,11 +234,17 @@ class AugmentationInEvaluation(Rule):
 
 def normalisation(dataset: Instance) -> Any:
     """The constants that a data set's transform normalises with: () for none at all, None when that is not known."""
-    pipelines = [v for k, v in dataset.attrs.items() if isinstance(k, str) and "transform" in k and "target" not in k and isinstance(v, Instance)]
+    pipelines = [
+        v
+        for k, v in dataset.attrs.items()
+        if isinstance(k, str) and "transform" in k and "target" not in k and isinstance(v, Instance)
+    ]
     steps = steps_of(pipelines[0]) if len(pipelines) == 1 else None
     if steps is None:
         return None
-    found = [tuple(constants(value) for value in step.attrs["$normalize"]) for step in steps if "$normalize" in step.attrs]
+    found = [
+        tuple(constants(value) for value in step.attrs["$normalize"]) for step in steps if "$normalize" in step.attrs
+    ]
     return None if any(None in pair for pair in found) else tuple(found)
 
 
@@ -225,11 +264,14 @@ class PreprocessingDiffers(Rule):
             part, given = dataset_part(dataset), normalisation(dataset)
             if part not in HELD_OUT or given is None:
                 continue
-            twins = [t for t in trained if t.cls is not None and dataset.cls is not None and t.cls.key == dataset.cls.key]
+            twins = [
+                t for t in trained if t.cls is not None and dataset.cls is not None and t.cls.key == dataset.cls.key
+            ]
             if twins and all(normalisation(t) != given for t in twins):
-                how = "normalised with other constants than the training data" if given and normalisation(twins[0]) else (
-                    "normalised and the training data are not" if given else "not normalised and the training data are"
-                )  # fmt: skip
+                if given and normalisation(twins[0]):
+                    how = "normalised with other constants than the training data"
+                else:
+                    how = f"{'' if given else 'not '}normalised and the training data are{' not' if given else ''}"
                 report(node, space, part="test" if part == "test" else "validation", how=how).because([twins[0].born])
 
 
@@ -251,19 +293,25 @@ class SplitOverlap(Rule):
         elif not evaluated and any(e[0] == "split" for e in region.events):
             self.tensors(region, report)
 
-    def loaders(self, region: Region, trained: list[Instance], evaluated: list[tuple[Any, Any, Instance]], report: Report) -> None:
+    def loaders(
+        self, region: Region, trained: list[Instance], evaluated: list[tuple[Any, Any, Instance]], report: Report
+    ) -> None:
         """No loader that is evaluated serves anything but what is trained on."""
         seen = {same_data(loader) for loader in trained} - {None}
         if any(same_data(loader) not in seen for _, _, loader in evaluated):
             return
         used = {id(loader) for loader in trained} | {id(loader) for _, _, loader in evaluated}
-        idle = [e[3] for e in region.events if e[0] == "loader" and id(e[3]) not in used and same_data(e[3]) not in seen]
+        idle = [
+            e[3] for e in region.events if e[0] == "loader" and id(e[3]) not in used and same_data(e[3]) not in seen
+        ]
         for node, space, loader in evaluated:
             source = [t.born for t in trained if same_data(t) == same_data(loader)]
             if loader not in trained and loader.born is not None:
                 report(loader.born.node, loader.born.space).because(source)
             elif idle:
-                report(node.iter, space).because([loader.born, *(Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born)])
+                report(node.iter, space).because(
+                    [loader.born, *(Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born)]
+                )
 
     def tensors(self, region: Region, report: Report) -> None:
         """The training part of a split is judged, and the held-out part is never given to the model."""
@@ -289,14 +337,18 @@ def identity(dataset: Value | None) -> Any:
     if isinstance(dataset, Union):
         parts = [identity(option) for option in dataset.options]
         return None if None in parts else frozenset(parts)
-    if not isinstance(dataset, Instance) or (isinstance(dataset.cls, Class) and dataset.cls.find("__getitem__") is None):
+    if not isinstance(dataset, Instance) or (
+        isinstance(dataset.cls, Class) and dataset.cls.find("__getitem__") is None
+    ):
         return None
     if dataset.attrs.get("$random") is not None or "$indices" in dataset.attrs:
         return id(dataset)
     tensors = dataset.attrs.get("$tensors")
     if isinstance(tensors, Tuple):
         if tensors.items and all(isinstance(t, Tensor) and t.data.tokens for t in tensors.items):
-            return frozenset((t.data.tokens, t.data.part, t.data.splits) for t in tensors.items if isinstance(t, Tensor))
+            return frozenset(
+                (t.data.tokens, t.data.part, t.data.splits) for t in tensors.items if isinstance(t, Tensor)
+            )
         return frozenset(id(t) for t in tensors.items)
     made = dataset.attrs.get("$made")
     if made:

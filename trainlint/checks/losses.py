@@ -5,7 +5,16 @@ from __future__ import annotations
 from trainlint.api import Report, Rule, on_call
 from trainlint.findings import Severity
 from trainlint.semantics.library import Call, as_tensor
-from trainlint.semantics.values import HIDDEN, LOG_PROBABILITIES, LOG_SIGMOID, LOGITS, PROBABILITIES, SIGMOID, TANH, Tensor
+from trainlint.semantics.values import (
+    HIDDEN,
+    LOG_PROBABILITIES,
+    LOG_SIGMOID,
+    LOGITS,
+    PROBABILITIES,
+    SIGMOID,
+    TANH,
+    Tensor,
+)
 
 CROSS_ENTROPY = "torch.nn.functional.cross_entropy"
 BCE = "torch.nn.functional.binary_cross_entropy"
@@ -65,7 +74,11 @@ class LogitsIntoBce(LossRule):
     def check(self, call: Call, report: Report) -> None:
         given = scores(call)
         if given.must_be(LOGITS | TANH | LOG_PROBABILITIES | LOG_SIGMOID):
-            kind = "raw scores" if given.must_be(LOGITS) else given.but(lo=float("-inf"), hi=float("inf"), shape=None).describe()
+            kind = (
+                "raw scores"
+                if given.must_be(LOGITS)
+                else given.but(lo=float("-inf"), hi=float("inf"), shape=None).describe()
+            )
             report(call.argument("input", 0), loss=call.short_name, kind=kind).because(given.trace)
 
 
@@ -73,7 +86,9 @@ class NllLossWithoutLogSoftmax(LossRule):
     """Negative log likelihood is given what are no log-probabilities."""
 
     code, name = "TL104", "nll-loss-without-log-softmax"
-    message = "`{loss}` gets {kind} (@); it needs log-probabilities, and with these the loss has no lower bound or no log"
+    message = (
+        "`{loss}` gets {kind} (@); it needs log-probabilities, and with these the loss has no lower bound or no log"
+    )
 
     @on_call(NLL)
     def check(self, call: Call, report: Report) -> None:
@@ -87,7 +102,10 @@ class LogSoftmaxBeforeCrossEntropy(LossRule):
     """Cross entropy is given log-probabilities."""
 
     code, name = "TL105", "log-softmax-before-cross-entropy"
-    message = "`{loss}` gets log-probabilities (@); it applies log-softmax once more, which is wasted and hides which loss is meant"
+    message = (
+        "`{loss}` gets log-probabilities (@); it applies log-softmax once more, "
+        "which is wasted and hides which loss is meant"
+    )
     severity = Severity.WARNING
 
     @on_call(CROSS_ENTROPY)

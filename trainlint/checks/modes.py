@@ -30,7 +30,11 @@ def measured(region: Region, module: Instance) -> bool:
             return True
         if kind == "item" and region.kind == "loop" and depends(event[3], module):
             return True
-        if kind == "outside" and "metric" in event[3] and any(isinstance(v, Tensor) and depends(v, module) for v in event[4]):
+        if (
+            kind == "outside"
+            and "metric" in event[3]
+            and any(isinstance(v, Tensor) and depends(v, module) for v in event[4])
+        ):
             return True
     return False
 
@@ -79,7 +83,13 @@ class MissingEvalMode(Rule):
         if region.kind == "program":
             learnt, judged = outcomes(region)
             for call in model_calls(region):
-                if call.mode is True and call.layers and call.held_out and call.node in judged and call.node not in learnt:
+                if (
+                    call.mode is True
+                    and call.layers
+                    and call.held_out
+                    and call.node in judged
+                    and call.node not in learnt
+                ):
                     report(call.node, call.space, layers=call.layers).because([call.module.born])
         if kinds & LEARNING:
             return
@@ -111,7 +121,7 @@ class MissingEvalMode(Rule):
 
 
 def outcomes(region: Region) -> tuple[set[Any], set[Any]]:
-    """Of the model calls in a program, those whose outputs are (or may be) learnt from, and those whose outputs are judged."""
+    """Of the model calls in a program, those whose outputs are (or may be) learnt from, and those that are judged."""
     learnt: set[Any] = set()
     judged: set[Any] = set()
     for event in region.events:
@@ -119,7 +129,12 @@ def outcomes(region: Region) -> tuple[set[Any], set[Any]]:
         if kind in LEARNING and kind != "step":
             learnt |= {dep.node for dep in event[3].deps}
         elif kind == "escape":
-            learnt |= {dep.node for value in event[3] if isinstance(value, Tensor) and value.graph is not False for dep in value.deps}
+            learnt |= {
+                dep.node
+                for value in event[3]
+                if isinstance(value, Tensor) and value.graph is not False
+                for dep in value.deps
+            }
         elif kind in ("compare", "item", "predict"):
             judged |= {dep.node for dep in event[3].deps}
         elif kind == "loss":
@@ -151,9 +166,14 @@ class MissingNoGrad(Rule):
         for call in model_calls(region):
             evaluates = call.mode is False or (over_data(region) and (call.held_out or compared(region, call.module)))
             frozen = call.module.attrs.get("$frozen") is TRUE
-            if call.grad is True and not frozen and evaluates and measured(region, call.module) and not any(t.graph for t in call.inputs):
+            if (
+                call.grad is True
+                and not frozen
+                and evaluates
+                and measured(region, call.module)
+                and not any(t.graph for t in call.inputs)
+            ):
                 report(call.node, call.space)
-
 
     def single(self, region: Region, report: Report) -> None:
         """Calls in eval mode, wherever they stand, whose outputs are judged and never learnt from."""
@@ -162,7 +182,12 @@ class MissingNoGrad(Rule):
         if "step" not in kinds and kinds & LEARNING:
             return  # gradients without training: of the inputs, as attacks and saliency maps take them
         for call in model_calls(region):
-            if call.grad is True and (call.mode is False or call.held_out) and call.node in judged and call.node not in learnt:
+            if (
+                call.grad is True
+                and (call.mode is False or call.held_out)
+                and call.node in judged
+                and call.node not in learnt
+            ):
                 if call.module.attrs.get("$frozen") is not TRUE and not any(t.graph for t in call.inputs):
                     report(call.node, call.space)
 
@@ -209,7 +234,9 @@ class ModeCallWithoutParentheses(Rule):
     def check(self, fact: Any, report: Report) -> None:
         node, value = fact
         if isinstance(node.value, cst.Attribute) and isinstance(value, Method) and value.function is None:
-            if value.name in self.METHODS and (value.receiver is UNKNOWN or isinstance(value.receiver, (Instance, Tensor))):
+            if value.name in self.METHODS and (
+                value.receiver is UNKNOWN or isinstance(value.receiver, (Instance, Tensor))
+            ):
                 report(node.value, name=value.name)
         elif isinstance(node.value, cst.Call) and isinstance(value, Instance) and value.family == "context":
             if "$grad" in value.attrs and "$immediate" not in value.attrs:
@@ -218,7 +245,11 @@ class ModeCallWithoutParentheses(Rule):
     @on("enter")
     def entered(self, fact: Any, report: Report) -> None:
         node, manager = fact
-        if isinstance(manager, Api) and report.interp.library.row(manager.path) is not None and manager.path.rpartition(".")[2] in ("no_grad", "inference_mode", "enable_grad"):
+        if (
+            isinstance(manager, Api)
+            and report.interp.library.row(manager.path) is not None
+            and manager.path.rpartition(".")[2] in ("no_grad", "inference_mode", "enable_grad")
+        ):
             report(node, name=manager.path.rpartition(".")[2])
 
     @on_call("torch.save")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import libcst as cst
 
@@ -19,7 +19,13 @@ EXACT = frozenset(("a count", "a mask", "a one-hot code"))
 
 def reaches_zero(value: Value) -> str | None:
     """Why a tensor that takes part in gradients reaches zero (or less) in practice; None when it is not known to."""
-    if not isinstance(value, Tensor) or value.lib != "torch" or value.lo > 0 or value.hi < 0 or value.nature in HARMLESS:
+    if (
+        not isinstance(value, Tensor)
+        or value.lib != "torch"
+        or value.lo > 0
+        or value.hi < 0
+        or value.nature in HARMLESS
+    ):
         return None
     if value.graph is False and value.nature not in EXACT:
         return None
@@ -70,7 +76,17 @@ class UnguardedSqrt(Rule):
     message = "the square root is taken of {nature}, which can be 0: its gradient there is infinite"
 
     # What is 0 on real batches, not only in the limit.
-    NATURES = frozenset(("a variance", "a standard deviation", "a count", "a ReLU output", "a clamped value", "a distance", "a one-hot code"))
+    NATURES = frozenset(
+        (
+            "a variance",
+            "a standard deviation",
+            "a count",
+            "a ReLU output",
+            "a clamped value",
+            "a distance",
+            "a one-hot code",
+        )
+    )
 
     @on_call("torch.sqrt", "torch.rsqrt")
     def root(self, call: Call, report: Report) -> None:
@@ -124,7 +140,17 @@ class UnguardedDivision(Rule):
     code, name = "TL503", "unguarded-division"
     message = "the division is by {nature}, which can be 0: infinity or NaN follows"
     # What a divisor is when it reaches zero on real batches: nothing selected, nothing varied, nothing active.
-    NATURES = frozenset(("a count", "a norm", "a standard deviation", "a difference of maximum and minimum", "a ReLU output", "a one-hot code", "a sum of probabilities and labels"))
+    NATURES = frozenset(
+        (
+            "a count",
+            "a norm",
+            "a standard deviation",
+            "a difference of maximum and minimum",
+            "a ReLU output",
+            "a one-hot code",
+            "a sum of probabilities and labels",
+        )
+    )
 
     @on("operation")
     def check(self, fact: Any, report: Report) -> None:
@@ -148,7 +174,7 @@ class EpsMisplaced(Rule):
     code, name = "TL509", "eps-misplaced"
     message = "the small constant is added after the {what}, where it guards nothing"
     severity = Severity.WARNING
-    CALLS = {"log": "logarithm", "sqrt": "square root", "log2": "logarithm", "log10": "logarithm"}
+    CALLS: ClassVar = {"log": "logarithm", "sqrt": "square root", "log2": "logarithm", "log10": "logarithm"}
 
     @on("operation")
     def check(self, fact: Any, report: Report) -> None:
@@ -164,7 +190,11 @@ class EpsMisplaced(Rule):
             if isinstance(divisor, Tensor) and divisor.lo <= 0 and divisor.nature not in HARMLESS:
                 report(node, what="division")
         elif isinstance(left_node, cst.Call):
-            written = left_node.func.attr.value if isinstance(left_node.func, cst.Attribute) else getattr(left_node.func, "value", "")
+            written = (
+                left_node.func.attr.value
+                if isinstance(left_node.func, cst.Attribute)
+                else getattr(left_node.func, "value", "")
+            )
             what = self.CALLS.get(str(written))
             if what is not None:
                 inner = left_node.args[0].value if left_node.args else getattr(left_node.func, "value", None)

@@ -15,7 +15,9 @@ class MissingZeroGrad(Rule):
     """Gradients are never cleared between steps."""
 
     code, name = "TL201", "missing-zero-grad"
-    message = "gradients are not cleared since the last step, so each step also takes the gradients of all batches before"
+    message = (
+        "gradients are not cleared since the last step, so each step also takes the gradients of all batches before"
+    )
 
     @on("stepped")
     def check(self, fact: Any, report: Report) -> None:
@@ -68,7 +70,11 @@ class StepOrder(Rule):
                 later = [e for e in events[i + 1 :] if e[0] == "backward" and touches(event[3], e[3].deps, True)]
                 same = [e for e in events if e[0] == "step" and e[1] is event[1]]
                 if later and len(same) > 1 and all(e[4] <= {"clear", "wiped"} for e in same):
-                    draft = report(event[1], event[2], what="`step` runs before `backward`, so it finds no gradients and changes nothing")
+                    draft = report(
+                        event[1],
+                        event[2],
+                        what="`step` runs before `backward`, so it finds no gradients and changes nothing",
+                    )
                     draft.because([Step(later[0][2], later[0][1], "backward")])
 
     def one_missing(self, region: Region, report: Report) -> None:
@@ -81,18 +87,28 @@ class StepOrder(Rule):
             losses = [e for e in events if e[0] == "loss" and isinstance(e[5], Tensor) and e[5].graph and e[5].deps]
             for event in steps:
                 if event[4] == {"clear"} and any(touches(event[3], e[5].deps, False) for e in losses):
-                    report(event[1], event[2], what="`step` runs without any `backward`, so it finds no gradients and nothing is learnt")
+                    report(
+                        event[1],
+                        event[2],
+                        what="`step` runs without any `backward`, so it finds no gradients and nothing is learnt",
+                    )
             return
         if any(not isinstance(e[3], Instance) or "$state" not in e[3].attrs for e in steps):
             return
         for optimizer in optimizers(report.interp):
-            if any(e[3] is optimizer for e in steps) or "?" in optimizer.attrs.get("$state", "?") or not optimizer.attrs["$complete"]:
+            if (
+                any(e[3] is optimizer for e in steps)
+                or "?" in optimizer.attrs.get("$state", "?")
+                or not optimizer.attrs["$complete"]
+            ):
                 continue
             if any(e[3].attrs["$modules"] & optimizer.attrs["$modules"] for e in steps):
                 continue  # another optimizer holds these parameters too, and steps
             last = next((e for e in reversed(backwards) if touches(optimizer, e[3].deps, False)), None)
             if last is not None and any(e[0] == "clear" for e in events):
-                what = "gradients are computed, but the optimizer that holds these parameters never steps, so they are not learnt"
+                what = (
+                    "gradients are computed, but the optimizer of these parameters never steps, so they are not learnt"
+                )
                 report(last[1], last[2], what=what).because([optimizer.born])
 
 

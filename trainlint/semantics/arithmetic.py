@@ -97,7 +97,11 @@ def interval(operator: str, a: tuple[float, float], b: tuple[float, float]) -> t
         return lo, hi
     if operator == "Divide":
         if blo > 0 or bhi < 0:
-            ends = [0.0 if math.isinf(y) else x / (y or TINY) if not math.isinf(x) else math.copysign(INF, x * (y or 1)) for x in a for y in b]
+            ends = [
+                0.0 if math.isinf(y) else x / (y or TINY) if not math.isinf(x) else math.copysign(INF, x * (y or 1))
+                for x in a
+                for y in b
+            ]
             lo, hi = min(ends), max(ends)
             if alo >= 0 and blo > 0:
                 lo = max(lo, TINY) if alo > 0 else max(lo, 0.0)
@@ -141,7 +145,7 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
             lo, hi = power_interval(a, right)
         elif operator == "FloorDivide":
             lo, hi = interval("Divide", a, b)
-            lo, hi = (0.0 if lo > 0 else lo), hi
+            lo = 0.0 if lo > 0 else lo
         elif operator == "Modulo":
             lo, hi = (0.0, b[1]) if b[0] > 0 else (-INF, INF)
         else:
@@ -273,8 +277,8 @@ def kinds_of(operator: str, left: Value, right: Value) -> int:
 
 def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None:
     """In words, why the lower bound of a result is reached; None when it need not be."""
-    a = getattr(left, "nature", None)
-    b = getattr(right, "nature", None)
+    a: str | None = getattr(left, "nature", None)
+    b: str | None = getattr(right, "nature", None)
     if lo > 0:
         return None
     if operator == "Subtract":
@@ -418,7 +422,9 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
         if operator == "BitInvert":
             return Tensor(MASK, 0, 1, "a mask", value.shape, False, value.deps, value.data, lib=value.lib)
         kept = value.kinds if value.kinds == LOGITS else 0
-        return value.but(kinds=kept, lo=0.0 - value.hi, hi=0.0 - value.lo, nature=None, trace=value.trace if kept else ())
+        return value.but(
+            kinds=kept, lo=0.0 - value.hi, hi=0.0 - value.lo, nature=None, trace=value.trace if kept else ()
+        )
     return UNKNOWN
 
 
@@ -444,7 +450,9 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         if isinstance(left, Const) and isinstance(right, Const):
             return Const((left.key == right.key) == (operator == "Is"))
         known = isinstance(right, Const) and right.value is None
-        opaque = left is UNKNOWN or isinstance(left, (Union, Number)) or (isinstance(left, Instance) and left.cls is None)
+        opaque = (
+            left is UNKNOWN or isinstance(left, (Union, Number)) or (isinstance(left, Instance) and left.cls is None)
+        )
         if known and not opaque and not isinstance(left, Const):
             return Const(operator == "IsNot")
         return BOOL

@@ -21,7 +21,9 @@ def build_class(interp: Interpreter, node: cst.ClassDef) -> Class:
     cls = Class(node.name.value, node, outer.space, bases)
     cls.family = interp.library.family(cls)
     outermost = outer.cls is not None or outer.env is outer.space.attrs
-    frame = Frame(cls.attrs, outer.closure if outermost else (outer.env, *outer.closure), outer.space, outer.function, 0)
+    frame = Frame(
+        cls.attrs, outer.closure if outermost else (outer.env, *outer.closure), outer.space, outer.function, 0
+    )
     frame.cls = cls
     frame.mark = interp.journal.mark()
     interp.frame = frame

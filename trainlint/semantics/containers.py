@@ -66,7 +66,9 @@ def append(interp: Interpreter, target: ListObject, value: Value) -> None:
         interp.write(target.attrs, "items", (*items, value))
     else:
         element = target.attrs["element"]
-        interp.write(target.attrs, "element", join(element, value) if items is None and element is not UNKNOWN else value)
+        interp.write(
+            target.attrs, "element", join(element, value) if items is None and element is not UNKNOWN else value
+        )
         interp.write(target.attrs, "items", None)
 
 
@@ -180,13 +182,18 @@ def model_makers(owner: DictObject) -> list[Value]:
     """What an unknown name may pick from a module's names: its model classes, or else its public functions."""
     values = [(k, v) for k, v in owner.known() if isinstance(k, str) and not k.startswith("_")]
     functions = [v for k, v in values if isinstance(v, Function) and k[:1].islower()]
-    if functions and all(isinstance(v, (Function, Class)) or not isinstance(v, Value) or isinstance(v, (Api, Instance, Const, ListObject, DictObject, Namespace)) for _, v in values):
-        return functions[:8]
+    if functions and all(
+        isinstance(v, (Function, Class))
+        or not isinstance(v, Value)
+        or isinstance(v, (Api, Instance, Const, ListObject, DictObject, Namespace))
+        for _, v in values
+    ):
+        return [*functions[:8]]
     return []
 
 
 def cut(items: tuple[Value, ...], index: slice) -> tuple[Value, ...] | None:
-    ends = []
+    ends: list[Any] = []
     for end in (index.start, index.stop, index.step):
         if end is None:
             ends.append(None)
@@ -232,7 +239,12 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
             interp.write(owner.attrs, DictObject.REST, value if rest is None else join(rest, value))
     elif isinstance(owner, ListObject):
         items = owner.items
-        if items is not None and isinstance(index, Const) and isinstance(index.value, int) and -len(items) <= index.value < len(items):
+        if (
+            items is not None
+            and isinstance(index, Const)
+            and isinstance(index.value, int)
+            and -len(items) <= index.value < len(items)
+        ):
             position = index.value % len(items)
             interp.write(owner.attrs, "items", (*items[:position], value, *items[position + 1 :]))
         elif items is not None:
@@ -263,7 +275,8 @@ def stored(owner: Tensor, value: Value) -> Tensor:
         if owner.lib == "frame" and (value.data.tokens & owner.data.tokens or not owner.data.tokens):
             part = part._replace(fits=fits, tokens=owner.data.tokens | value.data.tokens)
         return owner.but(
-            kinds=owner.kinds if owner.kinds == value.kinds else 0, lo=min(owner.lo, value.lo), hi=max(owner.hi, value.hi),
+            kinds=owner.kinds if owner.kinds == value.kinds else 0,
+            lo=min(owner.lo, value.lo), hi=max(owner.hi, value.hi),
             nature=owner.nature if owner.nature == value.nature else None, deps=owner.deps | value.deps, data=part,
             graph=owner.graph or value.graph, grown=owner.grown | value.grown,
         )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -126,7 +127,9 @@ class Memo:
 
     __slots__ = ("delta", "events", "reads", "value")
 
-    def __init__(self, value: Value, reads: list[tuple[dict[Any, Any], Any, Any]], delta: Delta, events: list[Any]) -> None:
+    def __init__(
+        self, value: Value, reads: list[tuple[dict[Any, Any], Any, Any]], delta: Delta, events: list[Any]
+    ) -> None:
         self.value = value
         self.reads = reads
         self.delta = delta
@@ -321,7 +324,9 @@ class Interpreter:
     def running_sum(self, node: cst.Assign) -> Value | None:
         """The value of `total = total + loss`; None for any other assignment."""
         target, value = node.targets[0].target, node.value
-        if not (isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Add) and len(node.targets) == 1):
+        if not (
+            isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Add) and len(node.targets) == 1
+        ):
             return None
         if not (isinstance(target, cst.Name) and isinstance(value.left, cst.Name) and target.value == value.left.value):
             return None
@@ -473,7 +478,7 @@ class Interpreter:
 
     def if_(self, node: cst.If) -> bool:
         if self.is_main_guard(node.test):
-            self.frame.space.deferred.append(node.body)  # type: ignore[arg-type]
+            self.frame.space.deferred.append(node.body)
             return True
         held = truth(self.eval(node.test))
         if held is True:
@@ -535,10 +540,12 @@ class Interpreter:
         source = iterable.source if isinstance(iterable, Sequence) else iterable
         with self.in_region("loop", node, source):
             if known is not None and len(known) <= UNROLL:
-                return self.loop(node, [(lambda item=item: self.bind(node.target, item)) for item in known], exact=True)
+                return self.loop(node, [partial(self.bind, node.target, item) for item in known], exact=True)
             item = self.element_of(iterable)
             first = iterable.first if isinstance(iterable, Sequence) and iterable.first is not None else item
-            return self.loop(node, [lambda: self.bind(node.target, first), lambda: self.bind(node.target, item)], exact=False)
+            return self.loop(
+                node, [lambda: self.bind(node.target, first), lambda: self.bind(node.target, item)], exact=False
+            )
 
     def while_(self, node: cst.While) -> bool:
         endless = truth(self.eval(node.test)) is True
@@ -591,9 +598,7 @@ class Interpreter:
         journal.undo(start)
         if endless:
             ends = []
-        elif not ends and not isinstance(node, cst.While):
-            ends.append({})
-        elif not ends and not breaks:
+        elif (not ends and not isinstance(node, cst.While)) or (not ends and not breaks):
             ends.append({})
         if ends and node.orelse is not None:
             journal.merge(ends)
@@ -615,7 +620,7 @@ class Interpreter:
             new = where.get(name, MISSING)
             if old is new or not isinstance(old, Value) or not isinstance(new, Value):
                 continue
-            if isinstance(name, str) and name.startswith("$") or name == "training":
+            if (isinstance(name, str) and name.startswith("$")) or name == "training":
                 continue  # states are followed exactly
             if isinstance(new, (Const, Number, Text)) or (isinstance(old, (Const, Text)) and not is_number(old)):
                 self.write(where, name, widen(old, new))
@@ -680,7 +685,9 @@ class Interpreter:
 
         function = call.callee
         assert isinstance(function, Function)
-        self.run_function(function, self.bind_arguments(function, Arguments(list(call.args), call.keywords)), node, hook)
+        self.run_function(
+            function, self.bind_arguments(function, Arguments(list(call.args), call.keywords)), node, hook
+        )
         return alive
 
     def try_(self, node: Any) -> bool:
@@ -698,9 +705,7 @@ class Interpreter:
                 self.bind(handler.name.name, UNKNOWN)
             went_on = self.suite(handler.body)
             delta = journal.cut(start)
-            if went_on and not alive:
-                ends.append(delta)
-            elif went_on and not self.is_import_guard(handler):
+            if (went_on and not alive) or (went_on and not self.is_import_guard(handler)):
                 ends.append(delta)
         if not node.handlers and not alive:
             ends = []
@@ -794,7 +799,11 @@ class Interpreter:
             return True if True in found else None if None in found else False
         if isinstance(pattern, (cst.MatchValue, cst.MatchSingleton)):
             wanted = self.eval(pattern.value)
-            return truth(arithmetic.compare(self, "Equal", subject, wanted, pattern)) if isinstance(wanted, Const) else None
+            return (
+                truth(arithmetic.compare(self, "Equal", subject, wanted, pattern))
+                if isinstance(wanted, Const)
+                else None
+            )
         return None
 
     def capture(self, pattern: Any, subject: Value) -> None:
@@ -858,9 +867,9 @@ class Interpreter:
         module = self.import_module(dotted, level)
         if isinstance(node.names, cst.ImportStar):
             if isinstance(module, Namespace):
-                for name, value in list(module.attrs.items()):
+                for name, member in list(module.attrs.items()):
                     if not name.startswith("_"):
-                        self.write(self.frame.env, name, value)
+                        self.write(self.frame.env, name, member)
             elif isinstance(module, Api):
                 self.write(self.frame.env, "*", module)
             return True
@@ -921,7 +930,11 @@ class Interpreter:
             wanted = self.eval(test.args[1].value)
             if value is None:
                 return
-            kept = [self.library.as_instance(o, wanted) for o in options(value) if self.library.is_instance(self, o, wanted) is not False]
+            kept = [
+                self.library.as_instance(o, wanted)
+                for o in options(value)
+                if self.library.is_instance(self, o, wanted) is not False
+            ]
             sure = [o for o in kept if o is not None]
             if sure and not (len(sure) == 1 and sure[0] is value):
                 self.rebind(test.args[0].value, join_all(sure))
@@ -966,7 +979,9 @@ class Interpreter:
         elif operator in ("LessThan", "LessThanEqual"):
             hi = min(hi, limit)
         if (lo, hi) != (value.lo, value.hi):
-            changed: Value = value.but(lo=lo, hi=hi) if isinstance(value, Tensor) else Number(lo, hi, value.integer, value.nature)
+            changed: Value = (
+                value.but(lo=lo, hi=hi) if isinstance(value, Tensor) else Number(lo, hi, value.integer, value.nature)
+            )
             self.rebind(target, changed)
 
     def peek(self, node: Any) -> Value | None:
@@ -1002,7 +1017,11 @@ class Interpreter:
         found = self.literals.get(id(node))
         if found is None:
             try:
-                value = int(node.value) if node.__class__ is cst.Integer and node.value.isdecimal() else node.evaluated_value
+                value = (
+                    int(node.value)
+                    if node.__class__ is cst.Integer and node.value.isdecimal()
+                    else node.evaluated_value
+                )
                 found = Const(value)
             except Exception:
                 found = UNKNOWN
@@ -1022,7 +1041,7 @@ class Interpreter:
                 value = self.eval(part.expression)
                 parts.append(str(value.value) if isinstance(value, Const) else None)
             else:
-                parts.append(part.value)  # type: ignore[union-attr]
+                parts.append(str(getattr(part, "value", "")))
         if all(p is not None for p in parts):
             return Const("".join(p for p in parts if p is not None))
         return Text(tuple(p for p in parts if p))
@@ -1081,7 +1100,9 @@ class Interpreter:
         if kind is Union:
             assert isinstance(owner, Union)
             return join_all(
-                self.get_attribute(o, name, node) for o in owner.options if not (isinstance(o, Const) and o.value is None)
+                self.get_attribute(o, name, node)
+                for o in owner.options
+                if not (isinstance(o, Const) and o.value is None)
             )
         if kind is Class:
             assert isinstance(owner, Class)
@@ -1148,7 +1169,11 @@ class Interpreter:
         if isinstance(member, Instance):
             if member.family == "property":
                 getter = member.attrs["function"]
-                return self.call(Method(owner, name, getter), Arguments(), node) if isinstance(getter, Function) else UNKNOWN
+                return (
+                    self.call(Method(owner, name, getter), Arguments(), node)
+                    if isinstance(getter, Function)
+                    else UNKNOWN
+                )
             if member.family == "staticmethod":
                 inner: Value = member.attrs["function"]
                 return inner
@@ -1186,7 +1211,9 @@ class Interpreter:
         left, right = self.eval(node.left), self.eval(node.right)
         return self.binary_values(node.operator.__class__.__name__, left, right, node, node.left, node.right)
 
-    def binary_values(self, operator: str, left: Value, right: Value, node: Any, left_node: Any, right_node: Any) -> Value:
+    def binary_values(
+        self, operator: str, left: Value, right: Value, node: Any, left_node: Any, right_node: Any
+    ) -> Value:
         if isinstance(left, Instance) and isinstance(left.cls, Class):
             special = left.cls.find(arithmetic.METHODS.get(operator, ""))
             if isinstance(special, Function):
@@ -1259,8 +1286,8 @@ class Interpreter:
                 known = self.known_items(value)
                 if known is None:
                     values.append(self.element_of(value))
-                    rest = [self.element_of(self.eval(e.value)) if e.__class__ is cst.StarredElement else self.eval(e.value)
-                            for e in elements[elements.index(element) + 1 :]]  # fmt: skip
+                    following = elements[elements.index(element) + 1 :]
+                    rest = [self.display_item(e) for e in following]
                     self.display_rest = join_all(values + rest)
                     return None
                 values.extend(known)
@@ -1269,6 +1296,10 @@ class Interpreter:
         return tuple(values)
 
     display_rest: Value = UNKNOWN
+
+    def display_item(self, element: Any) -> Value:
+        value = self.eval(element.value)
+        return self.element_of(value) if element.__class__ is cst.StarredElement else value
 
     def tuple_(self, node: cst.Tuple) -> Value:
         values = self.elements(node.elements)
@@ -1317,7 +1348,9 @@ class Interpreter:
         return ListObject(tuple(items)) if exact else ListObject(None, join_all(items))
 
     def dict_comprehension(self, node: cst.DictComp) -> Value:
-        items, exact = self.comprehension_items(node.for_in, lambda: Tuple((self.eval(node.key), self.eval(node.value))))
+        items, exact = self.comprehension_items(
+            node.for_in, lambda: Tuple((self.eval(node.key), self.eval(node.value)))
+        )
         result = DictObject()
         for item in items:
             assert isinstance(item, Tuple)
@@ -1336,7 +1369,7 @@ class Interpreter:
         turns: tuple[Value, ...] = known if exact and known is not None else (self.element_of(iterable),)
         items: list[Value] = []
         env = self.frame.env
-        names = [n for n in target_names(clause.target)]
+        names = list(target_names(clause.target))
         saved = {n: env.get(n, MISSING) for n in names}
         with self.in_region("loop", clause, iterable):
             for item in turns:
@@ -1370,7 +1403,9 @@ class Interpreter:
         """An index value; slices are Python slices of values."""
         if isinstance(element, cst.Index):
             return self.eval(element.value)
-        return slice(*[None if part is None else self.eval(part) for part in (element.lower, element.upper, element.step)])
+        return slice(
+            *[None if part is None else self.eval(part) for part in (element.lower, element.upper, element.step)]
+        )
 
     def set_item(self, target: cst.Subscript, value: Value) -> None:
         owner = self.eval(target.value)
@@ -1489,8 +1524,7 @@ class Interpreter:
         env: dict[str, Any] = {}
         names = [p.name.value for p in (*params.posonly_params, *params.params)]
         positional = arguments.positional
-        for name, value in zip(names, positional):
-            env[name] = value
+        env.update(zip(names, positional))
         star = params.star_arg
         if isinstance(star, cst.Param):
             extra = positional[len(names) :]
@@ -1631,7 +1665,9 @@ class Interpreter:
 
 def names_of(owner: Object) -> DictObject:
     """`__dict__`: the names of an object or module, as far as they are known."""
-    known = {k: v for k, v in owner.attrs.items() if isinstance(k, str) and not k.startswith("$") and isinstance(v, Value)}
+    known = {
+        k: v for k, v in owner.attrs.items() if isinstance(k, str) and not k.startswith("$") and isinstance(v, Value)
+    }
     return DictObject({**known, DictObject.REST: UNKNOWN})
 
 
@@ -1639,9 +1675,10 @@ def chooses(test: Any) -> bool:
     """Whether a condition picks between alternatives by name or type, as configurations do."""
     if isinstance(test, cst.Comparison):
         ends = (test.left, *(c.comparator for c in test.comparisons))
-        return any(isinstance(e, (cst.SimpleString, cst.Attribute, cst.Tuple, cst.List)) and not isinstance(e, cst.Integer) for e in ends[1:]) or isinstance(
-            test.left, cst.SimpleString
-        )
+        return any(
+            isinstance(e, (cst.SimpleString, cst.Attribute, cst.Tuple, cst.List)) and not isinstance(e, cst.Integer)
+            for e in ends[1:]
+        ) or isinstance(test.left, cst.SimpleString)
     if isinstance(test, cst.BooleanOperation):
         return chooses(test.left) or chooses(test.right)
     return isinstance(test, cst.Call) and isinstance(test.func, cst.Name) and test.func.value == "isinstance"
@@ -1654,7 +1691,9 @@ def loop_use(region: Region) -> str:
     kinds = {event[0] for event in region.events}
     if "backward" in kinds:
         return "trained" if "step" in kinds else ""
-    learns = kinds & {"step", "autograd"} or any(event[0] == "escape" and may_learn(event[3]) for event in region.events)
+    learns = kinds & {"step", "autograd"} or any(
+        event[0] == "escape" and may_learn(event[3]) for event in region.events
+    )
     return "evaluated" if "model" in kinds and kinds & {"compare", "loss"} and not learns else ""
 
 
@@ -1662,7 +1701,10 @@ def may_learn(values: tuple[Value, ...]) -> bool:
     """Whether values that reach code out of view could be trained on there."""
     return any(
         (isinstance(v, Tensor) and v.graph is not False and v.deps)
-        or (isinstance(v, Instance) and (v.family in ("module", "optimizer") or "training" in v.attrs or "$state" in v.attrs))
+        or (
+            isinstance(v, Instance)
+            and (v.family in ("module", "optimizer") or "training" in v.attrs or "$state" in v.attrs)
+        )
         for v in values
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainlint.semantics.values import Const, Tensor, Value, bounds, is_number, join, join_all, Number
+from trainlint.semantics.values import Const, Number, Tensor, Value, bounds, is_number, join, join_all
 
 
 class _Missing:
@@ -100,7 +100,9 @@ class Journal:
                 self.write(where, name, value)
 
 
-def join_entries(where: dict[Any, Any], name: Any, a: Any, b: Any, pending: list[tuple[dict[Any, Any], Any, Any]]) -> Any:
+def join_entries(
+    where: dict[Any, Any], name: Any, a: Any, b: Any, pending: list[tuple[dict[Any, Any], Any, Any]]
+) -> Any:
     if a is b:
         return a
     if isinstance(a, Value) and isinstance(b, Value):
@@ -124,7 +126,10 @@ def widen(old: Value, new: Value) -> Value:
     """What a loop variable may be in any iteration: numbers lose their exact value but keep a bound that holds."""
     if is_number(old) and is_number(new):
         (olo, ohi), (nlo, nhi) = bounds(old), bounds(new)
-        whole = all(v.integer if isinstance(v, Number) else isinstance(v, Const) and isinstance(v.value, int) for v in (old, new))
+        whole = all(
+            v.integer if isinstance(v, Number) else isinstance(v, Const) and isinstance(v.value, int)
+            for v in (old, new)
+        )
         return Number(olo if nlo >= olo else float("-inf"), ohi if nhi <= ohi else float("inf"), whole)
     if isinstance(old, Tensor) and isinstance(new, Tensor):
         lo = old.lo if new.lo >= old.lo else float("-inf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Callable, Container, Iterator
 from importlib import resources
@@ -84,13 +85,15 @@ MOVED = [
 
 # Packages whose functions do not change the mode or gradients of what they are given.
 HARMLESS = frozenset(
-    """torch torchvision torchaudio torchtext numpy np pandas sklearn scipy matplotlib seaborn PIL cv2 tqdm wandb tensorboardX tensorboard
-    os sys time math random json pickle re collections itertools functools datetime logging argparse copy glob shutil pathlib
-    warnings typing torchsummary torchinfo thop fvcore einops tensorflow keras skimage imageio albumentations nltk spacy gensim
-    transformers tokenizers datasets h5py yaml joblib plotly visdom prettytable tabulate rich loguru mlflow neptune comet_ml gc abc
-    imblearn xgboost lightgbm catboost timm torchmetrics monai dgl torch_geometric networkx gym gymnasium ray optuna builtins subprocess
-    psutil signal string io csv zipfile tarfile urllib requests threading multiprocessing queue contextlib dataclasses enum operator
-    statistics hashlib uuid platform socket inspect types numbers fractions decimal heapq bisect struct base64 tempfile traceback""".split()
+    """torch torchvision torchaudio torchtext numpy np pandas sklearn scipy matplotlib seaborn PIL cv2 tqdm
+    wandb tensorboardX tensorboard os sys time math random json pickle re collections itertools functools
+    datetime logging argparse copy glob shutil pathlib warnings typing torchsummary torchinfo thop fvcore
+    einops tensorflow keras skimage imageio albumentations nltk spacy gensim transformers tokenizers datasets
+    h5py yaml joblib plotly visdom prettytable tabulate rich loguru mlflow neptune comet_ml gc abc imblearn
+    xgboost lightgbm catboost timm torchmetrics monai dgl torch_geometric networkx gym gymnasium ray optuna
+    builtins subprocess psutil signal string io csv zipfile tarfile urllib requests threading multiprocessing
+    queue contextlib dataclasses enum operator statistics hashlib uuid platform socket inspect types numbers
+    fractions decimal heapq bisect struct base64 tempfile traceback""".split()
 )
 
 
@@ -212,7 +215,7 @@ def as_tensor(value: Value) -> Tensor:
             if isinstance(joined, Tensor):
                 return joined
         if isinstance(value, ListObject) and isinstance(value.attrs["element"], Tensor) and items is None:
-            return value.attrs["element"]  # type: ignore[no-any-return]
+            return value.attrs["element"]
     return Tensor(lib="?")
 
 
@@ -318,7 +321,13 @@ class Library:
                 return str(row.raw.get("family", ""))
             if path.startswith(("torch.nn.", "torchvision.models", "timm.models")):
                 return "module"
-            if path.endswith(("Module", "PreTrainedModel")) and path.split(".")[0] in HARMLESS | {"lightning", "pytorch_lightning", "mmcv", "mmengine", "fairseq"}:
+            if path.endswith(("Module", "PreTrainedModel")) and path.split(".")[0] in HARMLESS | {
+                "lightning",
+                "pytorch_lightning",
+                "mmcv",
+                "mmengine",
+                "fairseq",
+            }:
                 return "module"
         return ""
 
@@ -355,7 +364,7 @@ class Library:
         return UNKNOWN if path.partition(".")[0] in HARMLESS else Instance(None)
 
     def guess_family(self, path: str) -> str:
-        if path.startswith("torch.nn.") or path.startswith(("timm.models", "torchvision.models")):
+        if path.startswith(("torch.nn.", "timm.models", "torchvision.models")):
             return "module"
         return ""
 
@@ -381,7 +390,9 @@ class Library:
 
     def construct(self, interp: Interpreter, path: str, row: Row, arguments: Arguments, node: Any) -> Value:
         """Build an instance of an outside class whose row says how it behaves."""
-        instance = Instance(Api(path), str(row.raw.get("family", "")), Step(interp.frame.space, node, path.rpartition(".")[2]))
+        instance = Instance(
+            Api(path), str(row.raw.get("family", "")), Step(interp.frame.space, node, path.rpartition(".")[2])
+        )
         attrs = instance.attrs
         if instance.family == "module":
             attrs["training"] = TRUE
@@ -397,12 +408,14 @@ class Library:
     def add_children(self, interp: Interpreter, instance: Instance, arguments: Arguments) -> None:
         """Members of a Sequential, ModuleList or ModuleDict: `$children` is a list of their values."""
         positional = arguments.positional
-        children: Value
+        children: ListObject
         if len(positional) == 1 and not arguments.open and isinstance(positional[0], DictObject):
             source = positional[0]
             for key, value in source.known():
                 instance.attrs[key if isinstance(key, str) else str(key)] = value
-            children = ListObject(tuple(v for _, v in source.known())) if source.rest is None else ListObject(None, UNKNOWN)
+            children = (
+                ListObject(tuple(v for _, v in source.known())) if source.rest is None else ListObject(None, UNKNOWN)
+            )
         elif len(positional) == 1 and not arguments.open and not isinstance(positional[0], Instance):
             known = interp.known_items(positional[0])
             children = ListObject(None, interp.element_of(positional[0])) if known is None else ListObject(known)
@@ -413,8 +426,8 @@ class Library:
         else:
             children = ListObject(tuple(positional))
         instance.attrs["$children"] = children
-        if children.items is not None and len(children.items) <= 256:  # type: ignore[attr-defined]
-            for i, child in enumerate(children.items):  # type: ignore[attr-defined]
+        if children.items is not None and len(children.items) <= 256:
+            for i, child in enumerate(children.items):
                 instance.attrs.setdefault(str(i), child)
 
     def initialise_base(self, interp: Interpreter, instance: Instance, arguments: Arguments, node: Any) -> None:
@@ -447,7 +460,9 @@ class Library:
         for prefix in containers.types_of(receiver):
             run = BUILTINS.get(f"{prefix}.{name}")
             if run is not None:
-                return run(Call(interp, node, f"{prefix}.{name}", BUILTIN_ROW, arguments.with_first(receiver), receiver))
+                return run(
+                    Call(interp, node, f"{prefix}.{name}", BUILTIN_ROW, arguments.with_first(receiver), receiver)
+                )
         return self.unknown_method(interp, receiver, name, arguments, node)
 
     def method_row(self, receiver: Instance, name: str) -> Row | None:
@@ -461,7 +476,9 @@ class Library:
     def tensor_row(self, tensor: Tensor, name: str) -> Row | None:
         rows = self.rows
         if tensor.lib in ("torch", "?"):
-            found = rows.get(f"torch.Tensor.{name}") or rows.get(f"torch.{name}") or rows.get(f"torch.nn.functional.{name}")
+            found = (
+                rows.get(f"torch.Tensor.{name}") or rows.get(f"torch.{name}") or rows.get(f"torch.nn.functional.{name}")
+            )
             if found is None and name.endswith("_") and not name.startswith("_"):
                 bare = name[:-1]
                 found = rows.get(f"torch.Tensor.{bare}") or rows.get(f"torch.{bare}")
@@ -474,7 +491,9 @@ class Library:
         if name == "backward":
             tensor = tensor.but(lib="torch")
         elif tensor.lib == "?":
-            written_for_torch = name not in ARRAY_METHODS or not arguments.keywords.keys().isdisjoint(("dim", "keepdim"))
+            written_for_torch = name not in ARRAY_METHODS or not arguments.keywords.keys().isdisjoint(
+                ("dim", "keepdim")
+            )
             if (written_for_torch and name in TENSOR_METHODS) or self.only_torch(interp.frame.space):
                 tensor = tensor.but(lib="torch")
         row = self.tensor_row(tensor, name)
@@ -485,7 +504,7 @@ class Library:
         if name.endswith("_") and isinstance(result, Tensor) and not name.startswith("_"):
             target = getattr(getattr(node, "func", None), "value", None)
             if target.__class__.__name__ == "Call":  # `x.detach().clamp_(…)` changes x
-                target = getattr(target.func, "value", None)
+                target = getattr(getattr(target, "func", None), "value", None)
             if target is not None and target.__class__.__name__ in ("Name", "Attribute"):
                 interp.bind(target, result)
         return result
@@ -498,7 +517,9 @@ class Library:
             found = self.torch_files[id(space)] = "torch" in packages and not packages & OTHER_ARRAYS
         return found
 
-    def opaque_method(self, interp: Interpreter, receiver: Instance, name: str, arguments: Arguments, node: Any) -> Value:
+    def opaque_method(
+        self, interp: Interpreter, receiver: Instance, name: str, arguments: Arguments, node: Any
+    ) -> Value:
         """A method of an object of unknown class: states by the names only those objects have, tensors by theirs."""
         row = self.rows.get(f"opaque.{name}")
         if row is not None:
@@ -526,7 +547,9 @@ class Library:
         row = self.method_row(instance, "__call__")
         if row is not None:
             return self.perform(interp, row, arguments.with_first(instance), node, instance)
-        if "$grad" in instance.attrs and isinstance(arguments.positional[0] if arguments.positional else None, Function):
+        if "$grad" in instance.attrs and isinstance(
+            arguments.positional[0] if arguments.positional else None, Function
+        ):
             from trainlint.semantics.behaviours.python import guarded
 
             return guarded(arguments.positional[0], instance)
@@ -825,7 +848,8 @@ def mixed_tensor(interp: Interpreter, tensors: list[Tensor]) -> Tensor:
     from trainlint.semantics.arithmetic import graph_of
     from trainlint.semantics.values import NO_DEPS, mix_data
 
-    deps, data, grown = NO_DEPS, NO_DATA, frozenset()
+    deps, data = NO_DEPS, NO_DATA
+    grown: frozenset[Any] = frozenset()
     for tensor in tensors:
         deps = deps | tensor.deps
         data = mix_data(data, tensor.data)
@@ -895,13 +919,14 @@ CONSTANTS: dict[str, Value] = {
 OTHER_ARRAYS = frozenset(("numpy", "pandas", "tensorflow", "jax", "mxnet", "cupy", "scipy", "sklearn", "polars"))
 # Methods that arrays and frames have too.
 ARRAY_METHODS = frozenset(
-    """abs clip argmax item mean std var max min sum reshape transpose squeeze flatten repeat dot cumsum prod round all any size dim
-    copy sort fill backward detach numpy cpu cuda""".split()
+    """abs clip argmax item mean std var max min sum reshape transpose squeeze flatten repeat dot cumsum prod
+    round all any size dim copy sort fill backward detach numpy cpu cuda""".split()
 )
-PYTHON_NAMES = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else __builtins__)
+PYTHON_NAMES = frozenset(dir(builtins))
 # Methods that only tensors have: calling one tells what an unknown value is.
 TENSOR_METHODS = frozenset(
-    """softmax log_softmax sigmoid log log2 log10 log1p exp sqrt rsqrt abs clamp clamp_ clamp_min view reshape permute transpose squeeze unsqueeze
-    argmax backward detach item cpu cuda numpy float long norm mean std var softplus tanh relu matmul mm bmm contiguous flatten
-    masked_fill masked_fill_ scatter_ gather expand expand_as repeat size dim numel requires_grad_ topk max min sum pow square""".split()
+    """softmax log_softmax sigmoid log log2 log10 log1p exp sqrt rsqrt abs clamp clamp_ clamp_min view reshape
+    permute transpose squeeze unsqueeze argmax backward detach item cpu cuda numpy float long norm mean std
+    var softplus tanh relu matmul mm bmm contiguous flatten masked_fill masked_fill_ scatter_ gather expand
+    expand_as repeat size dim numel requires_grad_ topk max min sum pow square""".split()
 )

@@ -12,7 +12,8 @@ import re
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence as Sequence_
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,11 @@ class Project:
                 self.ask(report, handler, fact)
         if event == "statement" and self.reveal is not None:
             node, _ = fact
-            if isinstance(node.value, cst.Call) and isinstance(node.value.func, cst.Name) and node.value.func.value == "reveal":
+            if (
+                isinstance(node.value, cst.Call)
+                and isinstance(node.value.func, cst.Name)
+                and node.value.func.value == "reveal"
+            ):
                 value = self.interp.eval(node.value.args[0].value)
                 self.reveal(self.interp.frame.space, node, value.describe())
 
@@ -203,7 +208,10 @@ class Project:
             path = self.search_path(here)
             found = next((f for root in path if (f := self.find(root, parts)) is not None), None)
             if found is None:  # a package that imports itself by its own name
-                found = next((f for root in path if root.name == parts[0] and (f := self.find(root, parts[1:])) is not None), None)
+                found = next(
+                    (f for root in path if root.name == parts[0] and (f := self.find(root, parts[1:])) is not None),
+                    None,
+                )
             if found is None:
                 self.library.need(parts[0])
         if found is not None and found.source is not None:
@@ -221,13 +229,21 @@ class Project:
                 folder = folder / part
             elif last and f"{part}.py" in names:
                 return self.space(folder / f"{part}.py")
-            elif part in names and any(n.endswith(".py") for n in self.listing(folder / part)) and not part.startswith("."):
+            elif (
+                part in names
+                and any(n.endswith(".py") for n in self.listing(folder / part))
+                and not part.startswith(".")
+            ):
                 folder = folder / part
                 if last:
                     return self.folder_space(folder)
             else:
                 return None
-        return self.space(folder / "__init__.py", package=True) if "__init__.py" in self.listing(folder) else self.folder_space(folder)
+        return (
+            self.space(folder / "__init__.py", package=True)
+            if "__init__.py" in self.listing(folder)
+            else self.folder_space(folder)
+        )
 
     def folder_space(self, folder: Path) -> Namespace:
         """A namespace package: a folder without `__init__.py`."""
@@ -254,7 +270,9 @@ class Project:
     def space(self, path: Path, package: bool = False) -> Namespace:
         space = self.spaces.get(path)
         if space is None:
-            space = self.spaces[path] = Namespace(path.parent.name if package else path.stem, None, package or path.name == "__init__.py")
+            space = self.spaces[path] = Namespace(
+                path.parent.name if package else path.stem, None, package or path.name == "__init__.py"
+            )
             space.path = path
             name = self.names.get(path) or shown_path(path)
             try:
@@ -273,14 +291,30 @@ class Project:
     def isolated(self, space: Namespace) -> Iterator[Interpreter]:
         """Run something in a frame of its own, at the top of the call stack."""
         interp = self.interp
-        saved = (interp.frame, interp.depth, interp.module_depth, interp.region, interp.flags, interp.reads, interp.stack)
+        saved = (
+            interp.frame,
+            interp.depth,
+            interp.module_depth,
+            interp.region,
+            interp.flags,
+            interp.reads,
+            interp.stack,
+        )
         interp.depth = interp.module_depth = 0
         interp.region, interp.flags, interp.reads, interp.stack = None, {"grad": TRUE}, [], []
         interp.frame = Frame(space.attrs, (), space, None, interp.journal.mark())
         try:
             yield interp
         finally:
-            (interp.frame, interp.depth, interp.module_depth, interp.region, interp.flags, interp.reads, interp.stack) = saved
+            (
+                interp.frame,
+                interp.depth,
+                interp.module_depth,
+                interp.region,
+                interp.flags,
+                interp.reads,
+                interp.stack,
+            ) = saved
 
     def run_module(self, space: Namespace) -> None:
         """Run a module's top level, once."""
@@ -323,7 +357,7 @@ class Project:
         self.attempt(space, main, PROGRAM_EFFORT + LINE_EFFORT * size_of(space))
 
     def attempt(self, space: Namespace, run: Callable[[Interpreter], None], effort: int) -> None:
-        """Run something and take all its effects back. Once `effort` steps are spent, calls are not followed further."""
+        """Run something and take all its effects back. After `effort` steps, calls are not followed further."""
         with self.isolated(space) as interp:
             mark = interp.journal.mark()
             interp.steps = 0
@@ -385,7 +419,9 @@ class Project:
             given = stand_ins(interp, method, skip=1, forward=method.name == "forward" and cls.family == "module")
             if method.name == "forward" and cls.family == "module" and not has_weights(instance):
                 # A module without weights is a loss or the like: what it gets comes from a model.
-                given = {name: value.but(graph=True) if isinstance(value, Tensor) else value for name, value in given.items()}
+                given = {
+                    name: value.but(graph=True) if isinstance(value, Tensor) else value for name, value in given.items()
+                }
             node = method.node
             if lightning and method.name in LIGHTNING_EVALUATION:
                 interp.write(interp.flags, "grad", FALSE)
@@ -434,12 +470,14 @@ class Project:
             for space, node in ((draft.space, draft.node), *((s.space, s.node) for s in draft.related)):
                 if space.source is not None:
                     wanted.setdefault(id(space.source), (space.source, []))[1].append(node)
-        for source, nodes in wanted.values():
+        for wanting, nodes in wanted.values():
             with suppress(Exception):  # a node that is not there is told of below
-                source.want(nodes)
+                wanting.want(nodes)
         for draft in self.drafts.values():
             source = draft.space.source
-            if source is None or source.path not in self.names and Path(os.path.abspath(source.path)) not in self.names:
+            if source is None or (
+                source.path not in self.names and Path(os.path.abspath(source.path)) not in self.names
+            ):
                 continue
             try:
                 self.findings.append(finding_of(draft, source))
@@ -458,7 +496,9 @@ def learns(function: Function) -> bool:
 
 def has_weights(module: Instance) -> bool:
     """Whether a module holds parameters or other modules, as far as that can be seen."""
-    return any(isinstance(v, Instance) or (isinstance(v, Tensor) and v.graph is not False) for v in module.attrs.values())
+    return any(
+        isinstance(v, Instance) or (isinstance(v, Tensor) and v.graph is not False) for v in module.attrs.values()
+    )
 
 
 def size_of(space: Namespace) -> int:
@@ -479,7 +519,11 @@ def finding_of(draft: Draft, source: SourceFile) -> Finding:
     message = draft.message
     if related:
         first = related[0]
-        where = f"line {first.span.line}" if first.filename == source.filename and first.cell == cell else f"{first.filename}:{first.span.line}"
+        where = (
+            f"line {first.span.line}"
+            if first.filename == source.filename and first.cell == cell
+            else f"{first.filename}:{first.span.line}"
+        )
         message = message.replace("(@)", f"({first.message} at {where})")
     return Finding(
         code=draft.rule.code,
@@ -577,7 +621,9 @@ def own_failure(filename: str, reason: str) -> Finding:
 
 
 def unreadable(filename: str, problem: Unreadable) -> Finding:
-    return Finding("TL000", "unreadable-file", problem.message, Severity.ERROR, filename, problem.span, cell=problem.cell)
+    return Finding(
+        "TL000", "unreadable-file", problem.message, Severity.ERROR, filename, problem.span, cell=problem.cell
+    )
 
 
 def check_files(
@@ -588,11 +634,12 @@ def check_files(
     progress: Progress | None = None,
 ) -> list[Finding]:
     """Check files that belong together. `texts` replaces what is on disk, by file name (standard input)."""
-    return deep(lambda: Project(paths, texts, rules).check(progress))
+    found: list[Finding] = deep(lambda: Project(paths, texts, rules).check(progress))
+    return found
 
 
 def deep(run: Callable[[], Any]) -> Any:
-    """Run with a stack deep enough for deeply nested programs, and without garbage collection: what is built here stays."""
+    """Run with a deep stack, for deeply nested programs, and without garbage collection: what is built here stays."""
     enabled = gc.isenabled()
     gc.disable()
     try:

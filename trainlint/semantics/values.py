@@ -197,7 +197,7 @@ class Tensor(Value):
     """An array of torch, numpy or pandas.
 
     kinds   what it holds, a set of the bits above (0: unknown)
-    lo, hi  bounds of the elements; `nature` says in words why the bounds are reached in practice (None: not known to be)
+    lo, hi  bounds of the elements; `nature` says in words why they are reached in practice (None: not known to be)
     shape   dimensions, None where unknown; None: rank unknown too
     graph   True: recorded for gradients, False: not, None: unknown
     deps    modules and leaves that the gradient reaches
@@ -205,7 +205,21 @@ class Tensor(Value):
     grown   nodes at which it was accumulated over a loop
     """
 
-    __slots__ = ("axis", "data", "deps", "dtype", "graph", "grown", "hi", "kinds", "lib", "lo", "nature", "shape", "trace")
+    __slots__ = (
+        "axis",
+        "data",
+        "deps",
+        "dtype",
+        "graph",
+        "grown",
+        "hi",
+        "kinds",
+        "lib",
+        "lo",
+        "nature",
+        "shape",
+        "trace",
+    )
 
     def __init__(
         self,
@@ -247,9 +261,7 @@ class Tensor(Value):
 
     def plain(self, **changes: Any) -> Tensor:
         """A tensor of unknown content that keeps the origin: graph, deps, data, grown, library."""
-        return Tensor(
-            graph=self.graph, deps=self.deps, data=self.data, grown=self.grown, lib=self.lib, **changes
-        )
+        return Tensor(graph=self.graph, deps=self.deps, data=self.data, grown=self.grown, lib=self.lib, **changes)
 
     def must_be(self, kinds: int) -> bool:
         """Whether every kind it may hold is among `kinds`."""
@@ -421,7 +433,7 @@ class Function(Value):
 class Class(Object):
     """A class of the project. `bases` are Class or Api values; attrs are its members."""
 
-    __slots__ = ("api", "bases", "fields", "family", "name", "node", "space")
+    __slots__ = ("api", "bases", "family", "fields", "name", "node", "space")
 
     def __init__(self, name: str, node: cst.ClassDef, space: Namespace, bases: tuple[Value, ...]) -> None:
         super().__init__()
@@ -461,7 +473,7 @@ def ancestors(bases: Iterable[Value]) -> Iterator[str]:
 
 
 class Instance(Object):
-    """An object: of a class of the project (`cls` is Class), of an outside API class (`cls` is Api), or of unknown class.
+    """An object: of a class of the project (`cls` is Class), of an outside class (Api), or of unknown class (None).
 
     Kinds of instances that the engine models are told by `family` ("module", "optimizer", "scheduler", "loader",
     "dataset", "scaler", "estimator", …; "" for none); their state lives in attrs under names that begin with `$`.
@@ -601,7 +613,9 @@ def join(a: Value, b: Value) -> Value:
         else:
             merged.append(option)
     if len(merged) > Union.LIMIT:
-        return some_module(merged) if all(isinstance(m, Instance) and "training" in m.attrs for m in merged) else UNKNOWN
+        return (
+            some_module(merged) if all(isinstance(m, Instance) and "training" in m.attrs for m in merged) else UNKNOWN
+        )
     return merged[0] if len(merged) == 1 else Union(tuple(merged))
 
 

@@ -1,8 +1,7 @@
 """Files in, trees out: parsing, an index of names and parents, exact positions, notebooks. Knows nothing of rules."""
 
 from trainlint.syntax.errors import Unreadable
-from trainlint.syntax.index import Binding, BindingKind, Index, Scope, ScopeKind
-from trainlint.syntax.index import nodes_in
+from trainlint.syntax.index import Binding, BindingKind, Index, Scope, ScopeKind, nodes_in
 from trainlint.syntax.nesting import with_room
 from trainlint.syntax.notebook import Notebook
 from trainlint.syntax.positions import Positions
@@ -20,6 +19,7 @@ __all__ = [
     "Unreadable",
     "decode",
     "load",
+    "nodes_in",
     "read_text",
     "with_room",
 ]

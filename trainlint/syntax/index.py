@@ -314,6 +314,7 @@ def nodes_in(root: cst.CSTNode) -> Iterator[cst.CSTNode]:
             else:
                 stack.append(child)
 
+
 # A node, its parent, the scope it stands in, and what binds it where it is a target.
 _Task = tuple[Any, cst.CSTNode, Scope, cst.CSTNode | None]
 

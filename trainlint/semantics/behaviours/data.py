@@ -30,15 +30,16 @@ from trainlint.semantics.values import (
     Value,
     join_all,
     mix_data,
-    truth,
 )
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
 
 PART_WORDS = {
-    "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val", "validation": "val", "dev": "val", "eval": "val",
-}  # fmt: skip
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
+}
 CUTS = "$cuts"  # in the interpreter's flags: one-sided slices taken of data so far
 
 
@@ -69,7 +70,11 @@ def part_in_path(text: str) -> str | None:
     """The part of the data that a file or folder name tells: the last of its words that names one."""
     import re
 
-    parts = {PART_WORDS[word] for word in re.split(r"[^a-z]+", text.lower().replace("\\", "/").rpartition("/")[2] or text.lower()) if word in PART_WORDS}
+    parts = {
+        PART_WORDS[word]
+        for word in re.split(r"[^a-z]+", text.lower().replace("\\", "/").rpartition("/")[2] or text.lower())
+        if word in PART_WORDS
+    }
     if not parts:
         parts = {PART_WORDS[word] for word in re.split(r"[^a-z]+", text.lower()) if word in PART_WORDS}
     return parts.pop() if len(parts) == 1 else None
@@ -230,7 +235,10 @@ def fold_indices(call: Call) -> Value:
     value = as_tensor(call.value("x", 1) or UNKNOWN)
     call.interp.emit("split", (call.interp.frame.space, call.node, value, "cross-validation"))
     split = id(call.node)
-    parts = [Tensor(lib="numpy", graph=False, data=DataInfo(part=part, splits=frozenset((split,)))) for part in ("train", "val")]
+    parts = [
+        Tensor(lib="numpy", graph=False, data=DataInfo(part=part, splits=frozenset((split,))))
+        for part in ("train", "val")
+    ]
     return Sequence(Tuple(tuple(parts)))
 
 
@@ -279,7 +287,10 @@ def fitted(call: Call, data: Tensor, what: str) -> Tensor:
     info = data.data
     if what and what != "coding" and info.part is None and not info.splits:
         name = call.receiver.describe() if isinstance(call.receiver, Instance) else call.short_name
-        info = info._replace(fits=info.fits | {Fit(call.interp.frame.space, call.node, name, info.tokens, projection=what == "projection")})
+        info = info._replace(
+            fits=info.fits
+            | {Fit(call.interp.frame.space, call.node, name, info.tokens, projection=what == "projection")}
+        )
     return data.but(data=info, lib="numpy", kinds=0, lo=float("-inf"), hi=float("inf"), nature=None, shape=None)
 
 
@@ -292,7 +303,13 @@ def estimator_transform(call: Call) -> Value:
     if earlier is not None:
         space, node, whole = earlier
         what = learns(call)
-        if what and what != "coding" and whole.data.part is None and not whole.data.splits and whole.data.tokens & data.data.tokens:
+        if (
+            what
+            and what != "coding"
+            and whole.data.part is None
+            and not whole.data.splits
+            and whole.data.tokens & data.data.tokens
+        ):
             entry = Fit(space, node, estimator.describe(), whole.data.tokens)  # type: ignore[union-attr]
             if data.data.splits:
                 call.interp.emit("leak", (entry, data, call.node))
@@ -345,11 +362,18 @@ def pipeline(call: Call) -> Value:
 def vision_dataset(call: Call) -> Value:
     dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
     dataset.attrs.update(call.arguments.keywords)
-    for name, value in zip(("root", "train", "transform") if "MNIST" in call.short_name or "CIFAR" in call.short_name else ("root", "transform"), call.arguments.positional):
+    for name, value in zip(
+        ("root", "train", "transform")
+        if "MNIST" in call.short_name or "CIFAR" in call.short_name
+        else ("root", "transform"),
+        call.arguments.positional,
+    ):
         dataset.attrs[name] = value
     dataset.attrs["$part"] = declared_part(dataset)
     dataset.attrs["$made"] = tuple(
-        (k, sameness(v)) for k, v in sorted(dataset.attrs.items()) if isinstance(v, Value) and "transform" not in k and k != "download"
+        (k, sameness(v))
+        for k, v in sorted(dataset.attrs.items())
+        if isinstance(v, Value) and "transform" not in k and k != "download"
     )
     call.interp.event("dataset", call.node, dataset)
     call.interp.emit("dataset", (call.node, dataset, call))
@@ -357,7 +381,7 @@ def vision_dataset(call: Call) -> Value:
 
 
 def sameness(value: Value) -> Any:
-    """Equal for two arguments that are surely the same: constants, one object, the same data. Ignorance equals nothing."""
+    """Equal for two arguments that are surely the same: constants, one object, the same data."""
     if isinstance(value, (Const, Text)):
         return value.key
     if isinstance(value, Tensor) and value.data.tokens:
@@ -381,7 +405,11 @@ def declared_part(dataset: Instance) -> str | None:
 @behaviour("tensor_dataset")
 def tensor_dataset(call: Call) -> Value:
     dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
-    dataset.attrs["$tensors"] = Sequence(join_all(call.arguments.positional)) if call.arguments.open else Tuple(tuple(call.arguments.positional))
+    dataset.attrs["$tensors"] = (
+        Sequence(join_all(call.arguments.positional))
+        if call.arguments.open
+        else Tuple(tuple(call.arguments.positional))
+    )
     return dataset
 
 
@@ -444,7 +472,7 @@ def roots(value: Value | None, depth: int = 0) -> list[Value]:
         return [root for option in value.options for root in roots(option, depth + 1)]
     if isinstance(value, Instance):
         inner = value.attrs.get("dataset")
-        if isinstance(inner, Value) and value.family == "dataset" and (isinstance(inner, Instance) or isinstance(inner, Tensor)):
+        if isinstance(inner, Value) and value.family == "dataset" and (isinstance(inner, (Instance, Tensor))):
             return roots(inner, depth + 1)
         return [value]
     return [value]
@@ -452,7 +480,7 @@ def roots(value: Value | None, depth: int = 0) -> list[Value]:
 
 def part_of_arguments(given: dict[str, Value]) -> str | None:
     """The part of the data that the arguments of a user's dataset name: a flag, a split, a path."""
-    parts = set()
+    parts: set[str | None] = set()
     for name, value in given.items():
         if isinstance(value, Const) and isinstance(value.value, bool):
             if name in ("train", "is_train", "training"):

@@ -39,7 +39,6 @@ from trainlint.semantics.values import (
     mix_data,
     truth,
 )
-
 from trainlint.syntax import nodes_in
 
 if TYPE_CHECKING:
@@ -80,7 +79,9 @@ def run_forward(interp: Interpreter, module: Instance, arguments: Arguments, nod
     return mixed_tensor(interp, tensors) if paths else Tensor()
 
 
-def mark_output(interp: Interpreter, module: Instance, training: Any, result: Value, arguments: Arguments, node: Any) -> Value:
+def mark_output(
+    interp: Interpreter, module: Instance, training: Any, result: Value, arguments: Arguments, node: Any
+) -> Value:
     """Tie what a model gives to the model, the mode it ran in, and whether gradients are recorded."""
     mode: bool | str | None = truth(training) if isinstance(training, Value) else None
     if isinstance(training, Union) and TRUE in training.options and FALSE in training.options:
@@ -92,7 +93,9 @@ def mark_output(interp: Interpreter, module: Instance, training: Any, result: Va
     if frozen and grad:
         recorded = graph_of(interp, *inputs) if inputs else None
     dep = Dep(module, mode, node, recorded is not False)
-    interp.event("model", node, module, mode, grad, inputs, module.attrs.get("$loaded") is TRUE, mode_matters(interp, module))
+    interp.event(
+        "model", node, module, mode, grad, inputs, module.attrs.get("$loaded") is TRUE, mode_matters(interp, module)
+    )
     tensors = inputs[0].data if inputs else None
     if tensors is not None:
         for tensor in inputs[1:]:
@@ -165,7 +168,9 @@ def sequential(call: Call) -> Value:
         for child in items if items is not None else (children.attrs["element"],):
             value = interp.call(child, Arguments([value]), call.node)
         return value if items is not None else unsure(value)
-    named = [v for k, v in module.attrs.items() if isinstance(v, Instance) and isinstance(k, str) and not k.startswith("$")]
+    named = [
+        v for k, v in module.attrs.items() if isinstance(v, Instance) and isinstance(k, str) and not k.startswith("$")
+    ]
     if named:
         for child in named:
             value = interp.call(child, Arguments([value]), call.node)
@@ -186,8 +191,13 @@ def forward(call: Call) -> Value:
         return Tensor()
     from trainlint.semantics.interpreter import Arguments
 
-    rest = Arguments(call.arguments.positional[1:], call.arguments.keywords, call.arguments.nodes[1:], call.arguments.keyword_nodes)
-    row = next((r for p in (module.cls.api if isinstance(module.cls, Class) else ()) if (r := interp.library.class_row(p))), None)
+    rest = Arguments(
+        call.arguments.positional[1:], call.arguments.keywords, call.arguments.nodes[1:], call.arguments.keyword_nodes
+    )
+    row = next(
+        (r for p in (module.cls.api if isinstance(module.cls, Class) else ()) if (r := interp.library.class_row(p))),
+        None,
+    )
     if row is not None and str(row.raw.get("forward")) == "sequential":
         return sequential(Call(interp, call.node, "torch.nn.Sequential", row, rest, module))
     return mixed_tensor(interp, [v for v in rest.values() if isinstance(v, Tensor)])
@@ -271,7 +281,15 @@ def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
             if p is not None and several and layers is not None:
                 return "dropout" if bounds(p)[0] > 0 or not isinstance(p, (Const, Number)) else False
             return False
-        if row.name.endswith(("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerEncoderLayer", "TransformerDecoderLayer")):
+        if row.name.endswith(
+            (
+                "Transformer",
+                "TransformerEncoder",
+                "TransformerDecoder",
+                "TransformerEncoderLayer",
+                "TransformerDecoderLayer",
+            )
+        ):
             p = module.attrs.get("dropout")
             return "dropout" if p is None or bounds(p)[1] > 0 else False
         if row.name.endswith("MultiheadAttention"):
@@ -316,7 +334,7 @@ def follows_mode(call: cst.Call) -> bool:
 
 def calls_in(node: Any) -> list[cst.Call]:
     """The calls in a piece of code."""
-    return [inner for inner in nodes_in(node) if inner.__class__ is cst.Call]  # type: ignore[misc]
+    return [inner for inner in nodes_in(node) if isinstance(inner, cst.Call)]
 
 
 # ------------------------------------------------------------------------ members
@@ -325,7 +343,7 @@ def calls_in(node: Any) -> list[cst.Call]:
 @behaviour("parameters")
 def parameters(call: Call) -> Value:
     """`parameters()` and the like: a stream whose source is the module."""
-    interp, module, name = call.interp, call.receiver, written_name(call.node)
+    _interp, module, name = call.interp, call.receiver, written_name(call.node)
     if not isinstance(module, Instance):
         return UNKNOWN
     if "parameters" in name or "buffers" in name:

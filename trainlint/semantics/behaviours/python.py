@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from trainlint.semantics import containers
 from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.journal import MISSING
-from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.library import HARMLESS, Call, behaviour, builtin
+from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
     FALSE,
@@ -52,7 +52,9 @@ def guarded(function: Value, guard: Any) -> Value:
     """A function each call of which enters a context manager."""
     if not isinstance(function, Function):
         return function
-    wrapped = Function(function.name, function.node, function.space, function.closure, function.defaults, function.owner)
+    wrapped = Function(
+        function.name, function.node, function.space, function.closure, function.defaults, function.owner
+    )
     wrapped.guards = (*function.guards, guard)
     return wrapped
 
@@ -71,14 +73,24 @@ def decorate(interp: Interpreter, decorator: Value, function: Value, node: Any) 
             return guarded(function, "contextmanager")
         if interp.library.row(decorator.path) is not None and last in ("no_grad", "inference_mode", "enable_grad"):
             return interp.library.call(interp, decorator.path, Arguments([function]), node)
-        if decorator.path.partition(".")[0] in HARMLESS | {"hydra", "click", "typer", "pytest", "numba", "overrides", "typing_extensions"}:
+        if decorator.path.partition(".")[0] in HARMLESS | {
+            "hydra",
+            "click",
+            "typer",
+            "pytest",
+            "numba",
+            "overrides",
+            "typing_extensions",
+        }:
             return function
         unsure = Instance(None, "context")  # what it puts around the function is out of view
         unsure.attrs["$grad"] = UNKNOWN
         return guarded(function, unsure)
     if isinstance(decorator, Instance) and "$grad" in decorator.attrs:
         return guarded(function, decorator)
-    if isinstance(decorator, (Function, Method, Partial)) or (isinstance(decorator, Instance) and isinstance(decorator.cls, Class)):
+    if isinstance(decorator, (Function, Method, Partial)) or (
+        isinstance(decorator, Instance) and isinstance(decorator.cls, Class)
+    ):
         result = interp.call(decorator, Arguments([function]), node)
         if isinstance(result, Union) and all(isinstance(o, Function) for o in result.options):
             result = result.options[0]
@@ -99,7 +111,9 @@ def len_(call: Call) -> Value:
     items = call.interp.known_items(call.first)
     if items is not None and not isinstance(call.first, Const):
         return Const(len(items))
-    return Number(1 if not isinstance(call.first, (ListObject, DictObject, Text)) else 0, integer=True, nature="a length")
+    return Number(
+        1 if not isinstance(call.first, (ListObject, DictObject, Text)) else 0, integer=True, nature="a length"
+    )
 
 
 @builtin("range")
@@ -174,7 +188,11 @@ def list_(call: Call) -> Value:
     items = call.interp.known_items(call.first)
     if items is not None:
         return ListObject(items)
-    if isinstance(call.first, Sequence) and isinstance(call.first.source, Instance) and call.first.source.family == "module":
+    if (
+        isinstance(call.first, Sequence)
+        and isinstance(call.first.source, Instance)
+        and call.first.source.family == "module"
+    ):
         return call.first  # list(model.parameters()) still is the model's parameters
     return ListObject(None, element(call, call.first))
 
@@ -203,7 +221,9 @@ def dict_(call: Call) -> Value:
             for pair in pairs:
                 if isinstance(pair, Tuple):
                     containers.put(result, *pair.items)
-        elif not isinstance(source, (Api, Function, Class)):  # a factory of missing values, as defaultdict takes, holds nothing
+        elif not isinstance(
+            source, (Api, Function, Class)
+        ):  # a factory of missing values, as defaultdict takes, holds nothing
             result.attrs[DictObject.REST] = UNKNOWN
     result.attrs.update(call.arguments.keywords)
     if call.arguments.open:
@@ -275,7 +295,9 @@ def extreme(call: Call) -> Value:
     tensors = [v for v in values if isinstance(v, Tensor)]
     if tensors:
         return tensors[0].but(lo=lo, hi=hi, kinds=0)
-    return Number(lo, hi) if all(is_number(v) for v in values) else (Number(lo, hi) if lo > -INF or hi < INF else UNKNOWN)
+    return (
+        Number(lo, hi) if all(is_number(v) for v in values) else (Number(lo, hi) if lo > -INF or hi < INF else UNKNOWN)
+    )
 
 
 @builtin("sum")
@@ -283,7 +305,12 @@ def sum_(call: Call) -> Value:
     items = call.interp.known_items(call.first)
     value = join_all(items) if items else element(call, call.first)
     if isinstance(value, Tensor):
-        return value.but(kinds=value.kinds if value.kinds & 1 else 0, shape=None, lo=min(value.lo, 0), hi=INF if value.hi > 0 else value.hi)
+        return value.but(
+            kinds=value.kinds if value.kinds & 1 else 0,
+            shape=None,
+            lo=min(value.lo, 0),
+            hi=INF if value.hi > 0 else value.hi,
+        )
     return Number(0 if bounds(value)[0] >= 0 else -INF)
 
 
@@ -299,7 +326,12 @@ def hasattr_(call: Call) -> Value:
     if isinstance(owner, Object) and isinstance(name, Const):
         if call.interp.read(owner.attrs, name.value) is not MISSING:
             return TRUE
-        if isinstance(owner, Instance) and isinstance(owner.cls, Class) and not owner.cls.api and owner.cls.find(name.value) is None:
+        if (
+            isinstance(owner, Instance)
+            and isinstance(owner.cls, Class)
+            and not owner.cls.api
+            and owner.cls.find(name.value) is None
+        ):
             return FALSE
     return BOOL
 
@@ -317,15 +349,22 @@ def getattr_(call: Call) -> Value:
     if isinstance(owner, Namespace):
         return join_all(chosen_from(owner))
     if isinstance(name, Union) and all(isinstance(o, Const) and isinstance(o.value, str) for o in name.options):
-        return join_all(call.interp.get_attribute(owner, o.value, call.node) for o in name.options if isinstance(o, Const))
+        return join_all(
+            call.interp.get_attribute(owner, o.value, call.node) for o in name.options if isinstance(o, Const)
+        )
     return UNKNOWN
 
 
 def chosen_from(space: Namespace) -> list[Value]:
     """What an unknown name may pick from a module: its model classes, or else its public functions."""
-    own = [v for k, v in space.attrs.items() if isinstance(k, str) and isinstance(v, (Class, Function)) and v.space is space]
+    own = [
+        v
+        for k, v in space.attrs.items()
+        if isinstance(k, str) and isinstance(v, (Class, Function)) and v.space is space
+    ]
     models = [v for v in own if isinstance(v, Class) and v.family == "module"]
-    return list(models or [v for v in own if isinstance(v, Function)])[:Union.LIMIT]
+    makers = [v for v in own if isinstance(v, Function)]
+    return [*(models or makers)][: Union.LIMIT]
 
 
 @behaviour("import_module")
@@ -569,7 +608,9 @@ def dict_copy(call: Call) -> Value:
     return DictObject(dict(call.first.attrs)) if isinstance(call.first, DictObject) else UNKNOWN
 
 
-@builtin("str.lower", "str.upper", "str.strip", "str.replace", "str.rstrip", "str.lstrip", "str.title", "str.capitalize")
+@builtin(
+    "str.lower", "str.upper", "str.strip", "str.replace", "str.rstrip", "str.lstrip", "str.title", "str.capitalize"
+)
 def text(call: Call) -> Value:
     value, method = call.first, call.path.partition(".")[2]
     arguments = [v.value for v in arguments_of(call)[1:] if isinstance(v, Const)]
@@ -588,7 +629,11 @@ def formatted(call: Call) -> Value:
         return Text()
     if all(isinstance(v, Const) for v in (*given, *call.arguments.keywords.values())):
         try:
-            return Const(value.value.format(*(const(v) for v in given), **{k: const(v) for k, v in call.arguments.keywords.items()}))
+            return Const(
+                value.value.format(
+                    *(const(v) for v in given), **{k: const(v) for k, v in call.arguments.keywords.items()}
+                )
+            )
         except Exception:
             return Text()
     return Text((value.value,))
@@ -718,8 +763,12 @@ def candidate(keywords: dict[str, Value]) -> Value:
     if isinstance(default, Const) and isinstance(default.value, bool):
         return BOOL
     if is_number(default):
-        lo, hi = bounds(default)
-        whole = isinstance(default, Const) and isinstance(default.value, int) and not (isinstance(kind, Api) and kind.path == "float")
+        lo = bounds(default)[0]
+        whole = (
+            isinstance(default, Const)
+            and isinstance(default.value, int)
+            and not (isinstance(kind, Api) and kind.path == "float")
+        )
         positive = lo > 0
         return Number((1 if whole else TINY) if positive else (0 if lo == 0 else -INF), integer=whole)
     if isinstance(kind, Api) and kind.path == "int":
@@ -766,7 +815,13 @@ def opaque_train(call: Call) -> Value:
 @behaviour("opaque_zero_grad")
 def opaque_zero_grad(call: Call) -> Value:
     """An object of unknown class clears gradients; whose, is not known."""
-    from trainlint.semantics.behaviours.training import AFTER_CLEAR, advance, as_optimizer, optimizer_zero_grad, optimizers
+    from trainlint.semantics.behaviours.training import (
+        AFTER_CLEAR,
+        advance,
+        as_optimizer,
+        optimizer_zero_grad,
+        optimizers,
+    )
 
     optimizer = as_optimizer(call.interp, call.first, call.node)
     if optimizer is not None:

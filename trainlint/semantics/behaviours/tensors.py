@@ -39,10 +39,16 @@ from trainlint.semantics.values import (
     is_number,
     is_opaque,
     join_all,
+    mix_data,
     truth,
 )
 
-KINDS = {name: bit for bit, name in KIND_NAMES.items()} | {"sigmoid": SIGMOID, "hidden": HIDDEN, "log-sigmoid": LOG_SIGMOID, "tanh": TANH}
+KINDS = {name: bit for bit, name in KIND_NAMES.items()} | {
+    "sigmoid": SIGMOID,
+    "hidden": HIDDEN,
+    "log-sigmoid": LOG_SIGMOID,
+    "tanh": TANH,
+}
 
 
 def written_name(node: Any) -> str:
@@ -131,7 +137,7 @@ def concatenate(call: Call) -> Value:
     graph = graph_of(call.interp, *tensors)
     data = NO_DATA
     for tensor in tensors:
-        data = arithmetic.mix_data(data, tensor.data)
+        data = mix_data(data, tensor.data)
     if len({t.data.part for t in tensors}) > 1:
         data = data._replace(part=None)
     return joined.but(shape=None, graph=graph, data=data)
@@ -160,7 +166,16 @@ def softmax(call: Call) -> Value:
     dim = call.value("dim")
     axis = dim.value if isinstance(dim, Const) and isinstance(dim.value, int) else None
     name = call.short_name
-    return made(call, step=name, kinds=PROBABILITIES, lo=0.0, hi=1.0, nature="a softmax output", axis=axis, shape=call.tensor.shape)
+    return made(
+        call,
+        step=name,
+        kinds=PROBABILITIES,
+        lo=0.0,
+        hi=1.0,
+        nature="a softmax output",
+        axis=axis,
+        shape=call.tensor.shape,
+    )
 
 
 @behaviour("log_softmax")
@@ -170,7 +185,9 @@ def log_softmax(call: Call) -> Value:
 
 @behaviour("sigmoid")
 def sigmoid(call: Call) -> Value:
-    return made(call, step=call.short_name, kinds=SIGMOID, lo=0.0, hi=1.0, nature="a sigmoid output", shape=call.tensor.shape)
+    return made(
+        call, step=call.short_name, kinds=SIGMOID, lo=0.0, hi=1.0, nature="a sigmoid output", shape=call.tensor.shape
+    )
 
 
 @behaviour("gives")
@@ -179,7 +196,9 @@ def gives(call: Call) -> Value:
     row = call.row.gives
     lo, hi = row.get("range", (-INF, INF))
     kind = KINDS.get(row.get("kind", ""), 0)
-    return made(call, step=call.short_name if kind else "", kinds=kind, lo=float(lo), hi=float(hi), nature=row.get("nature"))
+    return made(
+        call, step=call.short_name if kind else "", kinds=kind, lo=float(lo), hi=float(hi), nature=row.get("nature")
+    )
 
 
 @behaviour("dropout")
@@ -288,7 +307,9 @@ def clamp(call: Call) -> Value:
     kinds = tensor.kinds if tensor.kinds & ~(PROBABILITIES | SIGMOID | LOG_PROBABILITIES) == 0 else 0
     if tensor.kinds == LOGITS and lo == -INF:
         kinds = LOGITS
-    return made(call, kinds=kinds, lo=lo, hi=hi, nature=nature, axis=tensor.axis).but(trace=tensor.trace if kinds else ())
+    return made(call, kinds=kinds, lo=lo, hi=hi, nature=nature, axis=tensor.axis).but(
+        trace=tensor.trace if kinds else ()
+    )
 
 
 @behaviour("maximum")
@@ -318,8 +339,14 @@ def stats(call: Call, what: str) -> DataInfo:
 @behaviour("norm")
 def norm(call: Call) -> Value:
     tensor = call.tensor
-    random = tensor.nature in ("random numbers", "a parameter") or tensor.must_be(LOGITS) or not (tensor.graph or tensor.nature)
-    return made(call, lo=TINY if random or tensor.lo > 0 else 0.0, nature=None if random else "a norm", data=stats(call, "norm"))
+    random = (
+        tensor.nature in ("random numbers", "a parameter")
+        or tensor.must_be(LOGITS)
+        or not (tensor.graph or tensor.nature)
+    )
+    return made(
+        call, lo=TINY if random or tensor.lo > 0 else 0.0, nature=None if random else "a norm", data=stats(call, "norm")
+    )
 
 
 @behaviour("sum")
@@ -356,7 +383,11 @@ def mean(call: Call) -> Value:
     tensor = call.tensor
     soft = tensor.kinds & (PROBABILITIES | SIGMOID) and tensor.nature in ("a softmax output", "a sigmoid output")
     nature = None if soft else tensor.nature
-    kinds = tensor.kinds if tensor.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES) and call.value("dim", 1) else 0
+    kinds = (
+        tensor.kinds
+        if tensor.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES) and call.value("dim", 1)
+        else 0
+    )
     return made(call, kinds=kinds, lo=tensor.lo, hi=tensor.hi, nature=nature, data=stats(call, "mean"))
 
 
@@ -381,10 +412,11 @@ def extreme(call: Call, what: str, nature: str) -> Value:
     other = call.value("dim", 1)
     if isinstance(other, Tensor):
         return maximum(call) if what == "max" else minimum(call)
-    values = made(
-        call, kinds=tensor.kinds if tensor.kinds & ~(LOGITS | PROBABILITIES | SIGMOID) == 0 else 0, lo=tensor.lo, hi=tensor.hi,
-        nature=nature if tensor.lo < 0 or tensor.nature is None else tensor.nature if what == "min" else None, data=stats(call, what),
-    ).but(trace=tensor.trace)  # fmt: skip
+    kinds = tensor.kinds if tensor.kinds & ~(LOGITS | PROBABILITIES | SIGMOID) == 0 else 0
+    if tensor.lo >= 0 and tensor.nature is not None:
+        nature = tensor.nature if what == "min" else ""
+    values = made(call, kinds=kinds, lo=tensor.lo, hi=tensor.hi, nature=nature or None, data=stats(call, what))
+    values = values.but(trace=tensor.trace)
     if (other is None and "axis" not in call.arguments.keywords) or tensor.lib != "torch":
         return values
     call.interp.event("predict", call.node, tensor)
@@ -551,7 +583,11 @@ def from_data(call: Call) -> Value:
     tensor = as_tensor(value)
     graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
     keeps = is_number(value) or tensor.kinds or tensor.data is not NO_DATA
-    return tensor.but(graph=graph, deps=NO_DEPS, shape=None, lib=fresh(call).lib) if keeps else Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data)
+    return (
+        tensor.but(graph=graph, deps=NO_DEPS, shape=None, lib=fresh(call).lib)
+        if keeps
+        else Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data)
+    )
 
 
 @behaviour("variable")

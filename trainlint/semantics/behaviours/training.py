@@ -106,7 +106,9 @@ def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -
     interp.write(instance.attrs, "$complete", complete)
     interp.write(instance.attrs, "$state", frozenset(("clear",)))
     interp.write(instance.attrs, "$steps", frozenset((0,)))
-    instance.attrs["param_groups"] = ListObject(None, DictObject({"lr": UNKNOWN, "params": params, DictObject.REST: UNKNOWN}))
+    instance.attrs["param_groups"] = ListObject(
+        None, DictObject({"lr": UNKNOWN, "params": params, DictObject.REST: UNKNOWN})
+    )
     interp.write(interp.flags, OPTIMIZERS, (*optimizers(interp), instance))
 
 
@@ -155,7 +157,9 @@ def run_backward(interp: Interpreter, loss: Tensor, node: Any) -> None:
         advance(interp, optimizer, AFTER_BACKWARD, certain=reached is True, node=node)
 
 
-def advance(interp: Interpreter, optimizer: Instance, table: dict[str, str], certain: bool, node: Any) -> frozenset[str]:
+def advance(
+    interp: Interpreter, optimizer: Instance, table: dict[str, str], certain: bool, node: Any
+) -> frozenset[str]:
     found = interp.read(optimizer.attrs, "$state")
     state: frozenset[str] = found if isinstance(found, frozenset) else ANY
     new = frozenset(table[s] for s in state)
