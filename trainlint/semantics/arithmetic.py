@@ -25,6 +25,7 @@ from trainlint.semantics.values import (
     DataInfo,
     Fit,
     Instance,
+    Method,
     Number,
     Tensor,
     Text,
@@ -412,6 +413,8 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
                 return Const(~value.value)
         except Exception:
             return UNKNOWN
+    if isinstance(value, Method) and isinstance(value.receiver, Tensor):
+        value = value.receiver.plain()  # an attribute of what was taken for a tensor
     if isinstance(value, Union):
         return join_all(unary(interp, operator, o, node) for o in value.options)
     if isinstance(value, Number):

@@ -44,6 +44,9 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
     instance = Instance(cls, cls.family, Step(interp.frame.space, node, cls.name))
     if cls.family == "module":
         instance.attrs["training"] = TRUE
+    elif cls.family == "scheduler":
+        given = [v for v in arguments.values() if isinstance(v, Instance) and "$steps" in v.attrs]
+        instance.attrs.update({"optimizer": given[0]} if given else {})
     elif cls.family == "dataset":
         bound = interp.bind_arguments(init, arguments.with_first(instance)) if isinstance(init, Function) else {}
         instance.attrs["$part"] = part_of_arguments(bound)

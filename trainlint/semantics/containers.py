@@ -91,6 +91,8 @@ def container_operation(interp: Interpreter, operator: str, left: Value, right: 
         if a is not None and b is not None:
             return Tuple(a + b) if isinstance(left, Tuple) else ListObject(a + b)
         return ListObject(None, join(interp.element_of(left), interp.element_of(right)))
+    if operator == "Add" and isinstance(left, Sequence) and isinstance(right, (Sequence, ListObject, Tuple)):
+        return ListObject(None, join(interp.element_of(left), interp.element_of(right)))
     if operator == "Multiply":
         for sequence, count in ((left, right), (right, left)):
             if isinstance(sequence, (ListObject, Tuple)) and not isinstance(count, Tensor):

@@ -497,7 +497,8 @@ def learns(function: Function) -> bool:
 def has_weights(module: Instance) -> bool:
     """Whether a module holds parameters or other modules, as far as that can be seen."""
     return any(
-        isinstance(v, Instance) or (isinstance(v, Tensor) and v.graph is not False) for v in module.attrs.values()
+        (isinstance(v, Instance) and v.family == "module") or (isinstance(v, Tensor) and v.graph is not False)
+        for v in module.attrs.values()
     )
 
 
