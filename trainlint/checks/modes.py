@@ -8,11 +8,11 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.findings import Severity
-from trainlint.semantics.behaviours.layers import mode_matters
+from trainlint.semantics.behaviours.layers import is_frozen, mode_matters
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import TRUE, UNKNOWN, Api, Instance, Method, Step, Tensor, Value
+from trainlint.semantics.values import UNKNOWN, Api, Instance, Method, Step, Tensor, Value
 
 LEARNING = frozenset(("backward", "step", "autograd"))
 HELD_OUT = ("val", "test")
@@ -165,7 +165,7 @@ class MissingNoGrad(Rule):
             return
         for call in model_calls(region):
             evaluates = call.mode is False or (over_data(region) and (call.held_out or compared(region, call.module)))
-            frozen = call.module.attrs.get("$frozen") is TRUE
+            frozen = is_frozen(call.module)
             if (
                 call.grad is True
                 and not frozen
@@ -188,7 +188,7 @@ class MissingNoGrad(Rule):
                 and call.node in judged
                 and call.node not in learnt
             ):
-                if call.module.attrs.get("$frozen") is not TRUE and not any(t.graph for t in call.inputs):
+                if not is_frozen(call.module) and not any(t.graph for t in call.inputs):
                     report(call.node, call.space)
 
 

@@ -87,7 +87,7 @@ def mark_output(
     if isinstance(training, Union) and TRUE in training.options and FALSE in training.options:
         mode = "either"
     grad = interp.grad
-    frozen = module.attrs.get("$frozen") is TRUE
+    frozen = is_frozen(module)
     inputs = [v for v in arguments.values() if isinstance(v, Tensor)]
     recorded = grad
     if frozen and grad:
@@ -123,6 +123,11 @@ def mark_output(
         return value
 
     return mark(result)
+
+
+def is_frozen(module: Instance) -> bool:
+    """Whether no parameter of a module takes gradients; a layer put in after the freezing does."""
+    return all(inner.attrs.get("$frozen") is TRUE for inner in modules_in(module))
 
 
 @behaviour("normalise")
@@ -407,7 +412,9 @@ def module_itself(call: Call) -> Value:
     if isinstance(module, Instance) and written_name(call.node) == "requires_grad_":
         wanted = call.value("requires_grad", 1)
         frozen = truth(wanted) is False if wanted is not None else False
-        call.interp.write(module.attrs, "$frozen", TRUE if frozen else FALSE)
+        from trainlint.semantics.behaviours.training import freeze
+
+        freeze(call.interp, module, TRUE if frozen else FALSE)
     return module if module is not None else UNKNOWN
 
 

@@ -358,8 +358,16 @@ def plain_context(call: Call) -> Value:
 
 
 def set_requires_grad(interp: Interpreter, tensor: Tensor, value: Value) -> None:
-    """`p.requires_grad = False` for the parameters of a module."""
+    """`p.requires_grad = False` for the parameters of a module: it and all in it are frozen, or thawed."""
     held = truth(value)
+    setting: Value = TRUE if held is False else FALSE if held else UNKNOWN
     for dep in tensor.deps:
         if dep.node is None:
-            interp.write(dep.module.attrs, "$frozen", TRUE if held is False else FALSE if held else UNKNOWN)
+            freeze(interp, dep.module, setting)
+
+
+def freeze(interp: Interpreter, module: Instance, setting: Value) -> None:
+    """Mark a module and all in it as frozen or not; what is a part of a ready-made model thaws that too."""
+    whole = module.attrs.get("$whole")
+    for inner in (*modules_in(module), *([whole] if isinstance(whole, Instance) and setting is not TRUE else [])):
+        interp.write(inner.attrs, "$frozen", setting)
