@@ -9,11 +9,14 @@ from trainlint.syntax import SourceFile, load
 
 
 def installed(*names: str) -> list[Path]:
-    """Files of installed packages, given as `package/file.py`; found without importing them."""
+    """Files of installed packages, given as `package/file.py`; found without importing them. The wheel is tested without
+    torch: its files are then left out."""
     paths = []
     for name in names:
         package, _, rest = name.partition("/")
         spec = find_spec(package)
+        if spec is None and package == "torch":
+            continue
         assert spec is not None
         assert spec.origin is not None
         paths.append(Path(spec.origin).parent / rest)

@@ -124,8 +124,9 @@ class SchedulerBeforeOptimizer(Rule):
         if region.kind != "loop":
             return
         for i, event in enumerate(region.events):
-            if event[0] == "scheduler" and event[5] == {0}:
-                later = next((e for e in region.events[i + 1 :] if e[0] == "step" and e[3] is event[4]), None)
+            if event[0] == "scheduler" and event[5]:
+                steps = (e for e in region.events[i + 1 :] if e[0] == "step")
+                later = next((e for e in steps if any(e[3] is optimizer for optimizer in event[4])), None)
                 if later is not None:
                     report(event[1], event[2]).because([Step(later[2], later[1], "the optimizer's step")])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainlint.semantics.values import TRUE, UNKNOWN, Class, Function, Instance, Step, Tuple, Value
+from trainlint.semantics.values import TRUE, UNKNOWN, Class, Function, Instance, Step, Tuple, Value, options
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -45,7 +45,7 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
     if cls.family == "module":
         instance.attrs["training"] = TRUE
     elif cls.family == "scheduler":
-        given = [v for v in arguments.values() if isinstance(v, Instance) and "$steps" in v.attrs]
+        given = [v for v in arguments.values() if all(is_optimizer(option) for option in options(v))]
         instance.attrs.update({"optimizer": given[0]} if given else {})
     elif cls.family == "dataset":
         bound = interp.bind_arguments(init, arguments.with_first(instance)) if isinstance(init, Function) else {}
@@ -90,6 +90,10 @@ def make_default(interp: Interpreter, field: Instance, node: Any) -> Value:
     from trainlint.semantics.interpreter import Arguments
 
     return interp.call(field.attrs["factory"], Arguments(), node)
+
+
+def is_optimizer(value: Value) -> bool:
+    return isinstance(value, Instance) and "$steps" in value.attrs
 
 
 def inherited_fields(cls: Class) -> list[str]:

@@ -488,7 +488,7 @@ class Library:
         return rows.get(f"pandas.DataFrame.{name}")
 
     def tensor_method(self, interp: Interpreter, tensor: Tensor, name: str, arguments: Arguments, node: Any) -> Value:
-        if name == "backward":
+        if name == "backward" and tensor.lib != "torch":
             tensor = tensor.but(lib="torch")
         elif tensor.lib == "?":
             written_for_torch = name not in ARRAY_METHODS or not arguments.keywords.keys().isdisjoint(

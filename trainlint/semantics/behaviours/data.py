@@ -735,3 +735,9 @@ def engine_backward(call: Call) -> Value:
     if isinstance(loss, Tensor):
         run_backward(call.interp, loss, call.node)
     return NONE
+
+
+@behaviour("initialised")
+def initialised(call: Call) -> Value:
+    """`amp.initialize(model, optimizer)` hands back what it got."""
+    return Tuple((call.value("models") or UNKNOWN, call.value("optimizers") or UNKNOWN))

@@ -33,6 +33,7 @@ from trainlint.semantics.values import (
     Tuple,
     Union,
     Value,
+    options,
     truth,
 )
 
@@ -273,7 +274,7 @@ def clip_gradients(call: Call) -> Value:
 def scheduler(call: Call) -> Value:
     instance = Instance(Api(call.actual), "scheduler", call.interp.step(call.node, call.short_name))
     target = call.value("optimizer")
-    if isinstance(target, Instance):
+    if target is not None:
         instance.attrs["optimizer"] = target
     instance.attrs.update({k: v for k, v in call.arguments.keywords.items() if k != "optimizer"})
     return instance
@@ -283,9 +284,9 @@ def scheduler(call: Call) -> Value:
 def scheduler_step(call: Call) -> Value:
     interp, scheduler = call.interp, call.receiver
     if isinstance(scheduler, Instance):
-        target = scheduler.attrs.get("optimizer")
-        steps = interp.read(target.attrs, "$steps") if isinstance(target, Instance) else None
-        interp.event("scheduler", call.node, scheduler, target, steps)
+        targets = options(scheduler.attrs.get("optimizer", UNKNOWN))
+        taken = [interp.read(t.attrs, "$steps") if isinstance(t, Instance) else None for t in targets]
+        interp.event("scheduler", call.node, scheduler, targets, all(steps == {0} for steps in taken))
     return NONE
 
 
