@@ -9,8 +9,9 @@ from trainlint.syntax import SourceFile, load
 
 
 def installed(*names: str) -> list[Path]:
-    """Files of installed packages, given as `package/file.py`; found without importing them. The wheel is tested without
-    torch: its files are then left out."""
+    """Files of installed packages, given as `package/file.py`; found without importing them.
+
+    The wheel is tested without torch: its files are then left out."""
     paths = []
     for name in names:
         package, _, rest = name.partition("/")
