@@ -2,6 +2,6 @@
 
 import sys
 
-from trainlint.cli import main
+from trainlint.cli import entry
 
-sys.exit(main())
+sys.exit(entry())

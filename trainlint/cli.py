@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -41,6 +42,14 @@ EPILOG = """\
 `trainlint PATH...` is short for `trainlint check PATH...`.
 Exit status: 0 nothing found, 1 something found, 2 bad usage or a failure of trainlint itself.
 """
+
+
+def entry() -> int:
+    """The command itself: `main` in a process of its own, which needs no garbage collection before it ends."""
+    gc.disable()
+    status = main()
+    gc.freeze()
+    return status
 
 
 def main(argv: Sequence[str] | None = None) -> int:

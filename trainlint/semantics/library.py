@@ -876,24 +876,11 @@ def is_learner(library: Library, module: Instance) -> bool:
 def children_of(module: Instance) -> Iterator[Instance]:
     """The modules directly inside a module."""
     seen: set[int] = set()
-
-    def walk(value: Any) -> Iterator[Instance]:
-        if isinstance(value, Union):
-            for option in value.options:
-                yield from walk(option)
-        elif isinstance(value, Instance):
-            if (value.family == "module" or "training" in value.attrs) and id(value) not in seen:
-                seen.add(id(value))
-                yield value
-        elif isinstance(value, ListObject):
-            for item in value.items if value.items is not None else (value.attrs["element"],):
-                yield from walk(item)
-
     for name, value in list(module.attrs.items()):
-        if isinstance(name, str) and (not name.startswith("$") or name == "$children"):
-            if isinstance(value, ListObject) and name != "$children":
-                continue  # a plain list does not register its modules
-            yield from walk(value)
+        for child in children_of_entry(name, value):
+            if id(child) not in seen:
+                seen.add(id(child))
+                yield child
 
 
 def modules_in(module: Instance) -> list[Instance]:
@@ -901,11 +888,48 @@ def modules_in(module: Instance) -> list[Instance]:
     found = [module]
     seen = {id(module)}
     for current in found:
-        for child in children_of(current):
-            if id(child) not in seen and len(found) < 2000:
-                seen.add(id(child))
-                found.append(child)
+        for name, value in current.attrs.items():
+            kind = value.__class__
+            if kind is Instance:
+                registers = name.__class__ is str and name[:1] != "$"
+                if id(value) in seen or not registers or not (value.family == "module" or "training" in value.attrs):
+                    continue
+                children: Any = (value,)
+            elif kind is Union or kind is ListObject:
+                children = children_of_entry(name, value)
+            else:
+                continue
+            for child in children:
+                if id(child) not in seen and len(found) < 2000:
+                    seen.add(id(child))
+                    found.append(child)
     return found
+
+
+def children_of_entry(name: Any, value: Any) -> Iterator[Instance]:
+    """The modules that one attribute registers: a plain list registers none."""
+    if not isinstance(name, str) or (name.startswith("$") and name != "$children"):
+        return
+    if isinstance(value, ListObject):
+        if name != "$children":
+            return
+        for item in value.items if value.items is not None else (value.attrs["element"],):
+            yield from leaves(item)
+    else:
+        yield from leaves(value)
+
+
+def leaves(value: Any) -> Iterator[Instance]:
+    """The modules among the alternatives or items of a value."""
+    if isinstance(value, Union):
+        for option in value.options:
+            yield from leaves(option)
+    elif isinstance(value, Instance):
+        if value.family == "module" or "training" in value.attrs:
+            yield value
+    elif isinstance(value, ListObject):
+        for item in value.items if value.items is not None else (value.attrs["element"],):
+            yield from leaves(item)
 
 
 BUILTIN_ROW = Row("builtin", {})

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -412,10 +413,13 @@ class Project:
             return
         lightning = cls.family == "module" and any(m.name == "training_step" for m in methods)
 
-        def run(interp: Interpreter, method: Function) -> None:
+        def run(
+            interp: Interpreter, method: Function, instance: Instance, built: Region, flags: dict[str, Any]
+        ) -> None:
             region = Region("program", method.node, method.space, None)
+            region.events = list(built.events)
             interp.region = region
-            instance = self.stand_in_instance(interp, cls)
+            interp.flags.update(flags)
             given = stand_ins(interp, method, skip=1, forward=method.name == "forward" and cls.family == "module")
             if method.name == "forward" and cls.family == "module" and not has_weights(instance):
                 # A module without weights is a loss or the like: what it gets comes from a model.
@@ -436,9 +440,17 @@ class Project:
                 interp.event("escape", node, (value,))
             self.emit("region", region)
 
-        for method in waiting:
-            if id(method.node) not in self.interp.visited or method.name == "__init__":
-                self.attempt(space, lambda interp, m=method: run(interp, m), ALONE_EFFORT)  # type: ignore[misc]
+        def run_all(interp: Interpreter) -> None:
+            region = Region("program", cls.node, cls.space, None)
+            interp.region = region
+            instance = self.stand_in_instance(interp, cls)
+            flags = dict(interp.flags)
+            for method in waiting:
+                if id(method.node) not in self.interp.visited or method.name == "__init__":
+                    call = partial(run, method=method, instance=instance, built=region, flags=flags)
+                    self.attempt(space, call, ALONE_EFFORT)
+
+        self.attempt(space, run_all, ALONE_EFFORT)
 
     def stand_in_instance(self, interp: Interpreter, cls: Class) -> Instance:
         """An instance built with unknown arguments."""

@@ -590,10 +590,13 @@ def join(a: Value, b: Value) -> Value:
     """What either of two values may be."""
     if a is b:
         return a
-    if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return join_tensors(a, b)
     if a is UNKNOWN or b is UNKNOWN:
         return UNKNOWN
+    kind = a.__class__
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return join_tensors(a, b)
+    if kind is Instance and b.__class__ is Instance:
+        return a if a.key == b.key else Union((a, b))
     if a.key == b.key:
         return a
     if isinstance(a, (Const, Number)) and isinstance(b, (Const, Number)) and is_number(a) and is_number(b):
@@ -631,6 +634,8 @@ def join_all(values: Iterable[Value]) -> Value:
     result: Value | None = None
     for value in values:
         result = value if result is None else join(result, value)
+        if result is UNKNOWN:
+            break
     return UNKNOWN if result is None else result
 
 
