@@ -96,7 +96,12 @@ class SourceFile:
                 return find(node)
             except RecursionError:  # not that deep, but the caller has used up what there is
                 pass
-        return with_room(find, node)
+        try:
+            return with_room(find, node)
+        except RecursionError:
+            # Python 3.12 bounds calls that pass through C by a number of its own, which no setting moves: a tree with
+            # hundreds of links in a row then has no positions, and its findings stand at the beginning of the file.
+            return Span(1, 1, 1, 1)
 
     def place(self, node: libcst.CSTNode) -> tuple[int | None, Span]:
         """Where the node stands in the file: for a notebook, the number of the code cell and the span within it."""
