@@ -297,7 +297,10 @@ class SplitOverlap(Rule):
         self, region: Region, trained: list[Instance], evaluated: list[tuple[Any, Any, Instance]], report: Report
     ) -> None:
         """No loader that is evaluated serves anything but what is trained on."""
-        seen = {same_data(loader) for loader in trained} - {None}
+        sources: dict[Any, list[Step | None]] = {}
+        for loader in trained:
+            sources.setdefault(same_data(loader), []).append(loader.born)
+        seen = sources.keys() - {None}
         if any(same_data(loader) not in seen for _, _, loader in evaluated):
             return
         used = {id(loader) for loader in trained} | {id(loader) for _, _, loader in evaluated}
@@ -305,9 +308,8 @@ class SplitOverlap(Rule):
             e[3] for e in region.events if e[0] == "loader" and id(e[3]) not in used and same_data(e[3]) not in seen
         ]
         for node, space, loader in evaluated:
-            source = [t.born for t in trained if same_data(t) == same_data(loader)]
             if loader not in trained and loader.born is not None:
-                report(loader.born.node, loader.born.space).because(source)
+                report(loader.born.node, loader.born.space).because(sources[same_data(loader)])
             elif idle:
                 report(node.iter, space).because(
                     [loader.born, *(Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born)]

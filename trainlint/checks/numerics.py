@@ -41,8 +41,6 @@ class UnguardedLog(Rule):
     @on_call("torch.log")
     def check(self, call: Call, report: Report) -> None:
         operand = as_tensor(call.first)
-        if operand.must_be(PROBABILITIES | SIGMOID) and operand.trace and not operand.nature:
-            return
         nature = reaches_zero(operand)
         if nature is None and operand.must_be(LOGITS) and operand.graph is not False:
             nature = "raw scores"

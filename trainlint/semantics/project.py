@@ -67,11 +67,9 @@ class Project:
         files: Sequence_[tuple[Path, str]],
         texts: dict[str, str],
         rules: Sequence_[Rule],
-        reveal: Callable[[Namespace, Any, str], None] | None = None,
     ) -> None:
         self.files = files
         self.texts = texts
-        self.reveal = reveal
         self.drafts: dict[tuple[str, int], Draft] = {}
         self.choices: list[list[list[Draft]]] = []
         self.findings: list[Finding] = []
@@ -135,15 +133,6 @@ class Project:
         if handlers is not None:
             for report, handler in handlers:
                 self.ask(report, handler, fact)
-        if event == "statement" and self.reveal is not None:
-            node, _ = fact
-            if (
-                isinstance(node.value, cst.Call)
-                and isinstance(node.value.func, cst.Name)
-                and node.value.func.value == "reveal"
-            ):
-                value = self.interp.eval(node.value.args[0].value)
-                self.reveal(self.interp.frame.space, node, value.describe())
 
     def ask(self, report: Report, handler: Any, fact: Any) -> None:
         """Let a rule look at a fact. A rule that raises is our own bug: it is reported, and the rest goes on."""

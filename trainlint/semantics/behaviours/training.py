@@ -131,11 +131,9 @@ def touches(optimizer: Instance, deps: frozenset[Dep], alone: bool) -> bool | No
         return True
     if not deps:
         return None
-    reached: set[int] = set()
-    for dep in deps:
-        if dep.live:
-            reached |= descendants(dep.module)
-    if owned & reached:
+    live = [dep.module for dep in deps if dep.live]
+    # Mostly the optimizer holds the model itself: the parts need not be looked through.
+    if any(id(module) in owned for module in live) or any(not owned.isdisjoint(descendants(m)) for m in live):
         return True
     opaque = any(dep.module.cls is None for dep in deps)
     return None if not complete or opaque or not owned else False
