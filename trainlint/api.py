@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from trainlint.edits import CodeEdit
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import Step
@@ -19,18 +20,6 @@ if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
 
 Handler = TypeVar("Handler", bound=Callable[..., None])
-
-
-@dataclass
-class CodeEdit:
-    """Replace (or, with an empty range, insert) text at a node.
-
-    `where` is "replace", "before", "after", "inside-start" or "delete-statement"; `text` the new code.
-    """
-
-    node: Any
-    text: str
-    where: str = "replace"
 
 
 @dataclass
@@ -51,9 +40,10 @@ class Draft:
         self.related += [s for s in steps if s is not None and (s.node is not self.node)]
         return self
 
-    def fix(self, message: str, *edits: CodeEdit, safety: Safety = Safety.SAFE) -> Draft:
-        """Offer a change that mends it."""
-        self.fix_message, self.edits, self.safety = message, edits, safety
+    def fix(self, message: str, *edits: CodeEdit, safety: Safety | None = None) -> Draft:
+        """Offer a change that mends it, in the words of an order: `call it`. The rule's `fixable` says how safe it is;
+        a rule with fixes of both kinds says `Safety.UNSAFE`, and gives the safety of those that are better."""
+        self.fix_message, self.edits, self.safety = message, edits, safety or Safety(self.rule.fixable)
         return self
 
 
@@ -84,7 +74,8 @@ class Rule:
     message: ClassVar[str] = ""
     severity: ClassVar[Severity] = Severity.ERROR
     default: ClassVar[bool] = True
-    fixable: ClassVar[str] = ""
+    # Whether there are fixes: "" for none, Safety.SAFE, or Safety.UNSAFE if any fix of the rule is unsafe.
+    fixable: ClassVar[Safety | str] = ""
     # Whether a finding in one of several alternatives counts only when all alternatives have one.
     exclusive: ClassVar[bool] = False
 

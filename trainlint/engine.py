@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainlint.config import OWN_FAILURE, UNREADABLE, UNUSED_SUPPRESSION, Settings, codes_of, enabled_codes
 from trainlint.discovery import Globs, Target
-from trainlint.findings import Finding, Span
+from trainlint.findings import Finding, Safety, Severity, Span
 from trainlint.prefilter import imported_words, is_script, may_be_suppressed, may_concern, module_stem
 
 if TYPE_CHECKING:
@@ -66,6 +67,112 @@ def check(
         findings = [finding for finding in found[target.filename] if finding.code in codes]
         shown += _unsuppressed(target, findings, codes, infos, texts) if has_comments else findings
     return Result(tuple(sorted(shown, key=lambda finding: finding.sort_key)), len(targets))
+
+
+# Fixes make room for further ones; a program that takes more rounds than this meets a fix that undoes another.
+MAX_ROUNDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What fixing came to: the findings that are left, those that were mended, and the new contents of files."""
+
+    result: Result
+    mended: tuple[Finding, ...]
+    texts: dict[str, str]
+
+
+def fix(
+    targets: Sequence[Target],
+    *,
+    unsafe: bool = False,
+    texts: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Fixed:
+    """Check files and apply fixes, round by round, until none is left; nothing is written."""
+    from trainlint.fixing import compatible
+
+    paths = {target.filename: target.path for target in targets}
+    current = dict(texts or {})
+    changed: dict[str, str] = {}
+    mended: list[Finding] = []
+    failures: list[Finding] = []
+    useless: set[tuple[str, str]] = set()
+    counts: Counter[tuple[str, str]] = Counter()
+    tried: set[tuple[str, str]] = set()
+    for number in range(MAX_ROUNDS + 1):
+        result = check(targets, texts=current, progress=progress)
+        # A fix after which there is as much to find as before must not be applied for ever.
+        before, counts = counts, Counter((finding.code, finding.filename) for finding in result.findings)
+        useless |= {key for key in tried if counts[key] >= before[key]}
+        chosen = compatible(
+            finding
+            for finding in result.findings
+            if finding.fix is not None
+            and (unsafe or finding.fix.safety is Safety.SAFE)
+            and (finding.code, finding.filename) not in useless
+        )
+        if not chosen or number == MAX_ROUNDS:
+            break
+        for finding in chosen:
+            for edit in finding.fix.edits if finding.fix is not None else ():
+                if edit.filename not in current:
+                    current[edit.filename] = _text_of(paths[edit.filename])
+        done, new, broken = _round(chosen, current, paths)
+        if broken is not None:
+            useless.add((broken.code, broken.filename))
+            place = f"line {broken.span.line}" if broken.cell is None else f"cell {broken.cell}"
+            failures.append(
+                Finding(
+                    OWN_FAILURE,
+                    "internal-error",
+                    f"the fix of {broken.code} in {place} would break the syntax, and was taken back",
+                    Severity.ERROR,
+                    broken.filename,
+                    Span(1, 1, 1, 1),
+                )
+            )
+        tried = {(finding.code, finding.filename) for finding in done}
+        mended += done
+        current.update(new)
+        changed.update(new)
+    shown = sorted((*result.findings, *failures), key=lambda finding: finding.sort_key)
+    return Fixed(Result(tuple(shown), result.files), tuple(mended), changed)
+
+
+def _round(
+    chosen: Sequence[Finding], texts: Mapping[str, str], paths: Mapping[str, Path]
+) -> tuple[list[Finding], dict[str, str], Finding | None]:
+    """Apply fixes that are compatible: which were, what came out, and one that breaks the syntax all by itself."""
+    from trainlint.fixing import Broken, applied, verify
+
+    def attempt(findings: Sequence[Finding]) -> dict[str, str]:
+        new = applied(texts, findings)
+        for filename, text in new.items():
+            verify(paths[filename], filename, texts[filename], text)
+        return new
+
+    try:
+        return list(chosen), attempt(chosen), None
+    except Broken:
+        pass
+    # Together they do harm: what goes well now is done, and the others get their turn in the next round.
+    done: list[Finding] = []
+    new: dict[str, str] = {}
+    for finding in chosen:
+        try:
+            new = attempt([*done, finding])
+            done.append(finding)
+        except Broken:
+            if not done:
+                return [], {}, finding
+    return done, new, None
+
+
+def _text_of(path: Path) -> str:
+    from trainlint.syntax import read_text
+
+    return read_text(path)
 
 
 def _related(kept: Mapping[Target, bool], rejected: Mapping[Target, bytes], texts: Mapping[str, str]) -> list[Target]:

@@ -18,7 +18,7 @@ class Severity(str, Enum):
 
 
 class Safety(str, Enum):
-    """Whether applying a fix keeps the meaning of a correct program."""
+    """Whether a fix may be applied unread: a safe one does what the code was surely meant to do, and nothing else."""
 
     SAFE = "safe"
     UNSAFE = "unsafe"
@@ -46,15 +46,17 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replace the text of a span by `replacement`; an empty span inserts."""
+    """Replace the text of a span by `replacement`; an empty span inserts. In a notebook the span is within a cell."""
 
+    filename: str
     span: Span
     replacement: str
+    cell: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A set of edits to one file that belong together."""
+    """A set of edits, to one or several files, that belong together."""
 
     message: str
     edits: tuple[Edit, ...]

@@ -1,26 +1,161 @@
-"""Fixes: from edits of nodes to edits of text."""
+"""Fixes: from edits of nodes to edits of text, and their application until nothing is left to do."""
 
 from __future__ import annotations
 
+import difflib
+import os
+import re
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainlint.findings import Edit, Fix, Span
+from trainlint.findings import Edit, Finding, Fix, Span
 
 if TYPE_CHECKING:
     from trainlint.api import Draft
     from trainlint.syntax import SourceFile
 
 
-def fix_of(draft: Draft, source: SourceFile) -> Fix | None:
-    """The fix that a draft offers, in text spans; None when it offers none."""
+def fix_of(draft: Draft, may_edit: Callable[[SourceFile], bool]) -> Fix | None:
+    """The fix that a draft offers, in text spans; None when it offers none, or one that cannot be made."""
     if not draft.edits:
         return None
-    edits = []
-    for edit in draft.edits:
-        span = source.span(edit.node)
-        if edit.where == "before":
-            span = Span(span.line, span.column, span.line, span.column)
-        elif edit.where == "after":
-            span = Span(span.end_line, span.end_column, span.end_line, span.end_column)
-        edits.append(Edit(span, edit.text))
+    from trainlint.syntax.editing import Editor, Unfixable
+
+    editors: dict[int, Editor] = {}
+    try:
+        for edit in draft.edits:
+            source = (edit.space or draft.space).source
+            if source is None or not may_edit(source):
+                return None
+            edit.apply(editors.setdefault(id(source), Editor(source)))
+    except Unfixable:
+        return None
+    edits: list[Edit] = []
+    for editor in editors.values():
+        source = editor.source
+        for change in editor.changes:
+            cell, span = source.map_span(editor.place(change))
+            if source.notebook is not None and (cell is None or not source.notebook.is_verbatim(cell, span)):
+                return None
+            edits.append(Edit(source.filename, span, change.text, cell))
     return Fix(draft.fix_message, tuple(edits), draft.safety)
+
+
+# --- Application ------------------------------------------------------------------------------------------------------
+
+
+class Broken(Exception):
+    """What came out of a fix does not parse."""
+
+
+def compatible(findings: Iterable[Finding]) -> list[Finding]:
+    """Those findings, first come first served, whose fixes do not get in each other's way.
+
+    Fixes may share an edit: two losses fed by one softmax both ask for the same change."""
+    taken: dict[tuple[str, int | None], set[Edit]] = defaultdict(set)
+    chosen = []
+    for finding in findings:
+        assert finding.fix is not None
+        edits = finding.fix.edits
+        if any(
+            edit not in taken[edit.filename, edit.cell] and _touches(edit.span, other.span)
+            for edit in edits
+            for other in taken[edit.filename, edit.cell]
+        ):
+            continue
+        for edit in edits:
+            taken[edit.filename, edit.cell].add(edit)
+        chosen.append(finding)
+    return chosen
+
+
+def _touches(one: Span, other: Span) -> bool:
+    return (one.line, one.column) <= (other.end_line, other.end_column) and (other.line, other.column) <= (
+        one.end_line,
+        one.end_column,
+    )
+
+
+def applied(texts: Mapping[str, str], findings: Iterable[Finding]) -> dict[str, str]:
+    """The new contents of the files that the fixes of some compatible findings change; `texts` are the old ones."""
+    edits: dict[str, dict[Edit, None]] = defaultdict(dict)
+    for finding in findings:
+        for edit in finding.fix.edits if finding.fix is not None else ():
+            edits[edit.filename][edit] = None
+    return {filename: _edited(filename, texts[filename], list(wanted)) for filename, wanted in edits.items()}
+
+
+def _edited(filename: str, text: str, edits: Sequence[Edit]) -> str:
+    if not filename.endswith(".ipynb"):
+        return _replaced(text, edits)
+    from trainlint.syntax.notebook import Notebook, rewrite
+
+    cells: dict[int, list[Edit]] = defaultdict(list)
+    for edit in edits:
+        cells[edit.cell or 0].append(edit)
+    sources = Notebook.read(text).sources
+    return rewrite(text, {number: _replaced(sources[number - 1], wanted) for number, wanted in cells.items()})
+
+
+def _replaced(text: str, edits: Sequence[Edit]) -> str:
+    from trainlint.syntax.positions import line_starts
+
+    starts = [*line_starts(text), len(text)]
+
+    def offset(line: int, column: int) -> int:
+        return min(starts[min(line, len(starts)) - 1] + column - 1, len(text))
+
+    changes = [
+        (offset(edit.span.line, edit.span.column), offset(edit.span.end_line, edit.span.end_column), edit.replacement)
+        for edit in edits
+    ]
+    # An insertion goes before what is replaced from there on.
+    for start, end, new in sorted(changes, key=lambda change: change[:2], reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def verify(path: Path, filename: str, old: str, new: str) -> None:
+    """Raise `Broken` if the new contents of a file do not parse as well as the old ones did."""
+    from trainlint.syntax import Unreadable, load
+
+    try:
+        problems = len(load(path, filename, new).problems)
+        if problems and problems > len(load(path, filename, old).problems):
+            raise Broken
+    except Unreadable as error:
+        raise Broken from error
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace the contents of a file at once or not at all; its mode stays, and what links to it."""
+    path = Path(os.path.realpath(path))
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        shutil.copymode(path, name)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def difference(filename: str, old: str, new: str) -> str:
+    """A unified diff of a file's contents."""
+    lines = difflib.unified_diff(
+        _LINES.findall(old)[:-1], _LINES.findall(new)[:-1], fromfile=filename, tofile=filename, lineterm=""
+    )
+    shown = []
+    for line in lines:
+        shown.append(line if line.endswith("\n") else f"{line}\n")
+        if not line.endswith(("\n", "\r")) and line[:3] not in ("---", "+++", "@@ "):
+            shown.append("\\ No newline at end of file\n")
+    return "".join(shown)
+
+
+_LINES = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")

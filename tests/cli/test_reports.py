@@ -27,7 +27,7 @@ FULL_FINDING = Finding(
     "train.py",
     Span(3, 24, 3, 27),
     related=(Related("model.py", Span(12, 16, 13, 19), "softmax"),),
-    fix=Fix("remove the softmax", (Edit(Span(12, 16, 13, 19), "x"),), Safety.UNSAFE),
+    fix=Fix("remove the softmax", (Edit("model.py", Span(12, 16, 13, 19), "x"),), Safety.UNSAFE),
 )
 
 
@@ -168,7 +168,17 @@ def test_json() -> None:
             "fix": {
                 "message": "remove the softmax",
                 "safety": "unsafe",
-                "edits": [{"line": 12, "column": 16, "end_line": 13, "end_column": 19, "replacement": "x"}],
+                "edits": [
+                    {
+                        "filename": "model.py",
+                        "cell": None,
+                        "line": 12,
+                        "column": 16,
+                        "end_line": 13,
+                        "end_column": 19,
+                        "replacement": "x",
+                    }
+                ],
             },
         },
     ]

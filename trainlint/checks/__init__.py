@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from trainlint.api import Rule
-from trainlint.findings import Severity
+from trainlint.findings import Safety, Severity
 
 FAMILIES = ("losses", "step", "modes", "data", "numerics")
 
@@ -51,7 +51,7 @@ def catalogue() -> list[RuleInfo]:
             (rule.__doc__ or "").strip().splitlines()[0].rstrip("."),
             rule.severity,
             rule.default,
-            rule.fixable,
+            Safety(rule.fixable).value if rule.fixable else "",
         )
         for rule in all_rules().values()
     ]

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
-from trainlint.findings import Severity
+from trainlint.edits import CodeEdit, replace
+from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import is_frozen, mode_matters
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, modules_in
@@ -228,6 +229,7 @@ class ModeCallWithoutParentheses(Rule):
 
     code, name = "TL305", "mode-call-without-parentheses"
     message = "`{name}` is named but not called, so it does nothing"
+    fixable = Safety.SAFE
     METHODS = frozenset(("eval", "train", "zero_grad", "step", "backward", "requires_grad_"))
 
     @on("statement")
@@ -237,7 +239,7 @@ class ModeCallWithoutParentheses(Rule):
             if value.name in self.METHODS and (
                 value.receiver is UNKNOWN or isinstance(value.receiver, (Instance, Tensor))
             ):
-                report(node.value, name=value.name)
+                report(node.value, name=value.name).fix("call it", call_it(node.value))
         elif isinstance(node.value, cst.Call) and isinstance(value, Instance) and value.family == "context":
             if "$grad" in value.attrs and "$immediate" not in value.attrs:
                 report(node.value, name="with")
@@ -250,10 +252,18 @@ class ModeCallWithoutParentheses(Rule):
             and report.interp.library.row(manager.path) is not None
             and manager.path.rpartition(".")[2] in ("no_grad", "inference_mode", "enable_grad")
         ):
-            report(node, name=manager.path.rpartition(".")[2])
+            report(node, name=manager.path.rpartition(".")[2]).fix("call it", call_it(node))
 
     @on_call("torch.save")
     def saved(self, call: Call, report: Report) -> None:
         value = call.first
         if isinstance(value, Method) and value.name == "state_dict":
-            report(call.argument("obj", 0), name="state_dict")
+            named = call.argument("obj", 0)
+            draft = report(named, name="state_dict")
+            if isinstance(named, cst.Attribute):
+                draft.fix("call it", call_it(named))
+
+
+def call_it(named: Any) -> CodeEdit:
+    """Call what is only named."""
+    return replace(named, named, "()")

@@ -44,7 +44,10 @@ def _fix(fix: Fix) -> dict[str, Any]:
     return {
         "message": fix.message,
         "safety": fix.safety.value,
-        "edits": [{**_place(edit.span), "replacement": edit.replacement} for edit in fix.edits],
+        "edits": [
+            {"filename": edit.filename, "cell": edit.cell, **_place(edit.span), "replacement": edit.replacement}
+            for edit in fix.edits
+        ],
     }
 
 

@@ -471,20 +471,26 @@ class Project:
             for space, node in ((draft.space, draft.node), *((s.space, s.node) for s in draft.related)):
                 if space.source is not None:
                     wanted.setdefault(id(space.source), (space.source, []))[1].append(node)
+            for edit in draft.edits:
+                edited = (edit.space or draft.space).source
+                if edited is not None:
+                    wanted.setdefault(id(edited), (edited, []))[1].extend(edit.nodes)
         for wanting, nodes in wanted.values():
             with suppress(Exception):  # a node that is not there is told of below
                 wanting.want(nodes)
         for draft in self.drafts.values():
             source = draft.space.source
-            if source is None or (
-                source.path not in self.names and Path(os.path.abspath(source.path)) not in self.names
-            ):
+            if source is None or not self.is_asked_for(source):
                 continue
             try:
-                self.findings.append(finding_of(draft, source))
+                self.findings.append(finding_of(draft, source, self.is_asked_for))
             except Exception:
                 self.fail(draft.space, f"the place of {draft.rule.code} failed: {last_line()}")
         return self.findings
+
+    def is_asked_for(self, source: SourceFile) -> bool:
+        """Whether a file is to be checked, and not only read along because another imports it."""
+        return source.path in self.names or Path(os.path.abspath(source.path)) in self.names
 
 
 def learns(function: Function) -> bool:
@@ -508,7 +514,7 @@ def size_of(space: Namespace) -> int:
     return space.source.text.count("\n") if space.source is not None else 0
 
 
-def finding_of(draft: Draft, source: SourceFile) -> Finding:
+def finding_of(draft: Draft, source: SourceFile, may_edit: Callable[[SourceFile], bool]) -> Finding:
     from trainlint.fixing import fix_of
 
     cell, span = source.place(draft.node)
@@ -535,7 +541,7 @@ def finding_of(draft: Draft, source: SourceFile) -> Finding:
         filename=source.filename,
         span=span,
         related=tuple(dict.fromkeys(related)),
-        fix=fix_of(draft, source),
+        fix=fix_of(draft, may_edit),
         cell=cell,
         statement_lines=source.statement_lines(draft.node),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from trainlint.findings import Span
@@ -28,10 +29,12 @@ class Cell:
 class Notebook:
     """The Python of a notebook: line n of a cell is line `first_line + n - 1` of `text`."""
 
-    __slots__ = ("_starts", "cells", "text")
+    __slots__ = ("_starts", "cells", "sources", "text")
 
     def __init__(self, sources: list[str]) -> None:
         parts: list[str] = []
+        # Of all code cells, as they are in the file.
+        self.sources = sources
         self.cells: list[Cell] = []
         line = 1
         for number, source in enumerate(sources, 1):
@@ -68,6 +71,15 @@ class Notebook:
         return cell.number, Span(
             span.line - above, span.column + indent, span.end_line - above, span.end_column + indent
         )
+
+    def is_verbatim(self, number: int, span: Span) -> bool:
+        """Whether the lines of a span within a cell are in `text` just as they are in the file."""
+        cell = next((cell for cell in self.cells if cell.number == number), None)
+        if cell is None or cell.indent:
+            return False
+        ours, theirs = NEWLINE.split(self.code(cell)), NEWLINE.split(self.sources[number - 1])
+        lines = slice(span.line - 1, min(span.end_line, len(theirs)))
+        return ours[lines] == theirs[lines]
 
     def code(self, cell: Cell) -> str:
         """The text of one cell."""
@@ -241,3 +253,79 @@ def _end_of_logical_line(source: str, position: int) -> int:
         elif token[0] in "\r\n" and not depth:
             return piece.end()
     return len(source)
+
+
+# --- Writing ----------------------------------------------------------------------------------------------------------
+
+
+def rewrite(raw: str, sources: Mapping[int, str]) -> str:
+    """A notebook's JSON with new sources for some code cells, given by number; all else stays to the letter."""
+    ascii_only = raw.isascii() and "\\u" in raw
+    changes: list[tuple[int, int, str]] = []
+    for number, (start, end) in enumerate(_source_places(raw), 1):
+        if number in sources:
+            changes.append((start, end, _source_json(raw[start:end], sources[number], ascii_only)))
+    for start, end, text in reversed(changes):
+        raw = raw[:start] + text + raw[end:]
+    return raw
+
+
+def _source_places(raw: str) -> Iterator[tuple[int, int]]:
+    """Where in the JSON the source of each code cell stands."""
+    top = dict(_members(raw, 0))
+    groups = [top]
+    if "cells" not in top:  # format 3 and older
+        groups = [dict(_members(raw, start)) for start, _ in _items(raw, top["worksheets"][0])]
+    for group in groups:
+        for start, end in _items(raw, group["cells"][0]) if "cells" in group else ():
+            if json.loads(raw[start:end]).get("cell_type") == "code":
+                cell = dict(_members(raw, start))
+                yield cell.get("source") or cell.get("input") or (start, start)
+
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder()
+
+
+def _skip(raw: str, position: int) -> int:
+    match = _SPACE.match(raw, position)
+    assert match is not None  # it matches anything
+    return match.end()
+
+
+def _members(raw: str, position: int) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The keys of the JSON object that begins here, and where their values stand."""
+    position = _skip(raw, _skip(raw, position) + 1)
+    while raw[position] != "}":
+        key, position = _DECODER.raw_decode(raw, position)
+        start = _skip(raw, _skip(raw, position) + 1)  # behind the colon
+        end = _DECODER.raw_decode(raw, start)[1]
+        yield key, (start, end)
+        position = _skip(raw, end)
+        if raw[position] == ",":
+            position = _skip(raw, position + 1)
+
+
+def _items(raw: str, position: int) -> Iterator[tuple[int, int]]:
+    """Where the items of the JSON list that begins here stand."""
+    position = _skip(raw, position + 1)
+    while raw[position] != "]":
+        end = _DECODER.raw_decode(raw, position)[1]
+        yield position, end
+        position = _skip(raw, end)
+        if raw[position] == ",":
+            position = _skip(raw, position + 1)
+
+
+def _source_json(old: str, source: str, ascii_only: bool) -> str:
+    """A cell's source as JSON, in the manner of the old one: a string, or a list of lines laid out alike."""
+    if not old.startswith("["):
+        return json.dumps(source, ensure_ascii=ascii_only)
+    places = list(_items(old, 0))
+    known = {json.loads(old[start:end]): old[start:end] for start, end in places}
+    lines = [line for line in _lines(source) if line]
+    items = [known.get(line) or json.dumps(line, ensure_ascii=ascii_only) for line in lines]
+    opening = old[: places[0][0]] if places else "["
+    closing = old[places[-1][1] :] if places else "]"
+    between = old[places[0][1] : places[1][0]] if len(places) > 1 else "," + opening[1:]
+    return f"{opening}{between.join(items)}{closing}"
