@@ -98,7 +98,7 @@ class Frame:
     """One activation of a function, or of a module's top level."""
 
     __slots__ = (
-        "closure", "cls", "env", "function", "globals", "loops", "mark", "on_yield", "returns", "space", "yields",
+        "closure", "cls", "env", "forks", "function", "globals", "loops", "mark", "on_yield", "returns", "space", "yields",
     )  # fmt: skip
 
     def __init__(
@@ -114,6 +114,7 @@ class Frame:
         self.space = space
         self.function = function
         self.mark = mark
+        self.forks = 0  # how many branches, loops and the like are open, whose changes may be taken back
         self.returns: list[tuple[Value, Delta | None]] = []
         self.yields: list[Value] = []
         self.loops: list[LoopExits] = []
@@ -474,7 +475,8 @@ class Interpreter:
 
     def leave(self, value: Value) -> None:
         frame = self.frame
-        frame.returns.append((value, self.journal.delta(frame.mark)))
+        # Outside any branch the state stays as it is now until the function is left: None says so.
+        frame.returns.append((value, self.journal.delta(frame.mark) if frame.forks else None))
 
     def if_(self, node: cst.If) -> bool:
         if self.is_main_guard(node.test):
@@ -510,14 +512,16 @@ class Interpreter:
 
     def branches(self, runs: list[Callable[[], bool]]) -> bool:
         """Run alternatives from the same state, and go on with the join of those that reach their end."""
-        journal = self.journal
+        journal, frame = self.journal, self.frame
         deltas = []
+        frame.forks += 1
         for run in runs:
             mark = journal.mark()
-            alive = run()
-            delta = journal.cut(mark)
-            if alive:
-                deltas.append(delta)
+            if run():
+                deltas.append(journal.cut(mark))
+            else:
+                journal.undo(mark)
+        frame.forks -= 1
         if not deltas:
             return False
         journal.merge(deltas)
@@ -568,6 +572,7 @@ class Interpreter:
         breaks: list[Delta] = []
         ends: list[Delta] = []
         alive = True
+        frame.forks += 1
         for number, turn in enumerate(turns):
             mark = journal.mark()
             exits = LoopExits(start, mark)
@@ -604,6 +609,7 @@ class Interpreter:
             journal.merge(ends)
             alive = self.suite(node.orelse.body)
             ends = [journal.cut(start)] if alive else []
+        frame.forks -= 1
         if not ends and not breaks:
             return False
         journal.merge(ends + breaks)
@@ -662,10 +668,13 @@ class Interpreter:
             value: Value = manager
             if isinstance(enter, Function):
                 value = self.call(Method(manager, "__enter__", enter), Arguments(), node)
+            before = self.exits()
             alive = body(value)
             leave = manager.cls.find("__exit__")
-            if isinstance(leave, Function) and alive:
+            if isinstance(leave, Function) and (alive or self.exits() != before):
+                mark = self.journal.mark()
                 self.call(Method(manager, "__exit__", leave), Arguments([NONE, NONE, NONE]), node)
+                self.settle(before, self.journal.delta(mark))
             return alive
         return self.library.enter(self, manager, node, body)
 
@@ -673,25 +682,54 @@ class Interpreter:
         """A `@contextmanager` function: its body runs up to the `yield`, then the block, then the rest."""
         alive = True
         outer = self.frame
+        before, mark = self.exits(), self.journal.mark()
+        at_end: Delta | None = None
 
         def hook(value: Value) -> None:
-            nonlocal alive
+            nonlocal alive, at_end
             inner = self.frame
             self.frame = outer
             try:
                 alive = body(value)
+                at_end = self.journal.delta(mark) if self.exits() != before else None
             finally:
                 self.frame = inner
 
         function = call.callee
         assert isinstance(function, Function)
+        outer.forks += 1
         self.run_function(
             function, self.bind_arguments(function, Arguments(list(call.args), call.keywords)), node, hook
         )
+        outer.forks -= 1
+        if at_end is not None:
+            now, then = self.journal.delta(mark), at_end
+            self.settle(before, {k: entry for k, entry in now.items() if k not in then or then[k][2] is not entry[2]})
         return alive
+
+    def exits(self) -> tuple[int, int, int]:
+        """How many ways out of the function and of the loop at hand were taken so far."""
+        frame = self.frame
+        if not frame.loops:
+            return len(frame.returns), 0, 0
+        return len(frame.returns), len(frame.loops[-1].breaks), len(frame.loops[-1].continues)
+
+    def settle(self, before: tuple[int, int, int], done: Delta) -> None:
+        """What is done on leaving a block, by `finally` or by its context manager, is done on the ways out that were
+        taken inside it too."""
+        frame = self.frame
+        left = [delta for _, delta in frame.returns[before[0] :]]
+        if frame.loops:
+            left += frame.loops[-1].breaks[before[1] :]
+            left += frame.loops[-1].continues[before[2] :]
+        for delta in left:
+            if delta is not None:
+                delta.update(done)
 
     def try_(self, node: Any) -> bool:
         journal = self.journal
+        before = self.exits()
+        self.frame.forks += 1
         mark = journal.mark()
         alive = self.suite(node.body)
         if alive and node.orelse is not None:
@@ -715,7 +753,10 @@ class Interpreter:
             journal.apply(after)
         reached = bool(ends)
         if node.finalbody is not None:
-            return self.suite(node.finalbody.body) and reached
+            mark = journal.mark()
+            reached = self.suite(node.finalbody.body) and reached
+            self.settle(before, journal.delta(mark))
+        self.frame.forks -= 1
         return reached
 
     def is_import_guard(self, handler: Any) -> bool:
@@ -1652,14 +1693,15 @@ class Interpreter:
             returns.append((NONE, None))
         if not returns:
             return UNKNOWN  # every way out raises
-        if len(returns) > 1 or not alive:
-            if len(returns) == 1 and returns[0][1] is not None:
+        if len(returns) == 1:
+            only = returns[0][1]
+            if only is not None:
                 self.journal.undo(frame.mark)
-                self.journal.apply(returns[0][1])
-            else:
-                deltas = [self.journal.delta(frame.mark) if delta is None else delta for _, delta in returns]
-                self.journal.undo(frame.mark)
-                self.journal.merge(deltas)
+                self.journal.apply(only)
+        else:
+            deltas = [self.journal.delta(frame.mark) if delta is None else delta for _, delta in returns]
+            self.journal.undo(frame.mark)
+            self.journal.merge(deltas)
         return join_all(value for value, _ in returns)
 
 

@@ -809,10 +809,12 @@ class Library:
         if isinstance(setting, Value):
             old = interp.read(interp.flags, "grad")
             interp.write(interp.flags, "grad", setting)
+            before = interp.exits()
             with interp.in_region("no_grad" if setting.key == Const(False).key else "with", node):
                 alive = body(manager)
-            if alive:
-                interp.write(interp.flags, "grad", old)
+            mark = interp.journal.mark()
+            interp.write(interp.flags, "grad", old)
+            interp.settle(before, interp.journal.delta(mark))
             return alive
         return body(manager)
 
