@@ -98,7 +98,8 @@ class Frame:
     """One activation of a function, or of a module's top level."""
 
     __slots__ = (
-        "closure", "cls", "env", "forks", "function", "globals", "loops", "mark", "on_yield", "returns", "space", "yields",
+        "closure", "cls", "env", "forks", "function", "globals", "loops", "mark", "on_yield", "returns", "space",
+        "yields",
     )  # fmt: skip
 
     def __init__(
@@ -306,17 +307,19 @@ class Interpreter:
     line = suite
 
     def expression_statement(self, node: cst.Expr) -> bool:
+        if node.value.__class__ is cst.SimpleString:
+            return True  # a docstring
         value = self.eval(node.value)
         if isinstance(value, Instance) and "$immediate" in value.attrs:
             self.write(self.flags, "grad", value.attrs["$grad"])
-        if isinstance(value, Method) and isinstance(node.value, cst.Attribute):
-            self.event("named", node, value.name)
+        if value.__class__ is Method and node.value.__class__ is cst.Attribute:
+            self.event("named", node, value.name)  # type: ignore[attr-defined]
         self.emit("statement", (node, value))
         return not (isinstance(value, Api) and value.path == "sys.exit!")
 
     def assign(self, node: cst.Assign) -> bool:
         value = self.running_sum(node) or self.eval(node.value)
-        if value is UNKNOWN and isinstance(node.value, (cst.Call, cst.Await)):
+        if value is UNKNOWN and node.value.__class__ in (cst.Call, cst.Await):
             value = Instance(None)  # nothing is known of it, but that it is one and the same from here on
         for target in node.targets:
             self.bind(target.target, value)
@@ -326,7 +329,7 @@ class Interpreter:
         """The value of `total = total + loss`; None for any other assignment."""
         target, value = node.targets[0].target, node.value
         if not (
-            isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Add) and len(node.targets) == 1
+            value.__class__ is cst.BinaryOperation and value.operator.__class__ is cst.Add and len(node.targets) == 1
         ):
             return None
         if not (isinstance(target, cst.Name) and isinstance(value.left, cst.Name) and target.value == value.left.value):
@@ -530,8 +533,8 @@ class Interpreter:
     def is_main_guard(self, test: Any) -> bool:
         return (
             self.frame.function is None
-            and isinstance(test, cst.Comparison)
-            and isinstance(test.left, cst.Name)
+            and test.__class__ is cst.Comparison
+            and test.left.__class__ is cst.Name
             and test.left.value == "__name__"
             and len(test.comparisons) == 1
             and isinstance(test.comparisons[0].operator, cst.Equal)
@@ -616,7 +619,16 @@ class Interpreter:
         return True
 
     def changed_since(self, mark: int) -> bool:
-        return any(old is not MISSING or where is not self.frame.env for where, _, old in self.journal.log[mark:])
+        """Whether a turn of a loop left anything behind that the next turn could see."""
+        env = self.frame.env
+        for where, name, old in self.journal.log[mark:]:
+            new = where.get(name, MISSING)
+            if old is new or (old is MISSING and (where is env or is_opaque_child(new))):
+                continue
+            if isinstance(old, Value) and isinstance(new, Value) and old.key == new.key:
+                continue
+            return True
+        return False
 
     def widen_since(self, mark: int) -> None:
         first: dict[tuple[int, Any], tuple[dict[Any, Any], Any, Any]] = {}
@@ -945,10 +957,10 @@ class Interpreter:
     def narrow(self, test: Any, held: bool) -> None:
         """Take from a condition what it tells about the values in it."""
         kind = test.__class__
-        if kind is cst.UnaryOperation and isinstance(test.operator, cst.Not):
+        if kind is cst.UnaryOperation and test.operator.__class__ is cst.Not:
             self.narrow(test.expression, not held)
         elif kind is cst.BooleanOperation:
-            if isinstance(test.operator, cst.And) == held:
+            if (test.operator.__class__ is cst.And) == held:
                 self.narrow(test.left, held)
                 self.narrow(test.right, held)
         elif kind is cst.Comparison and len(test.comparisons) == 1:
@@ -957,12 +969,13 @@ class Interpreter:
             value = self.peek(test)
             if value is None:
                 return
-            kept = [o for o in options(value) if truth(o) is not (not held)]
-            if kept and len(kept) < len(options(value)):
-                self.rebind(test, join_all(kept))
-            elif value is BOOL:
+            if value is BOOL:
                 self.rebind(test, TRUE if held else FALSE)
-        elif kind is cst.Call and held and isinstance(test.func, cst.Name) and test.func.value == "isinstance":
+            elif value.__class__ is Union:
+                kept = [o for o in options(value) if truth(o) is not (not held)]
+                if kept and len(kept) < len(options(value)):
+                    self.rebind(test, join_all(kept))
+        elif kind is cst.Call and held and test.func.__class__ is cst.Name and test.func.value == "isinstance":
             self.narrow_isinstance(test)
 
     def narrow_isinstance(self, test: cst.Call) -> None:
@@ -1027,9 +1040,10 @@ class Interpreter:
 
     def peek(self, node: Any) -> Value | None:
         """The present value of a name or attribute, without effects."""
-        if isinstance(node, cst.Name):
+        kind = node.__class__
+        if kind is cst.Name:
             return self.name(node)
-        if isinstance(node, cst.Attribute):
+        if kind is cst.Attribute:
             owner = self.peek(node.value)
             if isinstance(owner, Object):
                 found = self.read(owner.attrs, node.attr.value)
@@ -1058,12 +1072,7 @@ class Interpreter:
         found = self.literals.get(id(node))
         if found is None:
             try:
-                value = (
-                    int(node.value)
-                    if node.__class__ is cst.Integer and node.value.isdecimal()
-                    else node.evaluated_value
-                )
-                found = Const(value)
+                found = Const(literal_value(node))
             except Exception:
                 found = UNKNOWN
             self.literals[id(node)] = found
@@ -1267,7 +1276,7 @@ class Interpreter:
 
     def unary(self, node: cst.UnaryOperation) -> Value:
         value = self.eval(node.expression)
-        if isinstance(node.operator, cst.Not):
+        if node.operator.__class__ is cst.Not:
             held = truth(value)
             return BOOL if held is None else Const(not held)
         return arithmetic.unary(self, node.operator.__class__.__name__, value, node)
@@ -1275,14 +1284,15 @@ class Interpreter:
     def boolean(self, node: cst.BooleanOperation) -> Value:
         left = self.eval(node.left)
         held = truth(left)
-        is_and = isinstance(node.operator, cst.And)
+        is_and = node.operator.__class__ is cst.And
         if held is not None:
             return self.eval(node.right) if held == is_and else left
         mark = self.journal.mark()
         self.narrow(node.left, is_and)
         right = self.eval(node.right)
         delta = self.journal.cut(mark)
-        self.journal.merge([delta, {}])
+        if delta:
+            self.journal.merge([delta, {}])
         if truth(right) is False and is_and and not isinstance(left, (Tensor, Instance)):
             return FALSE
         kept = [o for o in options(left) if truth(o) is not is_and]
@@ -1354,7 +1364,7 @@ class Interpreter:
         result = DictObject()
         for element in node.elements:
             value = self.eval(element.value)
-            if isinstance(element, cst.DictElement):
+            if element.__class__ is cst.DictElement:
                 key = self.eval(element.key)
                 self.library.put(result, key, value)
             elif isinstance(value, DictObject):
@@ -1384,7 +1394,7 @@ class Interpreter:
 
     def comprehension(self, node: Any) -> Value:
         items, exact = self.comprehension_items(node.for_in, lambda: self.eval(node.elt))
-        if isinstance(node, cst.GeneratorExp):
+        if node.__class__ is cst.GeneratorExp:
             return Tuple(tuple(items)) if exact else Sequence(join_all(items))
         return ListObject(tuple(items)) if exact else ListObject(None, join_all(items))
 
@@ -1442,7 +1452,7 @@ class Interpreter:
 
     def index(self, element: Any) -> Value | slice:
         """An index value; slices are Python slices of values."""
-        if isinstance(element, cst.Index):
+        if element.__class__ is cst.Index:
             return self.eval(element.value)
         return slice(
             *[None if part is None else self.eval(part) for part in (element.lower, element.upper, element.step)]
@@ -1705,6 +1715,18 @@ class Interpreter:
         return join_all(value for value, _ in returns)
 
 
+def literal_value(node: Any) -> Any:
+    """The constant that a literal stands for; the plain ones without Python's own parser, which takes long."""
+    text = node.value
+    if node.__class__ is cst.Integer:
+        if text.isdecimal():
+            return int(text)
+    elif node.__class__ is cst.SimpleString and text[0] in "'\"" and "\\" not in text:
+        marks = 3 if text[:3] == text[0] * 3 else 1
+        return text[marks:-marks]
+    return node.evaluated_value
+
+
 def names_of(owner: Object) -> DictObject:
     """`__dict__`: the names of an object or module, as far as they are known."""
     known = {
@@ -1715,15 +1737,15 @@ def names_of(owner: Object) -> DictObject:
 
 def chooses(test: Any) -> bool:
     """Whether a condition picks between alternatives by name or type, as configurations do."""
-    if isinstance(test, cst.Comparison):
+    if test.__class__ is cst.Comparison:
         ends = (test.left, *(c.comparator for c in test.comparisons))
-        return any(
-            isinstance(e, (cst.SimpleString, cst.Attribute, cst.Tuple, cst.List)) and not isinstance(e, cst.Integer)
-            for e in ends[1:]
-        ) or isinstance(test.left, cst.SimpleString)
-    if isinstance(test, cst.BooleanOperation):
+        return (
+            any(e.__class__ in (cst.SimpleString, cst.Attribute, cst.Tuple, cst.List) for e in ends[1:])
+            or test.left.__class__ is cst.SimpleString
+        )
+    if test.__class__ is cst.BooleanOperation:
         return chooses(test.left) or chooses(test.right)
-    return isinstance(test, cst.Call) and isinstance(test.func, cst.Name) and test.func.value == "isinstance"
+    return test.__class__ is cst.Call and test.func.__class__ is cst.Name and test.func.value == "isinstance"
 
 
 def loop_use(region: Region) -> str:
@@ -1751,6 +1773,11 @@ def may_learn(values: tuple[Value, ...]) -> bool:
     )
 
 
+def is_opaque_child(value: Any) -> bool:
+    """Whether a value is an object nothing is known of: having looked at it changes nothing."""
+    return value.__class__ is Instance and value.cls is None and not value.family and not value.attrs
+
+
 def is_plain(value: Any) -> bool:
     """Whether a value carries no object made during a call."""
     if isinstance(value, (Tuple,)):
@@ -1765,18 +1792,18 @@ def is_plain(value: Any) -> bool:
 def dotted_name(node: Any) -> str:
     """`a.b.c` of a name or attribute chain; "" for anything else."""
     parts: list[str] = []
-    while isinstance(node, cst.Attribute):
+    while node.__class__ is cst.Attribute:
         parts.append(node.attr.value)
         node = node.value
-    if not isinstance(node, cst.Name):
+    if node.__class__ is not cst.Name:
         return ""
     parts.append(node.value)
     return ".".join(reversed(parts))
 
 
 def target_names(target: Any) -> Iterator[str]:
-    if isinstance(target, cst.Name):
+    if target.__class__ is cst.Name:
         yield target.value
-    elif isinstance(target, (cst.Tuple, cst.List)):
+    elif target.__class__ in (cst.Tuple, cst.List):
         for element in target.elements:
             yield from target_names(element.value)

@@ -252,6 +252,7 @@ class Library:
         self.rows: dict[str, Row] = {}
         self.classes: dict[str, Row] = {}
         self.found: dict[str, Row | None] = {}
+        self.found_classes: dict[str, Row | None] = {}
         self.loaded: set[str] = set()
         self.torch_files: dict[int, bool] = {}
         self.need("python")
@@ -282,6 +283,7 @@ class Library:
             for path in raw["names"].split():
                 self.classes[path] = Row(path, raw)
         self.found.clear()
+        self.found_classes.clear()
 
     def row(self, path: str) -> Row | None:
         """The row of a call, whatever module path it was imported through."""
@@ -304,11 +306,17 @@ class Library:
         found = self.classes.get(path)
         if found is not None:
             return found
+        if path in self.found_classes:
+            return self.found_classes[path]
         for pattern, replacement in MOVED:
             moved, count = pattern.subn(replacement, path)
             if count and moved in self.classes:
-                return self.classes[moved]
-        return self.classes.get(path.rpartition(".")[0] + ".*")
+                found = self.classes[moved]
+                break
+        else:
+            found = self.classes.get(path.rpartition(".")[0] + ".*")
+        self.found_classes[path] = found
+        return found
 
     def knows(self, path: str) -> bool:
         return self.row(path) is not None or self.class_row(path) is not None

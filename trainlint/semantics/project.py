@@ -46,11 +46,13 @@ from trainlint.semantics.values import (
     Union,
     Value,
 )
-from trainlint.syntax import SourceFile, Unreadable, load, with_room
+from trainlint.syntax import SourceFile, Unreadable, load, unvalidated_nodes, with_room
 
 Progress = Callable[[int, int], None]
 
 MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+# The events that tell of alternatives: their beginning, each, and their end.
+CHOICE = frozenset(("choices", "choice", "chosen"))
 # Never looked for among the project's files.
 OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "torchvision", "numpy", "pandas", "sklearn", "matplotlib"}
 LIGHTNING_EVALUATION = ("validation_step", "test_step", "predict_step")
@@ -126,13 +128,12 @@ class Project:
             self.ask(report, handler, call)
 
     def emit(self, event: str, fact: Any) -> None:
-        if event.startswith("cho"):
-            self.choose(event)
-            return
         handlers = self.events.get(event)
         if handlers is not None:
             for report, handler in handlers:
                 self.ask(report, handler, fact)
+        elif event in CHOICE:
+            self.choose(event)
 
     def ask(self, report: Report, handler: Any, fact: Any) -> None:
         """Let a rule look at a fact. A rule that raises is our own bug: it is reported, and the rest goes on."""
@@ -183,7 +184,8 @@ class Project:
         if space.path is None:
             return None
         parts = [p for p in dotted.split(".") if p]
-        here = space.path.parent if not (space.package and space.path.is_dir()) else space.path
+        folder_only = space.package and space.path.suffix != ".py"  # a package without `__init__.py`
+        here = space.path if folder_only else space.path.parent
         if level:
             folder = here
             for _ in range(level - 1):
@@ -651,7 +653,8 @@ def deep(run: Callable[[], Any]) -> Any:
     enabled = gc.isenabled()
     gc.disable()
     try:
-        return with_room(run)
+        with unvalidated_nodes():
+            return with_room(run)
     finally:
         if enabled:
             gc.enable()

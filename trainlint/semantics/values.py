@@ -555,7 +555,7 @@ class Union(Value):
 
 def options(value: Value) -> tuple[Value, ...]:
     """The alternatives of a value."""
-    return value.options if isinstance(value, Union) else (value,)
+    return value.options if value.__class__ is Union else (value,)  # type: ignore[attr-defined]
 
 
 def not_none(value: Value) -> Value:
@@ -568,8 +568,11 @@ def not_none(value: Value) -> Value:
 
 def truth(value: Value) -> bool | None:
     """Python's truth of a value: True, False or None for unknown."""
-    if isinstance(value, Const):
-        return bool(value.value)
+    kind = value.__class__
+    if kind is Const:
+        return bool(value.value)  # type: ignore[attr-defined]
+    if kind is Unknown or kind is Tensor:
+        return None
     if isinstance(value, Tuple):
         return bool(value.items)
     if isinstance(value, ListObject):
@@ -592,34 +595,50 @@ def join(a: Value, b: Value) -> Value:
         return a
     if a is UNKNOWN or b is UNKNOWN:
         return UNKNOWN
-    kind = a.__class__
-    if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return join_tensors(a, b)
-    if kind is Instance and b.__class__ is Instance:
-        return a if a.key == b.key else Union((a, b))
-    if a.key == b.key:
-        return a
-    if isinstance(a, (Const, Number)) and isinstance(b, (Const, Number)) and is_number(a) and is_number(b):
-        return join_numbers(a, b)
-    if isinstance(a, Tuple) and isinstance(b, Tuple) and len(a.items) == len(b.items):
-        return Tuple(tuple(map(join, a.items, b.items)), a.names if a.names == b.names else ())
+    kind, other = a.__class__, b.__class__
+    if kind is other:
+        if kind is Tensor:
+            return join_tensors(a, b)  # type: ignore[arg-type]
+        if kind is Instance:
+            return Union((a, b))
+        if a.key == b.key:
+            return a
+    if (kind is Const or kind is Number) and (other is Const or other is Number) and is_number(a) and is_number(b):
+        return join_numbers(a, b)  # type: ignore[arg-type]
+    if kind is Tuple and other is Tuple and len(a.items) == len(b.items):  # type: ignore[attr-defined]
+        return join_tuples(a, b)  # type: ignore[arg-type]
     merged: list[Value] = list(options(a))
+    keys = [known.key for known in merged]
     for option in options(b):
-        for i, known in enumerate(merged):
-            if known is option or known.key == option.key:
-                break
-            if (isinstance(known, Tensor) and isinstance(option, Tensor)) or (
-                is_number(known) and is_number(option) and type(known) is not type(option)
-            ):
-                merged[i] = join(known, option)
-                break
-        else:
+        key = option.key
+        if key in keys:
+            continue
+        i = like(option, merged)
+        if i is None:
             merged.append(option)
+            keys.append(key)
+        else:
+            merged[i] = join(merged[i], option)
+            keys[i] = merged[i].key
     if len(merged) > Union.LIMIT:
         return (
             some_module(merged) if all(isinstance(m, Instance) and "training" in m.attrs for m in merged) else UNKNOWN
         )
     return merged[0] if len(merged) == 1 else Union(tuple(merged))
+
+
+def like(option: Value, merged: list[Value]) -> int | None:
+    """Where a value stands that joins with `option` to one: two tensors, or two numbers that are not both constants."""
+    kind = option.__class__
+    if kind is Tensor:
+        return next((i for i, known in enumerate(merged) if known.__class__ is Tensor), None)
+    if is_number(option):
+        return next((i for i, known in enumerate(merged) if known.__class__ is not kind and is_number(known)), None)
+    return None
+
+
+def join_tuples(a: Tuple, b: Tuple) -> Tuple:
+    return Tuple(tuple(map(join, a.items, b.items)), a.names if a.names == b.names else ())
 
 
 def some_module(modules: Iterable[Value]) -> Instance:
@@ -640,9 +659,10 @@ def join_all(values: Iterable[Value]) -> Value:
 
 
 def is_number(value: Value) -> bool:
-    return isinstance(value, Number) or (
-        isinstance(value, Const) and isinstance(value.value, (int, float)) and not isinstance(value.value, bool)
-    )
+    kind = value.__class__
+    if kind is Const:
+        return value.value.__class__ in (int, float)  # type: ignore[attr-defined]
+    return kind is Number
 
 
 def join_numbers(a: Const | Number, b: Const | Number) -> Value:

@@ -5,7 +5,7 @@ from trainlint.syntax.index import Binding, BindingKind, Index, Scope, ScopeKind
 from trainlint.syntax.nesting import with_room
 from trainlint.syntax.notebook import Notebook
 from trainlint.syntax.positions import Positions
-from trainlint.syntax.source import SourceFile, decode, load, read_text
+from trainlint.syntax.source import SourceFile, decode, load, read_text, unvalidated_nodes
 
 __all__ = [
     "Binding",
@@ -21,5 +21,6 @@ __all__ = [
     "load",
     "nodes_in",
     "read_text",
+    "unvalidated_nodes",
     "with_room",
 ]
