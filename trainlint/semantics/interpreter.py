@@ -313,7 +313,7 @@ class Interpreter:
         if isinstance(value, Instance) and "$immediate" in value.attrs:
             self.write(self.flags, "grad", value.attrs["$grad"])
         if value.__class__ is Method and node.value.__class__ is cst.Attribute:
-            self.event("named", node, value.name)  # type: ignore[attr-defined]
+            self.event("named", node, value.name)
         self.emit("statement", (node, value))
         return not (isinstance(value, Api) and value.path == "sys.exit!")
 

@@ -555,7 +555,7 @@ class Union(Value):
 
 def options(value: Value) -> tuple[Value, ...]:
     """The alternatives of a value."""
-    return value.options if value.__class__ is Union else (value,)  # type: ignore[attr-defined]
+    return value.options if value.__class__ is Union else (value,)
 
 
 def not_none(value: Value) -> Value:

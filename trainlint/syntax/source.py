@@ -298,7 +298,7 @@ def unvalidated_nodes() -> Iterator[None]:
         CSTNode.__post_init__ = validate  # type: ignore[method-assign]
 
 
-def _trust(node: CSTNode) -> None:
+def _trust(self: CSTNode) -> None:
     """Take a node as it is."""
 
 

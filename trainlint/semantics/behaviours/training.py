@@ -123,20 +123,39 @@ def add_param_group(call: Call) -> Value:
     return NONE
 
 
+class Reach:
+    """What the gradients of a value with some dependencies reach; looked through once for all optimizers."""
+
+    def __init__(self, deps: frozenset[Dep]) -> None:
+        self.deps = deps
+        self.live = [dep.module for dep in deps if dep.live]
+        self.modules = {id(module) for module in self.live}
+        self.opaque = any(dep.module.cls is None for dep in deps)
+        self._inner: set[int] | None = None
+
+    @property
+    def inner(self) -> set[int]:
+        """Identities of the modules and of all modules inside them."""
+        if self._inner is None:
+            self._inner = {i for module in self.live for i in descendants(module)}
+        return self._inner
+
+    def touches(self, optimizer: Instance, alone: bool) -> bool | None:
+        """Whether they reach an optimizer's parameters. `alone` tells that there is no other optimizer."""
+        owned: frozenset[int] = optimizer.attrs.get("$modules", frozenset())
+        if alone and (not self.deps or not owned):
+            return True
+        if not self.deps:
+            return None
+        # Mostly the optimizer holds the model itself: the parts need not be looked through.
+        if not owned.isdisjoint(self.modules) or (owned and not owned.isdisjoint(self.inner)):
+            return True
+        return None if not optimizer.attrs.get("$complete") or self.opaque or not owned else False
+
+
 def touches(optimizer: Instance, deps: frozenset[Dep], alone: bool) -> bool | None:
     """Whether gradients of a value with these dependencies reach an optimizer's parameters."""
-    owned: frozenset[int] = optimizer.attrs.get("$modules", frozenset())
-    complete = bool(optimizer.attrs.get("$complete"))
-    if alone and (not deps or not owned):
-        return True
-    if not deps:
-        return None
-    live = [dep.module for dep in deps if dep.live]
-    # Mostly the optimizer holds the model itself: the parts need not be looked through.
-    if any(id(module) in owned for module in live) or any(not owned.isdisjoint(descendants(m)) for m in live):
-        return True
-    opaque = any(dep.module.cls is None for dep in deps)
-    return None if not complete or opaque or not owned else False
+    return Reach(deps).touches(optimizer, alone)
 
 
 @behaviour("backward")
@@ -149,8 +168,9 @@ def run_backward(interp: Interpreter, loss: Tensor, node: Any) -> None:
     interp.event("backward", node, loss)
     interp.emit("backward", (node, loss))
     present = optimizers(interp)
+    reach = Reach(loss.deps)
     for optimizer in present:
-        reached = touches(optimizer, loss.deps, len(present) == 1)
+        reached = reach.touches(optimizer, len(present) == 1)
         if reached is False:
             continue
         advance(interp, optimizer, AFTER_BACKWARD, certain=reached is True, node=node)
@@ -171,8 +191,9 @@ def advance(
 
 def gradients_may_arrive(interp: Interpreter, loss: Tensor) -> None:
     """A recorded value reached code out of view, which may have run its backward."""
+    reach = Reach(loss.deps)
     for optimizer in optimizers(interp):
-        if touches(optimizer, loss.deps, False) is not False:
+        if reach.touches(optimizer, False) is not False:
             interp.write(optimizer.attrs, "$state", ANY)
 
 
@@ -187,8 +208,9 @@ def parameters_escape(interp: Interpreter, module: Instance) -> None:
 def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> None:
     """`p.grad = None` and `module.zero_grad()`: clear the optimizers that hold these parameters."""
     interp.event("clear", node)
+    reach = Reach(deps)
     for optimizer in optimizers(interp):
-        reached = touches(optimizer, deps, True)
+        reached = reach.touches(optimizer, True)
         if reached is not False:
             interp.write(optimizer.attrs, "$cleared", interp.step(node, "gradients cleared"))
             before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=node)
