@@ -23,8 +23,9 @@ from trainlint.config import Selection, Settings
 from trainlint.discovery import Target
 from trainlint.engine import check
 from trainlint.findings import Finding
+from trainlint.semantics import shapes
 from trainlint.semantics.project import Project, deep
-from trainlint.semantics.values import Instance, Tensor, Value
+from trainlint.semantics.values import Instance, Tensor, Tuple, Value
 
 SECTIONS = ("Why", "Bad", "Fixed", "Good", "More cases", "References")
 MAIN = "main.py"
@@ -212,9 +213,9 @@ def differences(expected: Sequence[Expected], found: Sequence[Finding]) -> list[
 
 
 class Reveal(Rule):
-    """Notes what the engine knows of `reveal(x)`, and of `reveal_graph`, `reveal_state` and `reveal_data`."""
+    """Notes what the engine knows of `reveal(x)`; `reveal_graph`, `_state`, `_data` and `_shape` tell of one aspect."""
 
-    ASPECTS = frozenset(("reveal", "reveal_graph", "reveal_state", "reveal_data"))
+    ASPECTS = frozenset(("reveal", "reveal_graph", "reveal_state", "reveal_data", "reveal_shape"))
 
     def __init__(self) -> None:
         self.notes: dict[tuple[str, int], list[str]] = {}
@@ -244,6 +245,10 @@ def describe(aspect: str, value: Value) -> str:
     if aspect == "reveal_state":
         state = value.attrs.get("$state", ()) if isinstance(value, Instance) else ()
         return " or ".join(sorted(state)) or "unknown"
+    if aspect == "reveal_shape":
+        if isinstance(value, Tuple):
+            return ", ".join(describe(aspect, item) for item in value.items)
+        return shapes.describe(shapes.form(value)) if isinstance(value, Tensor) else value.describe()
     if aspect == "reveal_data":
         info = value.data if isinstance(value, Tensor) else None
         fits = sorted(fit.what for fit in info.fits) if info else []

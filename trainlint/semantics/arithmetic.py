@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from trainlint.semantics.shapes import broadcast, form, matmul_form
 from trainlint.semantics.values import (
     BOOL,
     ELSEWHERE,
@@ -349,7 +350,8 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
     axis = first.axis
     if operator == "Divide" and not kinds and (term := is_average(interp, node, right)) is not None:
         kinds, axis = term.kinds, term.axis
-    shape = broadcast(left, right) if operator != "MatrixMultiply" else None
+    together = matmul_form if operator == "MatrixMultiply" else broadcast
+    shape, last, batched = together(form(left), form(right))
     return Tensor(
         kinds=kinds,
         lo=lo,
@@ -363,24 +365,10 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         axis=axis if kinds else None,
         lib=right.lib if first.lib == "?" and isinstance(right, Tensor) else first.lib,
         trace=first.trace if kinds else (),
+        last=last,
+        batched=batched,
+        route=first.route,
     )
-
-
-def broadcast(left: Value, right: Value) -> tuple[int | None, ...] | None:
-    """The shape of an elementwise result, where it is known."""
-    if not isinstance(left, Tensor):
-        return right.shape if isinstance(right, Tensor) and is_number(left) else None
-    if not isinstance(right, Tensor):
-        return left.shape if is_number(right) else None
-    if left.shape is None or right.shape is None:
-        return None
-    if left.shape == right.shape:
-        return left.shape
-    if len(right.shape) == 0:
-        return left.shape
-    if len(left.shape) == 0:
-        return right.shape
-    return None
 
 
 def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor, node: Any) -> DataInfo:
@@ -423,7 +411,8 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
         if operator == "Plus":
             return value
         if operator == "BitInvert":
-            return Tensor(MASK, 0, 1, "a mask", value.shape, False, value.deps, value.data, lib=value.lib)
+            return Tensor(MASK, 0, 1, "a mask", value.shape, False, value.deps, value.data, lib=value.lib,
+                          last=value.last, batched=value.batched)  # fmt: skip
         kept = value.kinds if value.kinds == LOGITS else 0
         return value.but(
             kinds=kept, lo=0.0 - value.hi, hi=0.0 - value.lo, nature=None, trace=value.trace if kept else ()
@@ -444,8 +433,10 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         other = right if first is left else left
         data = mix_data(first.data, other.data) if isinstance(other, Tensor) else first.data
         deps = first.deps | other.deps if isinstance(other, Tensor) else first.deps
+        shape, last, batched = broadcast(form(left), form(right))
         return Tensor(kinds=MASK, lo=0, hi=1, nature="a mask", graph=False, deps=deps,
-                      data=data._replace(stats=frozenset()), lib=first.lib, shape=first.shape)  # fmt: skip
+                      data=data._replace(stats=frozenset()), lib=first.lib, shape=shape, last=last,
+                      batched=batched)  # fmt: skip
     if isinstance(left, Union) and operator in ("Is", "IsNot", "Equal", "NotEqual"):
         results = [compare(interp, operator, o, right, node) for o in left.options]
         return results[0] if all(isinstance(r, Const) and r.key == results[0].key for r in results) else BOOL

@@ -8,6 +8,7 @@ import libcst as cst
 
 from trainlint.semantics.journal import MISSING
 from trainlint.semantics.namespace import Namespace
+from trainlint.semantics.shapes import form, indexed, row_of_frame
 from trainlint.semantics.values import (
     BOOL,
     UNKNOWN,
@@ -156,6 +157,8 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
         element = interp.element_of(owner)
         return ListObject(None, element) if isinstance(index, slice) else element
     if isinstance(owner, Sequence):
+        if owner.first is not None and isinstance(index, Const) and index.value == 0:
+            return owner.first
         return owner if isinstance(index, slice) else owner.element
     if isinstance(owner, Instance):
         if isinstance(owner.cls, Class):
@@ -214,20 +217,9 @@ def tensor_item(interp: Interpreter, owner: Tensor, indices: list[Value | slice]
     from trainlint.semantics.behaviours.data import part_of
 
     data = part_of(interp, owner, indices)
-    shape: tuple[int | None, ...] | None = None
-    if owner.shape is not None and len(indices) <= len(owner.shape):
-        kept: list[int | None] = []
-        for i, size in enumerate(owner.shape):
-            index = indices[i] if i < len(indices) else slice(None)
-            if isinstance(index, slice):
-                kept.append(size if index == slice(None) else None)
-            elif not is_number(index):
-                kept = []
-                break
-        else:
-            shape = tuple(kept)
-    kinds = owner.kinds
-    return owner.but(shape=shape, data=data, kinds=kinds)
+    frame = owner.lib == "frame" and len(indices) == 1
+    found = row_of_frame(owner.shape, indices[0]) if frame else indexed(form(owner), indices)
+    return owner.but(shape=found.shape, last=found.last, batched=found.batched, data=data)
 
 
 def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], value: Value, target: Any) -> None:

@@ -60,6 +60,8 @@ MAX_DEPTH = 40  # nested project calls
 MAX_STEPS = 1_500_000  # nodes evaluated for one program
 MAX_RUNS = 60  # interpretations of one function in one program, before its result is taken as unknown
 MAX_SPENT = 20_000  # steps spent in one function, over all programs, before its result is taken as unknown
+MAX_SHAPES = 6  # runs of one function that differ in the shapes of its arguments only, once it has cost CHEAP steps
+CHEAP = 500
 UNROLL = 8  # items of a known list that a loop walks one by one
 
 
@@ -180,7 +182,7 @@ class Interpreter:
         self.module_depth = 0
         self.steps = 0
         self.reads: list[tuple[dict[Any, Any], Any, Any]] = []
-        self.memos: dict[int, dict[Any, list[Memo]]] = {}
+        self.memos: dict[int, dict[Any, Any]] = {}  # by function: the memos of each key, and how many shapes were seen
         self.runs: dict[int, int] = {}
         self.spent: dict[int, list[int]] = {}  # by function: steps in it and below, number of runs
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
@@ -436,6 +438,8 @@ class Interpreter:
             return self.library.unpack_tensor(value, count)
         if isinstance(value, Instance) and value.cls is None:
             return [self.opaque_child(value, f"[{i}]") for i in range(count)]
+        if isinstance(value, Sequence) and value.first is not None and count:
+            return [value.first, *[value.element] * (count - 1)]
         return [self.element_of(value)] * count
 
     def known_items(self, value: Value) -> tuple[Value, ...] | None:
@@ -1609,8 +1613,14 @@ class Interpreter:
         """The result of calling `function` with these locals, from memory where nothing it read has changed."""
         ident = id(function.node)
         key = (tuple(v.key for v in env.values()), tuple(map(id, function.closure)), self.module_depth > 0)
-        memos = self.memos.setdefault(ident, {}).get(key)
+        known: dict[Any, Any] = self.memos.setdefault(ident, {})
+        memos = known.get(key)
+        spent = self.spent.setdefault(ident, [0, 0])
+        if memos is None and spent[0] > CHEAP and self.forget_shapes(known, env, key):
+            key = (tuple(v.key for v in env.values()), *key[1:])
+            memos = known.get(key)
         if memos is not None:
+            memo: Memo
             for memo in memos:
                 if all(where.get(name, MISSING) is value for where, name, value in memo.reads):
                     self.journal.apply(memo.delta)
@@ -1622,7 +1632,6 @@ class Interpreter:
         frames = self.stack.count(ident)
         runs = self.runs.get(ident, 0) + 1
         self.runs[ident] = runs
-        spent = self.spent.setdefault(ident, [0, 0])
         costly = spent[0] > MAX_SPENT and spent[1] >= 3
         if self.depth >= MAX_DEPTH or frames >= 2 or runs > MAX_RUNS or costly or self.steps > self.enough:
             self.library.escape(self, Arguments(list(env.values())), node)
@@ -1645,6 +1654,21 @@ class Interpreter:
         if not self.depth:
             self.reads.clear()
         return value
+
+    def forget_shapes(self, known: dict[Any, Any], env: dict[str, Any], key: Any) -> bool:
+        """Whether the shapes of the arguments were dropped, as the function has been run with many others already."""
+        tensors = [
+            (k, v) for k, v in env.items() if v.__class__ is Tensor and (v.shape is not None or v.last is not None)
+        ]
+        if not tensors:
+            return False
+        bare = {k: v.but(shape=None) for k, v in tensors}
+        count = ("shapes", tuple(bare.get(k, v).key for k, v in env.items()), *key[1:])
+        times = known[count] = known.get(count, 0) + 1
+        if times <= MAX_SHAPES:
+            return False
+        env.update(bare)
+        return True
 
     def remember(
         self, ident: int, key: Any, function: Function, value: Value, start: int, mark: int, events: list[Any],

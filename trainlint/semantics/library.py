@@ -9,6 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics import containers
+from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
     BOOL,
     MASK,
@@ -391,6 +392,8 @@ class Library:
         call = Call(interp, node, row.name, row, arguments, receiver, options, via, actual)
         run = BEHAVIOURS.get(row.does)
         result = UNKNOWN if run is None else run(call)
+        if result.__class__ in SHAPED:
+            result = shaped(call, result)
         if row.name in self.listened:
             call.result = result
             self.on_call(call)
@@ -508,7 +511,14 @@ class Library:
         if row is None:
             others = [v for v in arguments.values() if isinstance(v, Tensor)]
             return mixed_tensor(interp, [tensor, *others])
-        result = self.perform(interp, row, arguments.with_first(tensor), node, tensor)
+        result = self.perform(
+            interp,
+            row,
+            arguments.with_first(tensor),
+            node,
+            tensor,
+            actual=f"{row.name.partition('.')[0]}.Tensor.{name}",
+        )
         if name.endswith("_") and isinstance(result, Tensor) and not name.startswith("_"):
             target = getattr(getattr(node, "func", None), "value", None)
             if target.__class__.__name__ == "Call":  # `x.detach().clamp_(…)` changes x
@@ -687,11 +697,16 @@ class Library:
         if name in ("data",):
             return owner.but(graph=False, deps=cut(owner.deps))
         if name in ("T", "mT", "H", "real"):
-            return owner.but(shape=None)
+            flat = owner.shape is not None and len(owner.shape) == 2 and name != "real"
+            return owner.but(shape=owner.shape[::-1] if flat and owner.shape else None)
         if name == "shape":
+            first: Value = Number(1, integer=True, batch=owner.batched)
             if owner.shape is not None:
-                return Tuple(tuple(Number(1, integer=True) if d is None else Const(d) for d in owner.shape))
-            return Sequence(Number(1, integer=True))
+                sizes = (Number(1, integer=True) if d is None else Const(d) for d in owner.shape[1:])
+                return Tuple(
+                    ((first if owner.shape[0] is None else Const(owner.shape[0])), *sizes) if owner.shape else ()
+                )
+            return Sequence(Number(1, integer=True), first=first)
         if name == "grad":
             return Tensor(nature="a gradient", graph=False, deps=owner.deps, lib=owner.lib)
         if name in ("requires_grad", "is_cuda", "grad_fn", "is_leaf"):
@@ -775,10 +790,9 @@ class Library:
         return children.items if isinstance(children, ListObject) else None
 
     def unpack_tensor(self, value: Tensor, count: int) -> list[Value]:
-        part = value.but(shape=value.shape[1:] if value.shape else None, data=value.data)
-        return [part] * count
+        return [self.tensor_element(value)] * count
 
-    def tensor_element(self, value: Tensor) -> Value:
+    def tensor_element(self, value: Tensor) -> Tensor:
         return value.but(shape=value.shape[1:] if value.shape else None)
 
     def iterate(self, interp: Interpreter, owner: Instance) -> Value:
@@ -942,6 +956,7 @@ def leaves(value: Any) -> Iterator[Instance]:
             yield from leaves(item)
 
 
+SHAPED = frozenset((Tensor, Tuple, Sequence))
 BUILTIN_ROW = Row("builtin", {})
 CONSTANTS: dict[str, Value] = {
     "math.pi": Const(3.141592653589793),

@@ -560,11 +560,11 @@ def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: b
         default = function.defaults.get(name)
         annotated = annotation_value(interp, function, parameter)
         if annotated is not None:
-            found[name] = annotated
+            found[name] = annotated.but(batched=True) if forward and isinstance(annotated, Tensor) else annotated
         elif default is not None:
             found[name] = candidate({"default": default})
         elif forward:
-            found[name] = Tensor()
+            found[name] = Tensor(batched=True)
         elif "optim" in name.lower() or name.lower() in ("opt",):
             found[name] = unknown_optimizer(interp)
         else:

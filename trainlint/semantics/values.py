@@ -102,19 +102,22 @@ FALSE = Const(False)
 
 
 class Number(Value):
-    """A Python number of unknown value within [lo, hi]; `size` marks lengths and dimensions."""
+    """A Python number of unknown value within [lo, hi]; `batch` marks the size of a batch axis."""
 
-    __slots__ = ("hi", "integer", "lo", "nature")
+    __slots__ = ("batch", "hi", "integer", "lo", "nature")
 
-    def __init__(self, lo: float = -INF, hi: float = INF, integer: bool = False, nature: str | None = None) -> None:
+    def __init__(
+        self, lo: float = -INF, hi: float = INF, integer: bool = False, nature: str | None = None, batch: bool = False
+    ) -> None:
         self.lo = lo
         self.hi = hi
         self.integer = integer
         self.nature = nature
+        self.batch = batch
 
     @property
     def key(self) -> object:
-        return ("number", self.lo, self.hi, self.integer, self.nature)
+        return ("number", self.lo, self.hi, self.integer, self.nature, self.batch)
 
     def describe(self) -> str:
         name = "int" if self.integer else "number"
@@ -192,6 +195,8 @@ def cut(deps: frozenset[Dep]) -> frozenset[Dep]:
 
 NO_DEPS: frozenset[Dep] = frozenset()
 
+Shape = tuple["int | None", ...]
+
 
 class Tensor(Value):
     """An array of torch, numpy or pandas.
@@ -199,14 +204,18 @@ class Tensor(Value):
     kinds   what it holds, a set of the bits above (0: unknown)
     lo, hi  bounds of the elements; `nature` says in words why they are reached in practice (None: not known to be)
     shape   dimensions, None where unknown; None: rank unknown too
+    last    size of the last axis where the rank is unknown
+    batched whether the first axis is the batch, as it came in
     graph   True: recorded for gradients, False: not, None: unknown
     deps    modules and leaves that the gradient reaches
     axis    the axis of a softmax
     grown   nodes at which it was accumulated over a loop
+    route   the last places at which the shape became what it is
     """
 
     __slots__ = (
         "axis",
+        "batched",
         "data",
         "deps",
         "dtype",
@@ -214,9 +223,11 @@ class Tensor(Value):
         "grown",
         "hi",
         "kinds",
+        "last",
         "lib",
         "lo",
         "nature",
+        "route",
         "shape",
         "trace",
     )
@@ -227,7 +238,7 @@ class Tensor(Value):
         lo: float = -INF,
         hi: float = INF,
         nature: str | None = None,
-        shape: tuple[int | None, ...] | None = None,
+        shape: Shape | None = None,
         graph: bool | None = None,
         deps: frozenset[Dep] = NO_DEPS,
         data: DataInfo = NO_DATA,
@@ -236,6 +247,9 @@ class Tensor(Value):
         grown: frozenset[Any] = frozenset(),
         lib: str = "torch",
         trace: tuple[Step, ...] = (),
+        last: int | None = None,
+        batched: bool = False,
+        route: tuple[Step, ...] = (),
     ) -> None:
         self.kinds = kinds
         self.lo = lo
@@ -250,9 +264,14 @@ class Tensor(Value):
         self.grown = grown
         self.lib = lib
         self.trace = trace
+        self.last = last
+        self.batched = batched
+        self.route = route
 
     def but(self, **changes: Any) -> Tensor:
-        """A copy with some fields replaced."""
+        """A copy with some fields replaced. A new shape says all there is to say of the axes."""
+        if "shape" in changes:
+            changes = {"last": None, "batched": False, **changes}
         new = Tensor.__new__(Tensor)
         get = changes.get
         for slot in Tensor.__slots__:
@@ -274,7 +293,7 @@ class Tensor(Value):
     def key(self) -> object:
         return (
             "tensor", self.kinds, self.lo, self.hi, self.nature, self.shape, self.graph, self.deps, self.data,
-            self.axis, self.grown, self.lib, self.dtype,
+            self.axis, self.grown, self.lib, self.dtype, self.last, self.batched,
         )  # fmt: skip
 
     def describe(self) -> str:
@@ -282,8 +301,6 @@ class Tensor(Value):
         parts = [" or ".join(names) if names else {"torch": "tensor", "numpy": "array"}.get(self.lib, "frame")]
         if self.lo != -INF or self.hi != INF:
             parts.append(describe_range(self.lo, self.hi))
-        if self.shape is not None:
-            parts.append("(" + ", ".join("?" if d is None else str(d) for d in self.shape) + ")")
         if self.data.part:
             parts.append(self.data.part)
         return " ".join(parts)
@@ -677,9 +694,12 @@ def join_numbers(a: Const | Number, b: Const | Number) -> Value:
 def join_tensors(a: Tensor, b: Tensor) -> Tensor:
     if a.key == b.key:
         return a
-    shape = None
+    shape, last = None, None
     if a.shape is not None and b.shape is not None and len(a.shape) == len(b.shape):
         shape = tuple(m if m == n else None for m, n in zip(a.shape, b.shape))
+    elif a.shape != () and b.shape != ():
+        left, right = (t.shape[-1] if t.shape is not None else t.last for t in (a, b))
+        last = left if left == right else None
     return Tensor(
         kinds=a.kinds | b.kinds if a.kinds and b.kinds else 0,
         lo=min(a.lo, b.lo),
@@ -694,6 +714,9 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         grown=a.grown | b.grown,
         lib=a.lib if a.lib == b.lib or b.lib == "?" else b.lib if a.lib == "?" else "torch",
         trace=a.trace if a.kinds else b.trace,
+        last=last,
+        batched=a.batched and b.batched,
+        route=a.route if a.route == b.route else (),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trainlint.semantics import shapes as sizes
 from trainlint.semantics.library import Call, as_tensor, behaviour
 from trainlint.semantics.values import (
     INDICES,
@@ -23,6 +24,7 @@ from trainlint.semantics.values import (
     Method,
     Number,
     Sequence,
+    Shape,
     Tensor,
     Text,
     Tuple,
@@ -91,7 +93,27 @@ def load_array(call: Call) -> Value:
 
 @behaviour("load_bundle")
 def load_bundle(call: Call) -> Value:
-    return loaded(call, "numpy")
+    bundle = loaded(call, "numpy")
+    keywords = call.arguments.keywords
+    name = call.short_name
+    pair = keywords.get("return_X_y")
+    odd = {"as_frame", "coef", "return_centers", "return_distributions"} & keywords.keys() or call.arguments.open
+    if odd or not (name in DRAWN_DATA or (isinstance(pair, Const) and pair.value is True)):
+        return bundle
+    rows, columns = (
+        keywords.get("n_samples") or (call.first if call.arguments.positional else UNKNOWN),
+        keywords.get("n_features"),
+    )
+    number, wide = sizes.size(rows), sizes.size(columns) if columns is not None else DRAWN_DATA.get(name)
+    flat = "n_targets" not in keywords
+    return Tuple((bundle.but(shape=(number, wide)), bundle.but(shape=(number,) if flat else None)))
+
+
+# scikit-learn's generators of inputs with their targets: how many inputs unless told.
+DRAWN_DATA: dict[str, int | None] = {
+    "make_classification": 20, "make_regression": 100, "make_blobs": 2, "make_moons": 2, "make_circles": 2,
+    "make_friedman1": 10, "make_gaussian_quantiles": 2, "make_hastie_10_2": 10,
+}  # fmt: skip
 
 
 @behaviour("load_frame")
@@ -215,7 +237,7 @@ def train_test_split(call: Call) -> Value:
         call.interp.emit("split", (call.interp.frame.space, call.node, tensor, "train_test_split"))
         again = tensor.data.part == "train"
         data = tensor.data._replace(splits=tensor.data.splits | {id(call.node)}, stats=frozenset())
-        kept = tensor.but(shape=None)
+        kept = tensor.but(shape=(None, *tensor.shape[1:]) if tensor.shape else None)
         out.append(kept.but(data=data._replace(part="train")))
         out.append(kept.but(data=data._replace(part="val" if again else "test")))
     return Sequence(UNKNOWN) if call.arguments.open else Tuple(tuple(out))
@@ -291,7 +313,16 @@ def fitted(call: Call, data: Tensor, what: str) -> Tensor:
             fits=info.fits
             | {Fit(call.interp.frame.space, call.node, name, info.tokens, projection=what == "projection")}
         )
-    return data.but(data=info, lib="numpy", kinds=0, lo=float("-inf"), hi=float("inf"), nature=None, shape=None)
+    return data.but(
+        data=info, lib="numpy", kinds=0, lo=float("-inf"), hi=float("inf"), nature=None, shape=scaled_shape(call, data)
+    )
+
+
+def scaled_shape(call: Call, data: Tensor) -> Shape | None:
+    """The shape that a transform gives: a scaler keeps it, any other keeps the rows."""
+    if data.shape is None:
+        return None
+    return data.shape if learns(call) in ("scaler", "imputer") and len(data.shape) == 2 else None
 
 
 @behaviour("estimator_transform")
@@ -314,8 +345,9 @@ def estimator_transform(call: Call) -> Value:
             if data.data.splits:
                 call.interp.emit("leak", (entry, data, call.node))
             else:
-                return data.but(data=data.data._replace(fits=data.data.fits | {entry}), lib="numpy", shape=None)
-    return data.but(lib="numpy", shape=None, kinds=0)
+                fits = data.data._replace(fits=data.data.fits | {entry})
+                return data.but(data=fits, lib="numpy", shape=scaled_shape(call, data))
+    return data.but(lib="numpy", shape=scaled_shape(call, data), kinds=0)
 
 
 @behaviour("inverse_transform")
@@ -524,7 +556,7 @@ def sample_of(interp: Interpreter, dataset: Value | None, depth: int = 0) -> Val
     if depth > 6 or dataset is None:
         return Tensor(graph=False)
     if isinstance(dataset, Tensor):
-        return dataset.but(graph=False, shape=None)
+        return row_of(dataset)
     if isinstance(dataset, Union):
         return join_all(sample_of(interp, o, depth + 1) for o in dataset.options if not isinstance(o, Const))
     if isinstance(dataset, (ListObject, Tuple, Sequence)):
@@ -532,7 +564,7 @@ def sample_of(interp: Interpreter, dataset: Value | None, depth: int = 0) -> Val
     if isinstance(dataset, Instance):
         tensors = dataset.attrs.get("$tensors")
         if isinstance(tensors, Tuple):
-            return Tuple(tuple(as_tensor(t).but(graph=False, shape=None) for t in tensors.items))
+            return Tuple(tuple(row_of(as_tensor(t)) for t in tensors.items))
         inner = dataset.attrs.get("dataset")
         if isinstance(dataset.cls, Class):
             for name in ("__getitem__", "__iter__"):
@@ -549,26 +581,100 @@ def sample_of(interp: Interpreter, dataset: Value | None, depth: int = 0) -> Val
         if isinstance(members, Value):
             return sample_of(interp, interp.element_of(members), depth + 1)
         if isinstance(dataset.cls, Api) and "torchvision.datasets" in dataset.cls.path:
-            return Tuple((Tensor(graph=False), Tensor(kinds=INDICES, lo=0.0, graph=False)))
+            plain = "target_transform" not in dataset.attrs and "Detection" not in dataset.cls.path
+            label = Tensor(kinds=INDICES, lo=0.0, graph=False, shape=() if plain and one_label(dataset) else None)
+            return Tuple((Tensor(graph=False, shape=image_shape(dataset)), label))
     return Tensor(graph=False)
 
 
-def as_batch(value: Value, info: DataInfo) -> Value:
-    """A sample as a loader collates it: tensors, with the loader's data behind them."""
+def row_of(tensor: Tensor) -> Tensor:
+    """One row of an array."""
+    return tensor.but(graph=False, shape=tensor.shape[1:] if tensor.shape else None)
+
+
+# Images of torchvision's data sets as they are read: channels, height, width.
+IMAGES: dict[str, Shape] = {
+    **dict.fromkeys(("MNIST", "FashionMNIST", "KMNIST", "EMNIST", "QMNIST"), (1, 28, 28)),
+    **dict.fromkeys(("CIFAR10", "CIFAR100", "SVHN"), (3, 32, 32)),
+    "STL10": (3, 96, 96),
+    "USPS": (1, 16, 16),
+    **dict.fromkeys(
+        ("ImageFolder", "ImageNet", "CelebA", "Flowers102", "OxfordIIITPet", "Food101", "EuroSAT", "DTD", "GTSRB"),
+        (3, None, None),
+    ),
+}
+LABELLED = frozenset(IMAGES) - {"CelebA", "OxfordIIITPet"}
+RESHAPING = frozenset(
+    """Resize Scale CenterCrop RandomCrop RandomResizedCrop RandomSizedCrop Pad Grayscale FiveCrop TenCrop Lambda
+    RandomApply RandomChoice RandomOrder RandomRotation RandomAffine ToPILImage""".split()
+)
+
+
+def one_label(dataset: Instance) -> bool:
+    """Whether a ready-made data set gives one class index for each image."""
+    return dataset.describe() in LABELLED and "loader" not in dataset.attrs
+
+
+def image_shape(dataset: Instance) -> Shape | None:
+    """The shape of the images that a ready-made data set gives, after its transforms."""
+    shape = IMAGES.get(dataset.describe())
+    transform = dataset.attrs.get("transform")
+    steps = steps_of(transform) if isinstance(transform, Value) else None
+    if shape is None or steps is None or "transforms" in dataset.attrs or "loader" in dataset.attrs:
+        return None
+    return after_transforms(shape, steps)
+
+
+def after_transforms(shape: Shape | None, steps: list[Instance]) -> Shape | None:
+    """The shape of an image behind transforms that run one after the other."""
+    for step in steps:
+        name = step.describe()
+        if name not in RESHAPING or shape is None:
+            continue
+        given = step.attrs.get("$given")
+        wanted = given if isinstance(given, Value) else NONE
+        items = wanted.items if isinstance(wanted, (Tuple, ListObject)) else None
+        numbers = [sizes.size(v) for v in items] if items is not None else [sizes.size(wanted)]
+        channels, height, width = shape
+        if name == "Grayscale":
+            shape = (1 if wanted is NONE else numbers[0], height, width)
+        elif name in ("Resize", "Scale") and len(numbers) == 1:
+            side = numbers[0] if height is not None and height == width else None
+            shape = (channels, side, side)
+        elif name in ("Resize", "Scale", "CenterCrop", "RandomCrop", "RandomResizedCrop", "RandomSizedCrop"):
+            pair = numbers * 2 if len(numbers) == 1 else numbers if len(numbers) == 2 else [None, None]
+            shape = (channels, *pair)
+        elif name in ("RandomRotation", "RandomAffine"):
+            shape = (channels, None, None) if "expand" in step.attrs else shape
+        elif name == "Pad":
+            shape = (channels, None, None)
+        elif name != "ToPILImage":
+            return None
+    return shape
+
+
+def as_batch(value: Value, info: DataInfo, collate: bool = True) -> Value:
+    """A sample as a loader collates it: tensors, with the loader's data behind them. What a `collate_fn` gives, or a
+    data set by itself, has no axis more than it has."""
     if isinstance(value, Tuple):
-        return Tuple(tuple(as_batch(item, info) for item in value.items), value.names)
+        return Tuple(tuple(as_batch(item, info, collate) for item in value.items), value.names)
     if isinstance(value, DictObject):
-        return DictObject({k: as_batch(v, info) for k, v in value.attrs.items()})
+        return DictObject({k: as_batch(v, info, collate) for k, v in value.attrs.items()})
     if isinstance(value, Tensor):
         data = mix_data(value.data, info)._replace(part=info.part or value.data.part)
-        return value.but(data=data, graph=False, lib="torch", deps=frozenset(), shape=None)
+        axes = sizes.form(value)
+        shape, last, batched = sizes.batch_of(axes) if collate else axes
+        return value.but(
+            data=data, graph=False, lib="torch", deps=frozenset(), shape=shape, last=last, batched=batched or collate
+        )
     if isinstance(value, Union):
-        return join_all(as_batch(o, info) for o in value.options)
+        return join_all(as_batch(o, info, collate) for o in value.options)
     if isinstance(value, (Text, ListObject)) or (isinstance(value, Const) and isinstance(value.value, str)):
         return value if isinstance(value, ListObject) else ListObject(None, value)
     if isinstance(value, (Const, Number)):
-        return Tensor(graph=False, data=info)
-    return Tensor(graph=False, data=info)
+        number = value is not NONE and collate
+        return Tensor(graph=False, data=info, shape=(None,) if number else None, batched=number)
+    return Tensor(graph=False, data=info, batched=collate)
 
 
 def info_of(dataset: Value | None) -> DataInfo:
@@ -584,7 +690,8 @@ def batches(call: Call) -> Value:
     dataset = loader.attrs.get("dataset")
     if "collate_fn" in loader.attrs and not (isinstance(loader.attrs["collate_fn"], Const)):
         return collated(call, loader, dataset)
-    return as_batch(sample_of(call.interp, dataset), info_of(dataset))
+    whole = loader.attrs.get("batch_size") is NONE and "batch_sampler" not in loader.attrs
+    return as_batch(sample_of(call.interp, dataset), info_of(dataset), collate=not whole)
 
 
 def collated(call: Call, loader: Instance, dataset: Value | None) -> Value:
@@ -596,13 +703,13 @@ def collated(call: Call, loader: Instance, dataset: Value | None) -> Value:
     result: Value = UNKNOWN
     if isinstance(function, (Function, Method)) or (isinstance(function, Instance) and isinstance(function.cls, Class)):
         result = call.interp.call(function, Arguments([ListObject(None, sample)]), call.node)
-    return as_batch(result, info_of(dataset))
+    return as_batch(result, info_of(dataset), collate=False)
 
 
 @behaviour("samples")
 def samples(call: Call) -> Value:
     dataset = call.receiver
-    return as_batch(sample_of(call.interp, dataset), info_of(dataset))
+    return as_batch(sample_of(call.interp, dataset), info_of(dataset), collate=False)
 
 
 # ------------------------------------------------------------------------ transforms
@@ -614,6 +721,7 @@ def random_transform(call: Call) -> Value:
     transform.attrs.update(call.arguments.keywords)
     if not never_applied(call):
         transform.attrs["$augments"] = call.interp.step(call.node, written(call))
+    transform.attrs["$given"] = size_given(call)
     return transform
 
 
@@ -634,7 +742,16 @@ def fixed_transform(call: Call) -> Value:
     transform.attrs.update(call.arguments.keywords)
     if call.short_name == "Normalize":
         transform.attrs["$normalize"] = (call.value("mean", 0), call.value("std", 1))
+    transform.attrs["$given"] = size_given(call)
     return transform
+
+
+def size_given(call: Call) -> Value:
+    """The first argument of a transform, whatever its name."""
+    for name in ("size", "num_output_channels", "output_size"):
+        if name in call.arguments.keywords:
+            return call.arguments.keywords[name]
+    return call.arguments.positional[0] if call.arguments.positional else NONE
 
 
 def steps_of(transform: Value | None) -> list[Instance] | None:

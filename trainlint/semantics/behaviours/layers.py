@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from trainlint.semantics import shapes
 from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.behaviours.tensors import made, written_name
 from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor, modules_in
+from trainlint.semantics.shapes import shaped, with_form
 from trainlint.semantics.values import (
     ELSEWHERE,
     FALSE,
@@ -67,14 +69,15 @@ def run_forward(interp: Interpreter, module: Instance, arguments: Arguments, nod
         head = module.attrs.get("$head")
         if "model" in row.raw and isinstance(head, Instance):
             tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
-            return interp.call(head, type(arguments)([mixed_tensor(interp, tensors)]), node)
+            features = mixed_tensor(interp, tensors).but(shape=(None, None), batched=True)
+            return interp.call(head, type(arguments)([features]), node)
         how = str(row.raw.get("forward", "mixed"))
         target = library.rows.get(how)
         if target is not None:
             options = {k: v for k, v in module.attrs.items() if isinstance(k, str) and k in row.params}
             return library.perform(interp, target, arguments, node, module, options, path)
         call = Call(interp, node, path, row, arguments, module, None, path)
-        return BEHAVIOURS[how](call)
+        return shaped(call, BEHAVIOURS[how](call))
     tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
     return mixed_tensor(interp, tensors) if paths else Tensor()
 
@@ -151,11 +154,29 @@ def recurrent(call: Call) -> Value:
     if call.interp.grad:
         output = output.but(graph=True)
     name = call.via.rpartition(".")[2]
-    if name == "LSTM":
-        return Tuple((output, Tuple((output, output))))
-    if name == "LSTMCell":
-        return Tuple((output, output))
-    return output if name.endswith("Cell") else Tuple((output, output))
+    if name.endswith("Cell"):
+        state = with_form(output, shapes.cell(call))
+        return Tuple((state, state)) if name == "LSTMCell" else state
+    flow, last = shapes.recurrent(call)
+    state = with_form(output, last)
+    return Tuple((with_form(output, flow), Tuple((state, state)) if name == "LSTM" else state))
+
+
+@behaviour("attention_layer")
+def attention_layer(call: Call) -> Value:
+    """Multi-head attention gives its output, of the query's shape, and the weights."""
+    output = made(call)
+    return Tuple((with_form(output, shapes.form(call.first)), output))
+
+
+@behaviour("dense_output")
+def dense_output(call: Call) -> Value:
+    """A ready-made classifier: raw scores, one for each class."""
+    classes = call.receiver.attrs.get("num_classes") if isinstance(call.receiver, Instance) else None
+    known = shapes.size(classes) if isinstance(classes, Value) else None
+    result = BEHAVIOURS["linear"](call)
+    plain = not any(word in call.via for word in ("segmentation", "detection", "video", "inception", "googlenet"))
+    return with_form(result, shapes.Form((None, known or None), None, True)) if plain else result
 
 
 @behaviour("sequential")
@@ -502,4 +523,6 @@ def model(call: Call) -> Value:
     """A ready-made model: raw scores come out, and some layers depend on the mode."""
     instance = Instance(Api(call.actual), "module", call.interp.step(call.node, call.short_name))
     instance.attrs["training"] = TRUE
+    if "num_classes" in call.arguments.keywords:
+        instance.attrs["num_classes"] = call.arguments.keywords["num_classes"]
     return instance

@@ -111,6 +111,9 @@ def len_(call: Call) -> Value:
     items = call.interp.known_items(call.first)
     if items is not None and not isinstance(call.first, Const):
         return Const(len(items))
+    if isinstance(call.first, Tensor) and (call.first.shape or call.first.batched):
+        shape = call.interp.get_attribute(call.first, "shape", call.node)
+        return call.interp.library.get_item(call.interp, shape, [Const(0)], call.node)
     return Number(
         1 if not isinstance(call.first, (ListObject, DictObject, Text)) else 0, integer=True, nature="a length"
     )

@@ -8,6 +8,7 @@ from typing import Any
 from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.library import Call, as_tensor, behaviour, mixed_tensor
+from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
     BOOL,
     ELSEWHERE,
@@ -34,7 +35,6 @@ from trainlint.semantics.values import (
     Tuple,
     Value,
     bounds,
-    const,
     cut,
     is_number,
     is_opaque,
@@ -150,14 +150,12 @@ def pieces(call: Call) -> Value:
 
 @behaviour("size")
 def size(call: Call) -> Value:
-    tensor, dim = call.tensor, const(call.value("dim") or UNKNOWN)
-    if call.actual.endswith("size"):
-        if dim is None and call.value("dim") is None:
-            return call.interp.get_attribute(tensor, "shape", call.node)
-        if isinstance(dim, int) and tensor.shape is not None and -len(tensor.shape) <= dim < len(tensor.shape):
-            known = tensor.shape[dim]
-            if known is not None:
-                return Const(known)
+    tensor, dim = call.tensor, call.value("dim")
+    if call.actual.endswith(("size", "shape")):
+        shape = call.interp.get_attribute(tensor, "shape", call.node)
+        return shape if dim is None else call.interp.library.get_item(call.interp, shape, [dim], call.node)
+    if tensor.shape is not None and call.actual.endswith(("dim", "ndimension")):
+        return Const(len(tensor.shape))
     return Number(1, integer=True)
 
 
@@ -612,8 +610,9 @@ def parameter(call: Call) -> Value:
 
 @behaviour("loss")
 def loss(call: Call) -> Value:
-    reduction = call.value("reduction")
-    each = isinstance(reduction, Const) and reduction.value == "none"
-    result = made(call, lo=0.0, nature="a loss", shape=None if each else ())
+    result = made(call, lo=0.0, nature="a loss")
+    found = shaped(call, result)
+    assert isinstance(found, Tensor)
+    result = found
     call.interp.event("loss", call.node, call.path, call.tensor, result)
     return result.but(data=NO_DATA._replace(part=call.tensor.data.part))

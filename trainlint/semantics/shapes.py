@@ -1,0 +1,1281 @@
+"""The shapes of results, where the source fixes them.
+
+A shape is a tuple of sizes, None where one is unknown. Each known operation has a rule here, by its name, which gives
+the `Form` of what it returns: shape, size of the last axis where only that is known, and whether the first axis still
+is the batch as it came in. A rule that meets sizes that cannot fit says so in an event, `"sizes"`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trainlint.semantics.values import (
+    MASK,
+    NONE,
+    UNKNOWN,
+    Const,
+    Instance,
+    ListObject,
+    Number,
+    Sequence,
+    Shape,
+    Step,
+    Tensor,
+    Tuple,
+    Union,
+    Value,
+    const,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+    from trainlint.semantics.library import Call
+
+MAX_RANK = 12
+ROUTE = 8  # places kept that explain a shape
+
+
+class Form(NamedTuple):
+    """What is known of a tensor's axes."""
+
+    shape: Shape | None = None
+    last: int | None = None
+    batched: bool = False
+
+
+NOTHING = Form()
+Rule = Callable[["Call"], Form]
+SHAPES: dict[str, Rule] = {}
+FRAMES: dict[str, Rule] = {}
+# Operations whose place is worth naming when sizes do not fit.
+NAMED: set[str] = set()
+
+
+def shape_of(*names: str, named: bool = False) -> Callable[[Rule], Rule]:
+    """Register the rule of operations, by the last part of their names."""
+
+    def register(rule: Rule) -> Rule:
+        for name in names:
+            SHAPES[name] = rule
+            if named:
+                NAMED.add(name)
+        return rule
+
+    return register
+
+
+def form(value: Value | None) -> Form:
+    """The form of a value: numbers have no axes."""
+    if isinstance(value, Tensor):
+        return Form(value.shape, value.last, value.batched)
+    if isinstance(value, (Const, Number)):
+        return Form(())
+    return NOTHING
+
+
+def width(value: Tensor) -> int | None:
+    """The size of the last axis."""
+    return (value.shape[-1] if value.shape else None) if value.shape is not None else value.last
+
+
+def shaped(call: Call, result: Value) -> Value:
+    """The result of a call with its shape, where a rule tells it."""
+    name = call.actual.rpartition(".")[2].rstrip("_")
+    package = call.row.name.partition(".")[0]
+    table = FRAMES if package == "pandas" else SHAPES if package in ("torch", "numpy", "torchvision") else None
+    if table is None:
+        return result
+    rule = table.get(name)
+    if rule is None:
+        name = call.row.name.rpartition(".")[2]
+        rule = table.get(name)
+    if rule is None:
+        return result
+    found = rule(call)
+    if isinstance(result, Tuple):
+        return Tuple(tuple(with_form(v, found) for v in result.items), result.names)
+    if isinstance(result, Sequence):
+        return Sequence(with_form(result.element, found), result.source, result.first)
+    if name in NAMED and found.shape is not None and isinstance(result, Tensor):
+        step = call.interp.step(call.node, f"{call.short_name} gives {describe(found)}")
+        return with_form(result.but(route=(*call.tensor.route, step)[-ROUTE:]), found)
+    return with_form(result, found, call.tensor.route)
+
+
+def with_form(value: Value, found: Form, route: tuple[Step, ...] = ()) -> Value:
+    """A tensor with these axes."""
+    if not isinstance(value, Tensor):
+        return value
+    if (value.shape, value.last, value.batched) == found and (value.route or not route):
+        return value
+    shape, last, batched = found
+    if shape is not None and len(shape) > MAX_RANK:
+        shape, last, batched = NOTHING
+    return value.but(shape=shape, last=None if shape is not None else last, batched=batched, route=value.route or route)
+
+
+def describe(found: Form | Shape) -> str:
+    """A shape in words: `(N, 16, ?)`."""
+    shape = found.shape if isinstance(found, Form) else found
+    batched = isinstance(found, Form) and found.batched
+    if shape is None:
+        return f"(…, {found.last})" if isinstance(found, Form) and found.last is not None else "an unknown shape"
+    sizes = [("N" if batched and not i else "?") if size is None else str(size) for i, size in enumerate(shape)]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
+# ------------------------------------------------------------------------- arguments
+
+
+BATCH = -2  # among sizes given: the size of the batch axis
+
+
+def size(value: Value | None) -> int | None:
+    """A size as given: a number, `BATCH`, or None."""
+    if isinstance(value, Const):
+        return value.value if isinstance(value.value, int) and not isinstance(value.value, bool) else None
+    if isinstance(value, Number) and value.batch:
+        return BATCH
+    return None
+
+
+def sizes(call: Call, start: int, *keywords: str) -> list[int | None] | None:
+    """Sizes given one by one or as one sequence; None when their number is not known."""
+    if call.arguments.open:
+        return None
+    given: Any = call.arguments.positional[start:]
+    if not given:
+        for keyword in keywords:
+            if keyword in call.arguments.keywords:
+                given = [call.arguments.keywords[keyword]]
+    if len(given) == 1 and not isinstance(given[0], (Const, Number)):
+        return listed(call.interp, given[0])
+    return [size(v) for v in given] or None
+
+
+def listed(interp: Interpreter, value: Value | None) -> list[int | None] | None:
+    """The sizes in a tuple or list."""
+    items = interp.known_items(value) if isinstance(value, (Tuple, ListObject)) else None
+    if items is None or any(isinstance(v, (Tuple, ListObject, Tensor)) for v in items):
+        return None
+    return [size(v) for v in items]
+
+
+def plain(found: list[int | None] | None) -> Shape | None:
+    """Sizes as a shape of something new."""
+    return None if found is None else tuple(None if s is None or s < 0 else s for s in found)
+
+
+def option(call: Call, name: str, position: int | None = None) -> Value | None:
+    """An argument of a function, or the option that a layer was made with."""
+    if call.via and isinstance(call.receiver, Instance):
+        found = call.receiver.attrs.get(name)
+        return found if isinstance(found, Value) else None
+    return call.value(name, position)
+
+
+def several(call: Call, value: Value | None, count: int, default: int | None) -> list[int | None]:
+    """An option that is one number for all axes or one for each."""
+    if value is None or (isinstance(value, Const) and value.value is None):
+        return [default] * count
+    items = listed(call.interp, value)
+    if items is not None:
+        return items if len(items) == count else [None] * count
+    return [size(value)] * count
+
+
+def axis(call: Call, position: int | None = None) -> Value | None:
+    """The `dim` or `axis` argument."""
+    for name in ("dim", "axis"):
+        if name in call.arguments.keywords:
+            return call.arguments.keywords[name]
+    if call.via and isinstance(call.receiver, Instance):
+        return option(call, "dim")
+    return call.value("dim", position)
+
+
+def place(value: Value | None, rank: int, extra: int = 0) -> int | None:
+    """An axis as an index from the front."""
+    number = const(value) if value is not None else None
+    if not isinstance(number, int) or isinstance(number, bool):
+        return None
+    if number < 0:
+        number += rank + extra
+    return number if 0 <= number < rank + extra else None
+
+
+# ------------------------------------------------------------------- element by element
+
+
+def broadcast(a: Form, b: Form) -> Form:
+    """The form of an elementwise result."""
+    if a == b:
+        return a
+    if a.shape == () or b.shape == ():
+        return b if a.shape == () else a
+    if a.shape is None or b.shape is None:
+        mine, other = (f.shape[-1] if f.shape else f.last for f in (a, b))
+        last = next((s for s in (mine, other) if s is not None and s > 1), mine if mine == other else None)
+        return Form(None, last, a.batched and b.batched)
+    result: list[int | None] = []
+    for i in range(max(len(a.shape), len(b.shape))):
+        m = a.shape[-1 - i] if i < len(a.shape) else 1
+        n = b.shape[-1 - i] if i < len(b.shape) else 1
+        if m == n or n == 1:
+            result.append(m)
+        elif m == 1:
+            result.append(n)
+        else:
+            result.append(n if m is None else m)
+    longest = a if len(a.shape) >= len(b.shape) else b
+    return Form(tuple(reversed(result)), None, longest.batched)
+
+
+@shape_of(
+    *"""contiguous to float double half bfloat16 type cpu cuda clone flip roll type_as pin_memory share_memory
+    retain_grad nan_to_num xpu npu positive requires_grad int long short byte bool char detach numpy data triu tril
+    softmax gumbel_softmax softmin log_softmax sigmoid expit hardsigmoid logsigmoid relu relu6 hardtanh leaky_relu elu
+    gelu silu selu celu mish hardswish prelu rrelu softsign tanhshrink hardshrink softplus tanh dropout dropout1d
+    dropout2d dropout3d alpha_dropout feature_alpha_dropout batch_norm layer_norm group_norm instance_norm normalize log
+    log2 log10 log1p logit lgamma digamma erf erfinv sin asinh cos sinc acos arccos asin arcsin atan arctan atanh arctanh exp exp2
+    expm1 sqrt rsqrt square abs absolute fabs clamp clip clamp_min clamp_max cumsum cumprod argsort logcumsumexp
+    masked_fill isnan isinf isfinite logical_not neg negative reciprocal round floor ceil trunc sign sgn zeros_like
+    empty_like ones_like full_like rand_like randn_like randint_like Variable Parameter bernoulli zero fill uniform
+    normal log_normal cauchy random sort astype copy scatter scatter_add index_add index_fill index_copy index_put lerp
+    Softmax LogSoftmax Sigmoid Tanh ReLU Identity LocalResponseNorm LayerNorm RMSNorm nan_to_num ascontiguousarray
+    TransformerEncoder TransformerEncoderLayer expm1 permutation gelu Dropout""".split()
+)
+def same(call: Call) -> Form:
+    """As the first argument."""
+    if call.actual.endswith(("normal", "uniform")) and not isinstance(call.receiver, Tensor):
+        return drawn(call)
+    return form(call.first if isinstance(call.first, Tensor) else call.tensor)
+
+
+@shape_of(
+    *"""eq ne gt lt ge le greater less not_equal greater_equal less_equal logical_and logical_or isclose maximum fmax
+    minimum fmin pow float_power atan2 xlogy addcmul addcdiv remainder fmod where heaviside add sub mul div
+    true_divide subtract multiply divide""".split()
+)
+def elementwise(call: Call) -> Form:
+    """Of all arguments together."""
+    result: Form | None = None
+    values = call.arguments.positional + [
+        v for k, v in call.arguments.keywords.items() if k in ("other", "input", "x", "y")
+    ]
+    if len(values) == 1 and call.row.name.endswith("where"):
+        return Form((None,))
+    for value in values:
+        found = form(value)
+        result = found if result is None else broadcast(result, found)
+    return result or NOTHING
+
+
+# ---------------------------------------------------------------------------- reductions
+
+
+def reduced(call: Call, dim: Value | None, keep: Value | None) -> Form:
+    """Without the axes named, or of size 1 where they are kept."""
+    given = form(call.tensor)
+    if dim is None or (isinstance(dim, Const) and dim.value is None):
+        if keep is not None and truth(keep) is not False:
+            return Form(tuple(1 for _ in given.shape)) if given.shape is not None and truth(keep) else NOTHING
+        return Form(())
+    kept = truth(keep) if keep is not None else False
+    named = call.interp.known_items(dim) if isinstance(dim, (Tuple, ListObject)) else (dim,)
+    if kept is None or named is None:
+        return NOTHING
+    if given.shape is None:
+        numbers = [const(d) for d in named]
+        batched = given.batched and all(isinstance(n, int) and n != 0 for n in numbers)
+        return Form(None, (1 if kept and -1 in numbers else None), batched)
+    places = [place(d, len(given.shape)) for d in named]
+    if None in places:
+        return NOTHING
+    batched = given.batched and 0 not in places
+    if kept:
+        return Form(tuple(1 if i in places else s for i, s in enumerate(given.shape)), None, batched)
+    return Form(tuple(s for i, s in enumerate(given.shape) if i not in places), None, batched)
+
+
+@shape_of(
+    *"""sum nansum mean nanmean median nanmedian std var var_mean std_mean amax amin argmax argmin norm vector_norm
+    logsumexp count_nonzero prod average nanstd nanmax nanmin max min any all""".split()
+)
+def reduce(call: Call) -> Form:
+    """A sum, a mean, a maximum."""
+    dim = axis(call)
+    if isinstance(dim, Tensor) and call.row.does in ("max", "min"):
+        return elementwise(call)
+    if isinstance(dim, Const) and isinstance(dim.value, bool):
+        return NOTHING
+    keep = call.value("keepdim", 2 if call.row.params[-1:] == ["dim"] and call.row.name.startswith("torch") else None)
+    keywords = call.arguments.keywords
+    return reduced(call, dim, keep or keywords.get("keepdims") or keywords.get("keepdim"))
+
+
+@shape_of("kthvalue", "mode")
+def reduce_last(call: Call) -> Form:
+    return reduced(
+        call, call.value("dim", 2 if call.actual.endswith("kthvalue") else 1) or Const(-1), call.value("keepdim", 3)
+    )
+
+
+@shape_of("topk")
+def topk(call: Call) -> Form:
+    given = form(call.tensor)
+    count, dim = size(call.value("k", 1)), call.value("dim", 2) or Const(-1)
+    if given.shape is None:
+        return Form(None, count if const(dim) == -1 else None, given.batched)
+    at = place(dim, len(given.shape))
+    if at is None:
+        return NOTHING
+    return Form(tuple(count if i == at else s for i, s in enumerate(given.shape)), None, given.batched and at != 0)
+
+
+@shape_of("multinomial")
+def multinomial(call: Call) -> Form:
+    given = form(call.tensor)
+    count = size(call.value("num_samples", 1))
+    return (
+        NOTHING if not given.shape else Form((*given.shape[:-1], count), None, given.batched and len(given.shape) > 1)
+    )
+
+
+@shape_of("cosine_similarity", "CosineSimilarity")
+def cosine_similarity(call: Call) -> Form:
+    both = broadcast(form(call.first), form(call.value("x2", 1)))
+    if both.shape is None:
+        return NOTHING
+    at = place(axis(call, 2) or Const(1), len(both.shape))
+    return NOTHING if at is None else Form(tuple(s for i, s in enumerate(both.shape) if i != at))
+
+
+@shape_of("pairwise_distance", "PairwiseDistance")
+def pairwise_distance(call: Call) -> Form:
+    both = broadcast(form(call.first), form(call.value("x2", 1)))
+    if not both.shape or option(call, "keepdim", 4) is not None:
+        return NOTHING
+    return Form(both.shape[:-1], None, both.batched)
+
+
+# ------------------------------------------------------------------------ other axes
+
+
+def product(numbers: Any) -> int | None:
+    """The product of sizes that are all known."""
+    result = 1
+    for number in numbers:
+        if number is None or number < 0:
+            return None
+        result *= number
+    return result
+
+
+@shape_of("view", "reshape", named=True)
+def reshape(call: Call) -> Form:
+    """`view` and `reshape`."""
+    given = form(call.tensor)
+    wanted = sizes(call, 1, "shape", "size", "newshape")
+    return NOTHING if wanted is None else reshaped(given, wanted)
+
+
+def reshaped(given: Form, wanted: list[int | None]) -> Form:
+    """The same elements in other axes, of which one may be -1."""
+    shape = given.shape
+    result: list[int | None] = [None if s is None or s < 0 else s for s in wanted]
+    sample = product(shape[1:]) if shape else None
+    first = bool(wanted) and wanted[0] == BATCH and given.batched
+    if wanted.count(-1) == 1:
+        at = wanted.index(-1)
+        rest = [s for s in wanted if s != -1]
+        total, known = (product(shape) if shape is not None else None), product(rest)
+        if total is not None and known:
+            result[at] = total // known if total % known == 0 else None
+        elif at and first and sample is not None:
+            known = product(rest[1:])
+            result[at] = sample // known if known and sample % known == 0 else None
+        elif at == 0 and shape and shape[0] is None and sample is not None and known == sample:
+            first = given.batched
+    elif wanted and wanted[0] is not None and wanted[0] >= 0 and shape and shape[0] == wanted[0]:
+        first = given.batched
+    return Form(tuple(result), None, first)
+
+
+@shape_of("view_as", "reshape_as", "expand_as", "broadcast_to_as")
+def as_other(call: Call) -> Form:
+    return form(call.value("other", 1))
+
+
+@shape_of("flatten", "Flatten", named=True)
+def flatten(call: Call) -> Form:
+    given = form(call.tensor)
+    layer = call.actual.endswith("Flatten")
+    if call.row.name.startswith("numpy."):
+        return Form((product(given.shape) if given.shape is not None else None,))
+    start = option(call, "start_dim", 1) or Const(1 if layer else 0)
+    end = option(call, "end_dim", 2) or Const(-1)
+    if given.shape is None:
+        if const(start) == 1 and const(end) == -1:
+            return Form((None, None), None, given.batched)
+        return Form((None,)) if const(start) == 0 and const(end) == -1 else NOTHING
+    first, last = place(start, len(given.shape)), place(end, len(given.shape))
+    if first is None or last is None or first > last:
+        return NOTHING
+    middle = product(given.shape[first : last + 1]) if first < last else given.shape[first]
+    return Form((*given.shape[:first], middle, *given.shape[last + 1 :]), None, given.batched and first > 0)
+
+
+@shape_of("ravel")
+def ravel(call: Call) -> Form:
+    given = form(call.tensor)
+    return Form((product(given.shape) if given.shape is not None else None,))
+
+
+@shape_of("squeeze")
+def squeeze(call: Call) -> Form:
+    given = form(call.tensor)
+    if given.shape is None:
+        return NOTHING
+    dim = axis(call, 1)
+    if dim is None:
+        rest = given.shape[1:] if given.batched and given.shape and given.shape[0] is None else given.shape
+        if None in rest:
+            return NOTHING
+        kept = tuple(s for s in rest if s != 1)
+        return Form((None, *kept), None, True) if len(rest) < len(given.shape) else Form(kept)
+    at = place(dim, len(given.shape))
+    if at is None or given.shape[at] is None:
+        return NOTHING
+    if given.shape[at] != 1:
+        return given
+    return Form(given.shape[:at] + given.shape[at + 1 :], None, given.batched and at != 0)
+
+
+@shape_of("unsqueeze", "expand_dims")
+def unsqueeze(call: Call) -> Form:
+    given, dim = form(call.tensor), axis(call, 1)
+    if given.shape is None:
+        return Form(
+            None, 1 if const(dim or UNKNOWN) == -1 else None, given.batched and const(dim or UNKNOWN) not in (0, None)
+        )
+    at = place(dim, len(given.shape), 1)
+    if at is None:
+        return NOTHING
+    return Form((*given.shape[:at], 1, *given.shape[at:]), None, given.batched and at != 0)
+
+
+@shape_of("permute")
+def permute(call: Call) -> Form:
+    given, order = form(call.tensor), sizes(call, 1, "dims", "axes")
+    return permuted(given, order)
+
+
+def permuted(given: Form, order: list[int | None] | None) -> Form:
+    if order is None or None in order:
+        return NOTHING
+    rank = len(order)
+    places = [o + rank if o is not None and o < 0 else o for o in order]
+    if sorted(p for p in places if p is not None) != list(range(rank)):
+        return NOTHING
+    if given.shape is None:
+        return Form((None,) * rank, None, given.batched and places[0] == 0)
+    if len(given.shape) != rank:
+        return NOTHING
+    shape = given.shape
+    return Form(tuple(shape[p] for p in places if p is not None), None, given.batched and places[0] == 0)
+
+
+@shape_of("transpose", "swapaxes", "swapdims", "t")
+def transpose(call: Call) -> Form:
+    given = form(call.tensor)
+    rank = len(given.shape) if given.shape is not None else 0
+    order = call.arguments.positional[1:]
+    numpy = call.row.name.startswith("numpy.") and not call.actual.endswith("swapaxes")
+    if call.actual.endswith(".t") or (numpy and not order and not call.arguments.keywords):
+        return permuted(given, list(reversed(range(rank)))) if given.shape is not None else NOTHING
+    if numpy:
+        return permuted(given, sizes(call, 1, "axes"))
+    first = call.arguments.keywords.get("dim0") or (order[0] if order else None)
+    second = call.arguments.keywords.get("dim1") or (order[1] if len(order) > 1 else None)
+    if given.shape is None:
+        numbers = const(first or UNKNOWN), const(second or UNKNOWN)
+        return Form(None, None, given.batched and 0 not in numbers and None not in numbers)
+    a, b = place(first, rank), place(second, rank)
+    if a is None or b is None:
+        return NOTHING
+    places: list[int | None] = list(range(rank))
+    places[a], places[b] = b, a
+    return permuted(given, places)
+
+
+@shape_of("expand", "broadcast_to")
+def expand(call: Call) -> Form:
+    given, wanted = form(call.tensor), sizes(call, 1, "size")
+    if wanted is None or given.shape is None or len(wanted) < len(given.shape):
+        return NOTHING
+    old = (None,) * (len(wanted) - len(given.shape)) + given.shape
+    return Form(
+        tuple(o if w == -1 else None if w is None or w < 0 else w for o, w in zip(old, wanted)),
+        None,
+        wanted[0] == BATCH,
+    )
+
+
+@shape_of("repeat")
+def repeat(call: Call) -> Form:
+    given, times = form(call.tensor), sizes(call, 1)
+    if call.row.name.startswith("numpy.") or times is None or given.shape is None or len(times) < len(given.shape):
+        return NOTHING
+    old = (1,) * (len(times) - len(given.shape)) + given.shape
+    batched = given.batched and len(times) == len(given.shape) and times[0] == 1
+    return Form(tuple(product((o, t)) for o, t in zip(old, times)), None, batched)
+
+
+@shape_of("cat", "concat", "concatenate", named=True)
+def cat(call: Call) -> Form:
+    parts = call.interp.known_items(call.first)
+    if not parts:
+        return NOTHING
+    forms = [form(p) for p in parts]
+    dim = axis(call, 1) or Const(0)
+    if any(f.shape is None for f in forms):
+        lasts = [f.shape[-1] if f.shape else f.last for f in forms]
+        last = sum(s for s in lasts if s is not None) if const(dim) == -1 and None not in lasts else None
+        return Form(None, last, all(f.batched for f in forms) and const(dim) != 0)
+    shapes = [f.shape for f in forms if f.shape is not None]
+    rank = len(shapes[0])
+    at = place(dim, rank)
+    if at is None or any(len(s) != rank for s in shapes):
+        return NOTHING
+    merged: list[int | None] = []
+    for i in range(rank):
+        column = [s[i] for s in shapes]
+        if i == at:
+            merged.append(None if None in column else sum(c for c in column if c is not None))
+        else:
+            merged.append(next((c for c in column if c is not None), None))
+    return Form(tuple(merged), None, forms[0].batched and at != 0)
+
+
+@shape_of("stack")
+def stack(call: Call) -> Form:
+    parts = call.interp.known_items(call.first)
+    dim = axis(call, 1) or Const(0)
+    if not parts:
+        element = form(call.interp.element_of(call.first))
+        parts_known, count = element, None
+    else:
+        joined = form(parts[0])
+        if any(form(p).shape != joined.shape for p in parts):
+            return NOTHING
+        parts_known, count = joined, len(parts)
+    if parts_known.shape is None:
+        return NOTHING
+    at = place(dim, len(parts_known.shape), 1)
+    if at is None:
+        return NOTHING
+    shape = parts_known.shape
+    return Form((*shape[:at], count, *shape[at:]), None, parts_known.batched and at != 0)
+
+
+@shape_of("vstack", "hstack")
+def vstack(call: Call) -> Form:
+    parts = call.interp.known_items(call.first)
+    forms = [form(p) for p in parts or ()]
+    if not forms or any(not f.shape for f in forms):
+        return NOTHING
+    shapes = [f.shape for f in forms if f.shape]
+    ranks = {len(s) for s in shapes}
+    if len(ranks) != 1:
+        return NOTHING
+    if call.actual.endswith("hstack"):
+        at = 0 if ranks == {1} else 1
+    elif ranks == {1}:
+        return Form((len(shapes), shapes[0][0]))
+    else:
+        at = 0
+    return Form(tuple(None if i == at else s for i, s in enumerate(shapes[0])), None, forms[0].batched and at != 0)
+
+
+@shape_of("chunk", "split", "tensor_split", "unsafe_chunk", "unsafe_split")
+def pieces(call: Call) -> Form:
+    given = form(call.tensor)
+    dim = axis(call, 2) or Const(0)
+    if given.shape is None:
+        return Form(None, None, given.batched and const(dim) not in (0, None))
+    at = place(dim, len(given.shape))
+    if at is None:
+        return NOTHING
+    count = const(call.value("split_size_or_sections", 1) or call.value("chunks", 1) or UNKNOWN)
+    whole, piece = given.shape[at], None
+    if isinstance(count, int) and count > 0 and whole is not None and whole % count == 0:
+        piece = whole // count if "chunk" in call.actual or "tensor_split" in call.actual else count
+    return Form(tuple(piece if i == at else s for i, s in enumerate(given.shape)), None, given.batched and at != 0)
+
+
+@shape_of("unbind", "select")
+def unbind(call: Call) -> Form:
+    given = form(call.tensor)
+    dim = axis(call, 1) or Const(0)
+    at = place(dim, len(given.shape)) if given.shape is not None else None
+    if given.shape is None or at is None:
+        return NOTHING
+    return Form(tuple(s for i, s in enumerate(given.shape) if i != at), None, given.batched and at != 0)
+
+
+@shape_of("gather", "take_along_dim")
+def gather(call: Call) -> Form:
+    return form(call.value("index", 2))
+
+
+@shape_of("index_select", "narrow")
+def index_select(call: Call) -> Form:
+    given = form(call.tensor)
+    at = place(call.value("dim", 1), len(given.shape)) if given.shape is not None else None
+    if given.shape is None or at is None:
+        return NOTHING
+    return Form(tuple(None if i == at else s for i, s in enumerate(given.shape)), None, given.batched and at != 0)
+
+
+@shape_of("masked_select", "unique")
+def one_axis(call: Call) -> Form:
+    return Form((None,)) if len(call.arguments.positional) <= 2 and not call.arguments.keywords else NOTHING
+
+
+@shape_of("one_hot")
+def one_hot(call: Call) -> Form:
+    given, classes = form(call.tensor), size(call.value("num_classes", 1))
+    classes = classes if classes is None or classes > 0 else None
+    return (
+        Form(None, classes, given.batched)
+        if given.shape is None
+        else Form((*given.shape, classes), None, given.batched)
+    )
+
+
+@shape_of("pad")
+def pad(call: Call) -> Form:
+    given = form(call.tensor)
+    added = listed(call.interp, call.value("pad", 1))
+    if given.shape is None or added is None or len(added) % 2 or len(added) > 2 * len(given.shape):
+        return NOTHING
+    result = list(given.shape)
+    for i in range(len(added) // 2):
+        old, before, after = result[-1 - i], added[2 * i], added[2 * i + 1]
+        result[-1 - i] = None if old is None or before is None or after is None else old + before + after
+    return Form(tuple(result), None, given.batched)
+
+
+# ----------------------------------------------------------------------------- products
+
+
+def matmul_form(a: Form, b: Form) -> Form:
+    """`a @ b`."""
+    if b.shape is None:
+        return Form(None, b.last if a.shape is None or len(a.shape) > 1 else None, a.batched and b.last is not None)
+    if a.shape is None:
+        return Form(None, b.shape[-1], a.batched) if len(b.shape) >= 2 else NOTHING
+    if not a.shape or not b.shape:
+        return NOTHING
+    if len(b.shape) == 1:
+        return Form(a.shape[:-1], None, a.batched and len(a.shape) > 1)
+    if len(a.shape) == 1:
+        return Form((*b.shape[:-2], b.shape[-1]))
+    front = broadcast(Form(a.shape[:-2]), Form(b.shape[:-2])).shape or ()
+    batched = a.batched and len(a.shape) >= len(b.shape)
+    return Form((*front, a.shape[-2], b.shape[-1]), None, batched)
+
+
+@shape_of("matmul", "mm", "bmm", "mv", "dot", "spmm", "inner")
+def matmul(call: Call) -> Form:
+    return matmul_form(form(call.first), form(call.value("other", 1) or call.value("mat2", 1)))
+
+
+@shape_of("outer")
+def outer(call: Call) -> Form:
+    a, b = form(call.first).shape, form(call.value("other", 1)).shape
+    return Form((a[0], b[0])) if a and b and len(a) == len(b) == 1 else Form((None, None))
+
+
+@shape_of("einsum")
+def einsum(call: Call) -> Form:
+    formula = const(call.first)
+    operands = [form(v) for v in call.arguments.positional[1:]]
+    if not isinstance(formula, str) or "->" not in formula or "." in formula:
+        return NOTHING
+    left, _, right = formula.replace(" ", "").partition("->")
+    known: dict[str, int | None] = {}
+    for letters, given in zip(left.split(","), operands):
+        for letter, number in zip(letters, given.shape or ()):
+            if known.get(letter) is None:
+                known[letter] = number
+    batched = bool(right) and all(g.batched and p[:1] == right[0] for p, g in zip(left.split(","), operands))
+    return Form(tuple(known.get(letter) for letter in right), None, batched)
+
+
+@shape_of("cdist")
+def cdist(call: Call) -> Form:
+    a, b = form(call.first).shape, form(call.value("x2", 1)).shape
+    return Form((*a[:-1], b[-2])) if a and b and len(a) == len(b) >= 2 else NOTHING
+
+
+# -------------------------------------------------------------------------------- layers
+
+
+def misfit(call: Call, at: int, wanted: int | None, found: int | None) -> None:
+    """Tell of an axis whose size the layer cannot take."""
+    if wanted is not None and found is not None and wanted != found and wanted >= 0:
+        call.interp.emit("sizes", (call, at, wanted, found))
+
+
+@shape_of("Linear", "LazyLinear", named=True)
+def linear(call: Call) -> Form:
+    given, out = form(call.tensor), size(option(call, "out_features"))
+    misfit(call, -1, size(option(call, "in_features")), width(call.tensor))
+    if given.shape is None:
+        return Form(None, out, given.batched)
+    return Form((*given.shape[:-1], out), None, given.batched) if given.shape else NOTHING
+
+
+@shape_of("linear")
+def linear_function(call: Call) -> Form:
+    given, weight = form(call.tensor), form(call.value("weight", 1)).shape
+    out = weight[0] if weight else None
+    return Form(None, out, given.batched) if not given.shape else Form((*given.shape[:-1], out), None, given.batched)
+
+
+def spread(call: Call, count: int) -> Form:
+    """The form of an input of layers over `count` axes: batch, channels and these; assumed where it is not known."""
+    given = form(call.tensor)
+    if given.shape is None:
+        return Form((None,) * (count + 2), None, given.batched)
+    return given if len(given.shape) in (count + 1, count + 2) else NOTHING
+
+
+def window(
+    n: int | None, kernel: int | None, stride: int | None, padding: int | None, dilation: int | None, up: bool = False
+) -> int | None:
+    """The size of an axis behind a moving window."""
+    if n is None or kernel is None or not stride or padding is None or dilation is None:
+        return None
+    total = n + 2 * padding - dilation * (kernel - 1) - 1
+    return max(-(-total // stride) if up else total // stride, -1) + 1
+
+
+def count_in(call: Call) -> int:
+    """How many axes a layer named `…2d` works on."""
+    name = call.actual.rstrip("_")
+    return int(name[-2]) if name[-1:] == "d" and name[-2:-1].isdigit() else 2
+
+
+@shape_of("Conv1d", "Conv2d", "Conv3d", "LazyConv1d", "LazyConv2d", named=True)
+def convolution(call: Call) -> Form:
+    axes = count_in(call)
+    given = spread(call, axes)
+    if given.shape is None:
+        return NOTHING
+    shape = given.shape
+    channel = len(shape) - axes - 1
+    misfit(call, channel, size(option(call, "in_channels")), shape[channel])
+    kernel = several(call, option(call, "kernel_size"), axes, None)
+    stride = several(call, option(call, "stride"), axes, 1)
+    dilation = several(call, option(call, "dilation"), axes, 1)
+    padding = option(call, "padding")
+    if const(padding or UNKNOWN) == "same":
+        space = list(shape[channel + 1 :])
+    else:
+        pads = [0] * axes if const(padding or UNKNOWN) == "valid" else several(call, padding, axes, 0)
+        space = [window(*w) for w in zip(shape[channel + 1 :], kernel, stride, pads, dilation)]
+    return Form((*shape[:channel], size(option(call, "out_channels")), *space), None, given.batched)
+
+
+@shape_of("conv1d", "conv2d", "conv3d")
+def convolution_function(call: Call) -> Form:
+    axes = count_in(call)
+    given, weight = spread(call, axes), form(call.value("weight", 1)).shape
+    if given.shape is None:
+        return NOTHING
+    shape = given.shape
+    channel = len(shape) - axes - 1
+    kernel = list(weight[2:]) if weight and len(weight) == axes + 2 else [None] * axes
+    stride = several(call, call.value("stride", 3), axes, 1)
+    pads = several(call, call.value("padding", 4), axes, 0)
+    dilation = several(call, call.value("dilation", 5), axes, 1)
+    space = [window(*w) for w in zip(shape[channel + 1 :], kernel, stride, pads, dilation)]
+    return Form((*shape[:channel], weight[0] if weight else None, *space), None, given.batched)
+
+
+@shape_of("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", named=True)
+def transposed_convolution(call: Call) -> Form:
+    axes = count_in(call)
+    given = spread(call, axes)
+    if given.shape is None:
+        return NOTHING
+    shape = given.shape
+    channel = len(shape) - axes - 1
+    misfit(call, channel, size(option(call, "in_channels")), shape[channel])
+    kernel = several(call, option(call, "kernel_size"), axes, None)
+    stride = several(call, option(call, "stride"), axes, 1)
+    pads = several(call, option(call, "padding"), axes, 0)
+    more = several(call, option(call, "output_padding"), axes, 0)
+    dilation = several(call, option(call, "dilation"), axes, 1)
+    space: list[int | None] = []
+    for n, k, s, p, o, d in zip(shape[channel + 1 :], kernel, stride, pads, more, dilation):
+        if n is None or k is None or s is None or p is None or o is None or d is None:
+            space.append(None)
+        else:
+            space.append((n - 1) * s - 2 * p + d * (k - 1) + o + 1)
+    return Form((*shape[:channel], size(option(call, "out_channels")), *space), None, given.batched)
+
+
+POOLS = "MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d LPPool2d"
+
+
+@shape_of(*POOLS.split(), *"max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d".split(), named=True)
+def pool(call: Call) -> Form:
+    axes = count_in(call)
+    given = spread(call, axes)
+    if given.shape is None or option(call, "return_indices") is not None:
+        return NOTHING
+    channel = len(given.shape) - axes - 1
+    average = "avg" in call.actual.lower()
+    kernel = several(call, option(call, "kernel_size", 1), axes, None)
+    wide = option(call, "stride", 2)
+    stride = kernel if wide is None or wide is NONE else several(call, wide, axes, None)
+    pads = several(call, option(call, "padding", 3), axes, 0)
+    dilation = [1] * axes if average else several(call, option(call, "dilation", 4), axes, 1)
+    up = option(call, "ceil_mode", 4 if average else 5)
+    upward = truth(up) if up is not None else False
+    space = [
+        None if upward is None else window(*w, upward)
+        for w in zip(given.shape[channel + 1 :], kernel, stride, pads, dilation)
+    ]
+    return Form((*given.shape[: channel + 1], *space), None, given.batched)
+
+
+@shape_of(
+    *"AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d".split(),
+    *"adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d".split(),
+    named=True,
+)
+def adaptive_pool(call: Call) -> Form:
+    axes = count_in(call)
+    given = spread(call, axes)
+    if given.shape is None:
+        return NOTHING
+    wanted = several(call, option(call, "output_size", 1), axes, None)
+    return Form((*given.shape[: len(given.shape) - axes], *wanted), None, given.batched)
+
+
+@shape_of(
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "SyncBatchNorm",
+    "InstanceNorm2d",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm3d",
+)
+def batch_norm(call: Call) -> Form:
+    given = form(call.tensor)
+    name = call.actual.rpartition(".")[2]
+    if given.shape is None:
+        axes = {"BatchNorm2d": 4, "InstanceNorm2d": 4, "BatchNorm3d": 5}.get(name)
+        return given if axes is None else Form((None,) * axes, None, given.batched)
+    wanted = option(call, "num_features")
+    if name.startswith("BatchNorm") and wanted is not None and len(given.shape) >= 2:
+        misfit(call, 1, size(wanted), given.shape[1])
+        if given.shape[1] is None:
+            return Form((given.shape[0], size(wanted), *given.shape[2:]), None, given.batched)
+    return given
+
+
+@shape_of("Embedding", named=True)
+def embedding(call: Call) -> Form:
+    given, out = form(call.tensor), size(option(call, "embedding_dim"))
+    return Form(None, out, given.batched) if given.shape is None else Form((*given.shape, out), None, given.batched)
+
+
+@shape_of("embedding")
+def embedding_function(call: Call) -> Form:
+    given, weight = form(call.tensor), form(call.value("weight", 1)).shape
+    out = weight[-1] if weight else None
+    return Form(None, out, given.batched) if given.shape is None else Form((*given.shape, out), None, given.batched)
+
+
+@shape_of("interpolate", "upsample", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d")
+def interpolate(call: Call) -> Form:
+    given = form(call.tensor)
+    if given.shape is None or len(given.shape) < 3:
+        return NOTHING
+    axes = len(given.shape) - 2
+    wanted, scale = option(call, "size", 1), option(call, "scale_factor", 2)
+    if wanted is not None and wanted is not NONE:
+        space = several(call, wanted, axes, None)
+    else:
+        factor = const(scale) if scale is not None else None
+        whole = isinstance(factor, (int, float)) and factor == int(factor)
+        space = [s * int(factor) if whole and s is not None and factor is not None else None for s in given.shape[2:]]
+    return Form((*given.shape[:2], *space), None, given.batched)
+
+
+@shape_of("pixel_shuffle", "PixelShuffle")
+def pixel_shuffle(call: Call) -> Form:
+    given, factor = form(call.tensor), size(option(call, "upscale_factor", 1))
+    if given.shape is None or len(given.shape) != 4 or not factor or factor < 0:
+        return NOTHING
+    n, c, h, w = given.shape
+    channels = None if c is None or c % factor**2 else c // factor**2
+    return Form((n, channels, product((h, factor)), product((w, factor))), None, given.batched)
+
+
+@shape_of("scaled_dot_product_attention")
+def attention(call: Call) -> Form:
+    query, value = form(call.first), form(call.value("value", 2))
+    return Form((*query.shape[:-1], value.shape[-1]), None, query.batched) if query.shape and value.shape else NOTHING
+
+
+@shape_of("Transformer", "TransformerDecoder", "TransformerDecoderLayer")
+def transformer(call: Call) -> Form:
+    at = 1 if call.actual.endswith("Transformer") else 0
+    given = call.arguments.positional
+    return form(given[at]) if len(given) > at else NOTHING
+
+
+def recurrent(call: Call) -> tuple[Form, Form]:
+    """Of the output and of the last state of an RNN."""
+    given = form(call.tensor)
+    hidden, layers = size(option(call, "hidden_size")), option(call, "num_layers")
+    both, first = option(call, "bidirectional"), option(call, "batch_first")
+    ways = 1 if both is None else {True: 2, False: 1, None: 0}[truth(both)]
+    depth = 1 if layers is None else size(layers)
+    wide = hidden * ways if hidden is not None and ways else None
+    stacked = depth * ways if depth is not None and ways else None
+    if option(call, "proj_size") is not None:
+        return NOTHING, NOTHING
+    misfit(call, -1, size(option(call, "input_size")), width(call.tensor))
+    if given.shape is not None and len(given.shape) == 2:
+        return Form((given.shape[0], wide)), Form((stacked, hidden))
+    front = given.shape[:2] if given.shape is not None and len(given.shape) == 3 else (None, None)
+    batch_first = truth(first) if first is not None else False
+    people = None if batch_first is None else front[0 if batch_first else 1]
+    return Form((*front, wide), None, given.batched and batch_first is True), Form((stacked, people, hidden))
+
+
+def cell(call: Call) -> Form:
+    """Of the state of one step of an RNN."""
+    given, hidden = form(call.tensor), size(option(call, "hidden_size"))
+    misfit(call, -1, size(option(call, "input_size")), width(call.tensor))
+    return (
+        Form(None, hidden, given.batched) if not given.shape else Form((*given.shape[:-1], hidden), None, given.batched)
+    )
+
+
+# -------------------------------------------------------------------------------- losses
+
+
+LOSSES = """cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits sigmoid_focal_loss kl_div
+ mse_loss l1_loss smooth_l1_loss huber_loss"""
+
+
+@shape_of(*LOSSES.split())
+def loss(call: Call) -> Form:
+    reduction = call.value("reduction")
+    how = "mean" if reduction is None else const(reduction)
+    if call.path.endswith("focal_loss") and reduction is None:
+        how = "none"
+    if call.value("reduce") is not None or call.value("size_average") is not None:
+        return Form(()) if truth(call.value("reduce") or Const(True)) else NOTHING
+    if how in ("mean", "sum", "batchmean", "elementwise_mean"):
+        return Form(())
+    if how != "none":
+        return NOTHING
+    given, target = form(call.first), form(call.value("target", 1) or call.value("targets", 1))
+    if ("entropy" in call.path and "binary" not in call.path) or call.path.endswith("nll_loss"):
+        return Form((given.shape[0], *given.shape[2:]), None, given.batched) if given.shape else target
+    return broadcast(given, target)
+
+
+# ----------------------------------------------------------------------------- new tensors
+
+
+@shape_of(
+    "zeros",
+    "ones",
+    "empty",
+    "rand",
+    "randn",
+    "random",
+    "standard_normal",
+    "new_zeros",
+    "new_ones",
+    "new_empty",
+    "random_sample",
+)
+def made(call: Call) -> Form:
+    method = isinstance(call.receiver, Tensor)
+    if call.actual.startswith("torch.Tensor.") and call.actual.endswith(("zeros_", "ones_")):
+        return form(call.first)
+    numpy = call.row.name.startswith("numpy.")
+    if numpy and not call.actual.endswith(("rand", "randn")):
+        wanted = call.value("size" if "random" in call.row.name else "shape", 0)
+        if wanted is None:
+            return Form(())
+        found = [size(wanted)] if isinstance(wanted, (Const, Number)) else listed(call.interp, wanted)
+        return Form(plain(found))
+    if not call.arguments.positional[method:] and "size" not in call.arguments.keywords:
+        return Form(())
+    found = sizes(call, 1 if method else 0, "size")
+    return Form(plain(found), None, bool(found) and found[0] == BATCH)  # type: ignore[index]
+
+
+def drawn(call: Call) -> Form:
+    """`normal(mean, std, size)`, `uniform(low, high, size)`."""
+    wanted = call.value("size", 2)
+    if wanted is None:
+        return elementwise(call) if call.arguments.positional else Form(())
+    found = [size(wanted)] if isinstance(wanted, (Const, Number)) else listed(call.interp, wanted)
+    return Form(plain(found))
+
+
+@shape_of("full", "new_full")
+def full(call: Call) -> Form:
+    wanted = call.value("size", 1 if isinstance(call.receiver, Tensor) else 0)
+    found = [size(wanted)] if isinstance(wanted, (Const, Number)) else listed(call.interp, wanted)
+    return Form(plain(found), None, bool(found) and found[0] == BATCH)  # type: ignore[index]
+
+
+@shape_of("randint")
+def randint(call: Call) -> Form:
+    positional = call.arguments.positional
+    wanted = call.arguments.keywords.get("size") or (positional[-1] if len(positional) > 1 else None)
+    if (
+        isinstance(wanted, Const)
+        and call.row.name.startswith("numpy.")
+        and len(positional) < 3
+        and "size" not in call.arguments.keywords
+    ):
+        return Form(())
+    if isinstance(wanted, Const):
+        return Form(plain([size(wanted)])) if call.row.name.startswith("numpy.") else NOTHING
+    return Form(plain(listed(call.interp, wanted)))
+
+
+@shape_of("arange", "linspace", "logspace", "randperm", "range")
+def counted(call: Call) -> Form:
+    values = [const(v) for v in call.arguments.positional]
+    name = call.actual.rpartition(".")[2]
+    count: Any = None
+    if name in ("linspace", "logspace"):
+        wanted = call.arguments.keywords.get("steps") or call.arguments.keywords.get("num")
+        count = const(wanted) if wanted is not None else (values[2] if len(values) > 2 else None)
+    elif len(values) == 1:
+        count = values[0]
+    elif values and all(isinstance(v, (int, float)) for v in values) and name == "arange":
+        step = values[2] if len(values) > 2 else 1
+        count = max(0, math.ceil((values[1] - values[0]) / step)) if step and abs(values[1] - values[0]) < 1e9 else None
+    return Form((count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None,))
+
+
+@shape_of("eye")
+def eye(call: Call) -> Form:
+    count = plain([size(call.value("n", 0))])
+    return Form((count[0], count[0])) if count and len(call.arguments.positional) == 1 else Form((None, None))
+
+
+@shape_of(
+    *"""tensor as_tensor from_numpy Tensor FloatTensor DoubleTensor LongTensor IntTensor BoolTensor ByteTensor
+    HalfTensor new_tensor asarray array""".split()
+)
+def from_data(call: Call) -> Form:
+    value = (
+        call.arguments.positional[-1]
+        if isinstance(call.receiver, Tensor) and len(call.arguments.positional) > 1
+        else call.first
+    )
+    if isinstance(call.receiver, Tensor) and call.actual.endswith(("asarray", "array")):
+        return form(call.receiver)
+    if call.actual.endswith("Tensor") and isinstance(value, (Const, Number)):
+        return Form(plain([size(v) for v in call.arguments.positional]))
+    return literal(call.interp, value)
+
+
+def literal(interp: Interpreter, value: Value, depth: int = 0) -> Form:
+    """The form of nested lists."""
+    if isinstance(value, (Tensor, Const, Number)):
+        found = form(value)
+        return found if depth == 0 else found._replace(batched=False)
+    if depth > 6:
+        return NOTHING
+    if isinstance(value, (ListObject, Tuple)):
+        items = interp.known_items(value)
+        if items is None:
+            inner = literal(interp, interp.element_of(value), depth + 1)
+            return NOTHING if inner.shape is None else Form((None, *inner.shape))
+        if not items:
+            return Form((0,))
+        forms = {literal(interp, item, depth + 1) for item in items[:32]}
+        inner = forms.pop()
+        return NOTHING if forms or inner.shape is None else Form((len(items), *inner.shape))
+    return NOTHING
+
+
+@shape_of("atleast_1d", "atleast_2d", "nonzero")
+def unsure(call: Call) -> Form:
+    given = form(call.tensor)
+    if call.actual.endswith("nonzero") and given.shape is not None and not call.row.name.startswith("numpy."):
+        return Form((None, len(given.shape)))
+    return given if given.shape is not None and len(given.shape) >= 2 and "atleast" in call.actual else NOTHING
+
+
+# -------------------------------------------------------------------------------- frames
+
+
+def frame_of(*names: str) -> Callable[[Rule], Rule]:
+    """Register the rule of methods of frames."""
+
+    def register(rule: Rule) -> Rule:
+        for name in names:
+            FRAMES[name] = rule
+        return rule
+
+    return register
+
+
+@frame_of("read_csv", "read_excel", "read_parquet", "read_table", "DataFrame", "get_dummies")
+def table(call: Call) -> Form:
+    """A frame of rows and columns."""
+    odd = ("squeeze", "chunksize", "iterator", "sheet_name")
+    return NOTHING if any(name in call.arguments.keywords for name in odd) else Form((None, None))
+
+
+@frame_of("Series")
+def series(call: Call) -> Form:
+    return Form((None,))
+
+
+@frame_of(*"dropna rename replace sort_values drop_duplicates query head tail sample drop".split())
+def rank_kept(call: Call) -> Form:
+    """Rows or columns may go; how many axes there are stays."""
+    given = call.tensor.shape
+    return NOTHING if given is None else Form((None,) * len(given))
+
+
+@frame_of("copy", "fillna", "astype", "clip", "abs", "to_numpy", "values")
+def frame_itself(call: Call) -> Form:
+    return form(call.tensor)
+
+
+# ------------------------------------------------------------------------------ indexing
+
+
+def indexed(given: Form, indices: list[Any]) -> Form:
+    """`x[indices]`."""
+    if any(isinstance(i, (Union, Sequence)) or i is UNKNOWN or isinstance(i, Instance) for i in indices):
+        return NOTHING
+    used = sum(axes_of(i) for i in indices)
+    if given.shape is None:
+        full = indices and isinstance(indices[-1], slice) and indices[-1] == slice(None)
+        kept = given.batched and bool(indices) and indices[0] == slice(None)
+        dotted = any(is_dots(i) for i in indices)
+        if indices and dotted and isinstance(indices[-1], slice) and not full:
+            return Form(None, None, kept)
+        if len(indices) == 1 and isinstance(indices[0], (Tensor, slice)) and given.last is not None:
+            return NOTHING  # of one axis or more: the last may be the one that is cut
+        return Form(None, given.last if full and len(indices) > 1 else None, kept)
+    rank = len(given.shape)
+    if used > rank or any(isinstance(i, (Tuple, ListObject)) for i in indices[1:]):
+        return NOTHING
+    expanded: list[Any] = []
+    for index in indices:
+        expanded.extend([slice(None)] * (rank - used) if is_dots(index) else [index])
+    if not any(is_dots(i) for i in indices):
+        expanded.extend([slice(None)] * (rank - used))
+    result: list[int | None] = []
+    at = 0
+    arrays = 0
+    batched = given.batched and bool(expanded) and expanded[0] == slice(None)
+    for index in expanded:
+        if is_new(index):
+            result.append(1)
+            continue
+        length = given.shape[at]
+        at += 1
+        if isinstance(index, slice):
+            result.append(cut(length, index))
+        elif isinstance(index, Tensor):
+            arrays += 1
+            if arrays > 1 or index.shape is None or index.lib == "frame":
+                return NOTHING
+            if index.kinds == MASK:
+                result.append(None)
+                at += len(index.shape) - 1
+            else:
+                result.extend(index.shape)
+        elif isinstance(index, (ListObject, Tuple)):
+            items = index.items
+            result.append(len(items) if items is not None else None)
+        elif not isinstance(index, (Const, Number)) or isinstance(getattr(index, "value", 0), (str, bool)):
+            return NOTHING
+    return Form(tuple(result), None, batched)
+
+
+def axes_of(index: Any) -> int:
+    """How many axes an index takes."""
+    if is_new(index) or is_dots(index):
+        return 0
+    return len(index.shape or (0,)) if isinstance(index, Tensor) and index.kinds == MASK else 1
+
+
+def is_new(index: Any) -> bool:
+    return isinstance(index, Const) and index.value is None
+
+
+def is_dots(index: Any) -> bool:
+    return isinstance(index, Const) and index.value is ...
+
+
+def cut(length: int | None, index: slice) -> int | None:
+    """How much of an axis a slice keeps."""
+    if index == slice(None):
+        return length
+    ends: list[Any] = []
+    for end in (index.start, index.stop, index.step):
+        if end is None or (isinstance(end, Const) and (end.value is None or isinstance(end.value, int))):
+            ends.append(None if end is None else end.value)
+        else:
+            return None
+    if ends[2] == 0:
+        return None
+    if length is None:
+        start, stop, step = ends
+        if start is not None and stop is None and step is None and start == -1:
+            return 1  # the last, where there is one
+        return None
+    return len(range(*slice(*ends).indices(length)))
+
+
+def row_of_frame(given: Shape | None, index: Any) -> Form:
+    """`frame["column"]`, `frame[["a", "b"]]`."""
+    if given is not None and len(given) == 2:
+        if isinstance(index, Const) and isinstance(index.value, str):
+            return Form((None,))
+        if isinstance(index, ListObject):
+            return Form((None, len(index.items) if index.items is not None else None))
+        if isinstance(index, Tensor):
+            return Form((None, None))
+    return NOTHING
+
+
+def batch_of(sample: Form) -> Form:
+    """Samples put together by a loader."""
+    return (
+        NOTHING._replace(batched=True, last=sample.last)
+        if sample.shape is None
+        else Form((None, *sample.shape), None, True)
+    )
