@@ -237,16 +237,17 @@ def broadcast(a: Form, b: Form) -> Form:
 @shape_of(
     *"""contiguous to float double half bfloat16 type cpu cuda clone flip roll type_as pin_memory share_memory
     retain_grad nan_to_num xpu npu positive requires_grad int long short byte bool char detach numpy data triu tril
-    softmax gumbel_softmax softmin log_softmax sigmoid expit hardsigmoid logsigmoid relu relu6 hardtanh leaky_relu elu
-    gelu silu selu celu mish hardswish prelu rrelu softsign tanhshrink hardshrink softplus tanh dropout dropout1d
-    dropout2d dropout3d alpha_dropout feature_alpha_dropout batch_norm layer_norm group_norm instance_norm normalize log
-    log2 log10 log1p logit lgamma digamma erf erfinv sin asinh cos sinc acos arccos asin arcsin atan arctan atanh arctanh
-    exp exp2 expm1 sqrt rsqrt square abs absolute fabs clamp clip clamp_min clamp_max cumsum cumprod argsort logcumsumexp
-    masked_fill isnan isinf isfinite logical_not neg negative reciprocal round floor ceil trunc sign sgn zeros_like
-    empty_like ones_like full_like rand_like randn_like randint_like Variable Parameter bernoulli zero fill uniform
-    normal log_normal cauchy random sort astype copy scatter scatter_add index_add index_fill index_copy index_put lerp
-    Softmax LogSoftmax Sigmoid Tanh ReLU Identity LocalResponseNorm LayerNorm RMSNorm nan_to_num ascontiguousarray
-    TransformerEncoder TransformerEncoderLayer expm1 permutation gelu Dropout""".split()
+    softmax gumbel_softmax softmin log_softmax sigmoid expit hardsigmoid logsigmoid relu relu6 hardtanh leaky_relu
+    elu gelu silu selu celu mish hardswish prelu rrelu softsign tanhshrink hardshrink softplus tanh dropout
+    dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout batch_norm layer_norm group_norm
+    instance_norm normalize log log2 log10 log1p logit lgamma digamma erf erfinv sin asinh cos sinc acos arccos
+    asin arcsin atan arctan atanh arctanh exp exp2 expm1 sqrt rsqrt square abs absolute fabs clamp clip clamp_min
+    clamp_max cumsum cumprod argsort logcumsumexp masked_fill isnan isinf isfinite logical_not neg negative
+    reciprocal round floor ceil trunc sign sgn zeros_like empty_like ones_like full_like rand_like randn_like
+    randint_like Variable Parameter bernoulli zero fill uniform normal log_normal cauchy random sort astype copy
+    scatter scatter_add index_add index_fill index_copy index_put lerp Softmax LogSoftmax Sigmoid Tanh ReLU
+    Identity LocalResponseNorm LayerNorm RMSNorm ascontiguousarray TransformerEncoder TransformerEncoderLayer
+    permutation Dropout""".split()
 )
 def same(call: Call) -> Form:
     """As the first argument."""
