@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pages
 import pytest
+
+from trainlint import testing as pages
 
 CASES = [case for path in sorted(Path(__file__).with_name("engine").glob("*.md")) for case in pages.read(path).cases]
 

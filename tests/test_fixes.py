@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import pages
 import pytest
 
 from trainlint import pages as shipped
+from trainlint import testing as pages
 from trainlint.checks import catalogue
 from trainlint.config import Selection, Settings
 from trainlint.discovery import Target

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pages
 import pytest
+
+from trainlint import testing as pages
 
 FOLDER = Path(__file__).parent.parent / "fixtures"
 PROJECTS = sorted(path for path in FOLDER.glob("*/*") if path.is_dir())

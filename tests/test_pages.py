@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pages
 import pytest
 
 from trainlint import pages as shipped
+from trainlint import testing as pages
 from trainlint.checks import RuleInfo, catalogue
 
 RULES = {info.code: info for info in catalogue()}

@@ -13,11 +13,29 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from trainlint.edits import CodeEdit
 from trainlint.findings import Safety, Severity
+from trainlint.semantics.library import Call
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import Step
+from trainlint.semantics.values import Instance, Step, Tensor, Value, const
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
+
+__all__ = [
+    "Call",
+    "CodeEdit",
+    "Draft",
+    "Instance",
+    "Report",
+    "Rule",
+    "Safety",
+    "Severity",
+    "Step",
+    "Tensor",
+    "Value",
+    "const",
+    "on",
+    "on_call",
+]
 
 Handler = TypeVar("Handler", bound=Callable[..., None])
 

@@ -48,6 +48,7 @@ class Settings:
     respect_gitignore: bool = True
     force_exclude: bool = False
     output_format: str = "concise"
+    knowledge: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,7 @@ def _settings(table: Mapping[str, Any], path: Path) -> Settings:
         respect_gitignore=read("respect-gitignore", True),
         force_exclude=read("force-exclude", False),
         output_format=read("output-format", "concise"),
+        knowledge=read("knowledge", {}),
     )
 
 
@@ -197,6 +199,25 @@ def _lists_by_glob(value: object) -> dict[str, tuple[str, ...]]:
     raise TypeError('a table of lists, such as { "tests/**" = ["TL4"] }')
 
 
+def _knowledge(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict) or not set(value) <= {"api", "class", "harmless"}:
+        raise TypeError("a table with the keys `api`, `class` and `harmless`")
+    if "harmless" in value:
+        try:
+            _strings(value["harmless"])
+        except TypeError:
+            raise TypeError("a table whose `harmless` is a list of packages") from None
+    for kind, named in (("api", "calls"), ("class", "names")):
+        rows = value.get(kind, [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and _is_text(row.get(named)) for row in rows):
+            raise TypeError(f"a table whose `{kind}` is a list of tables with the dotted names of {named} in `{named}`")
+    return value
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value.strip() != ""
+
+
 _READERS: dict[str, Callable[[object], Any]] = {
     "select": _strings,
     "extend-select": _strings,
@@ -206,6 +227,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "respect-gitignore": _switch,
     "force-exclude": _switch,
     "output-format": _output_format,
+    "knowledge": _knowledge,
 }
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trainlint.config import OWN_FAILURE, UNREADABLE, UNUSED_SUPPRESSION, Settings, codes_of, enabled_codes
 from trainlint.discovery import Globs, Target
 from trainlint.findings import Finding, Safety, Severity, Span
-from trainlint.prefilter import imported_words, is_script, may_be_suppressed, may_concern, module_stem
+from trainlint.prefilter import imported_words, importing, is_script, may_be_suppressed, may_concern, module_stem
 
 if TYPE_CHECKING:
     from trainlint.checks import RuleInfo
@@ -31,13 +31,18 @@ def check(
     targets: Sequence[Target], *, texts: Mapping[str, str] | None = None, progress: Progress | None = None
 ) -> Result:
     """Check files. `texts` gives the contents, by file name, of those that are not to be read from the disk."""
+    from trainlint import plugins
+
     texts = texts or {}
     # The files to parse, and of each whether it may hold suppression comments.
     candidates: dict[Target, bool] = {}
     rejected: dict[Target, bytes] = {}
+    own = {id(table): table for target in targets if (table := target.settings.knowledge)}
+    knowledge = (*plugins.knowledge(), *own.values())
+    further = importing(_packages(knowledge))
     for target in targets:
         content = _content(target, texts)
-        if content is None or may_concern(content):
+        if content is None or may_concern(content, further):
             candidates[target] = content is not None and may_be_suppressed(content)
         else:
             rejected[target] = content
@@ -57,7 +62,7 @@ def check(
     rules = [rule() for code, rule in all_rules().items() if code in wanted]
     files = [(target.path, target.filename) for target in candidates]
     found: dict[str, list[Finding]] = defaultdict(list)
-    for finding in project.check_files(files, dict(texts), rules, progress=progress):
+    for finding in project.check_files(files, dict(texts), rules, knowledge=knowledge, progress=progress):
         found[finding.filename].append(finding)
 
     # Findings in files that were read along only, because others import them, are not asked for.
@@ -67,6 +72,18 @@ def check(
         findings = [finding for finding in found[target.filename] if finding.code in codes]
         shown += _unsuppressed(target, findings, codes, infos, texts) if has_comments else findings
     return Result(tuple(sorted(shown, key=lambda finding: finding.sort_key)), len(targets))
+
+
+def _packages(knowledge: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The packages that tables of knowledge tell of."""
+    paths = (
+        path
+        for table in knowledge
+        for kind, named in (("api", "calls"), ("class", "names"))
+        for row in table.get(kind, ())
+        for path in row[named].split()
+    )
+    return {path.partition(".")[0] for path in paths}
 
 
 # Fixes make room for further ones; a program that takes more rounds than this meets a fix that undoes another.

@@ -16,4 +16,9 @@ def folder() -> Path:
 def page(code: str) -> str | None:
     """The Markdown text of a code's page, if there is one."""
     path = next(folder().glob(f"{code}-*.md"), None)
+    if path is None:
+        from trainlint import plugins
+
+        other = plugins.page_folder(code)
+        path = None if other is None else next(other.glob(f"{code}-*.md"), None)
     return None if path is None else path.read_text("utf-8")

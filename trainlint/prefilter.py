@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # The beginnings of the packages that training code imports.
 LIBRARIES = """
@@ -22,10 +23,17 @@ _TELLTALES = (b".backward(", b".zero_grad(", b".load_state_dict(", b".fit_transf
 _SUPPRESSION = re.compile(rb"trainlint\s*:|noqa\s*:[^\n]{0,200}?\btl\d")
 
 
-def may_concern(content: bytes) -> bool:
-    """Whether a file with this content has to be parsed."""
+def importing(packages: Iterable[str]) -> re.Pattern[bytes] | None:
+    """What finds imports of these packages; None if there are none."""
+    names = "|".join(sorted(map(re.escape, packages)))
+    return re.compile(rf"(?:import|from)\b[\w., \t]{{0,120}}?\b(?:{names})\b".encode()) if names else None
+
+
+def may_concern(content: bytes, further: re.Pattern[bytes] | None = None) -> bool:
+    """Whether a file with this content has to be parsed; `further` finds imports of packages that settings tell of."""
     return (
         _IMPORT.search(content) is not None
+        or (further is not None and further.search(content) is not None)
         or any(telltale in content for telltale in _TELLTALES)
         or (may_be_suppressed(content) and _SUPPRESSION.search(content.lower()) is not None)
     )

@@ -55,7 +55,13 @@ class Engine:
     codes: Sequence[str] = ()
 
     def check_files(
-        self, files: Sequence[tuple[Path, str]], texts: dict[str, str], rules: Sequence[Any], *, progress: Any = None
+        self,
+        files: Sequence[tuple[Path, str]],
+        texts: dict[str, str],
+        rules: Sequence[Any],
+        *,
+        knowledge: Any = (),
+        progress: Any = None,
     ) -> list[Finding]:
         self.files, self.texts, self.codes = files, texts, [rule.code for rule in rules]
         if progress is not None:

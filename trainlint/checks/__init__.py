@@ -32,13 +32,12 @@ OWN = (
 
 
 def all_rules() -> dict[str, type[Rule]]:
-    """Every rule by its code, in order of the codes."""
-    found: dict[str, type[Rule]] = {}
-    for family in FAMILIES:
-        module = import_module(f"trainlint.checks.{family}")
-        for item in vars(module).values():
-            if isinstance(item, type) and issubclass(item, Rule) and item.code:
-                found[item.code] = item
+    """Every rule by its code, in order of the codes; those of plugins too, which cannot replace a built-in one."""
+    from trainlint import plugins
+
+    modules = [import_module(f"trainlint.checks.{family}") for family in FAMILIES]
+    built_in = (rule for module in modules for rule in plugins.rules_of(module))
+    found = {rule.code: rule for rule in (*plugins.rules(), *built_in)}
     return dict(sorted(found.items()))
 
 

@@ -8,6 +8,7 @@ through `emit`. The engine never raises on the user's program: what it cannot kn
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -162,6 +163,16 @@ class Arguments:
     def values(self) -> Iterator[Value]:
         yield from self.positional
         yield from self.keywords.values()
+
+    def named(self, names: Sequence_[str]) -> Arguments:
+        """The same arguments, those given by position under these names."""
+        return Arguments(
+            self.positional[len(names) :],
+            {**dict(zip(names, self.positional)), **self.keywords},
+            self.nodes[len(names) :],
+            {**dict(zip(names, self.nodes)), **self.keyword_nodes},
+            self.open,
+        )
 
     def with_first(self, first: Value) -> Arguments:
         return Arguments([first, *self.positional], self.keywords, [None, *self.nodes], self.keyword_nodes, self.open)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Sequence as Sequence_
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from trainlint.config import UsageError
 from trainlint.semantics import containers
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
@@ -101,11 +103,12 @@ HARMLESS = frozenset(
 class Row:
     """One entry of a knowledge table."""
 
-    __slots__ = ("does", "gives", "name", "params", "raw")
+    __slots__ = ("does", "gives", "name", "order", "params", "raw")
 
-    def __init__(self, name: str, raw: dict[str, Any]) -> None:
+    def __init__(self, name: str, raw: dict[str, Any], order: Sequence_[str] = ()) -> None:
         self.name = name
         self.raw = raw
+        self.order = order  # of the parameters, by their names in `params`, where callers give them in another one
         params = raw.get("params", "")
         self.params: list[str] = params.split() if params else []
         self.does: str = raw.get("does", "gives" if "gives" in raw else "mixed")
@@ -255,6 +258,7 @@ class Library:
         self.found: dict[str, Row | None] = {}
         self.found_classes: dict[str, Row | None] = {}
         self.loaded: set[str] = set()
+        self.harmless = HARMLESS
         self.torch_files: dict[int, bool] = {}
         self.need("python")
 
@@ -273,18 +277,33 @@ class Library:
         text = resources.files("trainlint.knowledge").joinpath(f"{table}.toml").read_text("utf8")
         self.add(tomli.loads(text))
 
-    def add(self, table: dict[str, Any]) -> None:
-        """Take in the rows of a table, a plugin's or a project's own too."""
+    def add(self, table: Mapping[str, Any]) -> None:
+        """Take in the rows of a table, a plugin's or a project's own too.
+
+        Raises UsageError if a row names an API or a behaviour that there is not.
+        """
         for raw in table.get("api", ()):
             calls = raw["calls"].split()
-            row = Row(calls[0], raw)
+            row = self.like(raw, self.row) if "like" in raw else Row(calls[0], raw)
+            if row.does not in BEHAVIOURS:
+                raise UsageError(f"knowledge of `{calls[0]}`: there is no behaviour `{row.does}`")
             for path in calls:
                 self.rows[path] = row
         for raw in table.get("class", ()):
             for path in raw["names"].split():
-                self.classes[path] = Row(path, raw)
+                self.classes[path] = self.like(raw, self.class_row) if "like" in raw else Row(path, raw)
+        if "harmless" in table:
+            self.harmless |= frozenset(table["harmless"])
         self.found.clear()
         self.found_classes.clear()
+
+    def like(self, raw: Mapping[str, Any], lookup: Callable[[str], Row | None]) -> Row:
+        """The row of the API that `raw` says its own is like, with other names or another order of the parameters."""
+        self.need(raw["like"].partition(".")[0])
+        row = lookup(raw["like"])
+        if row is None:
+            raise UsageError(f"knowledge of an API like `{raw['like']}`: that one is not known")
+        return Row(row.name, row.raw, raw["params"].split()) if "params" in raw else row
 
     def row(self, path: str) -> Row | None:
         """The row of a call, whatever module path it was imported through."""
@@ -330,7 +349,7 @@ class Library:
                 return str(row.raw.get("family", ""))
             if path.startswith(("torch.nn.", "torchvision.models", "timm.models")):
                 return "module"
-            if path.endswith(("Module", "PreTrainedModel")) and path.split(".")[0] in HARMLESS | {
+            if path.endswith(("Module", "PreTrainedModel")) and path.split(".")[0] in self.harmless | {
                 "lightning",
                 "pytorch_lightning",
                 "mmcv",
@@ -353,7 +372,7 @@ class Library:
         if row is not None:
             return self.construct(interp, path, row, arguments, node)
         package = path.partition(".")[0]
-        if package not in HARMLESS:
+        if package not in self.harmless:
             self.escape(interp, arguments, node)
         elif any(isinstance(v, (Function, Method)) for v in arguments.values()):
             self.escape_functions(interp, arguments, node)
@@ -370,7 +389,7 @@ class Library:
         tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
         if tensors and path.partition(".")[0] in ("torch", "einops", "numpy", "torchvision"):
             return unsure_graph(mixed_tensor(interp, tensors))
-        return UNKNOWN if path.partition(".")[0] in HARMLESS else Instance(None)
+        return UNKNOWN if path.partition(".")[0] in self.harmless else Instance(None)
 
     def guess_family(self, path: str) -> str:
         if path.startswith(("torch.nn.", "timm.models", "torchvision.models")):
@@ -389,6 +408,8 @@ class Library:
         actual: str = "",
     ) -> Value:
         """Run a row's behaviour and tell the rules that listen to it."""
+        if row.order:
+            arguments = arguments.named(row.order)
         call = Call(interp, node, row.name, row, arguments, receiver, options, via, actual)
         run = BEHAVIOURS.get(row.does)
         result = UNKNOWN if run is None else run(call)

@@ -12,7 +12,7 @@ import re
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -69,6 +69,7 @@ class Project:
         files: Sequence_[tuple[Path, str]],
         texts: dict[str, str],
         rules: Sequence_[Rule],
+        knowledge: Sequence_[Mapping[str, Any]] = (),
     ) -> None:
         self.files = files
         self.texts = texts
@@ -84,6 +85,8 @@ class Project:
         self.calls: dict[str, list[tuple[Report, Any]]] = {}
         self.events: dict[str, list[tuple[Report, Any]]] = {}
         self.library = Library(self.on_call, self.calls)
+        for table in knowledge:
+            self.library.add(table)
         self.interp = Interpreter(self.library, self.emit)
         for rule in rules:
             self.enlist(rule)
@@ -641,10 +644,15 @@ def check_files(
     texts: dict[str, str],
     rules: Sequence_[Rule],
     *,
+    knowledge: Sequence_[Mapping[str, Any]] = (),
     progress: Progress | None = None,
 ) -> list[Finding]:
-    """Check files that belong together. `texts` replaces what is on disk, by file name (standard input)."""
-    found: list[Finding] = deep(lambda: Project(paths, texts, rules).check(progress))
+    """Check files that belong together. `texts` replaces what is on disk, by file name (standard input); `knowledge`
+    are tables of APIs besides those in trainlint/knowledge.
+
+    Raises UsageError if a row of these is not as it must be.
+    """
+    found: list[Finding] = deep(lambda: Project(paths, texts, rules, knowledge).check(progress))
     return found
 
 

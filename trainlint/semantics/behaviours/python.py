@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trainlint.semantics import containers
 from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.journal import MISSING
-from trainlint.semantics.library import HARMLESS, Call, behaviour, builtin
+from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
@@ -73,7 +73,7 @@ def decorate(interp: Interpreter, decorator: Value, function: Value, node: Any) 
             return guarded(function, "contextmanager")
         if interp.library.row(decorator.path) is not None and last in ("no_grad", "inference_mode", "enable_grad"):
             return interp.library.call(interp, decorator.path, Arguments([function]), node)
-        if decorator.path.partition(".")[0] in HARMLESS | {
+        if decorator.path.partition(".")[0] in interp.library.harmless | {
             "hydra",
             "click",
             "typer",

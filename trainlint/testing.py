@@ -1,4 +1,4 @@
-"""Tests written as Markdown: the rule pages in `rules/` and the engine's pages in `tests/engine/`.
+"""Tests written as Markdown, for rules and for what the engine knows: used by trainlint's own tests and by plugins.
 
 Each heading with fenced Python blocks below it is a case. A block is `main.py`; several files of one case are blocks
 marked ```` ```python file=model.py ````. What must be found stands in the code, at the end of the line:
@@ -33,7 +33,8 @@ MAIN = "main.py"
 _HEADING = re.compile(r"(#+) (.+)")
 _FENCE = re.compile(r"```(\w*)(?: file=(\S+))?")
 _EXPECTED = re.compile(r"#\s*error:\s*(.*?)(?=\s*#|$)")
-_ITEM = re.compile(r'(TL\d{3})(?:\s+"([^"]*)")?')
+_ITEM = re.compile(r'([A-Z]{2,}\d{3})(?:\s+"([^"]*)")?')
+_CODE = re.compile(r"[A-Z]{2,}\d{3}")
 _REVEALED = re.compile(r"#\s*revealed:\s*(.*)$")
 
 
@@ -182,7 +183,7 @@ def parse(text: str, name: str) -> Page:
 def _add(page: Page, section: str, heading: str, filename: str, block: Sequence[str]) -> None:
     case = next((c for c in page.cases if (c.section, c.heading) == (section, heading)), None)
     if case is None:
-        case = Case(page.code if page.code.startswith("TL") else page.name, section, heading)
+        case = Case(page.code if _CODE.fullmatch(page.code) else page.name, section, heading)
         page.cases.append(case)
     if filename in case.files:
         raise PageError(
@@ -192,8 +193,8 @@ def _add(page: Page, section: str, heading: str, filename: str, block: Sequence[
 
 
 def findings(case: Case, folder: Path) -> list[Finding]:
-    """What a check of the case's files finds, with the page's own rule on."""
-    own = (case.page,) if case.page.startswith("TL") else ()
+    """What a check of the case's files, written to a folder, finds with the page's own rule on."""
+    own = (case.page,) if _CODE.fullmatch(case.page) else ()
     settings = Settings(root=folder, selections=(Selection(extend_select=own),))
     return list(check([Target(path, name, settings) for path, name in case.write(folder)]).findings)
 
