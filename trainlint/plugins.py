@@ -13,10 +13,12 @@ from importlib import resources
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from trainlint.api import Rule
 from trainlint.config import UsageError
+
+if TYPE_CHECKING:
+    from trainlint.api import Rule
 
 RULES, KNOWLEDGE = "trainlint.rules", "trainlint.knowledge"
 
@@ -32,6 +34,8 @@ def rules() -> tuple[type[Rule], ...]:
 
 def rules_of(module: ModuleType) -> Iterator[type[Rule]]:
     """The rules that a module defines or brings together."""
+    from trainlint.api import Rule  # not before it is needed: it imports the parser
+
     for item in vars(module).values():
         if isinstance(item, type) and issubclass(item, Rule) and item.code:
             yield item
