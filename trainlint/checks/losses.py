@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from trainlint.api import Report, Rule, on_call
+from typing import Any
+
+from trainlint.api import Report, Rule, on, on_call
 from trainlint.findings import Severity
+from trainlint.semantics.behaviours.tensors import LEAF
+from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, as_tensor
 from trainlint.semantics.values import (
     HIDDEN,
@@ -13,9 +17,16 @@ from trainlint.semantics.values import (
     PROBABILITIES,
     SIGMOID,
     TANH,
+    Const,
+    DictObject,
+    Instance,
+    Step,
     Tensor,
+    Value,
+    truth,
 )
 
+KL_DIV = "torch.nn.functional.kl_div"
 CROSS_ENTROPY = "torch.nn.functional.cross_entropy"
 BCE = "torch.nn.functional.binary_cross_entropy"
 BCE_WITH_LOGITS = "torch.nn.functional.binary_cross_entropy_with_logits"
@@ -127,3 +138,108 @@ class DoubleActivation(Rule):
         if given.must_be(PROBABILITIES | SIGMOID):
             kind = "probabilities" if given.must_be(PROBABILITIES) else "sigmoid outputs"
             report(call.node, activation=call.short_name, kind=kind).because(given.trace)
+
+
+class KlDivArguments(LossRule):
+    """The arguments of a KL divergence are not what it takes them for."""
+
+    code, name = "TL106", "kl-div-arguments"
+    message = "{what}"
+
+    @on_call(KL_DIV)
+    def check(self, call: Call, report: Report) -> None:
+        given, target = scores(call), call.value("target")
+        aimed = as_tensor(target) if target is not None else Tensor()
+        in_logs = call.value("log_target")
+        loss = call.short_name
+        if given.must_be(PROBABILITIES | SIGMOID | LOGITS):
+            kind = "raw scores" if given.must_be(LOGITS) else "probabilities"
+            what = f"`{loss}` gets {kind} (@); its input must be log-probabilities"
+            report(call.argument("input", 0), what=what).because(given.trace)
+        elif aimed.must_be(LOG_PROBABILITIES) and (in_logs is None or truth(in_logs) is False):
+            what = f"`{loss}` gets a target of log-probabilities (@); it needs probabilities unless `log_target=True`"
+            report(call.argument("target", 1), what=what).because(aimed.trace)
+        elif aimed.must_be(PROBABILITIES) and in_logs is not None and truth(in_logs) is True:
+            what = f"`{loss}` gets a target of probabilities (@); with `log_target=True` it needs log-probabilities"
+            report(call.argument("target", 1), what=what).because(aimed.trace)
+        elif aimed.must_be(LOGITS):
+            what = f"`{loss}` gets a target of raw scores (@); it must be a distribution"
+            report(call.argument("target", 1), what=what).because(aimed.trace)
+        elif given.must_be(LOG_PROBABILITIES) and averages(call):
+            what = f"`{loss}` averages over the classes as well as over the batch; the divergence is `batchmean`"
+            report(call.node, what=what)
+
+
+def averages(call: Call) -> bool:
+    """Whether a loss takes the mean over all elements."""
+    if call.value("size_average") is not None or call.value("reduce") is not None or call.arguments.open:
+        return False
+    reduction = call.value("reduction")
+    return reduction is None or (isinstance(reduction, Const) and reduction.value == "mean")
+
+
+class LossArgumentsSwapped(LossRule):
+    """A loss is given the targets first and the predictions second."""
+
+    code, name = "TL107", "loss-arguments-swapped"
+    message = "`{loss}` gets targets first and the model's output second; it takes predictions first"
+
+    @on_call(CROSS_ENTROPY, NLL, BCE, BCE_WITH_LOGITS, FOCAL, KL_DIV)
+    def check(self, call: Call, report: Report) -> None:
+        first, second = call.value(call.row.params[0]), call.value(call.row.params[1])
+        if first is None or not is_plain_data(first) or not isinstance(second, Tensor) or not second.deps:
+            return
+        learnt = second.graph is True and any(dep.live for dep in second.deps)
+        scored = second.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES)
+        if learnt or (scored and second.graph is False and not any(dep.cut for dep in second.deps)):
+            report(call.argument(call.row.params[0], 0), loss=call.short_name)
+
+
+def is_plain_data(value: Value) -> bool:
+    """Whether a value surely comes from no model."""
+    if isinstance(value, Instance):
+        return "$item" in value.attrs
+    return isinstance(value, Tensor) and value.graph is False and not value.deps
+
+
+class GradientCutBeforeLoss(Rule):
+    """The loss is cut off from the model that it should train."""
+
+    code, name = "TL111", "gradient-cut-before-loss"
+    message = "{what}: `backward` (@) brings no gradient to the model"
+
+    @on("backward", "training_loss")
+    def check(self, fact: Any, report: Report) -> None:
+        node, loss = fact
+        if isinstance(loss, DictObject):
+            loss = loss.attrs.get("loss")
+        if not isinstance(loss, Tensor):
+            return
+        end = Step(report.space(), node, "backward")
+        if loss.graph is True and loss.trace and loss.trace[0].label == LEAF:
+            made = loss.trace[0]
+            report(made.node, made.space, what="the loss is made a leaf of its own").because([end])
+        elif loss.graph is False and loss.deps and not any(dep.live for dep in loss.deps):
+            for step in {dep.cut for dep in loss.deps if dep.cut is not None}:
+                report(step.node, step.space, what=f"`{step.label}` cuts the loss off").because([end])
+
+
+class ThresholdOnLogits(Rule):
+    """Raw scores are compared with a probability."""
+
+    code, name = "TL115", "threshold-on-logits"
+    message = "raw scores (@) are {what}; the loss takes them as logits, where a probability of 0.5 is a score of 0"
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "program":
+            return
+        cuts = [e for e in region.events if e[0] == "threshold"]
+        if not cuts:
+            return
+        losses = [e for e in region.events if e[0] == "loss"]
+        for _, node, space, given, what in cuts:
+            origin = given.trace[0].node
+            paths = {e[3] for e in losses if e[4].trace and e[4].trace[0].node is origin}
+            if paths and paths <= {BCE_WITH_LOGITS, FOCAL}:
+                report(node, space, what=what).because(given.trace)

@@ -10,13 +10,18 @@ from trainlint.api import Report, Rule, on, on_call
 from trainlint.edits import CodeEdit, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import is_frozen, mode_matters
-from trainlint.semantics.interpreter import Region
+from trainlint.semantics.behaviours.tensors import written_name
+from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import UNKNOWN, Api, Instance, Method, Step, Tensor, Value
+from trainlint.semantics.values import FALSE, UNKNOWN, Api, Instance, Method, Step, Tensor, Value, bounds
+from trainlint.syntax import nodes_in, path_to
 
 LEARNING = frozenset(("backward", "step", "autograd"))
 HELD_OUT = ("val", "test")
+DROPOUT_LAYERS = tuple(f"torch.nn.{name}" for name in ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d"))
+# What code that looks at the mode by itself writes.
+MODE_NAMES = frozenset(("training", "is_training", "is_train", "train", "eval"))
 
 
 def measured(region: Region, module: Instance) -> bool:
@@ -267,3 +272,64 @@ class ModeCallWithoutParentheses(Rule):
 def call_it(named: Any) -> CodeEdit:
     """Call what is only named."""
     return replace(named, named, "()")
+
+
+class DropoutIgnoresMode(Rule):
+    """Dropout stays on in evaluation."""
+
+    code, name = "TL304", "dropout-ignores-mode"
+    message = "{what}, so dropout goes on in eval mode"
+
+    @on_call("torch.nn.functional.dropout")
+    def functional(self, call: Call, report: Report) -> None:
+        if report.interp.module_depth == 0 or call.arguments.open or call.via:
+            return
+        if call.value("training") is None and drops(call.value("p")) and runs_in_eval(report.interp):
+            report(call.node, what=f"`{call.short_name}` is called without `training=self.training`")
+
+    @on_call(*DROPOUT_LAYERS)
+    def layer(self, call: Call, report: Report) -> None:
+        interp = report.interp
+        function = interp.frame.function
+        if interp.module_depth == 0 or function is None or function.name != "forward" or not drops(call.value("p", 0)):
+            return
+        if runs_in_eval(interp) and not is_kept(function.node, call.node):
+            report(call.node, what="the layer is built anew in `forward`, always in train mode")
+
+
+def drops(p: Value | None) -> bool:
+    """Whether a rate of dropout is above 0, as far as is known."""
+    return p is None or bounds(p)[0] != 0
+
+
+def runs_in_eval(interp: Interpreter) -> bool:
+    """Whether the method at hand runs in eval mode too, the same way as in train mode."""
+    function = interp.frame.function
+    if function is None or not isinstance(function.node, cst.FunctionDef) or asks_for_mode(function.node):
+        return False
+    params = function.node.params.params
+    module = interp.frame.env.get(params[0].name.value) if params else None
+    if not isinstance(module, Instance) or module.family != "module":
+        return False
+    return function.name == "forward" or module.attrs.get("training") is FALSE
+
+
+def asks_for_mode(function: cst.FunctionDef) -> bool:
+    """Whether a function looks at the mode other than to hand it on."""
+    asked = 0
+    for node in nodes_in(function):
+        if isinstance(node, cst.Name) and node.value in MODE_NAMES:
+            asked += 1
+        elif isinstance(node, cst.Call) and "dropout" in written_name(node):
+            given = (inner for argument in node.args for inner in nodes_in(argument))
+            asked -= sum(isinstance(inner, cst.Name) and inner.value in MODE_NAMES for inner in given)
+    return asked > 0
+
+
+def is_kept(function: Any, call: cst.CSTNode) -> bool:
+    """Whether a layer is put into an attribute, as layers are that are built when first needed."""
+    return any(
+        isinstance(node, cst.Assign)
+        and any(isinstance(target.target, (cst.Attribute, cst.Subscript)) for target in node.targets)
+        for node in path_to(function, call)
+    )

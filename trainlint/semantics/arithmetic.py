@@ -35,6 +35,7 @@ from trainlint.semantics.values import (
     Value,
     bounds,
     const,
+    cut,
     is_number,
     is_opaque,
     join_all,
@@ -433,6 +434,7 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         other = right if first is left else left
         data = mix_data(first.data, other.data) if isinstance(other, Tensor) else first.data
         deps = first.deps | other.deps if isinstance(other, Tensor) else first.deps
+        deps = cut(deps, interp.step(node, "comparison")) if deps else deps
         shape, last, batched = broadcast(form(left), form(right))
         return Tensor(kinds=MASK, lo=0, hi=1, nature="a mask", graph=False, deps=deps,
                       data=data._replace(stats=frozenset()), lib=first.lib, shape=shape, last=last,

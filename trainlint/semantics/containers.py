@@ -321,7 +321,9 @@ def as_instance(value: Value, wanted: Value) -> Value | None:
     path = wanted.path if isinstance(wanted, Api) else ""
     if isinstance(value, Tensor) and value.lib == "torch" and path in ("float", "int", "str", "list", "tuple", "dict"):
         return None
-    if value is UNKNOWN or (isinstance(value, Instance) and value.cls is None and not value.family and not value.attrs):
+    if value is UNKNOWN or (
+        isinstance(value, Instance) and value.cls is None and not value.family and value.attrs.keys() <= {"$item"}
+    ):
         if path == "torch.Tensor":
             return Tensor()
         if path in ("float", "int"):

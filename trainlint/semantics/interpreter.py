@@ -22,6 +22,7 @@ from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
     FALSE,
+    LOGITS,
     NONE,
     TINY,
     TRUE,
@@ -334,6 +335,11 @@ class Interpreter:
         value = self.running_sum(node) or self.eval(node.value)
         if value is UNKNOWN and node.value.__class__ in (cst.Call, cst.Await):
             value = Instance(None)  # nothing is known of it, but that it is one and the same from here on
+        first = node.value
+        while first.__class__ is cst.BinaryOperation:
+            first = first.left
+        if first.__class__ is cst.UnaryOperation:
+            self.emit("signed", (node, first, self.peek(node.targets[0].target)))
         for target in node.targets:
             self.bind(target.target, value)
         return True
@@ -1225,6 +1231,9 @@ class Interpreter:
         whole = owner.attrs.get("$whole", owner)
         if whole.family == "module" and isinstance(whole.cls, Api):
             child.attrs["$whole"] = whole
+        for mark in ("$item", "$file"):  # where it comes from
+            if mark in owner.attrs:
+                child.attrs[mark] = TRUE
         self.write(owner.attrs, name, child)
         return child
 
@@ -1327,6 +1336,11 @@ class Interpreter:
     def compared(self, operator: str, node: Any, left: Value, right: Value, result: Tensor) -> None:
         if result.deps and not is_number(left) and not is_number(right):
             self.event("compare", node, result)
+        for score, limit in ((left, right), (right, left)):
+            if isinstance(score, Tensor) and score.kinds == LOGITS and score.trace and is_number(limit):
+                lo, hi = bounds(limit)
+                if 0 < lo == hi < 1:
+                    self.event("threshold", node, score, f"compared with {lo:g}")
         self.emit("comparison", (operator, node, left, right, result))
 
     def conditional(self, node: cst.IfExp) -> Value:

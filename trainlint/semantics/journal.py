@@ -117,7 +117,7 @@ def join_entries(
             elements.append(where["element"])
         pending.append((where, "element", join_all(elements)))
         return None
-    if name == "$optimizers":
+    if name in ("$optimizers", "$weights"):
         return (*a, *(item for item in b if item not in a))
     return a if a == b else None
 

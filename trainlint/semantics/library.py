@@ -14,6 +14,7 @@ from trainlint.semantics import containers
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
     BOOL,
+    ELSEWHERE,
     MASK,
     NO_DATA,
     TRUE,
@@ -21,6 +22,7 @@ from trainlint.semantics.values import (
     Api,
     Class,
     Const,
+    Dep,
     DictObject,
     Function,
     Instance,
@@ -716,7 +718,9 @@ class Library:
                 return Method(owner, name)
             return owner if name in ("str", "dt", "cat") else Method(owner, name)
         if name in ("data",):
-            return owner.but(graph=False, deps=cut(owner.deps))
+            return owner.but(
+                graph=False, grown=frozenset(), deps=cut(owner.deps, interp.step(node, ".data")), trace=owner.trace
+            )
         if name in ("T", "mT", "H", "real"):
             flat = owner.shape is not None and len(owner.shape) == 2 and name != "real"
             return owner.but(shape=owner.shape[::-1] if flat and owner.shape else None)
@@ -798,8 +802,9 @@ class Library:
         elif name == "data" and isinstance(value, Tensor) and node is not None:
             interp.rebind(node.value, owner.but(lo=value.lo, hi=value.hi, nature=value.nature))
         elif name == "requires_grad":
-            if node is not None and truth(value) and not any(dep.node is None for dep in owner.deps):
-                interp.rebind(node.value, owner.but(graph=True))
+            if node is not None and truth(value) and not any(is_leaf(dep) for dep in owner.deps):
+                leaf = (interp.step(node, "a leaf of its own"),) if owner.graph is False and owner.deps else owner.trace
+                interp.rebind(node.value, owner.but(graph=True, trace=leaf))
             from trainlint.semantics.behaviours.training import set_requires_grad
 
             set_requires_grad(interp, owner, value)
@@ -840,7 +845,10 @@ class Library:
 
             return self.perform(interp, row, Args([owner]), None, owner)
         if owner.cls is None:
-            return interp.opaque_child(owner, "[]")
+            item = interp.opaque_child(owner, "[]")
+            if isinstance(item, Instance):
+                item.attrs["$item"] = TRUE  # data, as far as anyone can tell
+            return item
         return UNKNOWN
 
     # ------------------------------------------------------------- delegations
@@ -908,6 +916,11 @@ def mixed_tensor(interp: Interpreter, tensors: list[Tensor]) -> Tensor:
 def unsure_graph(tensor: Tensor) -> Tensor:
     """What code out of view computes may be detached."""
     return tensor.but(graph=None) if tensor.graph else tensor
+
+
+def is_leaf(dep: Dep) -> bool:
+    """Whether a dependency says that a value is a parameter itself, not that it was computed with it."""
+    return dep.node is None and dep.module is not ELSEWHERE.module
 
 
 def is_learner(library: Library, module: Instance) -> bool:

@@ -420,6 +420,9 @@ class Project:
                 given = {
                     name: value.but(graph=True) if isinstance(value, Tensor) else value for name, value in given.items()
                 }
+            for value in given.values() if lightning else ():
+                if isinstance(value, Instance) and value.cls is None:
+                    value.attrs["$item"] = TRUE  # a batch
             node = method.node
             if lightning and method.name in LIGHTNING_EVALUATION:
                 interp.write(interp.flags, "grad", FALSE)
@@ -431,6 +434,8 @@ class Project:
                 self.library.call_module(interp, instance, Arguments(list(given.values())), node)
             elif method.name != "__init__":
                 value = interp.call(Method(instance, method.name, method), Arguments([], given), node)
+                if lightning and method.name == "training_step":
+                    interp.emit("training_loss", (node, value))
                 interp.event("escape", node, (value,))
             self.emit("region", region)
 

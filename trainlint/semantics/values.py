@@ -186,11 +186,14 @@ class Dep(NamedTuple):
     training: bool | str | None
     node: cst.CSTNode | None
     live: bool = True  # False behind a detach: computed by the module, but no gradient gets there
+    cut: Step | None = None  # what stopped the gradient, where that is an operation on the value
 
 
-def cut(deps: frozenset[Dep]) -> frozenset[Dep]:
+def cut(deps: frozenset[Dep], step: Step | None = None) -> frozenset[Dep]:
     """The same modules, out of reach of gradients."""
-    return frozenset(dep._replace(live=False) for dep in deps) if deps else deps
+    if not deps:
+        return deps
+    return frozenset(dep._replace(live=False, cut=step) if dep.live else dep for dep in deps)
 
 
 NO_DEPS: frozenset[Dep] = frozenset()

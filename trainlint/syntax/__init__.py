@@ -1,7 +1,7 @@
 """Files in, trees out: parsing, an index of names and parents, exact positions, notebooks. Knows nothing of rules."""
 
 from trainlint.syntax.errors import Unreadable
-from trainlint.syntax.index import Binding, BindingKind, Index, Scope, ScopeKind, nodes_in
+from trainlint.syntax.index import Binding, BindingKind, Index, Scope, ScopeKind, nodes_in, path_to
 from trainlint.syntax.nesting import with_room
 from trainlint.syntax.notebook import Notebook
 from trainlint.syntax.positions import Positions
@@ -20,6 +20,7 @@ __all__ = [
     "decode",
     "load",
     "nodes_in",
+    "path_to",
     "read_text",
     "unvalidated_nodes",
     "with_room",

@@ -315,6 +315,29 @@ def nodes_in(root: cst.CSTNode) -> Iterator[cst.CSTNode]:
                 stack.append(child)
 
 
+def path_to(root: cst.CSTNode, wanted: cst.CSTNode) -> list[cst.CSTNode]:
+    """The nodes from `root` down to a node inside it, both included; empty when it is not there."""
+    stack: list[tuple[Any, Any]] = [(root, None)]
+    while stack:
+        link: Any = stack.pop()
+        node = link[0]
+        if node is wanted:
+            found: list[cst.CSTNode] = []
+            while link is not None:
+                found.append(link[0])
+                link = link[1]
+            return found[::-1]
+        for name in _FIELDS[node.__class__]:
+            child = getattr(node, name)
+            if child.__class__ in _NO_NODES:
+                continue
+            if isinstance(child, (list, tuple)):
+                stack.extend((item, link) for item in child)
+            else:
+                stack.append((child, link))
+    return []
+
+
 # A node, its parent, the scope it stands in, and what binds it where it is a target.
 _Task = tuple[Any, cst.CSTNode, Scope, cst.CSTNode | None]
 

@@ -29,6 +29,7 @@ from trainlint.semantics.values import (
     Method,
     Number,
     Sequence,
+    Step,
     Tensor,
     Text,
     Tuple,
@@ -107,6 +108,8 @@ def mark_output(
     def mark(value: Value) -> Value:
         if isinstance(value, Tensor):
             data = value.data if tensors is None else mix_data(value.data, tensors)
+            if recorded and value.graph is False and (stop := cut_of(value)) is not None:
+                return value.but(deps=value.deps | {dep._replace(live=False, cut=stop)}, data=data, lib="torch")
             deps = value.deps if recorded is not False else cut(value.deps)
             if any(is_opaque(v) for v in arguments.values()):
                 deps |= {ELSEWHERE}
@@ -126,6 +129,13 @@ def mark_output(
         return value
 
     return mark(result)
+
+
+def cut_of(value: Tensor) -> Step | None:
+    """What stopped all gradients of a value."""
+    if any(dep.live for dep in value.deps):
+        return None
+    return next((dep.cut for dep in value.deps if dep.cut is not None), None)
 
 
 def is_frozen(module: Instance) -> bool:
@@ -439,13 +449,36 @@ def module_itself(call: Call) -> Value:
     return module if module is not None else UNKNOWN
 
 
+@behaviour("state_dict")
+def state_dict(call: Call) -> Value:
+    """The weights of a model, not copied: they change as it learns."""
+    from trainlint.semantics.behaviours.training import WEIGHTS
+
+    interp, module = call.interp, call.receiver
+    if not isinstance(module, Instance):
+        return UNKNOWN
+    weights = Instance(None, "weights", interp.step(call.node, "state_dict"))
+    weights.attrs["$of"] = (module,)
+    weights.attrs["$moved"] = FALSE
+    interp.write(interp.flags, WEIGHTS, (*interp.flags.get(WEIGHTS, ()), weights)[-64:])
+    return weights
+
+
 @behaviour("load_state_dict")
 def load_state_dict(call: Call) -> Value:
-    module = call.receiver
+    """Restores weights, and tells which did not fit."""
+    from trainlint.semantics.behaviours.training import move_weights
+
+    module, given = call.receiver, call.value("state_dict", 1) or UNKNOWN
     if isinstance(module, Instance):
         call.interp.write(module.attrs, "$loaded", TRUE)
         call.interp.event("loaded", call.node, module)
-    return UNKNOWN
+        call.interp.emit("restored", (call.node, module, given))
+        move_weights(call.interp, lambda owner: owner is module, given)
+    mismatch = Instance(None, "mismatch")
+    mismatch.attrs["$strict"] = call.value("strict", 2) or TRUE
+    mismatch.attrs["$pair"] = (module, given)
+    return mismatch
 
 
 @behaviour("apply_function")
@@ -484,6 +517,8 @@ def apply_module(call: Call) -> Value:
 @behaviour("copy")
 def copy(call: Call) -> Value:
     """A deep copy: an object of its own, in the same state."""
+    if isinstance(call.first, Instance) and call.first.family == "weights" and call.actual == "copy.copy":
+        return call.first  # the same tensors in another dict
     return duplicate(call.interp, call.first, {})
 
 
@@ -491,6 +526,8 @@ def duplicate(interp: Interpreter, value: Value, seen: dict[int, Value], depth: 
     if depth > 8:
         return value
     if isinstance(value, Instance):
+        if value.family == "weights":
+            return Instance(None)
         if id(value) in seen:
             return seen[id(value)]
         twin = Instance(value.cls, value.family, value.born)
@@ -510,7 +547,10 @@ def duplicate(interp: Interpreter, value: Value, seen: dict[int, Value], depth: 
 @behaviour("opaque")
 def opaque(call: Call) -> Value:
     """Something loaded from outside: an object of its own, of which nothing is known."""
-    return Instance(None)
+    loaded = Instance(None)
+    if call.actual == "torch.load":
+        loaded.attrs["$file"] = TRUE
+    return loaded
 
 
 @behaviour("nothing")

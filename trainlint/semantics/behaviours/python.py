@@ -855,8 +855,10 @@ def opaque_parameters(call: Call) -> Value:
         from trainlint.semantics.behaviours.layers import parameters
 
         return parameters(Call(call.interp, call.node, call.path, call.row, call.arguments, owner))
-    if isinstance(owner, Instance) and name == "load_state_dict":
-        call.interp.write(owner.attrs, "$loaded", TRUE)
+    if isinstance(owner, Instance) and "training" in owner.attrs and name == "state_dict":
+        from trainlint.semantics.behaviours.layers import state_dict
+
+        return state_dict(Call(call.interp, call.node, call.path, call.row, call.arguments, owner))
     return UNKNOWN
 
 

@@ -29,8 +29,11 @@ from trainlint.semantics.values import (
     UNKNOWN,
     Const,
     DataInfo,
+    Dep,
+    Instance,
     Number,
     Sequence,
+    Step,
     Tensor,
     Tuple,
     Value,
@@ -94,26 +97,48 @@ def requires_grad(call: Call) -> Value:
     from trainlint.semantics.behaviours.training import set_requires_grad
 
     wanted = call.value("requires_grad", 1) or Const(True)
-    set_requires_grad(call.interp, call.tensor, wanted)
-    return call.tensor.but(graph=truth(wanted))
+    tensor, wished = call.tensor, truth(wanted)
+    set_requires_grad(call.interp, tensor, wanted)
+    result = tensor.but(graph=wished)
+    return result.but(trace=(leaf_step(call),)) if wished and is_severed(tensor) else result
+
+
+def stopped(call: Call) -> frozenset[Dep]:
+    """What the first argument descends from, of which gradients reach nothing behind this call."""
+    deps, step = call.tensor.deps, call.interp.step(call.node, call.short_name)
+    if not deps and call.interp.module_depth and call.tensor.graph:
+        return frozenset((ELSEWHERE._replace(live=False, cut=step),))  # of the model that is running, told by its mark
+    return cut(deps, step)
+
+
+LEAF = "a leaf of its own"  # labels a tensor that was made to require gradients after it had lost its graph
+
+
+def leaf_step(call: Call) -> Step:
+    return call.interp.step(call.node, LEAF)
+
+
+def is_severed(tensor: Tensor) -> bool:
+    """Whether a tensor was computed by a model, and no gradient gets back there."""
+    return tensor.graph is False and bool(tensor.deps) and not any(dep.live for dep in tensor.deps)
 
 
 @behaviour("detach")
 def detach(call: Call) -> Value:
-    return call.tensor.but(graph=False, grown=frozenset(), deps=cut(call.tensor.deps))
+    return call.tensor.but(graph=False, grown=frozenset(), deps=stopped(call))
 
 
 @behaviour("to_numpy")
 def to_numpy(call: Call) -> Value:
     call.interp.event("predict", call.node, call.tensor)
-    return call.tensor.but(graph=False, grown=frozenset(), deps=cut(call.tensor.deps), lib="numpy")
+    return call.tensor.but(graph=False, grown=frozenset(), deps=stopped(call), lib="numpy")
 
 
 @behaviour("to_integer")
 def to_integer(call: Call) -> Value:
     tensor = call.tensor
     kinds = tensor.kinds if tensor.kinds in (INDICES, MASK) else 0
-    return tensor.but(graph=False, kinds=kinds, shape=None, dtype="int64")
+    return tensor.but(graph=False, kinds=kinds, shape=None, dtype="int64", deps=stopped(call))
 
 
 @behaviour("item")
@@ -418,7 +443,7 @@ def extreme(call: Call, what: str, nature: str) -> Value:
     if (other is None and "axis" not in call.arguments.keywords) or tensor.lib != "torch":
         return values
     call.interp.event("predict", call.node, tensor)
-    indices = made(call, kinds=INDICES, lo=0.0).but(graph=False)
+    indices = made(call, kinds=INDICES, lo=0.0).but(graph=False, deps=stopped(call))
     return Tuple((values, indices), ("values", "indices"))
 
 
@@ -445,13 +470,16 @@ def amin(call: Call) -> Value:
 @behaviour("indices")
 def indices(call: Call) -> Value:
     call.interp.event("predict", call.node, call.tensor)
-    return made(call, kinds=INDICES, lo=0.0).but(graph=False, grown=frozenset())
+    return made(call, kinds=INDICES, lo=0.0).but(graph=False, grown=frozenset(), deps=stopped(call))
 
 
 @behaviour("values_and_indices")
 def values_and_indices(call: Call) -> Value:
     tensor = call.tensor
-    return Tuple((tensor.but(shape=None), made(call, kinds=INDICES, lo=0.0).but(graph=False)), ("values", "indices"))
+    return Tuple(
+        (tensor.but(shape=None), made(call, kinds=INDICES, lo=0.0).but(graph=False, deps=stopped(call))),
+        ("values", "indices"),
+    )
 
 
 @behaviour("product")
@@ -520,7 +548,11 @@ def reciprocal(call: Call) -> Value:
 
 @behaviour("rounded")
 def rounded(call: Call) -> Value:
-    return made(call, lo=math.floor(call.tensor.lo) if call.tensor.lo > -INF else -INF).but(graph=False)
+    tensor = call.tensor
+    if tensor.kinds == LOGITS and tensor.trace and call.actual.rpartition(".")[2] == "round":
+        call.interp.event("threshold", call.node, tensor, "rounded")
+    result = made(call, lo=math.floor(call.tensor.lo) if call.tensor.lo > -INF else -INF)
+    return result.but(graph=False, deps=stopped(call))
 
 
 # ------------------------------------------------------------------- new tensors
@@ -577,7 +609,10 @@ def from_data(call: Call) -> Value:
     """A tensor copied from other data: detached, of the same content."""
     value = call.first
     if isinstance(value, Tensor):
-        return value.but(graph=False, lib=fresh(call).lib, grown=frozenset(), deps=cut(value.deps), shape=None)
+        leaf = fresh(call)
+        step = call.interp.step(call.node, call.short_name)
+        copied = value.but(graph=leaf.graph, lib=leaf.lib, grown=frozenset(), deps=cut(value.deps, step), shape=None)
+        return copied.but(trace=(leaf_step(call),)) if leaf.graph and value.deps else copied
     tensor = as_tensor(value)
     graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
     keeps = is_number(value) or tensor.kinds or tensor.data is not NO_DATA
@@ -595,7 +630,9 @@ def variable(call: Call) -> Value:
     volatile = call.value("volatile", 2)
     if volatile is not None and truth(volatile):
         return tensor.but(graph=False)
-    return tensor.but(graph=True) if wanted is not None and truth(wanted) else tensor
+    if wanted is None or not truth(wanted):
+        return tensor
+    return tensor.but(graph=True, trace=(leaf_step(call),)) if is_severed(tensor) else tensor.but(graph=True)
 
 
 @behaviour("parameter")
@@ -608,11 +645,18 @@ def parameter(call: Call) -> Value:
 # ----------------------------------------------------------------------- losses
 
 
+def is_hidden(value: Value) -> bool:
+    """Whether a value may carry gradients out of view; what a loader out of view gives is data."""
+    return is_opaque(value) and not (isinstance(value, Instance) and "$item" in value.attrs)
+
+
 @behaviour("loss")
 def loss(call: Call) -> Value:
     result = made(call, lo=0.0, nature="a loss")
     found = shaped(call, result)
     assert isinstance(found, Tensor)
     result = found
+    if result.graph is False and result.deps and any(is_hidden(v) for v in call.arguments.positional):
+        result = result.but(graph=None, deps=result.deps | {ELSEWHERE})
     call.interp.event("loss", call.node, call.path, call.tensor, result)
     return result.but(data=NO_DATA._replace(part=call.tensor.data.part))

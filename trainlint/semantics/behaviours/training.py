@@ -12,6 +12,7 @@ An optimizer's `$state` is the set of states its parameters' gradients may be in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics.library import Call, behaviour, modules_in
@@ -45,6 +46,7 @@ AFTER_BACKWARD = {"clear": "fresh", "fresh": "fresh", "used": "stale", "stale": 
 AFTER_CLEAR = {"clear": "clear", "fresh": "wiped", "used": "clear", "stale": "wiped", "wiped": "wiped", "?": "clear"}
 AFTER_STEP = {"clear": "clear", "fresh": "used", "used": "used", "stale": "used", "wiped": "used", "?": "used"}
 OPTIMIZERS = "$optimizers"  # in the interpreter's flags: all optimizers made so far
+WEIGHTS = "$weights"  # likewise: all references to a model's weights that `state_dict()` gave out
 
 
 def optimizers(interp: Interpreter) -> tuple[Instance, ...]:
@@ -255,8 +257,17 @@ def optimizer_step(call: Call) -> Value:
 def take_step(interp: Interpreter, optimizer: Instance, node: Any) -> None:
     before = advance(interp, optimizer, AFTER_STEP, certain=True, node=node)
     interp.write(optimizer.attrs, "$steps", frozenset((1,)))
+    alone = len(optimizers(interp)) == 1
+    move_weights(interp, lambda owner: touches(optimizer, frozenset((Dep(owner, None, None),)), alone) is True)
     interp.event("step", node, optimizer, before)
     interp.emit("stepped", (node, optimizer, before))
+
+
+def move_weights(interp: Interpreter, changed: Callable[[Instance], bool], but: Value = NONE) -> None:
+    """The weights of some modules change: what `state_dict()` gave out before changes with them."""
+    for weights in interp.flags.get(WEIGHTS, ()):
+        if weights not in options(but) and weights.attrs["$moved"] is not TRUE and changed(weights.attrs["$of"][0]):
+            interp.write(weights.attrs, "$moved", TRUE)
 
 
 def as_optimizer(interp: Interpreter, receiver: Value, node: Any) -> Instance | None:
