@@ -215,21 +215,28 @@ class AugmentationInEvaluation(Rule):
             report(node, part="test" if part == "test" else "validation", what=step.label).because([step])
 
     @on("region")
-    def split(self, region: Region, report: Report) -> None:
+    def evaluated(self, region: Region, report: Report) -> None:
+        """What a loop evaluates is held out: the random half of a split, or data that no loop trains on."""
         if region.kind != "program":
             return
+        trained = {same_data(e[3]) for e in region.events if e[0] == "trained"}
         for event in region.events:
             if event[0] != "evaluated":
                 continue
             dataset = event[3].attrs.get("dataset")
-            if (
-                isinstance(dataset, Instance)
-                and dataset.attrs.get("$random") is not None
-                and dataset_part(dataset) in HELD_OUT
-            ):
-                step = transforms_of(dataset)
-                if step is not None:
+            step = transforms_of(dataset)
+            if step is None or not isinstance(dataset, Instance):
+                continue
+            if dataset.attrs.get("$random") is not None or "$indices" in dataset.attrs:
+                if dataset_part(dataset) in HELD_OUT or apart(event[3], trained):
                     report(step.node, step.space, part="held-out", what=step.label).because([dataset.born])
+            elif dataset.born is not None and dataset_part(dataset) is None and apart(event[3], trained):
+                report(dataset.born.node, dataset.born.space, part="held-out", what=step.label).because([step])
+
+
+def apart(loader: Instance, trained: set[Any]) -> bool:
+    """Whether a program trains on data, and surely not on those of this loader."""
+    return bool(trained) and None not in trained and same_data(loader) not in trained | {None}
 
 
 def normalisation(dataset: Instance) -> Any:

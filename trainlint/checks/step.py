@@ -21,9 +21,19 @@ class MissingZeroGrad(Rule):
 
     @on("stepped")
     def check(self, fact: Any, report: Report) -> None:
-        node, _, before = fact
-        if before == {"stale"}:
+        node, optimizer, before = fact
+        if before == {"stale"} and not optimizer.attrs.get("$many"):
             report(node)
+
+    @on("region")
+    def never(self, region: Region, report: Report) -> None:
+        """A loop that fills gradients and steps, each perhaps not in every turn, and in no way clears any."""
+        kinds = {event[0] for event in region.events} if region.kind == "loop" else set()
+        if "clear" in kinds or not {"backward", "step"} <= kinds:
+            return
+        for kind, node, space, *details in region.events:
+            if kind == "step" and "stale" in details[1] and "?" not in details[1] and not details[0].attrs.get("$many"):
+                report(node, space)
 
 
 class ZeroGradAfterBackward(Rule):

@@ -1659,8 +1659,7 @@ class Interpreter:
         self.runs[ident] = runs
         costly = spent[0] > MAX_SPENT and spent[1] >= 3
         if self.depth >= MAX_DEPTH or frames >= 2 or runs > MAX_RUNS or costly or self.steps > self.enough:
-            self.library.escape(self, Arguments(list(env.values())), node)
-            return UNKNOWN
+            return self.library.give_up(self, Arguments(list(env.values())), node)
         objects = Object.count
         start, mark = len(self.reads), self.journal.mark()
         region = Region("call", node, function.space, self.region, function)

@@ -606,7 +606,10 @@ class Library:
             return self.call_module(interp, instance, arguments, node)
         self.escape(interp, arguments, node)
         interp.event("outside", node, "?", tuple(arguments.values()))
-        return Tensor() if any(isinstance(v, Tensor) for v in arguments.values()) else Instance(None)
+        if any(isinstance(v, Tensor) for v in arguments.values()):
+            return Tensor()
+        # A method of a ready-made model, such as `get_classifier()`, gives a part of it.
+        return interp.opaque_child(instance, "()") if "$whole" in instance.attrs else Instance(None)
 
     def call_module(self, interp: Interpreter, module: Instance, arguments: Arguments, node: Any) -> Value:
         """Run a module's forward; the outermost call leaves its mark on what comes out."""
@@ -639,6 +642,14 @@ class Library:
 
         body(function.guards)
         return result[0] if result else UNKNOWN
+
+    def give_up(self, interp: Interpreter, arguments: Arguments, node: Any) -> Value:
+        """A call of the project that is not followed any more. Inside a forward pass nobody trains or switches modes."""
+        if interp.module_depth == 0:
+            self.escape(interp, arguments, node)
+            return UNKNOWN
+        tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
+        return mixed_tensor(interp, tensors) if tensors else UNKNOWN
 
     def escape(self, interp: Interpreter, arguments: Arguments, node: Any) -> None:
         """Arguments reach code that is not in view: whatever it could change becomes unknown."""

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import libcst as cst
+
 from trainlint.semantics.library import Call, behaviour, modules_in
 from trainlint.semantics.values import (
     FALSE,
@@ -109,10 +111,21 @@ def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -
     interp.write(instance.attrs, "$complete", complete)
     interp.write(instance.attrs, "$state", frozenset(("clear",)))
     interp.write(instance.attrs, "$steps", frozenset((0,)))
+    instance.attrs["$many"] = in_comprehension(interp)
     instance.attrs["param_groups"] = ListObject(
         None, DictObject({"lr": UNKNOWN, "params": params, DictObject.REST: UNKNOWN})
     )
     interp.write(interp.flags, OPTIMIZERS, (*optimizers(interp), instance))
+
+
+def in_comprehension(interp: Interpreter) -> bool:
+    """Whether what is made here is made once for each item: one object then stands for all of them."""
+    region = interp.region
+    while region is not None:
+        if region.kind == "loop":
+            return region.node.__class__ is cst.CompFor
+        region = region.parent
+    return False
 
 
 @behaviour("add_param_group")
@@ -145,14 +158,13 @@ class Reach:
     def touches(self, optimizer: Instance, alone: bool) -> bool | None:
         """Whether they reach an optimizer's parameters. `alone` tells that there is no other optimizer."""
         owned: frozenset[int] = optimizer.attrs.get("$modules", frozenset())
-        if alone and (not self.deps or not owned):
-            return True
-        if not self.deps:
-            return None
+        if not self.deps or not owned:
+            return True if alone else None
         # Mostly the optimizer holds the model itself: the parts need not be looked through.
-        if not owned.isdisjoint(self.modules) or (owned and not owned.isdisjoint(self.inner)):
+        if not owned.isdisjoint(self.modules) or not owned.isdisjoint(self.inner):
             return True
-        return None if not optimizer.attrs.get("$complete") or self.opaque or not owned else False
+        # The only optimizer there is gets what comes out of code that is not in view: else nothing would be learnt.
+        return (True if alone else None) if not optimizer.attrs.get("$complete") or self.opaque else False
 
 
 def touches(optimizer: Instance, deps: frozenset[Dep], alone: bool) -> bool | None:
