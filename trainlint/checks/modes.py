@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import libcst as cst
 
-from trainlint.api import Report, Rule, on, on_call
+from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.edits import CodeEdit, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import is_frozen, mode_matters
@@ -70,6 +70,13 @@ class ModelCall(NamedTuple):
     def held_out(self) -> bool:
         return any(tensor.data.part in HELD_OUT for tensor in self.inputs)
 
+    def report(self, region: Region, report: Report, **fields: object) -> Draft:
+        """Report the call; where a helper makes it, which others may share, the loop that evaluates."""
+        loop = region.node
+        if isinstance(loop, cst.For) and not any(node is self.node for node in nodes_in(loop.body)):
+            return report(loop.iter, region.space, **fields).because([Step(self.space, self.node, "called here")])
+        return report(self.node, self.space, **fields)
+
 
 def model_calls(region: Region) -> list[ModelCall]:
     return [ModelCall(*event[1:]) for event in region.events if event[0] == "model"]
@@ -101,7 +108,7 @@ class MissingEvalMode(Rule):
             return
         for call in model_calls(region):
             if call.mode is True and call.layers and (self.evaluates(call, region) or self.restored(call, region)):
-                report(call.node, call.space, layers=call.layers).because([call.module.born])
+                call.report(region, report, layers=call.layers).because([call.module.born])
 
     def evaluates(self, call: ModelCall, region: Region) -> bool:
         if region.kind == "no_grad":
@@ -179,7 +186,7 @@ class MissingNoGrad(Rule):
                 and measured(region, call.module)
                 and not any(t.graph for t in call.inputs)
             ):
-                report(call.node, call.space)
+                call.report(region, report)
 
     def single(self, region: Region, report: Report) -> None:
         """Calls in eval mode, wherever they stand, whose outputs are judged and never learnt from."""

@@ -197,6 +197,7 @@ class Interpreter:
         self.memos: dict[int, dict[Any, Any]] = {}  # by function: the memos of each key, and how many shapes were seen
         self.runs: dict[int, int] = {}
         self.spent: dict[int, list[int]] = {}  # by function: steps in it and below, number of runs
+        self.forwards = 0  # steps spent in forward passes, which do not count for the functions that call models
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
         self.visited: set[int] = set()
@@ -1664,12 +1665,12 @@ class Interpreter:
         start, mark = len(self.reads), self.journal.mark()
         region = Region("call", node, function.space, self.region, function)
         self.region = region
-        begun = self.steps
+        begun, before = self.steps, self.forwards
         try:
             value = self.run_function(function, env, node, None)
         finally:
             self.region = region.parent
-            spent[0] += self.steps - begun
+            spent[0] += self.steps - begun - (self.forwards - before)
             spent[1] += 1
         if region.parent is not None:
             region.parent.events.extend(region.events)

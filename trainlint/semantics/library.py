@@ -205,7 +205,11 @@ def as_tensor(value: Value) -> Tensor:
         tensors = [o for o in value.options if isinstance(o, Tensor)]
         if len(tensors) == len([o for o in value.options if not (isinstance(o, Const) and o.value is None)]):
             return join_all(tensors)  # type: ignore[return-value]
-        return Tensor(lib="?")
+        # Used as a tensor, it is one of those in it: where it comes from is known, what it holds is not.
+        joined = join_all(
+            [*tensors, *(t for o in value.options if isinstance(o, Tuple) for t in o.items if isinstance(t, Tensor))]
+        )
+        return joined.plain() if isinstance(joined, Tensor) else Tensor(lib="?")
     if isinstance(value, (Const, Number)):
         from trainlint.semantics.values import bounds
 
@@ -573,6 +577,9 @@ class Library:
 
     def unknown_method(self, interp: Interpreter, receiver: Value, name: str, arguments: Arguments, node: Any) -> Value:
         if receiver is UNKNOWN or isinstance(receiver, (Number, Union)):
+            owner = getattr(getattr(node, "func", None), "value", None)
+            if receiver is UNKNOWN and name in MOVES and owner.__class__.__name__ == "Call":
+                return Instance(None)  # `build(...).cuda()`: a model as well as a tensor
             if name in TENSOR_METHODS:
                 return self.tensor_method(interp, as_tensor(receiver), name, arguments, node)
             row = self.rows.get(f"opaque.{name}")
@@ -617,11 +624,14 @@ class Library:
 
         outermost = interp.module_depth == 0
         training = interp.read(module.attrs, "training")
+        begun = interp.steps
         interp.module_depth += 1
         try:
             result = run_forward(interp, module, arguments, node)
         finally:
             interp.module_depth -= 1
+            if outermost:
+                interp.forwards += interp.steps - begun
         if outermost and is_learner(self, module):
             result = mark_output(interp, module, training, result, arguments, node)
         return result
@@ -1017,6 +1027,7 @@ ARRAY_METHODS = frozenset(
     round all any size dim copy sort fill backward detach numpy cpu cuda""".split()
 )
 PYTHON_NAMES = frozenset(dir(builtins))
+MOVES = frozenset(("to", "cuda", "cpu", "float", "half"))
 # Methods that only tensors have: calling one tells what an unknown value is.
 TENSOR_METHODS = frozenset(
     """softmax log_softmax sigmoid log log2 log10 log1p exp sqrt rsqrt abs clamp clamp_ clamp_min view reshape

@@ -648,10 +648,14 @@ def join(a: Value, b: Value) -> Value:
 
 
 def like(option: Value, merged: list[Value]) -> int | None:
-    """Where a value stands that joins with `option` to one: two tensors, or two numbers that are not both constants."""
+    """Where a value stands that joins with `option` to one: two tensors, two tuples of one length, or two numbers that
+    are not both constants."""
     kind = option.__class__
     if kind is Tensor:
         return next((i for i, known in enumerate(merged) if known.__class__ is Tensor), None)
+    if kind is Tuple:
+        size = len(option.items)  # type: ignore[attr-defined]
+        return next((i for i, k in enumerate(merged) if isinstance(k, Tuple) and len(k.items) == size), None)
     if is_number(option):
         return next((i for i, known in enumerate(merged) if known.__class__ is not kind and is_number(known)), None)
     return None

@@ -477,7 +477,7 @@ def append(call: Call) -> Value:
             if value.graph is not False and loop is not None:
                 value = value.but(grown=value.grown | {call.node})
                 if held_before(call, target):
-                    call.interp.event("grown", call.node, value, loop.node)
+                    call.interp.event("grown", call.node, values[1], loop.node)
         containers.append(call.interp, target, value)
     return NONE
 

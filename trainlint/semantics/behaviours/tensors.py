@@ -36,6 +36,7 @@ from trainlint.semantics.values import (
     Step,
     Tensor,
     Tuple,
+    Union,
     Value,
     bounds,
     cut,
@@ -69,6 +70,8 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
     tensor = call.tensor
     trace = (call.interp.step(call.node, step),) if step else ()
     others = operands(call)
+    if others and is_opaque(call.first) or isinstance(call.first, Union):
+        others.append(tensor)
     deps, data, grown = tensor.deps, tensor.data, tensor.grown
     for other in others:
         if other is not tensor:
