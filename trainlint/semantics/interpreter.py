@@ -7,6 +7,7 @@ through `emit`. The engine never raises on the user's program: what it cannot kn
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager
@@ -64,6 +65,7 @@ MAX_RUNS = 60  # interpretations of one function in one program, before its resu
 MAX_SPENT = 20_000  # steps spent in one function, over all programs, before its result is taken as unknown
 MAX_SHAPES = 6  # runs of one function that differ in the shapes of its arguments only, once it has cost CHEAP steps
 CHEAP = 500
+NAMES_OF_SEQUENCES = frozenset(dir(list)) | frozenset(dir(set)) | frozenset(dir(deque))
 UNROLL = 8  # items of a known list that a loop walks one by one
 
 
@@ -1171,11 +1173,8 @@ class Interpreter:
             return self.instance_attribute(owner, name, node)  # type: ignore[arg-type]
         if kind is Union:
             assert isinstance(owner, Union)
-            return join_all(
-                self.get_attribute(o, name, node)
-                for o in owner.options
-                if not (isinstance(o, Const) and o.value is None)
-            )
+            having = [o for o in owner.options if may_have(o, name)]
+            return join_all(self.get_attribute(o, name, node) for o in having or owner.options)
         if kind is Class:
             assert isinstance(owner, Class)
             if name == "__name__":
@@ -1774,6 +1773,13 @@ def literal_value(node: Any) -> Any:
         marks = 3 if text[:3] == text[0] * 3 else 1
         return text[marks:-marks]
     return node.evaluated_value
+
+
+def may_have(value: Value, name: str) -> bool:
+    """Whether a value can have an attribute: of those it may be, the program means one that has."""
+    if isinstance(value, (Tuple, ListObject)):
+        return name in NAMES_OF_SEQUENCES or (isinstance(value, Tuple) and name in value.names)
+    return not (isinstance(value, Const) and value.value is None)
 
 
 def names_of(owner: Object) -> DictObject:

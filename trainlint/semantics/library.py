@@ -654,7 +654,7 @@ class Library:
         return result[0] if result else UNKNOWN
 
     def give_up(self, interp: Interpreter, arguments: Arguments, node: Any) -> Value:
-        """A call of the project that is not followed any more. Inside a forward pass nobody trains or switches modes."""
+        """A call of the project that is not followed any more. In a forward pass nobody trains or switches modes."""
         if interp.module_depth == 0:
             self.escape(interp, arguments, node)
             return UNKNOWN

@@ -458,7 +458,7 @@ def super_(call: Call) -> Value:
     return Super(cls, receiver) if cls is not None and receiver is not None else UNKNOWN
 
 
-@builtin("sys.exit", "os._exit")
+@builtin("sys.exit", "os._exit", "exit", "quit")
 def exit_(call: Call) -> Value:
     return Api("sys.exit!")
 

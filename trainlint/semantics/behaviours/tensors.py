@@ -70,7 +70,7 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
     tensor = call.tensor
     trace = (call.interp.step(call.node, step),) if step else ()
     others = operands(call)
-    if others and is_opaque(call.first) or isinstance(call.first, Union):
+    if (others and is_opaque(call.first)) or isinstance(call.first, Union):
         others.append(tensor)
     deps, data, grown = tensor.deps, tensor.data, tensor.grown
     for other in others:
