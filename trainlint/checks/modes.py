@@ -187,13 +187,16 @@ class MissingNoGrad(Rule):
                 and not any(t.graph for t in call.inputs)
             ):
                 call.report(region, report)
+                report.interp.event("told", call.node)
 
     def single(self, region: Region, report: Report) -> None:
-        """Calls in eval mode, wherever they stand, whose outputs are judged and never learnt from."""
+        """Calls in eval mode, wherever they stand, whose outputs are judged and never learnt from; those of loops are
+        told of already."""
         learnt, judged = outcomes(region)
         kinds = {event[0] for event in region.events}
         if "step" not in kinds and kinds & LEARNING:
             return  # gradients without training: of the inputs, as attacks and saliency maps take them
+        learnt |= {event[1] for event in region.events if event[0] == "told"}
         for call in model_calls(region):
             if (
                 call.grad is True

@@ -199,6 +199,7 @@ class Interpreter:
         self.memos: dict[int, dict[Any, Any]] = {}  # by function: the memos of each key, and how many shapes were seen
         self.runs: dict[int, int] = {}
         self.spent: dict[int, list[int]] = {}  # by function: steps in it and below, number of runs
+        self.discarded: Any = None  # the expression whose value is thrown away
         self.forwards = 0  # steps spent in forward passes, which do not count for the functions that call models
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
@@ -326,6 +327,7 @@ class Interpreter:
     def expression_statement(self, node: cst.Expr) -> bool:
         if node.value.__class__ is cst.SimpleString:
             return True  # a docstring
+        self.discarded = node.value
         value = self.eval(node.value)
         if isinstance(value, Instance) and "$immediate" in value.attrs:
             self.write(self.flags, "grad", value.attrs["$grad"])

@@ -656,48 +656,53 @@ class Library:
     def give_up(self, interp: Interpreter, arguments: Arguments, node: Any) -> Value:
         """A call of the project that is not followed any more. In a forward pass nobody trains or switches modes."""
         if interp.module_depth == 0:
-            self.escape(interp, arguments, node)
+            self.escape(interp, arguments, node, trains=True)
             return UNKNOWN
         tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
         return mixed_tensor(interp, tensors) if tensors else UNKNOWN
 
-    def escape(self, interp: Interpreter, arguments: Arguments, node: Any) -> None:
-        """Arguments reach code that is not in view: whatever it could change becomes unknown."""
-        interp.event("escape", node, tuple(arguments.values()))
+    def escape(self, interp: Interpreter, arguments: Arguments, node: Any, trains: bool = False) -> None:
+        """Arguments reach code that is not in view: whatever it could change becomes unknown. It may run a backward if
+        it is given an optimizer or its result is thrown away: what is called for its result computes something."""
+        values = tuple(arguments.values())
+        interp.event("escape", node, values)
+        trains = (
+            trains or node is interp.discarded or any(isinstance(v, Instance) and "$state" in v.attrs for v in values)
+        )
         seen: set[int] = set()
-        for value in arguments.values():
+        for value in values:
             for option in options(value):
-                self.forget(interp, option, 0, seen)
+                self.forget(interp, option, 0, seen, trains)
 
     def escape_functions(self, interp: Interpreter, arguments: Arguments, node: Any) -> None:
         """Functions handed to outside code are called by it."""
 
-    def forget(self, interp: Interpreter, value: Value, depth: int, seen: set[int]) -> None:
+    def forget(self, interp: Interpreter, value: Value, depth: int, seen: set[int], trains: bool) -> None:
         """What code out of view may do to a value."""
         if depth > 3 or id(value) in seen:
             return
         seen.add(id(value))
         if isinstance(value, Instance):
-            self.forget_object(interp, value, depth, seen)
+            self.forget_object(interp, value, depth, seen, trains)
         elif isinstance(value, ListObject):
             for item in value.items or ():
-                self.forget(interp, item, depth + 1, seen)
+                self.forget(interp, item, depth + 1, seen, trains)
             if value.items is not None and depth == 0 and not value.items:
                 interp.write(value.attrs, "items", None)
         elif isinstance(value, DictObject):
             for _, item in list(value.known()):
-                self.forget(interp, item, depth + 1, seen)
+                self.forget(interp, item, depth + 1, seen, trains)
         elif isinstance(value, (Tuple, Union)):
             for item in value.items if isinstance(value, Tuple) else value.options:
-                self.forget(interp, item, depth + 1, seen)
+                self.forget(interp, item, depth + 1, seen, trains)
         elif isinstance(value, Method):
-            self.forget(interp, value.receiver, depth + 1, seen)
-        elif isinstance(value, Tensor) and value.deps and value.graph is not False:
+            self.forget(interp, value.receiver, depth + 1, seen, trains)
+        elif trains and isinstance(value, Tensor) and value.deps and value.graph is not False:
             from trainlint.semantics.behaviours.training import gradients_may_arrive
 
             gradients_may_arrive(interp, value)
 
-    def forget_object(self, interp: Interpreter, value: Instance, depth: int, seen: set[int]) -> None:
+    def forget_object(self, interp: Interpreter, value: Instance, depth: int, seen: set[int], trains: bool) -> None:
         if value.family == "module" or "training" in value.attrs:
             if depth == 0:
                 from trainlint.semantics.behaviours.training import parameters_escape
@@ -712,7 +717,7 @@ class Library:
                 interp.write(value.attrs, name, frozenset(("?",)))
         for child in list(value.attrs.values()):
             if isinstance(child, Instance) and (child.family or "training" in child.attrs):
-                self.forget(interp, child, depth + 1, seen)
+                self.forget(interp, child, depth + 1, seen, trains)
 
     # -------------------------------------------------------------- attributes
 
