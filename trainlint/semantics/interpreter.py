@@ -305,7 +305,8 @@ class Interpreter:
                 region.parent.events.extend(region.events)
         use = loop_use(region)
         if use:
-            self.event(use, node, region.value)
+            for loader in options(region.value):
+                self.event(use, node, loader)
         self.emit("region", region)
 
     # ------------------------------------------------------------- statements
@@ -1807,7 +1808,9 @@ def chooses(test: Any) -> bool:
 
 def loop_use(region: Region) -> str:
     """What a loop over a loader does with it: "trained", "evaluated", or "" when neither is sure."""
-    if region.kind != "loop" or not isinstance(region.value, Instance) or region.value.family != "loader":
+    if region.kind != "loop" or not isinstance(region.value, (Instance, Union)):
+        return ""
+    if not all(isinstance(option, Instance) and option.family == "loader" for option in options(region.value)):
         return ""
     kinds = {event[0] for event in region.events}
     if "backward" in kinds:

@@ -496,6 +496,23 @@ def data_loader(call: Call) -> Value:
     return loader
 
 
+@behaviour("set_epoch")
+def set_epoch(call: Call) -> Value:
+    call.interp.event("set_epoch", call.node, call.receiver)
+    return NONE
+
+
+def with_token(value: Value, token: int) -> Value:
+    """A batch that can be told from other batches of its loader."""
+    if isinstance(value, Tensor):
+        return value.but(data=value.data._replace(tokens=value.data.tokens | {token}))
+    if isinstance(value, Tuple):
+        return Tuple(tuple(with_token(item, token) for item in value.items), value.names)
+    if isinstance(value, DictObject):
+        return DictObject({k: with_token(v, token) for k, v in value.attrs.items()})
+    return value
+
+
 def roots(value: Value | None, depth: int = 0) -> list[Value]:
     """The underlying data of a dataset: through `Subset`, `ConcatDataset` and wrappers that keep it in `dataset`."""
     if value is None or depth > 6:

@@ -40,6 +40,7 @@ from trainlint.semantics.values import (
     is_opaque,
     join_all,
     mix_data,
+    options,
     truth,
 )
 from trainlint.syntax import nodes_in
@@ -495,6 +496,15 @@ def apply_function(call: Call) -> Value:
 @behaviour("first")
 def first(call: Call) -> Value:
     """Wrappers that change nothing a reader cares for: `DataParallel`, `compile`, `script`."""
+    return call.first
+
+
+@behaviour("distributed_model")
+def distributed_model(call: Call) -> Value:
+    """`DistributedDataParallel`: the model itself, marked as one of several processes' copies."""
+    for option in options(call.first):
+        if isinstance(option, Instance):
+            call.interp.write(option.attrs, "$distributed", TRUE)
     return call.first
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import libcst as cst
+
 from trainlint.semantics import containers
 from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.journal import MISSING
@@ -175,12 +177,23 @@ def iter_(call: Call) -> Value:
     return Sequence(element(call, value), source_of(value), value.first if isinstance(value, Sequence) else None)
 
 
-@builtin("next")
+@builtin("next", "tuple.next", "tuple.__next__")
 def next_(call: Call) -> Value:
-    source = source_of(call.first)
+    source, value = source_of(call.first), element(call, call.first)
     if isinstance(source, Instance):
-        call.interp.event("next", call.node, source)
-    return element(call, call.first)
+        token = id(call.node) if source.family == "loader" and starts_anew(call.node) else 0
+        call.interp.event("next", call.node, source, token)
+        if token:
+            from trainlint.semantics.behaviours.data import with_token
+
+            value = with_token(value, token)
+    return value
+
+
+def starts_anew(node: Any) -> bool:
+    """Whether a call is `next(iter(…))` or `iter(…).next()`: the first item of a new pass."""
+    inner = node.args[0].value if node.args else getattr(node.func, "value", None)
+    return isinstance(inner, cst.Call) and isinstance(inner.func, cst.Name) and inner.func.value == "iter"
 
 
 @builtin("list", "set", "frozenset")

@@ -1,0 +1,378 @@
+"""Loading: how loaders serve batches, to one process and to several."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import libcst as cst
+
+from trainlint.api import Report, Rule, on
+from trainlint.checks.data import HELD_OUT, fixed_order
+from trainlint.findings import Severity
+from trainlint.semantics.behaviours.data import dataset_part, roots
+from trainlint.semantics.interpreter import Region, dotted_name
+from trainlint.semantics.namespace import Namespace
+from trainlint.semantics.values import (
+    Api,
+    Class,
+    Const,
+    Function,
+    Instance,
+    Number,
+    Step,
+    Tensor,
+    Tuple,
+    Value,
+    options,
+)
+from trainlint.syntax import nodes_in
+
+
+def surely_none(value: Value | None) -> bool:
+    return value is None or (isinstance(value, Const) and value.value is None)
+
+
+def trained_loaders(region: Region) -> list[tuple[Any, Namespace, Instance]]:
+    """The loaders that loops inside a region train on, each with its loop."""
+    return [(event[1], event[2], event[3]) for event in region.events if event[0] == "trained"]
+
+
+def learnt_calls(region: Region) -> list[Any]:
+    """The events of model calls whose outputs a backward in the region reaches."""
+    nodes = {dep.node for event in region.events if event[0] == "backward" for dep in event[3].deps if dep.live}
+    return [event for event in region.events if event[0] == "model" and event[1] in nodes]
+
+
+class DistributedSampling(Rule):
+    """Processes that train together do not share the data out anew each epoch."""
+
+    code, name = "TL418", "distributed-sampler"
+    message = "{what}"
+    severity = Severity.WARNING
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop":
+            return
+        if isinstance(region.value, Instance) and region.value.family == "loader":
+            self.undivided(region, region.value, report)
+            return
+        kinds = {event[0] for event in region.events}
+        if "trained" not in kinds or "set_epoch" in kinds:
+            return
+        made = [event[3] for event in region.events if event[0] == "loader"]
+        for node, space, loader in trained_loaders(region):
+            sampler = distributed_sampler(loader)
+            if sampler is None or sampler.born is None or any(loader is m for m in made):
+                continue
+            if not escapes(region, loader, sampler):
+                what = (
+                    "`DistributedSampler` is never told the epoch (`set_epoch`), "
+                    "so every epoch serves the same batches in the same order"
+                )
+                report(sampler.born.node, sampler.born.space, what=what).because([Step(space, node, "trained on here")])
+
+    def undivided(self, region: Region, loader: Instance, report: Report) -> None:
+        """A model wrapped for several processes is trained on a loader that serves all data to each of them."""
+        attrs = loader.attrs
+        if attrs.get("$open") or not surely_none(attrs.get("sampler")) or not surely_none(attrs.get("batch_sampler")):
+            return
+        if loader.born is None or not any(event[0] == "step" for event in region.events):
+            return
+        if not any("$distributed" in event[3].attrs for event in learnt_calls(region)):
+            return
+        dataset = attrs.get("dataset")
+        found = [] if isinstance(dataset, Instance) and "$indices" in dataset.attrs else roots(dataset)
+        if found and all(same_everywhere(root) for root in found) and not speaks_of_rank(loader):
+            what = (
+                "the loader of a model in `DistributedDataParallel` has no `DistributedSampler`, "
+                "so every process goes through all the data"
+            )
+            report(loader.born.node, loader.born.space, what=what).because(
+                [Step(region.space, region.node, "trained on here")]
+            )
+
+
+def distributed_sampler(loader: Instance) -> Instance | None:
+    """The `DistributedSampler` that shuffles for a loader, if that is what it has."""
+    for name in ("sampler", "batch_sampler"):
+        for value in options(loader.attrs[name]) if isinstance(loader.attrs.get(name), Value) else ():
+            if not isinstance(value, Instance):
+                continue
+            inner = value.attrs.get("sampler")
+            if value.api_path.endswith(".BatchSampler") and isinstance(inner, Instance):
+                value = inner
+            if value.api_path.startswith("torch.") and value.api_path.endswith(".DistributedSampler"):
+                shuffle = value.attrs.get("shuffle")
+                return value if shuffle is None or (isinstance(shuffle, Const) and shuffle.value) else None
+    return None
+
+
+def escapes(region: Region, *objects: Instance) -> bool:
+    """Whether code out of view may have got hold of one of these objects in a region."""
+    for event in region.events:
+        if event[0] == "escape":
+            for value in event[3]:
+                held = value.attrs.values() if isinstance(value, Instance) else ()
+                if any(value is o or any(item is o for item in held) for o in objects):
+                    return True
+    return False
+
+
+_RANK = re.compile(r"rank|world|shard|worker|process_index|num_replicas|rand")
+
+
+def same_everywhere(root: Value) -> bool:
+    """Whether data surely are the same, whole and real, in each process."""
+    if not isinstance(root, Instance) or root.family == "iterable" or root.born is None:
+        return False
+    if "$members" in root.attrs or _RANK.search(written(root.born)):
+        return False
+    tensors = root.attrs.get("$tensors")
+    if isinstance(tensors, Tuple):
+        return bool(tensors.items) and all(isinstance(t, Tensor) and bool(t.data.tokens) for t in tensors.items)
+    if isinstance(root.cls, Class):
+        if root.cls.find("__iter__") is not None or not isinstance(root.cls.find("__getitem__"), Function):
+            return False
+        return not _RANK.search(written(Step(root.cls.space, root.cls.node, "")))
+    return root.api_path.startswith("torchvision.datasets.") and not root.api_path.endswith("FakeData")
+
+
+def speaks_of_rank(loader: Instance) -> bool:
+    assert loader.born is not None
+    return bool(re.search(r"rank|world|shard", written(loader.born)))
+
+
+def written(step: Step) -> str:
+    """The text of a piece of code."""
+    source = step.space.source
+    return source.tree.code_for_node(step.node) if source is not None else ""
+
+
+# ------------------------------------------------------------------- one batch
+
+_DELIBERATE = re.compile(
+    r"over_?fit|sanity|debug|smoke|bench|profil|memori[sz]e|(single|one|fixed|same)_(mini_?)?batch|warm_?up|throughput|"
+    r"(fit|train|learn)\w*\W+(\w+\W+){0,3}(single|one|same|fixed)\W+(mini-?)?batch",
+    re.IGNORECASE,
+)
+
+
+class OneBatchReused(Rule):
+    """Training draws its batches with `next(iter(loader))`, and so sees the first one only."""
+
+    code, name = "TL419", "one-batch-reused"
+    message = "{what}"
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop" or not any(event[0] == "step" for event in region.events):
+            return
+        inside = {event[4]: event for event in region.events if event[0] == "next" and event[4]}
+        before: dict[int, Any] = {}
+        outer = region.parent
+        while outer is not None:
+            before.update((event[4], event) for event in outer.events if event[0] == "next" and event[4])
+            outer = outer.parent
+        if not inside and not before:
+            return
+        calls = learnt_calls(region)
+        sources = [
+            frozenset(token for t in call[6] if t.graph is False for token in t.data.tokens) for call in calls
+        ]
+        for token, (_, node, space, loader, _) in inside.items():
+            if not any(token in tokens for tokens in sources) or whole_set(loader):
+                continue
+            if fixed_order(loader):
+                what = "`next(iter(loader))` starts anew each time, so training sees the first batch again and again"
+            elif all(token in tokens for tokens in sources):
+                what = "`next(iter(loader))` starts a new pass each time, so training sees one batch of each pass only"
+            else:
+                continue
+            if not deliberate(region, node, space):
+                report(node, space, what=what).because([loader.born, Step(region.space, region.node, "in this loop")])
+        outside = before.keys() - inside.keys()
+        if not outside or not sources or not all(tokens & outside for tokens in sources):
+            return
+        for token in outside & frozenset().union(*sources):
+            _, node, space, loader, _ = before[token]
+            size = loader.attrs.get("batch_size")
+            small = size is None or (isinstance(size, Const) and isinstance(size.value, int) and size.value <= 512)
+            if small and not whole_set(loader) and not deliberate(region, node, space):
+                what = "one batch is taken before the loop, and every step in the loop trains on that same batch"
+                report(node, space, what=what).because([Step(region.space, region.node, "trained on here")])
+
+
+def whole_set(loader: Instance) -> bool:
+    """Whether one batch may hold the whole data set."""
+    size = loader.attrs.get("batch_size")
+    return size is not None and (not isinstance(size, (Const, Number)) or getattr(size, "nature", None) == "a length")
+
+
+def deliberate(region: Region, node: Any, space: Namespace) -> bool:
+    """Whether the words around say that training on one batch is meant."""
+    if space.path is not None and re.search(r"test|bench|debug|profil", space.path.name.lower()):
+        return True
+    outer: Region | None = region
+    while outer is not None:
+        if outer.kind == "call" and isinstance(outer.value, Function) and _DELIBERATE.search(outer.value.name):
+            return True
+        outer = outer.parent
+    for place, where in ((node, space), (region.node, region.space)):
+        source = where.source
+        if source is None:
+            continue
+        source.want([place])
+        line = source.span(place).line
+        lines = source.text.splitlines()[max(line - 6, 0) : line + 4]
+        if _DELIBERATE.search("\n".join(lines)):
+            return True
+    return False
+
+
+# --------------------------------------------------------------- evaluation loaders
+
+
+class EvaluationShuffled(Rule):
+    """An evaluation loader shuffles, or drops what does not fill a batch."""
+
+    code, name = "TL404", "evaluation-shuffled"
+    message = "the {part} loader {how}"
+    severity = Severity.WARNING
+    default = False
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "program":
+            return
+        trained = [loader for _, _, loader in trained_loaders(region)]
+        for event in region.events:
+            if event[0] != "evaluated" or any(event[3] is loader for loader in trained):
+                continue
+            loader = event[3]
+            part = dataset_part(loader.attrs.get("dataset"))
+            if part not in HELD_OUT or loader.born is None:
+                continue
+            how = ""
+            if is_true(loader.attrs.get("drop_last")):
+                how = "drops the last batch, so some samples are never judged"
+            elif is_true(loader.attrs.get("shuffle")):
+                how = "shuffles, so runs and their batches cannot be compared"
+            if how:
+                report(
+                    loader.born.node, loader.born.space, part="test" if part == "test" else "validation", how=how
+                ).because([Step(event[2], event[1], "evaluated here")])
+
+
+def is_true(value: Value | None) -> bool:
+    return isinstance(value, Const) and value.value is True
+
+
+# ------------------------------------------------------------------------- workers
+
+
+class WorkerSeeds(Rule):
+    """NumPy's generator is used in a data set with worker processes."""
+
+    code, name = "TL416", "worker-seeds"
+    message = (
+        "this draws from NumPy's generator in worker processes (@), which PyTorch before 1.9 starts from one state: "
+        "all workers then draw the same numbers"
+    )
+    severity = Severity.WARNING
+    default = False
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "program":
+            return
+        for event in region.events:
+            if event[0] != "loader":
+                continue
+            loader = event[3]
+            workers, init = loader.attrs.get("num_workers"), loader.attrs.get("worker_init_fn")
+            if loader.attrs.get("$open") or not surely_none(init) or not at_work(workers):
+                continue
+            for root in roots(loader.attrs.get("dataset")):
+                if isinstance(root, Instance) and isinstance(root.cls, Class):
+                    item = root.cls.find("__getitem__")
+                    if isinstance(item, Function):
+                        for node, space in numpy_draws(item, root.cls):
+                            report(node, space).because([loader.born])
+
+
+def at_work(workers: Value | None) -> bool:
+    """Whether a number of workers is surely above zero."""
+    if isinstance(workers, Const):
+        return isinstance(workers.value, int) and workers.value > 0
+    return isinstance(workers, Number) and workers.lo > 0
+
+
+def numpy_draws(item: Function, cls: Class) -> list[tuple[Any, Namespace]]:
+    """Calls of NumPy's global generator in a method, and in the methods of its class and functions of its file that
+    it calls."""
+    found: list[tuple[Any, Namespace]] = []
+    waiting, seen = [item], {id(item.node)}
+    while waiting and len(seen) < 30:
+        function = waiting.pop()
+        for node in nodes_in(function.node.body):
+            if not isinstance(node, cst.Call):
+                continue
+            first, _, rest = dotted_name(node.func).partition(".")
+            target = function.space.attrs.get(first)
+            if isinstance(target, Api) and rest:
+                path = f"{target.path}.{rest}"
+                if path.startswith("numpy.random.") and path.count(".") == 2 and not path.endswith(
+                    ("default_rng", "RandomState", "Generator", ".seed")
+                ):
+                    found.append((node, function.space))
+            callee = cls.find(rest) if first == "self" else target if not rest else None
+            if isinstance(callee, Function) and id(callee.node) not in seen:
+                seen.add(id(callee.node))
+                waiting.append(callee)
+    return found
+
+
+# ---------------------------------------------------------------------- batch size
+
+
+class BatchSizeExtreme(Rule):
+    """Batches of one sample meet batch norm, or very large ones an unscaled rate."""
+
+    code, name = "TL421", "batch-size-extreme"
+    message = "{what}"
+    severity = Severity.WARNING
+    default = False
+    LARGE = 4096
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        loader = region.value
+        if region.kind != "loop" or not isinstance(loader, Instance) or loader.family != "loader":
+            return
+        if loader.born is None or loader.attrs.get("$open") or not surely_none(loader.attrs.get("batch_sampler")):
+            return
+        calls = learnt_calls(region)
+        if not calls:
+            return
+        value = loader.attrs.get("batch_size")
+        size = 1 if value is None else value.value if isinstance(value, Const) else None
+        if not isinstance(size, int):
+            return
+        if size == 1 and any(call[4] is True and call[8] == "batch norm" for call in calls):
+            what = "batches of one sample: batch norm takes its mean and variance from that sample alone"
+        elif size >= self.LARGE and (rates := rates_of(region)) and max(rates) <= 1e-3:
+            what = f"batches of {size} with a rate of {max(rates):g}: few, small steps; scale the rate with the batch"
+        else:
+            return
+        report(loader.born.node, loader.born.space, what=what).because(
+            [Step(region.space, region.node, "trained on here")]
+        )
+
+
+def rates_of(region: Region) -> list[float]:
+    """The constant learning rates of the optimizers that step in a region."""
+    optimizers = [event[3] for event in region.events if event[0] == "step" and isinstance(event[3], Instance)]
+    rates = [o.attrs.get("lr") for o in optimizers]
+    return [r.value for r in rates if isinstance(r, Const) and isinstance(r.value, (int, float))]
