@@ -64,7 +64,7 @@ class DistributedSampling(Rule):
         made = [event[3] for event in region.events if event[0] == "loader"]
         for node, space, loader in trained_loaders(region):
             sampler = distributed_sampler(loader)
-            if sampler is None or sampler.born is None or any(loader is m for m in made):
+            if sampler is None or sampler.born is None or "$epoch" in sampler.attrs or any(loader is m for m in made):
                 continue
             if not escapes(region, loader, sampler):
                 what = (
@@ -177,10 +177,7 @@ class OneBatchReused(Rule):
             outer = outer.parent
         if not inside and not before:
             return
-        calls = learnt_calls(region)
-        sources = [
-            frozenset(token for t in call[6] if t.graph is False for token in t.data.tokens) for call in calls
-        ]
+        sources = sources_of(region)
         for token, (_, node, space, loader, _) in inside.items():
             if not any(token in tokens for tokens in sources) or whole_set(loader):
                 continue
@@ -202,6 +199,14 @@ class OneBatchReused(Rule):
             if small and not whole_set(loader) and not deliberate(region, node, space):
                 what = "one batch is taken before the loop, and every step in the loop trains on that same batch"
                 report(node, space, what=what).because([Step(region.space, region.node, "trained on here")])
+
+
+def sources_of(region: Region) -> list[frozenset[int]]:
+    """For each time that data are learnt from in a region, which data they are."""
+    given = [[t for t in call[6] if t.graph is False] for call in learnt_calls(region)]
+    if not given and any(event[0] == "backward" for event in region.events):
+        given = [[event[4]] for event in region.events if event[0] == "loss" and event[5].graph is not False]
+    return [frozenset(token for tensor in tensors for token in tensor.data.tokens) for tensors in given]
 
 
 def whole_set(loader: Instance) -> bool:
@@ -323,8 +328,10 @@ def numpy_draws(item: Function, cls: Class) -> list[tuple[Any, Namespace]]:
             target = function.space.attrs.get(first)
             if isinstance(target, Api) and rest:
                 path = f"{target.path}.{rest}"
-                if path.startswith("numpy.random.") and path.count(".") == 2 and not path.endswith(
-                    ("default_rng", "RandomState", "Generator", ".seed")
+                if (
+                    path.startswith("numpy.random.")
+                    and path.count(".") == 2
+                    and not path.endswith(("default_rng", "RandomState", "Generator", ".seed"))
                 ):
                     found.append((node, function.space))
             callee = cls.find(rest) if first == "self" else target if not rest else None

@@ -344,6 +344,8 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         data = combine_data(interp, operator, left, right, node)
     elif first.data.stats and operator not in ("Add", "Subtract", "Multiply", "Divide"):
         data = first.data._replace(stats=frozenset())
+    if data.scale is not None:
+        data = data._replace(scale=None)
     graph = graph_of(interp, left, right)
     if graph is not False and deps and (is_opaque(left) or is_opaque(right)):
         deps |= {ELSEWHERE}

@@ -117,7 +117,7 @@ def contains(interp: Interpreter, left: Const, right: Value, positive: bool) -> 
 def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], node: Any) -> Value:
     """`owner[indices]`."""
     if isinstance(owner, Tensor):
-        return tensor_item(interp, owner, indices)
+        return tensor_item(interp, owner, indices, node)
     if isinstance(owner, Union):
         return join_all(get_item(interp, o, indices, node) for o in owner.options if not isinstance(o, Const))
     index = indices[0] if len(indices) == 1 else None
@@ -212,11 +212,11 @@ def cut(items: tuple[Value, ...], index: slice) -> tuple[Value, ...] | None:
         return None
 
 
-def tensor_item(interp: Interpreter, owner: Tensor, indices: list[Value | slice]) -> Value:
+def tensor_item(interp: Interpreter, owner: Tensor, indices: list[Value | slice], node: Any = None) -> Value:
     """Indexing keeps what the elements are; the axes that go are followed where the shape is known."""
     from trainlint.semantics.behaviours.data import part_of
 
-    data = part_of(interp, owner, indices)
+    data = part_of(interp, owner, indices, node)
     frame = owner.lib == "frame" and len(indices) == 1
     found = row_of_frame(owner.shape, indices[0]) if frame else indexed(form(owner), indices)
     return owner.but(shape=found.shape, last=found.last, batched=found.batched, data=data)
@@ -247,7 +247,7 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
         node = target.value
         while isinstance(node, cst.Attribute) and node.attr.value in ("loc", "iloc", "at", "iat", "values", "data"):
             node = node.value
-        interp.rebind(node, stored(owner, value))
+        interp.rebind(node, stored(owner, value, index))
     elif isinstance(owner, Instance):
         if isinstance(owner.cls, Class):
             member = owner.cls.find("__setitem__")
@@ -261,8 +261,11 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
         interp.library.set_attribute(interp, owner, "", value, target)
 
 
-def stored(owner: Tensor, value: Value) -> Tensor:
+def stored(owner: Tensor, value: Value, index: Value | slice | None = None) -> Tensor:
     """A tensor after some of its elements were overwritten."""
+    columns = owner.data.columns
+    if columns is not None:
+        owner = owner.but(data=owner.data._replace(columns=columns_after(owner, value, index)))
     if isinstance(value, Tensor):
         fits = value.data.fits | owner.data.fits
         part = owner.data
@@ -279,6 +282,20 @@ def stored(owner: Tensor, value: Value) -> Tensor:
         # A masked store usually mends the bad elements: what they were is no longer known to be reached.
         return owner.but(lo=min(owner.lo, lo), hi=max(owner.hi, hi), nature=None, kinds=0)
     return owner.but(kinds=0, nature=None)
+
+
+def columns_after(owner: Tensor, value: Value, index: Value | slice | None) -> tuple[Any, ...] | None:
+    """The columns of a table whose own contents are left, after an assignment to some."""
+    columns = owner.data.columns
+    if columns is None or columns[0] != "all" or owner.lib != "frame":
+        return columns if columns is not None and columns[0] == "all" and owner.lib != "frame" else None
+    if not isinstance(index, Const):
+        return columns
+    name = index.value
+    same = isinstance(value, Tensor) and value.data.columns == ("only", frozenset((name,)))
+    if same and isinstance(value, Tensor) and value.data.tokens & owner.data.tokens:
+        return columns
+    return ("all", columns[1] | {name})
 
 
 def is_instance(value: Value, wanted: Value) -> bool | None:
@@ -345,6 +362,15 @@ def delete_item(interp: Interpreter, owner: Value, index: Value | slice) -> None
         else:
             interp.write(owner.attrs, "element", join_all(items))
             interp.write(owner.attrs, "items", None)
+
+
+def without(owner: Tensor, indices: list[Value | slice]) -> Tensor:
+    """A table after `del table[name]`."""
+    columns, index = owner.data.columns, indices[0] if indices else None
+    left = None
+    if columns is not None and columns[0] == "all" and isinstance(index, Const):
+        left = ("all", columns[1] | {index.value})
+    return owner.but(data=owner.data._replace(columns=left))
 
 
 def derives(cls: Class, wanted: Class) -> bool:

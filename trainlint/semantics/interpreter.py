@@ -843,7 +843,9 @@ class Interpreter:
         elif isinstance(target, cst.Subscript):
             owner = self.eval(target.value)
             indices = [self.index(element.slice) for element in target.slice]
-            if len(indices) == 1:
+            if isinstance(owner, Tensor):
+                self.rebind(target.value, self.library.without(owner, indices))
+            elif len(indices) == 1:
                 self.library.delete_item(self, owner, indices[0])
 
     def match(self, node: cst.Match) -> bool:

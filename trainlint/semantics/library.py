@@ -63,6 +63,9 @@ TABLES = {
     "sklearn": "data",
     "imblearn": "data",
     "scipy": "data",
+    "xgboost": "data",
+    "lightgbm": "data",
+    "catboost": "data",
     "lightning": "engines",
     "pytorch_lightning": "engines",
     "transformers": "engines",
@@ -226,7 +229,16 @@ def as_tensor(value: Value) -> Tensor:
                 return joined
         if isinstance(value, ListObject) and isinstance(value.attrs["element"], Tensor) and items is None:
             return value.attrs["element"]
+    if isinstance(value, Method) and isinstance(value.receiver, Tensor) and value.receiver.lib == "frame":
+        return column(value.receiver, value.name)
     return Tensor(lib="?")
+
+
+def column(frame: Tensor, name: Any) -> Tensor:
+    """A column of a frame."""
+    columns = frame.data.columns
+    known = columns is not None and (columns[0] == "all" or (columns[0] == "only" and name in columns[1]))
+    return frame.but(shape=None, data=frame.data._replace(columns=("only", frozenset((name,))) if known else None))
 
 
 def behaviour(*names: str) -> Callable[[Behaviour], Behaviour]:
@@ -736,8 +748,10 @@ class Library:
 
     def tensor_attribute(self, interp: Interpreter, owner: Tensor, name: str, node: Any) -> Value:
         if owner.lib == "frame":
-            if name in ("values", "iloc", "loc", "T", "at", "iat", "ix"):
+            if name in ("values", "iloc", "loc", "at", "iat", "ix"):
                 return owner
+            if name == "T":
+                return owner.but(data=owner.data._replace(order=None, columns=None))
             if name in ("columns", "index"):
                 return Tensor(lib="numpy")
             if f"pandas.DataFrame.{name}" in self.rows:
@@ -749,7 +763,8 @@ class Library:
             )
         if name in ("T", "mT", "H", "real"):
             flat = owner.shape is not None and len(owner.shape) == 2 and name != "real"
-            return owner.but(shape=owner.shape[::-1] if flat and owner.shape else None)
+            data = owner.data._replace(columns=None) if owner.data.columns else owner.data
+            return owner.but(shape=owner.shape[::-1] if flat and owner.shape else None, data=data)
         if name == "shape":
             first: Value = Number(1, integer=True, batch=owner.batched)
             if owner.shape is not None:
@@ -911,6 +926,7 @@ class Library:
     contains = staticmethod(containers.contains)
     as_instance = staticmethod(containers.as_instance)
     delete_item = staticmethod(containers.delete_item)
+    without = staticmethod(containers.without)
 
     def is_instance(self, interp: Interpreter, value: Value, wanted: Value) -> bool | None:
         return containers.is_instance(value, wanted)
@@ -933,6 +949,8 @@ def mixed_tensor(interp: Interpreter, tensors: list[Tensor]) -> Tensor:
         deps = deps | tensor.deps
         data = mix_data(data, tensor.data)
         grown = grown | tensor.grown
+    if data.columns or data.scale:
+        data = data._replace(columns=None, scale=None)
     return Tensor(
         graph=graph_of(interp, *tensors) if tensors else None, deps=deps, data=data, grown=grown,
         lib=tensors[0].lib if tensors else "torch",

@@ -162,7 +162,10 @@ class DataInfo(NamedTuple):
     fits     statistics and resamplings that went into the values
     stats    data tokens whose statistics this value *is* (a mean, a maximum)
     splits   the splits that the data went through
-    augmented  the random transform applied, if any
+    order    what was done to the order and choice of the rows: equal for data whose rows belong together; None: unknown
+    columns  which columns of a table they are: ("all", dropped names), ("only", names), ("at", position) or
+             ("span", start, stop); None: unknown
+    scale    how a data set's transform normalised the images: its constants and the step; None: unknown
     """
 
     tokens: frozenset[int] = frozenset()
@@ -172,6 +175,9 @@ class DataInfo(NamedTuple):
     splits: frozenset[int] = frozenset()
     shuffled: bool | None = None
     target: bool = False
+    order: frozenset[Any] | None = frozenset()
+    columns: tuple[Any, ...] | None = None
+    scale: tuple[Any, ...] | None = None
 
 
 NO_DATA = DataInfo()
@@ -738,6 +744,9 @@ def join_data(a: DataInfo, b: DataInfo) -> DataInfo:
         a.splits | b.splits,
         a.shuffled if a.shuffled == b.shuffled else None,
         a.target and b.target,
+        a.order if a.order == b.order else None,
+        a.columns if a.columns == b.columns else None,
+        a.scale if a.scale == b.scale else None,
     )
 
 
@@ -755,6 +764,7 @@ def mix_data(a: DataInfo, b: DataInfo) -> DataInfo:
         a.splits | b.splits,
         a.shuffled if a.shuffled == b.shuffled else None,
         False,
+        a.order if a.order == b.order else None,
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics import shapes as sizes
-from trainlint.semantics.library import Call, as_tensor, behaviour
+from trainlint.semantics.library import Call, as_tensor, behaviour, mixed_tensor
 from trainlint.semantics.values import (
     INDICES,
+    MASK,
     NO_DATA,
     NONE,
     TRUE,
@@ -47,7 +48,8 @@ CUTS = "$cuts"  # in the interpreter's flags: one-sided slices taken of data so 
 
 def loaded(call: Call, lib: str, part: str | None = None) -> Tensor:
     source = call.first.key if call.arguments.positional else None
-    return Tensor(lib=lib, graph=False, data=DataInfo(tokens=frozenset((hash((id(call.node), source)),)), part=part))
+    token = hash((id(call.node), source))
+    return Tensor(lib=lib, graph=False, data=DataInfo(frozenset((token,)), part, columns=("all", frozenset())))
 
 
 def with_origin(value: Tensor, node: Any) -> Tensor:
@@ -55,6 +57,124 @@ def with_origin(value: Tensor, node: Any) -> Tensor:
     if value.data.tokens:
         return value
     return value.but(data=value.data._replace(tokens=frozenset((id(node),))))
+
+
+# ---------------------------------------------------------------- order of the rows
+
+SEED = "$seed "  # in the interpreter's flags, with a library's name: the seed its generator was last set to
+
+
+def ordered(data: DataInfo, key: Any) -> DataInfo:
+    """Data after a reordering or choice of rows; a key of None stands for an unknown one."""
+    return data._replace(order=None if key is None or data.order is None else data.order | {key})
+
+
+def draw(call: Call) -> Any:
+    """What identifies a random permutation: two that are drawn from equal states of a generator are the same."""
+    interp = call.interp
+    state = call.value("random_state") or call.value("generator")
+    if state is not None and not (isinstance(state, Const) and state.value is None):
+        return ("drawn", state.key) if isinstance(state, Const) else None
+    if isinstance(call.receiver, Instance) and call.receiver.family == "generator":
+        where, name = call.receiver.attrs, SEED
+    else:
+        where, name = (
+            interp.flags,
+            SEED + call.path.partition(".")[0].replace("pandas", "numpy").replace("sklearn", "numpy"),
+        )
+    found = interp.read(where, name)
+    if found is UNKNOWN:
+        return None
+    if not isinstance(found, tuple):
+        return ("drawn", interp.step(call.node, "shuffled"))
+    interp.write(where, name, (found[0], found[1] + 1))
+    return ("drawn", *found)
+
+
+@behaviour("seed")
+def seed(call: Call) -> Value:
+    value = call.first
+    if isinstance(call.receiver, Instance):
+        value = call.value("seed", 1) or UNKNOWN
+        call.interp.write(call.receiver.attrs, SEED, (value.key, 0))
+    else:
+        call.interp.write(call.interp.flags, SEED + call.path.partition(".")[0], (value.key, 0))
+    return NONE
+
+
+@behaviour("set_state")
+def set_state(call: Call) -> Value:
+    where = call.receiver.attrs if isinstance(call.receiver, Instance) else call.interp.flags
+    name = SEED if isinstance(call.receiver, Instance) else SEED + call.path.partition(".")[0]
+    call.interp.write(where, name, UNKNOWN)
+    return NONE
+
+
+@behaviour("generator")
+def generator(call: Call) -> Value:
+    """A random generator of its own; two made with the same seed draw the same."""
+    made = Instance(Api(call.actual), "generator", call.interp.step(call.node, call.short_name))
+    if call.arguments.positional or call.arguments.keywords:
+        value = next(call.arguments.values())
+        made.attrs[SEED] = (value.key, 0)
+    return made
+
+
+def rows_at(index: Tensor, data: DataInfo, node: Any) -> DataInfo:
+    """Rows picked by an index array: a permutation reorders, a mask chooses."""
+    if index.kinds == MASK:
+        return ordered(data, ("chosen", id(node)))
+    permutes = index.nature in ("a permutation", "a sorting")
+    if not permutes or index.data.order is None or data.order is None:
+        return data._replace(order=None)
+    return data._replace(order=data.order | index.data.order)
+
+
+def columns_at(owner: Tensor, indices: list[Value | slice]) -> tuple[Any, ...] | None:
+    """The columns that an index picks from a table."""
+    columns = owner.data.columns
+    if columns is None or not indices or is_row(owner.data):
+        return None
+    first, last = indices[0], indices[-1]
+    if len(indices) == 1:
+        if owner.lib != "frame":
+            return columns if isinstance(first, (slice, Tensor, Number)) else None
+        names = column_names(first)
+        if names is not None:
+            kept = names <= columns[1] if columns[0] == "only" else columns[0] == "all"
+            return ("only", names) if kept else None
+        return columns if isinstance(first, slice) or (isinstance(first, Tensor) and first.kinds == MASK) else None
+    if len(indices) != 2 or not (isinstance(first, (slice, Tensor))):
+        return None
+    if last == slice(None):
+        return columns
+    if owner.lib == "frame" and (names := column_names(last)) is not None:
+        return ("only", names) if columns[0] == "all" or (columns[0] == "only" and names <= columns[1]) else None
+    if columns != ("all", frozenset()):
+        return None
+    if isinstance(last, Const) and type(last.value) is int:
+        return ("at", last.value)
+    if isinstance(last, slice) and last.step is None:
+        ends = [end.value if isinstance(end, Const) else end for end in (last.start, last.stop)]
+        if all(end is None or type(end) is int for end in ends):
+            return ("span", *ends)
+    return None
+
+
+def is_row(data: DataInfo) -> bool:
+    """Whether data are one row of a table."""
+    return data.order is not None and any(key[0] == "row" for key in data.order)
+
+
+def column_names(index: Any) -> frozenset[Any] | None:
+    """The names in a column index, where they are all known."""
+    if isinstance(index, Const) and isinstance(index.value, str):
+        return frozenset((index.value,))
+    if isinstance(index, (ListObject, Tuple)) and index.items:
+        names = [item.value if isinstance(item, Const) else None for item in index.items]
+        if all(isinstance(name, str) for name in names):
+            return frozenset(names)
+    return None
 
 
 def words_of(value: Value | None) -> str:
@@ -124,8 +244,96 @@ def load_frame(call: Call) -> Value:
 
 @behaviour("frame")
 def frame(call: Call) -> Value:
+    """Another table made of one: what its columns are is not followed, save those of a single one."""
+    tensor = call.tensor
+    data = tensor.data
+    if data.columns is not None and not (data.columns[0] == "only" and len(data.columns[1]) == 1):
+        data = data._replace(columns=None)
+    return tensor.but(data=data, lib="frame", shape=None, kinds=0, nature=None, lo=float("-inf"), hi=float("inf"))
+
+
+@behaviour("same_frame")
+def same_frame(call: Call) -> Value:
+    """The same rows and columns with other values in them."""
     tensor = call.tensor
     return tensor.but(lib="frame", shape=None, kinds=0, nature=None, lo=float("-inf"), hi=float("inf"))
+
+
+def in_place(call: Call, result: Tensor) -> Value:
+    """The result of a method of a frame; with `inplace=True` it replaces the frame."""
+    wanted = call.value("inplace")
+    if isinstance(wanted, Const) and wanted.value is True:
+        owner = getattr(getattr(call.node, "func", None), "value", None)
+        if owner is not None:
+            call.interp.rebind(owner, result)
+        return NONE
+    return result
+
+
+@behaviour("aligned")
+def aligned(call: Call) -> Value:
+    """Rows are matched by their index or by a key."""
+    tensor = call.tensor
+    return tensor.but(lib="frame", shape=None, data=tensor.data._replace(columns=None, order=None))
+
+
+@behaviour("chosen_rows")
+def chosen_rows(call: Call) -> Value:
+    """Rows are dropped or repeated."""
+    tensor = call.tensor
+    axis = call.value("axis")
+    if axis is not None and not (isinstance(axis, Const) and axis.value in (0, "index")):
+        return in_place(call, tensor.but(data=tensor.data._replace(columns=None)))
+    return in_place(call, tensor.but(lib="frame", data=ordered(tensor.data, ("chosen", id(call.node)))))
+
+
+@behaviour("sorted_rows")
+def sorted_rows(call: Call) -> Value:
+    tensor = call.tensor
+    lib = "numpy" if call.path.startswith("numpy.") else "frame"
+    return in_place(
+        call, tensor.but(lib=lib, data=ordered(tensor.data, ("sorted", call.interp.step(call.node, "sorted"))))
+    )
+
+
+@behaviour("drop")
+def drop(call: Call) -> Value:
+    """`drop(labels, axis)`: columns, or rows."""
+    tensor = call.tensor
+    columns, axis = call.value("columns"), call.value("axis", 2)
+    labels = columns
+    if columns is None and isinstance(axis, Const) and axis.value in (1, "columns"):
+        labels = call.value("labels", 1)
+    if labels is None and not isinstance(axis, Const) and axis is not None:
+        return in_place(call, tensor.but(data=tensor.data._replace(columns=None, order=None)))
+    if labels is None:
+        return in_place(call, tensor.but(data=ordered(tensor.data, ("chosen", id(call.node)))))
+    names, present = column_names(labels), tensor.data.columns
+    left: tuple[Any, ...] | None = None
+    if names is not None and present is not None and present[0] == "all":
+        left = ("all", present[1] | names)
+    elif names is not None and present is not None and present[0] == "only":
+        left = ("only", present[1] - names)
+    return in_place(call, tensor.but(shape=None, data=tensor.data._replace(columns=left)))
+
+
+@behaviour("pop")
+def pop(call: Call) -> Value:
+    """`frame.pop(name)`: the column, which the frame then lacks."""
+    from trainlint.semantics.library import column
+
+    tensor = call.tensor
+    name = call.value("item", 1)
+    present = tensor.data.columns
+    left: tuple[Any, ...] | None = None
+    if isinstance(name, Const) and present is not None and present[0] in ("all", "only"):
+        left = (present[0], present[1] | {name.value} if present[0] == "all" else present[1] - {name.value})
+    owner = getattr(getattr(call.node, "func", None), "value", None)
+    if owner is not None:
+        call.interp.rebind(owner, tensor.but(data=tensor.data._replace(columns=left)))
+    return (
+        column(tensor, name.value) if isinstance(name, Const) else tensor.but(data=tensor.data._replace(columns=None))
+    )
 
 
 @behaviour("array")
@@ -139,10 +347,12 @@ def array(call: Call) -> Value:
 
 @behaviour("sample")
 def sample(call: Call) -> Value:
-    frac = call.value("frac")
+    tensor, frac, replace = call.tensor, call.value("frac"), call.value("replace")
+    if isinstance(replace, Const) and replace.value is True:
+        return tensor.but(data=resampled(call, ordered(tensor.data, ("chosen", id(call.node))), "sample"))
     if isinstance(frac, Const) and frac.value == 1:
-        return call.tensor.but(data=call.tensor.data._replace(shuffled=True))
-    return call.tensor
+        return tensor.but(data=ordered(tensor.data, draw(call))._replace(shuffled=True))
+    return tensor.but(data=ordered(tensor.data, ("chosen", id(call.node))))
 
 
 @behaviour("concat_frames")
@@ -160,18 +370,65 @@ def concat_frames(call: Call) -> Value:
 @behaviour("permutation")
 def permutation(call: Call) -> Value:
     tensor = call.tensor
-    return tensor.but(lib="numpy", data=tensor.data._replace(shuffled=True), nature="a permutation")
+    if isinstance(call.receiver, Instance):
+        tensor = as_tensor(call.value("x", 1) or UNKNOWN)
+    lib = "torch" if call.path.startswith("torch.") else "numpy"
+    order = ordered(tensor.data if tensor.data.tokens else NO_DATA, draw(call))
+    return tensor.but(
+        lib=lib, data=order._replace(shuffled=True), nature="a permutation", graph=False, shape=None, kinds=INDICES
+    )
 
 
 @behaviour("shuffle_in_place")
 def shuffle_in_place(call: Call) -> Value:
-    value = call.first
-    nodes = call.arguments.nodes
+    bound = isinstance(call.receiver, Instance)
+    given = call.arguments.positional[bound:]
+    value = given[0] if given else UNKNOWN
+    nodes = call.arguments.nodes[bound:]
     if isinstance(value, Tensor) and nodes and nodes[0] is not None:
-        call.interp.rebind(nodes[0], value.but(data=value.data._replace(shuffled=True)))
+        nature = "a permutation" if not value.data.tokens else value.nature
+        call.interp.rebind(
+            nodes[0], value.but(data=ordered(value.data, draw(call))._replace(shuffled=True), nature=nature)
+        )
     elif isinstance(value, ListObject):
         call.interp.write(value.attrs, "$shuffled", TRUE)
     return NONE
+
+
+@behaviour("shuffle_together")
+def shuffle_together(call: Call) -> Value:
+    """`sklearn.utils.shuffle(a, b)`: one permutation for all."""
+    key = draw(call)
+    out = [
+        as_tensor(v).but(shape=None, data=ordered(as_tensor(v).data, key)._replace(shuffled=True))
+        for v in call.arguments.positional
+    ]
+    if call.arguments.open or not out:
+        return UNKNOWN
+    return out[0] if len(out) == 1 else Tuple(tuple(out))
+
+
+@behaviour("resample_rows")
+def resample_rows(call: Call) -> Value:
+    """`sklearn.utils.resample(a, b)`: rows drawn, with replacement unless told otherwise."""
+    replace = call.value("replace")
+    copies = replace is None or (isinstance(replace, Const) and replace.value is True)
+    out: list[Value] = []
+    for value in call.arguments.positional:
+        tensor = with_origin(as_tensor(value), call.node)
+        data = ordered(tensor.data, ("chosen", id(call.node)))
+        out.append(tensor.but(shape=None, data=resampled(call, data, "resample") if copies else data))
+    if call.arguments.open or not out:
+        return UNKNOWN
+    return out[0] if len(out) == 1 else Tuple(tuple(out))
+
+
+def resampled(call: Call, data: DataInfo, name: str) -> DataInfo:
+    """Data that hold copies of rows."""
+    if data.part is not None or data.splits:
+        return data
+    fit = Fit(call.interp.frame.space, call.node, name, data.tokens, True)
+    return data._replace(fits=data.fits | {fit})
 
 
 @behaviour("path")
@@ -187,12 +444,15 @@ def path(call: Call) -> Value:
 # ------------------------------------------------------------------------ splits
 
 
-def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice]) -> DataInfo:
+def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], node: Any = None) -> DataInfo:
     """Data behind an index; the two sides of one cut are a split."""
     data = owner.data
     if data.stats:
         data = data._replace(stats=frozenset())
     index = indices[0] if indices else None
+    if data.columns is not None:
+        data = data._replace(columns=columns_at(owner, indices))
+    data = rows_of(interp, owner, data, index, node)
     if isinstance(index, Tensor) and index.data.shuffled:
         data = data._replace(shuffled=True)
     if not data.tokens:
@@ -204,6 +464,27 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice]) ->
     elif isinstance(index, Tensor) and index.data.splits:
         return data._replace(splits=data.splits | index.data.splits, part=index.data.part or data.part)
     return data
+
+
+def rows_of(interp: Interpreter, owner: Tensor, data: DataInfo, index: Any, node: Any) -> DataInfo:
+    """Data after an index over the rows, with what it does to their order."""
+    if isinstance(index, slice):
+        if index.step is not None:
+            return data._replace(order=None)
+        if index.start is None and index.stop is None:
+            return data
+        for end in (index.start, index.stop):
+            interp.keep.append(end)
+        ends = tuple(e.value if isinstance(e, Const) else id(e) for e in (index.start, index.stop))
+        return ordered(data, ("chosen", *ends))
+    if isinstance(index, Tensor):
+        return rows_at(index, data, node)
+    if owner.lib == "frame" and column_names(index) is not None:
+        return data
+    if isinstance(index, Number) and owner.lib != "frame" and not is_row(data):
+        interp.keep.append(index)
+        return ordered(data, ("row", id(index)))
+    return data._replace(order=None)
 
 
 def is_nothing(value: Any) -> bool:
@@ -231,6 +512,7 @@ def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, side: str) -> Data
 def train_test_split(call: Call) -> Value:
     """Two values for each array: the part that is kept for training, then the part held out."""
     call.interp.event("split", call.node)
+    call.interp.emit("pair", (call.node, tuple(call.arguments.positional), "split", call))
     out: list[Value] = []
     for value in call.arguments.positional:
         tensor = with_origin(as_tensor(value), call.node)
@@ -245,11 +527,17 @@ def train_test_split(call: Call) -> Value:
 
 @behaviour("cross_validate")
 def cross_validate(call: Call) -> Value:
-    value = call.value("x", 1)
-    estimator = call.first
+    folded(call, call.first)
+    return Tensor(lib="numpy", graph=False)
+
+
+def folded(call: Call, estimator: Value | None) -> None:
+    """An estimator is fitted on folds of the data: what was fitted on all of them before has leaked."""
+    value, target = call.value("x", 1), call.value("y", 2)
     if isinstance(value, Tensor) and not (isinstance(estimator, Instance) and estimator.family == "pipeline"):
         call.interp.emit("split", (call.interp.frame.space, call.node, value, "cross-validation"))
-    return Tensor(lib="numpy", graph=False)
+    if value is not None and target is not None and isinstance(estimator, Instance) and estimator.family == "predictor":
+        call.interp.emit("pair", (call.node, (value, target), "fit", call))
 
 
 @behaviour("fold_indices")
@@ -377,9 +665,30 @@ def resample(call: Call) -> Value:
     return Tuple(tuple(out))
 
 
+@behaviour("predictor_fit")
+def predictor_fit(call: Call) -> Value:
+    value, target = call.value("x", 1), call.value("y", 2)
+    if value is not None and target is not None and not call.arguments.open:
+        call.interp.emit("pair", (call.node, (value, target), "fit", call))
+    call.interp.event("fitted", call.node, call.receiver, value, target, call)
+    return call.receiver or UNKNOWN
+
+
+@behaviour("search_fit")
+def search_fit(call: Call) -> Value:
+    """A search over hyper-parameters: each candidate is judged by cross-validation."""
+    estimator = call.receiver.attrs.get("estimator") if isinstance(call.receiver, Instance) else None
+    folded(call, estimator if isinstance(estimator, Value) else None)
+    call.interp.event("fitted", call.node, call.receiver, call.value("x", 1), call.value("y", 2), call)
+    call.interp.emit("search", call)
+    return call.receiver or UNKNOWN
+
+
 @behaviour("predictions")
 def predictions(call: Call) -> Value:
-    return Tensor(lib="numpy", graph=False)
+    value = call.value("x", 1)
+    part = value.data.part if isinstance(value, Tensor) else None
+    return Tensor(lib="numpy", graph=False, data=NO_DATA._replace(part=part, order=None))
 
 
 @behaviour("pipeline")
@@ -442,6 +751,8 @@ def tensor_dataset(call: Call) -> Value:
         if call.arguments.open
         else Tuple(tuple(call.arguments.positional))
     )
+    if not call.arguments.open:
+        call.interp.emit("pair", (call.node, tuple(call.arguments.positional), "data set", call))
     return dataset
 
 
@@ -499,6 +810,8 @@ def data_loader(call: Call) -> Value:
 @behaviour("set_epoch")
 def set_epoch(call: Call) -> Value:
     call.interp.event("set_epoch", call.node, call.receiver)
+    if isinstance(call.receiver, Instance):
+        call.interp.write(call.receiver.attrs, "$epoch", TRUE)
     return NONE
 
 
@@ -678,7 +991,9 @@ def as_batch(value: Value, info: DataInfo, collate: bool = True) -> Value:
     if isinstance(value, DictObject):
         return DictObject({k: as_batch(v, info, collate) for k, v in value.attrs.items()})
     if isinstance(value, Tensor):
-        data = mix_data(value.data, info)._replace(part=info.part or value.data.part)
+        data = mix_data(value.data, info)._replace(
+            part=info.part or value.data.part, scale=value.data.scale or info.scale
+        )
         axes = sizes.form(value)
         shape, last, batched = sizes.batch_of(axes) if collate else axes
         return value.but(
@@ -695,8 +1010,16 @@ def as_batch(value: Value, info: DataInfo, collate: bool = True) -> Value:
 
 
 def info_of(dataset: Value | None) -> DataInfo:
-    tokens = frozenset(id(root) for root in roots(dataset))
-    return DataInfo(tokens=tokens, part=dataset_part(dataset))
+    found = roots(dataset)
+    scales = {
+        scale_of(r.attrs.get("transform")) if isinstance(r, Instance) and isinstance(r.cls, Api) else None
+        for r in found
+    }
+    return DataInfo(
+        tokens=frozenset(id(root) for root in found),
+        part=dataset_part(dataset),
+        scale=scales.pop() if len(scales) == 1 else None,
+    )
 
 
 @behaviour("batches")
@@ -707,8 +1030,11 @@ def batches(call: Call) -> Value:
     dataset = loader.attrs.get("dataset")
     if "collate_fn" in loader.attrs and not (isinstance(loader.attrs["collate_fn"], Const)):
         return collated(call, loader, dataset)
+    sample = sample_of(call.interp, dataset)
+    if isinstance(sample, Tuple) and loader.born is not None:
+        call.interp.emit("pair", (loader.born.node, sample.items, "sample", loader))
     whole = loader.attrs.get("batch_size") is NONE and "batch_sampler" not in loader.attrs
-    return as_batch(sample_of(call.interp, dataset), info_of(dataset), collate=not whole)
+    return as_batch(sample, info_of(dataset), collate=not whole)
 
 
 def collated(call: Call, loader: Instance, dataset: Value | None) -> Value:
@@ -736,6 +1062,8 @@ def samples(call: Call) -> Value:
 def random_transform(call: Call) -> Value:
     transform = Instance(Api(call.actual), "transform", call.interp.step(call.node, call.short_name))
     transform.attrs.update(call.arguments.keywords)
+    if call.arguments.positional:
+        transform.attrs["$first"] = call.first
     if not never_applied(call):
         transform.attrs["$augments"] = call.interp.step(call.node, written(call))
     transform.attrs["$given"] = size_given(call)
@@ -787,6 +1115,43 @@ def steps_of(transform: Value | None) -> list[Instance] | None:
             return None
         found += steps
     return found
+
+
+def scale_of(transform: Value | None, before: tuple[Any, ...] | None = None) -> tuple[Any, ...] | None:
+    """How images are scaled that come out of a transform: ("normalised", mean, std, step), or ("plain", step) for
+    pixels in [0, 1]; None when that is not known. `before` is how those are scaled that go in."""
+    steps = steps_of(transform)
+    if steps is None:
+        return None
+    scale = before
+    for step in steps:
+        name = step.describe()
+        if "$normalize" in step.attrs:
+            mean, std = (constants(value) for value in step.attrs["$normalize"])
+            plain = scale is not None and scale[0] == "plain" and mean is not None and std is not None
+            scale = ("normalised", mean, std, step.born) if plain else None
+        elif name == "ToTensor":
+            scale = ("plain", step.born)
+        elif name not in KEEP_SCALE and "$augments" not in step.attrs:
+            scale = None
+    return scale
+
+
+KEEP_SCALE = frozenset(("Resize", "CenterCrop", "Pad", "Scale", "FiveCrop", "TenCrop", "Grayscale"))
+
+
+@behaviour("transformed")
+def transformed(call: Call) -> Value:
+    """A transform is called: of what comes out, the scale may be known."""
+    given = call.value("img", 1)
+    before = given.data.scale if isinstance(given, Tensor) else None
+    scale = scale_of(call.receiver, before)
+    if scale is None:
+        tensors = [given] if isinstance(given, Tensor) else []
+        return mixed_tensor(call.interp, tensors) if tensors else UNKNOWN
+    if isinstance(given, Tensor):
+        return given.but(shape=None, kinds=0, data=given.data._replace(scale=scale))
+    return Tensor(graph=False, data=NO_DATA._replace(scale=scale))
 
 
 def constants(value: Value | None) -> Any:

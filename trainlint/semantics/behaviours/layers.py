@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -68,6 +69,8 @@ def run_forward(interp: Interpreter, module: Instance, arguments: Arguments, nod
         row = library.class_row(path)
         if row is None:
             continue
+        if "$pretrained" in module.attrs:
+            interp.emit("pretrained", (node, module, [v for v in arguments.values() if isinstance(v, Tensor)]))
         head = module.attrs.get("$head")
         if "model" in row.raw and isinstance(head, Instance):
             tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
@@ -575,4 +578,25 @@ def model(call: Call) -> Value:
     instance.attrs["training"] = TRUE
     if "num_classes" in call.arguments.keywords:
         instance.attrs["num_classes"] = call.arguments.keywords["num_classes"]
+    if is_pretrained(call):
+        instance.attrs["$pretrained"] = TRUE
     return instance
+
+
+def is_pretrained(call: Call) -> bool:
+    """Whether a ready-made model surely has weights learnt on ImageNet, from images scaled as torchvision does."""
+    first = call.arguments.positional[0] if call.arguments.positional else UNKNOWN
+    keywords = call.arguments.keywords
+    value = keywords.get("pretrained", keywords.get("weights", first))
+    if not call.actual.startswith("torchvision.models."):
+        return False
+    name = call.short_name
+    if re.search(r"\.(detection|quantization|optical_flow|video|inception|googlenet)\.", call.actual):
+        return False
+    if name.startswith(("inception", "googlenet")) or "rcnn" in name or name.endswith(("_fpn", "_Weights")):
+        return False
+    if isinstance(value, Const):
+        return value.value is True or (
+            isinstance(value.value, str) and value.value.startswith(("IMAGENET1K", "DEFAULT"))
+        )
+    return isinstance(value, Api) and "_Weights." in value.path

@@ -80,7 +80,7 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
     graph = False if numpy else graph_of(call.interp, *(others or [tensor]))
     if deps and graph is not False and any(is_opaque(v) for v in call.arguments.positional):
         deps |= {ELSEWHERE}
-    fields.setdefault("data", data._replace(stats=frozenset()) if data.stats else data)
+    fields.setdefault("data", data._replace(stats=frozenset(), scale=None) if data.stats or data.scale else data)
     function = call.row.name.startswith("torch.") and not isinstance(call.receiver, Tensor)
     lib = "numpy" if numpy else "torch" if function else tensor.lib
     return Tensor(graph=graph, deps=deps, grown=grown, lib=lib, trace=trace, **fields)
@@ -473,7 +473,13 @@ def amin(call: Call) -> Value:
 @behaviour("indices")
 def indices(call: Call) -> Value:
     call.interp.event("predict", call.node, call.tensor)
-    return made(call, kinds=INDICES, lo=0.0).but(graph=False, grown=frozenset(), deps=stopped(call))
+    result = made(call, kinds=INDICES, lo=0.0).but(graph=False, grown=frozenset(), deps=stopped(call))
+    if written_name(call.node) == "argsort":
+        return result.but(
+            nature="a sorting",
+            data=result.data._replace(order=frozenset((("sorted", call.interp.step(call.node, "sorted")),))),
+        )
+    return result
 
 
 @behaviour("values_and_indices")

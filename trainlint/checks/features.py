@@ -1,0 +1,249 @@
+"""Inputs: what belongs together, what they must not hold, and how they are scaled."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import libcst as cst
+
+from trainlint.api import Report, Rule, on
+from trainlint.findings import Severity
+from trainlint.semantics.behaviours.data import steps_of
+from trainlint.semantics.interpreter import Region
+from trainlint.semantics.library import Call, as_tensor, modules_in
+from trainlint.semantics.values import Const, Function, Instance, ListObject, Number, Step, Tuple, bounds
+from trainlint.syntax import nodes_in
+
+_PERMUTATION_TEST = re.compile(r"perm|null|random|chance|surrogate|fake|corrupt|noise|negative", re.IGNORECASE)
+
+
+MOVES = ("drawn", "sorted")  # what is done to the order of rows; all else is done to their number
+
+
+def place(fact: Any, report: Report) -> tuple[Any, Any]:
+    """The node of a pair's fact and the file it is in."""
+    node, _, how, source = fact
+    return (node, source.born.space) if how == "sample" else (node, report.space())
+
+
+def written_names(node: Any) -> str:
+    return " ".join(n.value for n in nodes_in(node) if isinstance(n, cst.Name))
+
+
+class PairingBroken(Rule):
+    """Inputs are reordered without their labels."""
+
+    code, name = "TL412", "pairing-broken"
+    message = "one of these was {how} (@) and the other was not, so inputs and labels no longer belong together"
+
+    @on("pair")
+    def check(self, fact: Any, report: Report) -> None:
+        node, values, how, _ = fact
+        orders = [t.data.order for t in map(as_tensor, values) if t.data.tokens]
+        known = [order for order in orders if order is not None]
+        if len(known) < 2 or len(known) < len(orders):
+            return
+        first, others = known[0], known[1:]
+        for other in others:
+            apart = first ^ other
+            if not apart or any(key[0] not in MOVES for key in apart):
+                continue
+            if how == "fit" and self.meant(node, report):
+                return
+            steps = [key[1] for key in apart if isinstance(key[1], Step)]
+            at, space = place(fact, report)
+            what = "sorted" if all(key[0] == "sorted" for key in apart) else "shuffled"
+            report(at, space, how=what).because(steps[:1])
+            return
+
+    def meant(self, node: Any, report: Report) -> bool:
+        """Whether labels are permuted to see what a model learns from nothing."""
+        region = report.interp.region
+        while region is not None:
+            if region.kind == "call" and isinstance(region.value, Function):
+                if _PERMUTATION_TEST.search(region.value.name):
+                    return True
+            region = region.parent
+        return bool(_PERMUTATION_TEST.search(written_names(node)))
+
+
+class LabelInFeatures(Rule):
+    """The target is still among the inputs."""
+
+    code, name = "TL424", "label-in-features"
+    message = "{what}, the target, is still among the inputs, so the model is told the answer"
+
+    @on("pair")
+    def check(self, fact: Any, report: Report) -> None:
+        _node, values, how, source = fact
+        if how == "split" or len(values) < 2:
+            return
+        inputs, target = as_tensor(values[0]).data, as_tensor(values[-1]).data
+        if not inputs.tokens or inputs.tokens != target.tokens or inputs.order is None or inputs.order != target.order:
+            return
+        if inputs.part != target.part or inputs.splits != target.splits or inputs.columns == target.columns:
+            return
+        if inputs.columns is None or target.columns is None or not holds(inputs.columns, target.columns):
+            return
+        what = f"column {target.columns[1]}" if target.columns[0] == "at" else f"`{next(iter(target.columns[1]))}`"
+        at, space = place(fact, report)
+        if isinstance(source, Call):
+            at = source.argument("x", 1) if how == "fit" else source.argument("tensors", 0)
+        report(at, space, what=what)
+
+
+def holds(inputs: tuple[Any, ...], target: tuple[Any, ...]) -> bool:
+    """Whether the columns of the inputs surely include the single column of the target."""
+    if target[0] == "only":
+        if len(target[1]) != 1:
+            return False
+        (name,) = target[1]
+        return (inputs[0] == "all" and name not in inputs[1]) or (inputs[0] == "only" and name in inputs[1])
+    if target[0] != "at":
+        return False
+    if inputs[0] == "all":
+        return not inputs[1]
+    if inputs[0] != "span":
+        return False
+    start, stop, at = inputs[1] or 0, inputs[2], target[1]
+    if at < 0:
+        return (start >= 0 or start <= at) and (stop is None or (stop < 0 and at < stop))
+    return 0 <= start <= at and (stop is None or stop > at)
+
+
+# -------------------------------------------------------------------------- scale
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+FAR = 0.1  # statistics of one's own photographs are nearer than this
+STEMS = ("conv1", "features", "conv_proj", "stem", "Conv2d_1a_3x3", "conv0")
+
+
+class PretrainedPreprocessing(Rule):
+    """A pretrained model gets images scaled otherwise than in its own training."""
+
+    code, name = "TL408", "pretrained-preprocessing"
+    message = "{what}, but the pretrained weights expect ImageNet's mean and standard deviation"
+    severity = Severity.WARNING
+
+    @on("pretrained")
+    def check(self, fact: Any, report: Report) -> None:
+        _, module, inputs = fact
+        scale = inputs[0].data.scale if inputs else None
+        if scale is None or scale[-1] is None or any(replaced(module, stem) for stem in STEMS):
+            return
+        if scale[0] == "plain":
+            what = "the images are not normalised"
+        elif scale[0] == "normalised" and far(scale[1:3]):
+            what = "the images are normalised with other constants"
+        else:
+            return
+        report(scale[-1].node, scale[-1].space, what=what).because([module.born])
+
+
+def replaced(module: Instance, stem: str) -> bool:
+    """Whether the first layer of a ready-made model was put in anew."""
+    layer = module.attrs.get(stem)
+    if not isinstance(layer, Instance):
+        return False
+    return layer.family == "module" or any(
+        isinstance(inner, Instance) and inner.family == "module" for inner in layer.attrs.values()
+    )
+
+
+def far(constants: tuple[Any, Any]) -> bool:
+    """Whether constants for three channels are far from those of ImageNet."""
+    if not all(isinstance(c, tuple) and len(c) == 3 and all(isinstance(x, (int, float)) for x in c) for c in constants):
+        return False
+    pairs = [
+        pair for given, expected in zip(constants, IMAGENET, strict=True) for pair in zip(given, expected, strict=True)
+    ]
+    return any(abs(x - e) > FAR for x, e in pairs)
+
+
+class InputsNotNormalised(Rule):
+    """Images reach the model as they are read."""
+
+    code, name = "TL407", "inputs-not-normalised"
+    message = "nothing normalises the images on their way to the model (@)"
+    severity = Severity.WARNING
+    default = False
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop" or not any(event[0] == "step" for event in region.events):
+            return
+        for event in region.events:
+            if event[0] != "model" or not event[6]:
+                continue
+            scale, module = event[6][0].data.scale, event[3]
+            if scale is None or scale[0] != "plain" or scale[-1] is None or "$pretrained" in module.attrs:
+                continue
+            if not any("BatchNorm" in inner.api_path for inner in modules_in(module)):
+                report(scale[-1].node, scale[-1].space).because([Step(event[2], event[1], "given to the model")])
+
+
+# ------------------------------------------------------------------- augmentation
+
+STRONG = frozenset(
+    """RandomRotation RandomAffine RandomPerspective ColorJitter RandomErasing AutoAugment RandAugment
+    TrivialAugmentWide AugMix GaussianBlur RandomInvert RandomSolarize RandomPosterize RandomEqualize
+    ElasticTransform RandomResizedCrop""".split()
+)
+
+
+class HeavyAugmentation(Rule):
+    """Many strong random transforms are stacked."""
+
+    code, name = "TL422", "heavy-augmentation"
+    message = "{count} strong random transforms are stacked, so the model may never see an image as it is"
+    severity = Severity.WARNING
+    default = False
+    MANY = 5
+
+    @on("dataset")
+    def check(self, fact: Any, report: Report) -> None:
+        _, dataset, _ = fact
+        for name, value in dataset.attrs.items():
+            if isinstance(name, str) and "transform" in name and isinstance(value, Instance):
+                strong = [s for s in steps_of(value) or () if s.describe() in STRONG and "$augments" in s.attrs]
+                if len(strong) >= self.MANY and value.born is not None:
+                    report(value.born.node, value.born.space, count=len(strong)).because([strong[0].born])
+
+
+DIGITS = frozenset("MNIST QMNIST EMNIST KMNIST SVHN USPS Omniglot".split())
+FLIPS = frozenset("RandomHorizontalFlip RandomVerticalFlip".split())
+
+
+class LabelBreakingAugmentation(Rule):
+    """A random transform turns one class into another."""
+
+    code, name = "TL425", "label-breaking-augmentation"
+    message = "`{what}` changes what {kind} are (a flipped 2 is none, a turned 6 is a 9), while the label stays"
+    severity = Severity.WARNING
+    default = False
+
+    @on("dataset")
+    def check(self, fact: Any, report: Report) -> None:
+        _, dataset, _ = fact
+        if dataset.describe() not in DIGITS:
+            return
+        for name, value in dataset.attrs.items():
+            if isinstance(name, str) and "transform" in name and isinstance(value, Instance):
+                for step in steps_of(value) or ():
+                    if (
+                        step.born is not None
+                        and (step.describe() in FLIPS or turns(step))
+                        and "$augments" in step.attrs
+                    ):
+                        kind = "digits" if dataset.describe() not in ("EMNIST", "KMNIST", "Omniglot") else "characters"
+                        report(step.born.node, step.born.space, what=step.describe(), kind=kind).because([dataset.born])
+
+
+def turns(step: Instance) -> bool:
+    """Whether a random rotation goes so far that what is turned can be taken for something else."""
+    degrees = step.attrs.get("degrees", step.attrs.get("$first"))
+    if step.describe() not in ("RandomRotation", "RandomAffine") or degrees is None:
+        return False
+    ends = degrees.items if isinstance(degrees, (ListObject, Tuple)) and degrees.items else (degrees,)
+    return any(isinstance(end, (Const, Number)) and abs(bounds(end)[1]) >= 90 for end in ends)
