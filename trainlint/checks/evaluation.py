@@ -10,7 +10,7 @@ from trainlint.api import Report, Rule, on, on_call
 from trainlint.findings import Severity
 from trainlint.semantics.interpreter import Region, target_names
 from trainlint.semantics.library import Call
-from trainlint.semantics.values import UNKNOWN, DictObject, Instance, Step, Value, options, truth
+from trainlint.semantics.values import UNKNOWN, DictObject, Instance, Step, Tally, Value, bounds, options, truth
 from trainlint.syntax import nodes_in, path_to
 
 
@@ -138,3 +138,115 @@ class PlusAssignTypo(Rule):
 
 def spaces(whitespace: Any) -> bool:
     return bool(getattr(whitespace, "value", ""))
+
+
+class MetricAveraging(Rule):
+    """A total over batches is divided by the wrong number."""
+
+    code, name = "TL802", "metric-averaging"
+    message = "a sum of {what} is divided by the number of {count}, so the result depends on the batch size"
+
+    @on("operation")
+    def check(self, fact: Any, report: Report) -> None:
+        operator, node, left, right, _, _, _ = fact
+        if operator != "Divide" or left.tally is None or right.tally is None:
+            return
+        total, count = left.tally.what, right.tally.what
+        loader = left.tally.loops[-1].region.value if left.tally.loops and left.tally.loops[-1].region else None
+        if total == "means" and count in ("samples", "sizes") and batched(loader) is not False:
+            if not compensated(report, node):
+                report(node, what="batch means", count="samples")
+        elif total == "sums" and count == "batches" and batched(loader):
+            if not compensated(report, node):
+                report(node, what="all samples", count="batches")
+
+
+def batched(loader: Any) -> bool | None:
+    """Whether a loader gives batches of more than one sample; None for one out of view."""
+    if not isinstance(loader, Instance) or loader.family != "loader":
+        return None
+    if loader.attrs.get("$open") or "batch_sampler" in loader.attrs:
+        return None
+    size = loader.attrs.get("batch_size")
+    return size is not None and bounds(size)[1] > 1
+
+
+def compensated(report: Report, node: cst.CSTNode) -> bool:
+    """Whether a quotient is multiplied or divided on, which may make up for the number it was divided by."""
+    function, source = report.interp.frame.function, report.space().source
+    around: Any = function.node if function is not None else source.tree if source is not None else None
+    above = path_to(around, node)[:-1] if around is not None else []
+    factors = (
+        n for n in reversed(above) if isinstance(n, (cst.BinaryOperation, cst.AugAssign, cst.SimpleStatementLine))
+    )
+    for outer in factors:
+        if not isinstance(outer, cst.BinaryOperation) or not isinstance(outer.operator, (cst.Multiply, cst.Divide)):
+            return False
+        other = outer.right if any(inner is node for inner in nodes_in(outer.left)) else outer.left
+        if not isinstance(other, (cst.Integer, cst.Float)):
+            return True
+    return False
+
+
+class MetricAccumulator(Rule):
+    """A total is overwritten, never reset, or filled with what belongs elsewhere."""
+
+    code, name = "TL804", "metric-accumulator"
+    message = "{what}"
+
+    @on("operation")
+    def divided(self, fact: Any, report: Report) -> None:
+        operator, node, left, right, left_node, _, _ = fact
+        if operator != "Divide" or left.tally is None or right.tally is None:
+            return
+        total, loops = left.tally, report.interp.frame.loops
+        if right.tally.what not in ("batches", "samples") or total.frame is not report.interp.frame:
+            return
+        if len(total.loops) <= len(loops) or not isinstance(left_node, (cst.Name, cst.Attribute, cst.Subscript)):
+            return
+        if total.what in ("mean", "sum"):
+            if (
+                total.loops[: len(loops)] == tuple(loops)
+                and right.tally.what == "batches"
+                and same_loader(total, right)
+            ):
+                what = "the value of the last batch alone is divided by the number of batches; it was never added up"
+                report(node, what=what)
+        elif loops and total.what in ("means", "sums") and total.loops[len(loops) - 1] is not loops[-1]:
+            if total.loops[len(loops) - 1].region is loops[-1].region:
+                what = "the total is never reset, so it also holds what earlier turns of the outer loop added up"
+                report(node, what=what)
+
+    @on("region")
+    def filled(self, region: Region, report: Report) -> None:
+        """A loop that evaluates adds to what a loop that trains has filled."""
+        if region.kind != "loop":
+            return
+        kinds = {event[0] for event in region.events}
+        interp = report.interp
+        if "backward" in kinds:
+            interp.event("learnt", region.node)
+        elif "filled" in kinds and "model" in kinds and not kinds & {"step", "autograd"}:
+            before = [e for r in around(interp.region) for e in r.events]
+            learnt = {e[1] for e in before if e[0] == "learnt"}
+            for _, node, space, target, former, loop in (e for e in region.events if e[0] == "filled"):
+                again = former in learnt or any(e[0] == "filled" and e[3] is target and e[5] in learnt for e in before)
+                if loop is region.node and again:
+                    what = "what the training loop has added up or collected goes on being filled here"
+                    report(node, space, what=what)
+
+
+def around(region: Region | None) -> list[Region]:
+    """A region and those that hold it."""
+    found = []
+    while region is not None:
+        found.append(region)
+        region = region.parent
+    return found
+
+
+def same_loader(total: Tally, count: Value) -> bool:
+    """Whether what was measured came from the loader whose batches are counted."""
+    return count.tally is not None and any(
+        turn.region.value is count.tally.loops[0] for turn in total.loops if turn.region
+    )

@@ -28,6 +28,7 @@ from trainlint.semantics.values import (
     Instance,
     Method,
     Number,
+    Tally,
     Tensor,
     Text,
     Tuple,
@@ -493,3 +494,33 @@ def compare_numbers(operator: str, a: tuple[float, float], b: tuple[float, float
     if held is None:
         return BOOL
     return Const(held == (operator in ("GreaterThan", "LessThan", "Equal")))
+
+
+def tallied(value: Value, tally: Tally | None) -> Value:
+    """The same value, known to measure something."""
+    if isinstance(value, Tensor):
+        return value.but(tally=tally)
+    if isinstance(value, Number):
+        return Number(value.lo, value.hi, value.integer, value.nature, value.batch, tally)
+    return value
+
+
+def tally_of(operator: str, left: Value, right: Value) -> Tally | None:
+    """What the result of an operation measures."""
+    a, b = left.tally, right.tally
+    if operator == "Multiply" and a is None:
+        left, right, a, b = right, left, b, a
+    if a is None or a.what in ("batches", "samples", "size", "sizes"):
+        return None
+    size = isinstance(right, Number) and (right.batch or (b is not None and b.what == "size"))
+    if b is not None and not size:
+        return a if operator == "Add" and a.what == b.what else None
+    if operator == "Multiply" and size:
+        return a._replace(what="sum") if a.what == "mean" else None
+    if operator == "Divide" and size:
+        return a._replace(what="mean") if a.what == "sum" else None
+    # A constant scales; a whole one may be the size of a batch, and any other number a count of something.
+    totals = a.what in ("sum", "sums")
+    if not isinstance(right, Const) or not is_number(right) or not (totals or not is_whole(right)):
+        return None
+    return a if operator == "Multiply" or (operator == "Divide" and not totals) else None

@@ -42,6 +42,7 @@ from trainlint.semantics.values import (
     Sequence,
     Step,
     Super,
+    Tally,
     Tensor,
     Text,
     Tuple,
@@ -91,9 +92,10 @@ class Region:
 class LoopExits:
     """Where a loop is left or continued early: the changes made on the way there."""
 
-    __slots__ = ("breaks", "continues", "start", "turn")
+    __slots__ = ("breaks", "continues", "region", "start", "turn")
 
-    def __init__(self, start: int, turn: int) -> None:
+    def __init__(self, start: int, turn: int, region: Region | None) -> None:
+        self.region = region
         self.start = start
         self.turn = turn
         self.breaks: list[Delta] = []
@@ -363,6 +365,8 @@ class Interpreter:
         result = self.binary_values("Add", old, added, value, value.left, value.right)
         if isinstance(result, Tensor) and isinstance(added, Tensor):
             result = self.grow(node, target, old, added, result)
+        if added.tally is not None or getattr(added, "batch", False):
+            result = self.add_up(node, old, added, result)
         return result
 
     def annotated(self, node: cst.AnnAssign) -> bool:
@@ -382,6 +386,8 @@ class Interpreter:
         result = self.binary_values(operator, old, value, node, node.target, node.value)
         if operator in ("Add", "Subtract") and isinstance(result, Tensor) and isinstance(value, Tensor):
             result = self.grow(node, node.target, old, value, result)
+        if operator == "Add" and (value.tally is not None or getattr(value, "batch", False)):
+            result = self.add_up(node, old, value, result)
         self.bind(node.target, result)
         return True
 
@@ -393,6 +399,26 @@ class Interpreter:
                 self.event("grown", node, value, loop.node)
             result = result.but(grown=result.grown | {node})
         return result
+
+    def add_up(self, node: Any, old: Value, value: Value, result: Value) -> Value:
+        """Mark a running total: what it adds up, and since when."""
+        tally, loops = value.tally or Tally("size"), self.frame.loops
+        if not loops or tally.what not in ("mean", "sum", "size"):
+            return result
+        what = tally.what + "s"
+        if old.tally is None and bounds(old) == (0, 0):
+            return arithmetic.tallied(result, Tally(what, self.frame, tuple(loops)))
+        if old.tally is None or old.tally.what != what:
+            return result
+        since = old.tally
+        here, before = loops[-1].region, since.loops[-1].region if since.loops else None
+        if since.frame is self.frame and here is not None and before is not None and before.node is not here.node:
+            self.event("filled", node, since, before.node, here.node)
+        return arithmetic.tallied(result, since)
+
+    def measure(self, what: str) -> Tally:
+        """What is measured here and now."""
+        return Tally(what, self.frame, tuple(self.frame.loops))
 
     def nearest_loop(self) -> Region | None:
         region = self.region
@@ -605,7 +631,7 @@ class Interpreter:
         frame.forks += 1
         for number, turn in enumerate(turns):
             mark = journal.mark()
-            exits = LoopExits(start, mark)
+            exits = LoopExits(start, mark, self.region)
             frame.loops.append(exits)
             turn()
             alive = self.suite(node.body)
@@ -1239,6 +1265,8 @@ class Interpreter:
         for mark in ("$item", "$file"):  # where it comes from
             if mark in owner.attrs:
                 child.attrs[mark] = TRUE
+        if name == "dataset":
+            child.attrs["$samples"] = TRUE  # a loader's, by the name that only loaders have
         self.write(owner.attrs, name, child)
         return child
 
@@ -1300,6 +1328,8 @@ class Interpreter:
         result = self.library.container_operation(self, operator, left, right)
         if result is None:
             result = arithmetic.binary(self, operator, left, right, node)
+            if left.tally is not None or right.tally is not None:
+                result = arithmetic.tallied(result, arithmetic.tally_of(operator, left, right))
         self.emit("operation", (operator, node, left, right, left_node, right_node, result))
         return result
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainlint.semantics.values import Const, Number, Tensor, Value, bounds, is_number, join, join_all
+from trainlint.semantics.values import Const, Number, Tensor, Value, bounds, is_number, join, join_all, join_tallies
 
 
 class _Missing:
@@ -130,7 +130,8 @@ def widen(old: Value, new: Value) -> Value:
             v.integer if isinstance(v, Number) else isinstance(v, Const) and isinstance(v.value, int)
             for v in (old, new)
         )
-        return Number(olo if nlo >= olo else float("-inf"), ohi if nhi <= ohi else float("inf"), whole)
+        lo, hi = olo if nlo >= olo else float("-inf"), ohi if nhi <= ohi else float("inf")
+        return Number(lo, hi, whole, tally=join_tallies(old, new))
     if isinstance(old, Tensor) and isinstance(new, Tensor):
         lo = old.lo if new.lo >= old.lo else float("-inf")
         hi = old.hi if new.hi <= old.hi else float("inf")

@@ -52,10 +52,25 @@ class Step(NamedTuple):
     label: str
 
 
+class Tally(NamedTuple):
+    """What a number measures of a batch or of a data set.
+
+    what   "mean" or "sum" over a batch's samples; "means", "sums" added up over batches; "batches", "samples": how many
+           there are; "size": of a batch, "sizes" of those seen
+    frame  the activation of a function in which it was measured, or the adding up began, and
+    loops  the turns of the loops that were running there
+    """
+
+    what: str
+    frame: Any = None
+    loops: tuple[Any, ...] = ()
+
+
 class Value:
     """Base of all abstract values."""
 
     __slots__ = ()
+    tally: Tally | None = None
 
     def describe(self) -> str:
         return "unknown"
@@ -104,20 +119,27 @@ FALSE = Const(False)
 class Number(Value):
     """A Python number of unknown value within [lo, hi]; `batch` marks the size of a batch axis."""
 
-    __slots__ = ("batch", "hi", "integer", "lo", "nature")
+    __slots__ = ("batch", "hi", "integer", "lo", "nature", "tally")
 
     def __init__(
-        self, lo: float = -INF, hi: float = INF, integer: bool = False, nature: str | None = None, batch: bool = False
+        self,
+        lo: float = -INF,
+        hi: float = INF,
+        integer: bool = False,
+        nature: str | None = None,
+        batch: bool = False,
+        tally: Tally | None = None,
     ) -> None:
         self.lo = lo
         self.hi = hi
         self.integer = integer
         self.nature = nature
         self.batch = batch
+        self.tally = tally
 
     @property
     def key(self) -> object:
-        return ("number", self.lo, self.hi, self.integer, self.nature, self.batch)
+        return ("number", self.lo, self.hi, self.integer, self.nature, self.batch, self.tally and self.tally.what)
 
     def describe(self) -> str:
         name = "int" if self.integer else "number"
@@ -238,6 +260,7 @@ class Tensor(Value):
         "nature",
         "route",
         "shape",
+        "tally",
         "trace",
     )
 
@@ -259,6 +282,7 @@ class Tensor(Value):
         last: int | None = None,
         batched: bool = False,
         route: tuple[Step, ...] = (),
+        tally: Tally | None = None,
     ) -> None:
         self.kinds = kinds
         self.lo = lo
@@ -276,6 +300,7 @@ class Tensor(Value):
         self.last = last
         self.batched = batched
         self.route = route
+        self.tally = tally
 
     def but(self, **changes: Any) -> Tensor:
         """A copy with some fields replaced. A new shape says all there is to say of the axes."""
@@ -303,6 +328,7 @@ class Tensor(Value):
         return (
             "tensor", self.kinds, self.lo, self.hi, self.nature, self.shape, self.graph, self.deps, self.data,
             self.axis, self.grown, self.lib, self.dtype, self.last, self.batched,
+            self.tally and self.tally.what,
         )  # fmt: skip
 
     def describe(self) -> str:
@@ -701,7 +727,16 @@ def join_numbers(a: Const | Number, b: Const | Number) -> Value:
     (alo, ahi), (blo, bhi) = bounds(a), bounds(b)
     whole = all(v.integer if isinstance(v, Number) else isinstance(v.value, int) for v in (a, b))
     natures = {v.nature if isinstance(v, Number) else None for v in (a, b)}
-    return Number(min(alo, blo), max(ahi, bhi), whole, natures.pop() if len(natures) == 1 else None)
+    nature = natures.pop() if len(natures) == 1 else None
+    return Number(min(alo, blo), max(ahi, bhi), whole, nature, tally=join_tallies(a, b))
+
+
+def join_tallies(a: Value, b: Value) -> Tally | None:
+    """What either of two values measures: nothing was added up yet where one is 0."""
+    if a.tally is None or b.tally is None:
+        blank = b if a.tally is not None else a
+        return a.tally or b.tally if bounds(blank) == (0, 0) else None
+    return a.tally if a.tally.what == b.tally.what else None
 
 
 def join_tensors(a: Tensor, b: Tensor) -> Tensor:
@@ -730,6 +765,7 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         last=last,
         batched=a.batched and b.batched,
         route=a.route if a.route == b.route else (),
+        tally=join_tallies(a, b) if a.tally or b.tally else None,
     )
 
 

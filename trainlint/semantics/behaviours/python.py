@@ -33,6 +33,7 @@ from trainlint.semantics.values import (
     Partial,
     Sequence,
     Super,
+    Tally,
     Tensor,
     Text,
     Tuple,
@@ -116,9 +117,20 @@ def len_(call: Call) -> Value:
     if isinstance(call.first, Tensor) and (call.first.shape or call.first.batched):
         shape = call.interp.get_attribute(call.first, "shape", call.node)
         return call.interp.library.get_item(call.interp, shape, [Const(0)], call.node)
-    return Number(
-        1 if not isinstance(call.first, (ListObject, DictObject, Text)) else 0, integer=True, nature="a length"
-    )
+    shortest = 1 if not isinstance(call.first, (ListObject, DictObject, Text)) else 0
+    return Number(shortest, integer=True, nature="a length", tally=size_of(call.first))
+
+
+def size_of(value: Value) -> Tally | None:
+    """What the length of a loader or data set counts."""
+    if not isinstance(value, Instance):
+        return None
+    if "$item" in value.attrs:
+        return Tally("size")
+    item = value.attrs.get("[]")
+    if value.family == "loader" or (value.cls is None and isinstance(item, Instance) and "$item" in item.attrs):
+        return Tally("batches", loops=(value,))
+    return Tally("samples") if value.family == "dataset" or "$samples" in value.attrs else None
 
 
 @builtin("range")
@@ -270,7 +282,7 @@ def float_(call: Call) -> Value:
             return Const(float(call.first.value))
         except (TypeError, ValueError):
             return Number()
-    return Number(*bounds(call.first), nature=getattr(call.first, "nature", None))
+    return Number(*bounds(call.first), nature=getattr(call.first, "nature", None), tally=call.first.tally)
 
 
 @builtin("str", "repr", "format")
@@ -484,9 +496,11 @@ def append(call: Call) -> Value:
     target, values = call.first, arguments_of(call)
     if isinstance(target, ListObject) and len(values) > 1:
         value = values[1]
+        loop = call.interp.nearest_loop()
+        if value.tally is not None and loop is not None:
+            call.interp.event("filled", call.node, target, None, loop.node)
         if isinstance(value, Tensor):
             call.interp.event("collect", call.node, value)
-            loop = call.interp.nearest_loop()
             if value.graph is not False and loop is not None:
                 value = value.but(grown=value.grown | {call.node})
                 if held_before(call, target):

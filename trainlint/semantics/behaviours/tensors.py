@@ -148,7 +148,7 @@ def to_integer(call: Call) -> Value:
 def item(call: Call) -> Value:
     tensor = call.tensor
     call.interp.event("item", call.node, tensor)
-    return Number(tensor.lo, tensor.hi, nature=tensor.nature)
+    return Number(tensor.lo, tensor.hi, nature=tensor.nature, tally=tensor.tally)
 
 
 @behaviour("concatenate")
@@ -379,7 +379,9 @@ def norm(call: Call) -> Value:
 def sum_(call: Call) -> Value:
     tensor = call.tensor
     if tensor.kinds == MASK:
-        return made(call, lo=0.0, nature="a count", data=stats(call, "sum"))
+        whole = bool(tensor.deps) and len(call.arguments.positional) == 1 and not call.arguments.keywords
+        tally = call.interp.measure("sum") if whole else None
+        return made(call, lo=0.0, nature="a count", data=stats(call, "sum"), tally=tally)
     if tensor.must_be(PROBABILITIES):
         dim = call.value("dim", 1)
         if isinstance(dim, Const) and tensor.axis is not None and dim.value == tensor.axis:
@@ -414,7 +416,9 @@ def mean(call: Call) -> Value:
         if tensor.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES) and call.value("dim", 1)
         else 0
     )
-    return made(call, kinds=kinds, lo=tensor.lo, hi=tensor.hi, nature=nature, data=stats(call, "mean"))
+    whole = tensor.kinds == MASK and tensor.deps and len(call.arguments.positional) == 1 and not call.arguments.keywords
+    tally = call.interp.measure("mean") if whole else None
+    return made(call, kinds=kinds, lo=tensor.lo, hi=tensor.hi, nature=nature, data=stats(call, "mean"), tally=tally)
 
 
 @behaviour("std")
@@ -659,6 +663,19 @@ def is_hidden(value: Value) -> bool:
     return is_opaque(value) and not (isinstance(value, Instance) and "$item" in value.attrs)
 
 
+def reduced(call: Call) -> str:
+    """What a loss comes to over its batch: its "mean", its "sum", or "" where that is not known."""
+    whole, reduces = call.value("size_average"), call.value("reduce")
+    if call.arguments.open or (reduces is not None and truth(reduces) is not True):
+        return ""
+    if whole is not None:
+        held = truth(whole)
+        return "" if held is None else "mean" if held else "sum"
+    reduction = call.value("reduction")
+    name = "mean" if reduction is None else reduction.value if isinstance(reduction, Const) else ""
+    return name if name in ("mean", "sum") else ""
+
+
 @behaviour("loss")
 def loss(call: Call) -> Value:
     result = made(call, lo=0.0, nature="a loss")
@@ -667,5 +684,8 @@ def loss(call: Call) -> Value:
     result = found
     if result.graph is False and result.deps and any(is_hidden(v) for v in call.arguments.positional):
         result = result.but(graph=None, deps=result.deps | {ELSEWHERE})
+    what = reduced(call)
+    if what:
+        result = result.but(tally=call.interp.measure(what))
     call.interp.event("loss", call.node, call.path, call.tensor, result)
     return result.but(data=NO_DATA._replace(part=call.tensor.data.part))
