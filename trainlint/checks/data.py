@@ -7,11 +7,13 @@ from typing import Any
 
 import libcst as cst
 
-from trainlint.api import Report, Rule, on
+from trainlint.api import Call, Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import PART_WORDS, augments, constants, dataset_part, roots, steps_of
-from trainlint.semantics.interpreter import Region
+from trainlint.semantics.interpreter import Interpreter, Region, dotted_name
 from trainlint.semantics.values import (
+    NONE,
+    Api,
     Class,
     Const,
     DataInfo,
@@ -24,6 +26,7 @@ from trainlint.semantics.values import (
     Tuple,
     Union,
     Value,
+    const,
     options,
 )
 from trainlint.syntax import nodes_in
@@ -186,6 +189,30 @@ class TrainNotShuffled(Rule):
         if ordered_data(dataset) and not whole and dataset_part(dataset) not in HELD_OUT:
             report(loader.born.node, loader.born.space).because([Step(region.space, region.node, "trained on here")])
 
+    @on("fitted")
+    def fitted(self, call: Call, report: Report) -> None:
+        """Keras shuffles unless it is told not to, as it is for series; a classifier of single rows has no reason."""
+        data, shuffle = call.value("x"), call.value("shuffle")
+        wanted = isinstance(shuffle, Const) and shuffle.value is False
+        if wanted and isinstance(data, Tensor) and data.data.shuffled is not True:
+            if classifies_rows(call.interp, call.receiver):
+                report(call.argument("shuffle"))
+
+
+SERIES_LAYERS = ("LSTM", "GRU", "RNN", "Bidirectional", "TimeDistributed", "Conv1D", "Attention")
+
+
+def classifies_rows(interp: Interpreter, model: Value | None) -> bool:
+    """Whether a Keras model surely is a chain of layers for a classification, none of them made for series."""
+    if not isinstance(model, Instance) or "crossentropy" not in str(const(model.attrs.get("$loss", NONE))).lower():
+        return False
+    layers = model.attrs.get("layers")
+    known = interp.known_items(layers) if isinstance(layers, Value) else None
+    return bool(known) and all(
+        isinstance(layer, Instance) and isinstance(layer.cls, Api) and not layer.cls.path.endswith(SERIES_LAYERS)
+        for layer in known or ()
+    )
+
 
 def transforms_of(dataset: Value | None, depth: int = 0) -> Any:
     """The random transform that a data set surely applies."""
@@ -299,6 +326,16 @@ class SplitOverlap(Rule):
             self.loaders(region, trained, evaluated, report)
         elif not evaluated and any(e[0] == "split" for e in region.events):
             self.tensors(region, report)
+
+    @on("fitted")
+    def fitted(self, call: Call, report: Report) -> None:
+        """The validation data are the same variable as the training data."""
+        given = call.argument("validation_data")
+        if given.__class__ is cst.Tuple and given.elements:
+            first = given.elements[0].value
+            name = dotted_name(first)
+            if name and name == dotted_name(call.argument("x")):
+                report(first)
 
     def loaders(
         self, region: Region, trained: list[Instance], evaluated: list[tuple[Any, Any, Instance]], report: Report

@@ -31,6 +31,7 @@ CROSS_ENTROPY = "torch.nn.functional.cross_entropy"
 BCE = "torch.nn.functional.binary_cross_entropy"
 BCE_WITH_LOGITS = "torch.nn.functional.binary_cross_entropy_with_logits"
 FOCAL = "torchvision.ops.sigmoid_focal_loss"
+KERAS = "keras.crossentropy"  # Keras's cross entropies on probabilities
 NLL = "torch.nn.functional.nll_loss"
 SOFTMAX = "torch.nn.functional.softmax"
 LOG_SOFTMAX = "torch.nn.functional.log_softmax"
@@ -76,12 +77,12 @@ class SigmoidBeforeBceWithLogits(LossRule):
 
 
 class LogitsIntoBce(LossRule):
-    """Binary cross entropy is given raw scores."""
+    """A loss on probabilities is given raw scores."""
 
     code, name = "TL103", "logits-into-bce"
     message = "`{loss}` gets {kind} (@); it needs probabilities, and fails or gives nonsense outside 0 to 1"
 
-    @on_call(BCE)
+    @on_call(BCE, KERAS)
     def check(self, call: Call, report: Report) -> None:
         given = scores(call)
         if given.must_be(LOGITS | TANH | LOG_PROBABILITIES | LOG_SIGMOID):

@@ -8,7 +8,7 @@ from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.training import optimizers, touches
 from trainlint.semantics.interpreter import Region, may_learn
-from trainlint.semantics.values import Instance, Step, Tensor
+from trainlint.semantics.values import NONE, Instance, Step, Tensor, truth
 
 
 class MissingZeroGrad(Rule):
@@ -120,6 +120,18 @@ class StepOrder(Rule):
                     "gradients are computed, but the optimizer of these parameters never steps, so they are not learnt"
                 )
                 report(last[1], last[2], what=what).because([optimizer.born])
+
+    @on("training_step")
+    def lightning(self, fact: Any, report: Report) -> None:
+        """Lightning runs backward on what `training_step` returns; None tells it to skip the batch."""
+        method, module, value, region = fact
+        manual = module.attrs.get("automatic_optimization")
+        if value.key == NONE.key and (manual is None or truth(manual) is True):
+            losses = [e for e in region.events if e[0] == "loss" and isinstance(e[5], Tensor) and e[5].deps]
+            if losses and not any(e[0] in ("backward", "step") for e in region.events):
+                what = "`training_step` returns nothing, so Lightning skips every batch and nothing is learnt"
+                loss = losses[-1]
+                report(method.node.name, method.space, what=what).because([Step(loss[2], loss[1], "the loss")])
 
 
 class SchedulerBeforeOptimizer(Rule):

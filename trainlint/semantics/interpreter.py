@@ -169,13 +169,15 @@ class Arguments:
         yield from self.positional
         yield from self.keywords.values()
 
-    def named(self, names: Sequence_[str]) -> Arguments:
-        """The same arguments, those given by position under these names."""
+    def named(self, order: Sequence_[tuple[str, str]]) -> Arguments:
+        """The same arguments, all under the second name of each pair: given by position, or under the first name."""
+        names = [meant for _, meant in order]
+        meant = dict(order)
         return Arguments(
             self.positional[len(names) :],
-            {**dict(zip(names, self.positional)), **self.keywords},
+            {**dict(zip(names, self.positional)), **{meant.get(k, k): v for k, v in self.keywords.items()}},
             self.nodes[len(names) :],
-            {**dict(zip(names, self.nodes)), **self.keyword_nodes},
+            {**dict(zip(names, self.nodes)), **{meant.get(k, k): v for k, v in self.keyword_nodes.items()}},
             self.open,
         )
 
@@ -1213,7 +1215,10 @@ class Interpreter:
             member = owner.find(name)
             if isinstance(member, Instance) and member.family == "classmethod":
                 return self.bind_member(owner, name, member, node)
-            return self.unwrap(member) if member is not None else UNKNOWN
+            if member is None:  # of a base class from outside
+                paths = (f"{path}.{name}" for path in owner.api)
+                return next((Api(path) for path in paths if self.library.row(path) is not None), UNKNOWN)
+            return self.unwrap(member)
         if kind is Super:
             return self.super_attribute(owner, name)  # type: ignore[arg-type]
         if kind is Tuple and isinstance(owner, Tuple) and name in owner.names:

@@ -71,6 +71,12 @@ TABLES = {
     "transformers": "engines",
     "accelerate": "engines",
     "ignite": "engines",
+    "keras": "keras",
+    "tensorflow": "keras",
+    "tf_keras": "keras",
+    "jax": "jax",
+    "flax": "jax",
+    "optax": "jax",
     "argparse": "python",
     "functools": "python",
 }
@@ -89,6 +95,9 @@ MOVED = [
     (re.compile(r"^torchvision\.transforms\.(v2|transforms)\."), "torchvision.transforms."),
     (re.compile(r"^sklearn\.preprocessing\._\w+\."), "sklearn.preprocessing."),
     (re.compile(r"^sklearn\.cross_validation\."), "sklearn.model_selection."),
+    (re.compile(r"^(tensorflow\.(compat\.v[12]\.)?(python\.)?keras|tf_keras|keras\.(src|api))\."), "keras."),
+    (re.compile(r"^keras\.layers\.(core|convolutional|recurrent)\."), "keras.layers."),
+    (re.compile(r"^tensorflow\.compat\.v[12]\."), "tensorflow."),
 ]
 
 # Packages whose functions do not change the mode or gradients of what they are given.
@@ -110,10 +119,11 @@ class Row:
 
     __slots__ = ("does", "gives", "name", "order", "params", "raw")
 
-    def __init__(self, name: str, raw: dict[str, Any], order: Sequence_[str] = ()) -> None:
+    def __init__(self, name: str, raw: dict[str, Any], order: Sequence_[tuple[str, str]] = ()) -> None:
         self.name = name
         self.raw = raw
-        self.order = order  # of the parameters, by their names in `params`, where callers give them in another one
+        # The parameters as this API takes them, and their names in `params`, where the two differ.
+        self.order = order
         params = raw.get("params", "")
         self.params: list[str] = params.split() if params else []
         self.does: str = raw.get("does", "gives" if "gives" in raw else "mixed")
@@ -321,7 +331,10 @@ class Library:
         row = lookup(raw["like"])
         if row is None:
             raise UsageError(f"knowledge of an API like `{raw['like']}`: that one is not known")
-        return Row(row.name, row.raw, raw["params"].split()) if "params" in raw else row
+        if "params" not in raw:
+            return row
+        pairs = [item.partition("=") for item in raw["params"].split()]
+        return Row(row.name, row.raw, [(given, meant or given) for given, _, meant in pairs])
 
     def row(self, path: str) -> Row | None:
         """The row of a call, whatever module path it was imported through."""

@@ -436,6 +436,7 @@ class Project:
                 value = interp.call(Method(instance, method.name, method), Arguments([], given), node)
                 if lightning and method.name == "training_step":
                     interp.emit("training_loss", (node, value))
+                    self.emit("training_step", (method, instance, value, region))
                 interp.event("escape", node, (value,))
             self.emit("region", region)
 
