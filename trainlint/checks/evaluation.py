@@ -8,9 +8,24 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.findings import Severity
+from trainlint.semantics.behaviours.training import optimizers
 from trainlint.semantics.interpreter import Region, target_names
 from trainlint.semantics.library import Call
-from trainlint.semantics.values import UNKNOWN, DictObject, Instance, Step, Tally, Value, bounds, options, truth
+from trainlint.semantics.values import (
+    UNKNOWN,
+    Const,
+    DictObject,
+    Instance,
+    Number,
+    Step,
+    Tally,
+    Tensor,
+    Text,
+    Value,
+    bounds,
+    options,
+    truth,
+)
 from trainlint.syntax import nodes_in, path_to
 
 
@@ -250,3 +265,92 @@ def same_loader(total: Tally, count: Value) -> bool:
     return count.tally is not None and any(
         turn.region.value is count.tally.loops[0] for turn in total.loops if turn.region
     )
+
+
+class UnseededRun(Rule):
+    """A training run draws random numbers without a seed."""
+
+    code, name = "TL801", "unseeded-run"
+    message = "the run trains a model and no seed is set anywhere, so it cannot be repeated"
+    severity = Severity.WARNING
+    default = False
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if not isinstance(region.node, cst.Module) or region.kind != "program":
+            return
+        kinds = {event[0] for event in region.events}
+        if "backward" not in kinds or "step" not in kinds:
+            return
+        if "seed" not in kinds and not any(e[0] == "outside" and "seed" in e[3] for e in region.events):
+            report(region.node.body[0], region.space)
+
+
+class LossOnlyEvaluation(Rule):
+    """An evaluation of a classifier computes nothing but its loss."""
+
+    code, name = "TL806", "loss-only-evaluation"
+    message = "the evaluation looks at the loss alone; accuracy may move the other way"
+    severity = Severity.WARNING
+    default = False
+    LOSSES = frozenset(f"torch.nn.functional.{name}" for name in ("cross_entropy", "nll_loss"))
+    OTHER = frozenset(("backward", "step", "autograd", "compare", "predict", "collect", "threshold"))
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop":
+            return
+        kinds = {event[0] for event in region.events}
+        if "model" not in kinds or "loss" not in kinds or kinds & self.OTHER:
+            return
+        if not all(e[4] is False or e[5] is False for e in region.events if e[0] == "model"):
+            return  # not in eval mode, and gradients are recorded
+        gone = (v for e in region.events if e[0] in ("outside", "escape") for v in e[4 if e[0] == "outside" else 3])
+        if any(isinstance(v, Tensor) and v.deps and v.nature != "a loss" for v in gone):
+            return
+        for _, node, space, path, given, _ in (e for e in region.events if e[0] == "loss"):
+            if path in self.LOSSES and given.deps:
+                report(node, space)
+
+
+class CheckpointIncomplete(Rule):
+    """A checkpoint for resuming leaves the optimizer out."""
+
+    code, name = "TL809", "checkpoint-incomplete"
+    message = "the checkpoint holds epoch and weights, but no optimizer state: the run cannot be resumed as it was"
+    severity = Severity.WARNING
+    default = False
+
+    @on_call("torch.save")
+    def check(self, call: Call, report: Report) -> None:
+        held = call.first
+        if not isinstance(held, DictObject) or held.rest is not None or report.interp.nearest_loop() is None:
+            return
+        entries = dict(held.known())
+        plain = (Const, Number, Text, Tensor)
+        weights = [v for v in entries.values() if isinstance(v, Instance) and v.family == "weights"]
+        if weights and all(isinstance(v, plain) or v in weights for v in entries.values()):
+            if "epoch" in entries and optimizers(report.interp):
+                report(call.node)
+
+
+class Nondeterminism(Rule):
+    """A run that asks to be deterministic lets cuDNN choose its algorithms by timing."""
+
+    code, name = "TL810", "nondeterminism"
+    message = "`benchmark` picks algorithms by timing, which undoes the determinism asked for (@)"
+    severity = Severity.WARNING
+    default = False
+    CUDNN = "torch.backends.cudnn"
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if not isinstance(region.node, cst.Module) or region.kind != "program":
+            return
+        settings = {e[3]: e for e in region.events if e[0] == "setting" and e[3].startswith(self.CUDNN)}
+        timing, claim = settings.get(f"{self.CUDNN}.benchmark"), settings.get(f"{self.CUDNN}.deterministic")
+        if claim is None or truth(claim[4]) is not True:
+            asked = (e for e in region.events if e[0] == "outside" and e[3] == "torch.use_deterministic_algorithms")
+            claim = next((e for e in asked if e[4] and truth(e[4][0]) is True), None)
+        if timing is not None and claim is not None and truth(timing[4]) is True:
+            report(timing[1], timing[2]).because([Step(claim[2], claim[1], "asked for")])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import libcst as cst
+
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.findings import Severity
-from trainlint.semantics.behaviours.tensors import LEAF
+from trainlint.semantics.behaviours.tensors import LEAF, written_name
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, as_tensor
 from trainlint.semantics.values import (
@@ -25,6 +27,7 @@ from trainlint.semantics.values import (
     Value,
     truth,
 )
+from trainlint.syntax import nodes_in
 
 KL_DIV = "torch.nn.functional.kl_div"
 CROSS_ENTROPY = "torch.nn.functional.cross_entropy"
@@ -244,3 +247,44 @@ class ThresholdOnLogits(Rule):
             paths = {e[3] for e in losses if e[4].trace and e[4].trace[0].node is origin}
             if paths and paths <= {BCE_WITH_LOGITS, FOCAL}:
                 report(node, space, what=what).because(given.trace)
+
+
+class HandWrittenLoss(Rule):
+    """A loss is written by hand that the framework has."""
+
+    code, name = "TL118", "hand-written-loss"
+    message = "this is {what} written by hand; `{ready}` is tested and numerically stable"
+    severity = Severity.WARNING
+    default = False
+
+    @on_call("torch.mean")
+    def mean_square(self, call: Call, report: Report) -> None:
+        given = call.tensor
+        if given.nature == "a square" and given.graph is not False and len(call.arguments.positional) == 1:
+            if given.lib == "torch" and any(is_difference(node) for node in nodes_in(call.node)):
+                report(call.node, what="the mean squared error", ready="mse_loss")
+
+    @on("operation")
+    def others(self, fact: Any, report: Report) -> None:
+        operator, node, left, right, left_node, right_node, _ = fact
+        if not isinstance(left, Tensor) or not isinstance(right, Tensor) or left.lib != "torch":
+            return
+        if operator == "Divide" and written_name(left_node) == "exp" and written_name(right_node) == "sum":
+            if any(written_name(inner) == "exp" for inner in nodes_in(right_node)):
+                report(node, what="a softmax", ready="softmax")
+        elif operator == "Add" and times_log(left_node) and times_log(right_node):
+            report(node, what="binary cross entropy", ready="binary_cross_entropy_with_logits")
+
+
+def is_difference(node: Any) -> bool:
+    """Whether an expression subtracts one thing from another, and not a thing's own mean from it."""
+    if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Subtract):
+        return False
+    return written_name(node.right) != "mean"
+
+
+def times_log(node: Any) -> bool:
+    """Whether an expression is a product with a logarithm."""
+    if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Multiply):
+        return False
+    return "log" in (written_name(node.left), written_name(node.right))

@@ -343,3 +343,28 @@ def is_kept(function: Any, call: cst.CSTNode) -> bool:
         and any(isinstance(target.target, (cst.Attribute, cst.Subscript)) for target in node.targets)
         for node in path_to(function, call)
     )
+
+
+class FrozenNormUnfrozen(Rule):
+    """Batch norm is put in eval mode once, and `train()` wakes it up again."""
+
+    code, name = "TL306", "frozen-norm-unfrozen"
+    message = "batch norm is frozen here, but `train` (@) puts it back into train mode before the training goes on"
+    severity = Severity.WARNING
+    default = False
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "program" or not any(event[0] == "backward" for event in region.events):
+            return
+        events = [e for e in region.events if e[0] in ("mode", "model")]
+        for i, event in enumerate(events):
+            if event[0] != "mode" or event[4] is not False or "BatchNorm" not in event[3].api_path:
+                continue
+            woken: Any = None
+            for later in events[i + 1 :]:
+                if later[0] == "mode" and holds(later[3], event[3]):
+                    woken = later if later[4] is True and later[3] is not event[3] else None
+                elif later[0] == "model" and woken is not None and later[4] is True and later[5] is True:
+                    report(event[1], event[2]).because([Step(woken[2], woken[1], "train")])
+                    break

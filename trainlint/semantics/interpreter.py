@@ -1318,6 +1318,8 @@ class Interpreter:
                 self.set_attribute(option, name, value, node)
         elif isinstance(owner, Tensor):
             self.library.set_tensor_attribute(self, owner, name, value, node)
+        elif isinstance(owner, Api):
+            self.event("setting", node, f"{owner.path}.{name}", value)
 
     def binary(self, node: cst.BinaryOperation) -> Value:
         left, right = self.eval(node.left), self.eval(node.right)

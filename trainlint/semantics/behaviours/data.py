@@ -93,6 +93,7 @@ def draw(call: Call) -> Any:
 
 @behaviour("seed")
 def seed(call: Call) -> Value:
+    call.interp.event("seed", call.node)
     value = call.first
     if isinstance(call.receiver, Instance):
         value = call.value("seed", 1) or UNKNOWN
