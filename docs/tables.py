@@ -1,7 +1,7 @@
 """Write the tables of the documentation that follow from the rules: `python docs/tables.py`, or `--check` to compare.
 
 README.md lists the rules, from their classes. docs/checklists.md says of each tip which rules find it, from the line
-of metadata on the rules' pages.
+of metadata on the rules' pages; README.md has the tips whose fault shows in the source.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RULES = ROOT / "rules"
 
 _TABLE = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- end of rules -->)", re.DOTALL)
+_COVERAGE = re.compile(r"(?<=<!-- coverage -->\n).*?(?=<!-- end of coverage -->)", re.DOTALL)
+_IN_SOURCE = re.compile(r"^\| (\w+) \| (.*) \| source[^|]* \| [^|]*\|$", re.MULTILINE)
 _TIP = re.compile(r"^(\| (\w+) \| .* \| )[^|]*\|$", re.MULTILINE)
 _METADATA = re.compile(r"^(?:error|warning|info) · .* · tips: (.*)$", re.MULTILINE)
 
@@ -56,8 +58,23 @@ def rules_by_tip() -> dict[str, list[str]]:
     return found
 
 
+def with_coverage(text: str) -> str:
+    """A text with the table of tips whose fault shows in the source, between its markers."""
+    if not _COVERAGE.search(text):
+        raise ValueError("the markers of the table of tips are missing")
+    rows = "".join(f"| {tip} | {advice} | {rules or '–'} |\n" for tip, advice, rules in coverage())
+    return _COVERAGE.sub(lambda _: f"\n| tip | | found by |\n|---|---|---|\n{rows}\n", text)
+
+
+def coverage() -> list[tuple[str, str, str]]:
+    """Id, text and rules of each tip whose fault shows in the source."""
+    found = rules_by_tip()
+    tips = _IN_SOURCE.findall((ROOT / "docs" / "checklists.md").read_text("utf-8"))
+    return [(tip, advice, " ".join(found.get(tip, ())).replace("](../", "](")) for tip, advice in tips]
+
+
 TABLES: dict[Path, Callable[[str], str]] = {
-    ROOT / "README.md": with_rules,
+    ROOT / "README.md": lambda text: with_coverage(with_rules(text)),
     ROOT / "docs" / "checklists.md": with_tips,
 }
 
