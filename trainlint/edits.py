@@ -112,6 +112,16 @@ def remove_argument(call: Any, argument: Any, space: Namespace | None = None) ->
     return CodeEdit(lambda editor: editor.remove_argument(call, argument), (call, *call.args), space)
 
 
+def remove_import(statement: Any, alias: Any, space: Namespace | None = None) -> CodeEdit:
+    """Leave one name of a `from … import` out."""
+    return CodeEdit(lambda editor: editor.remove_item(statement.names, alias), (statement, *statement.names), space)
+
+
+def overwrite(node: Any, text: str, space: Namespace | None = None) -> CodeEdit:
+    """Write something else in the place of a node that is no expression: an `Arg`, the module of an import."""
+    return CodeEdit(lambda editor: editor.overwrite(node, text), (node,), space)
+
+
 def rename(node: Any, name: str, space: Namespace | None = None) -> CodeEdit:
     """Write another name: of a variable, of an attribute (its last part), of the keyword of an `Arg`."""
     return CodeEdit(lambda editor: editor.rename(node, name), (node,), space)

@@ -7,12 +7,29 @@ from typing import Any, ClassVar
 import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
-from trainlint.findings import Severity
+from trainlint.edits import imported, replace
+from trainlint.findings import Safety, Severity
+from trainlint.semantics.arithmetic import EXPONENTIAL, EXPONENTIALS, FROM_NEARLY_ONE, NEARLY_ONE, UNIT
+from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.library import Call, as_tensor
-from trainlint.semantics.values import LOGITS, PROBABILITIES, SIGMOID, Tensor, Value, bounds, is_number
+from trainlint.semantics.values import (
+    INF,
+    LOGITS,
+    NAN,
+    PROBABILITIES,
+    SIGMOID,
+    TANH,
+    UNKNOWN,
+    Tensor,
+    Value,
+    bounds,
+    is_number,
+)
 
 # What is random or a loss by itself does not reach zero in practice.
-HARMLESS = frozenset(("random numbers", "a loss", "a permutation", "bool", "a length"))
+HARMLESS = frozenset(
+    ("random numbers", "a loss", "a permutation", "bool", "a length", "nan", UNIT, NEARLY_ONE, FROM_NEARLY_ONE)
+)
 # What holds exact zeros, so that the result is wrong even where no gradient is asked for.
 EXACT = frozenset(("a count", "a mask", "a one-hot code"))
 
@@ -199,3 +216,224 @@ class EpsMisplaced(Rule):
                 operand = interp.eval(inner) if inner is not None else left
                 if isinstance(operand, Tensor) and operand.lo <= 0:
                     report(node, what=what)
+
+
+class ExpOverflow(Rule):
+    """A softmax or its logarithm is computed by hand."""
+
+    code, name = "TL505", "exp-overflow"
+    message = "`exp` of raw scores (@) is infinite above 88, and NaN follows; `{better}` computes the same without that"
+
+    @on("operation")
+    def quotient(self, fact: Any, report: Report) -> None:
+        operator, node, left, right, _, _, _ = fact
+        if operator == "Divide" and is_exponential(left, EXPONENTIAL) and is_exponential(right, EXPONENTIALS):
+            report(node, better="softmax").because(left.trace)
+
+    @on_call("torch.log")
+    def log(self, call: Call, report: Report) -> None:
+        operand = as_tensor(call.first)
+        if not is_exponential(operand, EXPONENTIALS):
+            return
+        inner = call.argument("input", 0)
+        if inner is call.node and isinstance(inner, cst.Call) and isinstance(inner.func, cst.Attribute):
+            inner = inner.func.value
+        one = isinstance(inner, cst.BinaryOperation) and any(
+            is_number(report.interp.eval(side)) for side in (inner.left, inner.right)
+        )
+        report(call.node, better="softplus" if one else "logsumexp").because(operand.trace)
+
+
+def is_exponential(value: Value, nature: str) -> bool:
+    """Whether a value is such an exponential, with nothing to bound it, where gradients may flow."""
+    return isinstance(value, Tensor) and value.nature == nature and value.hi == INF and value.graph is not False
+
+
+class InverseTrigEdge(Rule):
+    """An inverse function sees the edge of its domain."""
+
+    code, name = "TL506", "inverse-trig-edge"
+    message = "`{function}` is taken of {what}, which reaches {edge}: its gradient there is infinite"
+
+    @on_call("torch.acos")
+    def check(self, call: Call, report: Report) -> None:
+        operand = as_tensor(call.first)
+        recorded = operand.graph or (operand.graph is None and report.interp.module_depth > 0)
+        if operand.lib != "torch" or not recorded or operand.nature in ("random numbers", "a ReLU output", NEARLY_ONE):
+            return
+        low, high = operand.lo == -1, operand.hi == 1
+        if (low or high) and operand.lo >= -1 and operand.hi <= 1:
+            tanh = operand.must_be(TANH)
+            what = "a tanh output" if tanh else operand.nature or "values clamped to its whole domain"
+            edge = "±1" if low and high else "1" if high else "-1"
+            report(call.node, function=written_name(call.node), what=what, edge=edge).because(operand.trace)
+
+
+class PowEdge(Rule):
+    """A power is taken of what can be zero or negative."""
+
+    code, name = "TL507", "pow-edge"
+    message = "the power {exponent:g} is taken of {what}: {consequence}"
+    SIGNED = frozenset(("a cosine", UNIT, "random numbers"))
+
+    @on("operation")
+    def operator(self, fact: Any, report: Report) -> None:
+        operator, node, left, right, _, _, _ = fact
+        if operator == "Power":
+            self.judge(node, left, right, report)
+
+    @on_call("torch.pow")
+    def call(self, call: Call, report: Report) -> None:
+        self.judge(call.node, as_tensor(call.first), call.value("exponent", 1) or UNKNOWN, report)
+
+    def judge(self, node: Any, operand: Value, power: Value, report: Report) -> None:
+        if not isinstance(operand, Tensor) or operand.lib != "torch" or not is_number(power):
+            return
+        exponent, top = bounds(power)
+        if exponent != top or (abs(exponent) == 0.5 and operand.lo >= 0):
+            return
+        if exponent != int(exponent) and operand.lo < 0 and operand.graph is not False:
+            what = (
+                "raw scores"
+                if operand.must_be(LOGITS)
+                else "a tanh output"
+                if operand.must_be(TANH)
+                else operand.nature
+            )
+            if operand.must_be(LOGITS | TANH) or operand.nature in self.SIGNED:
+                consequence = "of a negative number it is NaN"
+                report(node, exponent=exponent, what=what, consequence=consequence).because(operand.trace)
+        elif operand.graph and operand.lo == 0 and operand.nature is not None:
+            if 0 < exponent < 1 and operand.nature in UnguardedSqrt.NATURES | {"a square"}:
+                consequence = "its gradient at 0 is infinite"
+                report(node, exponent=exponent, what=f"{operand.nature}, which can be 0", consequence=consequence)
+            elif exponent < 0 and operand.nature in UnguardedDivision.NATURES:
+                consequence = "infinity follows"
+                report(node, exponent=exponent, what=f"{operand.nature}, which can be 0", consequence=consequence)
+
+
+class EpsTooSmall(Rule):
+    """A small constant is lost in the number format."""
+
+    code, name = "TL510", "eps-too-small"
+    message = "{what} in {format} precision, so that {consequence}"
+    SMALLEST_HALF = 2.0**-25  # what is not above is rounded to 0
+
+    @on_call("torch.log", "torch.acos")
+    def function(self, call: Call, report: Report) -> None:
+        self.single(call.node, as_tensor(call.first), call.path == "torch.acos", report)
+
+    @on_call("torch.clamp")
+    def clamped(self, call: Call, report: Report) -> None:
+        self.half(as_tensor(call.first), call.value("min"), call.argument("min"), report)
+
+    @on("operation")
+    def operation(self, fact: Any, report: Report) -> None:
+        operator, node, left, right, left_node, right_node, _ = fact
+        if operator == "Divide":
+            self.single(node, right, False, report)
+        elif operator == "Add":
+            self.half(left, right, right_node, report)
+            self.half(right, left, left_node, report)
+
+    def single(self, node: Any, operand: Value, at_one: bool, report: Report) -> None:
+        """The distance to 1 that a clamp keeps is less than half of that between 1 and its neighbour."""
+        if not isinstance(operand, Tensor) or operand.graph is False or is_double(report):
+            return
+        if operand.nature == (NEARLY_ONE if at_one else FROM_NEARLY_ONE):
+            what, consequence = "the small constant that the clamp subtracts from 1 is lost", "infinity is reached"
+            report(node, what=what, format="single", consequence=consequence).because(operand.trace)
+
+    def half(self, operand: Value, small: Value | None, node: Any, report: Report) -> None:
+        if isinstance(operand, Tensor) and operand.dtype == "float16" and small is not None and is_number(small):
+            lo, hi = bounds(small)
+            if 0 < lo == hi <= self.SMALLEST_HALF:
+                report(node, what=f"{hi:g} is 0", format="half", consequence="it guards nothing")
+
+
+def is_double(report: Report) -> bool:
+    """Whether a file computes in double precision, or may."""
+    source = report.space().source
+    return source is None or any(word in source.text for word in ("float64", "double", "Double"))
+
+
+class WhereNanGradient(Rule):
+    """The branch that `where` does not take sends NaN back."""
+
+    code, name = "TL511", "where-nan-gradient"
+    message = "`{function}` is computed for all elements: where it is left out, its gradient is 0 times infinity"
+    FUNCTIONS = frozenset(("log", "log2", "log10", "sqrt", "rsqrt", "reciprocal"))
+
+    @on_call("torch.where")
+    def check(self, call: Call, report: Report) -> None:
+        condition = call.argument("condition", 0)
+        if not isinstance(condition, cst.Comparison) or len(condition.comparisons) != 1:
+            return
+        operator, limit = condition.comparisons[0].operator, report.interp.eval(condition.comparisons[0].comparator)
+        if not is_number(limit) or bounds(limit) != (0.0, 0.0):
+            return
+        if isinstance(operator, (cst.GreaterThan, cst.GreaterThanEqual, cst.NotEqual)):
+            branch = call.argument("input", 1)
+        elif isinstance(operator, (cst.Equal, cst.LessThan, cst.LessThanEqual)):
+            branch = call.argument("other", 2)
+        else:
+            return
+        found = self.singular(branch)
+        if found is None:
+            return
+        function, inner = found
+        operand = report.interp.eval(inner)
+        if not isinstance(operand, Tensor) or operand.lib != "torch" or operand.lo > 0:
+            return
+        recorded = operand.graph or (operand.graph is None and report.interp.module_depth > 0)
+        if recorded and inner.deep_equals(condition.left):
+            report(branch, function=function)
+
+    def singular(self, node: Any) -> tuple[str, Any] | None:
+        """The function and its operand, if a branch is one that breaks at 0; also as a factor of a product."""
+        if isinstance(node, cst.BinaryOperation):
+            if isinstance(node.operator, cst.Divide):
+                return "/", node.right
+            if isinstance(node.operator, cst.Multiply):
+                return self.singular(node.left) or self.singular(node.right)
+        if isinstance(node, cst.UnaryOperation):
+            return self.singular(node.expression)
+        if isinstance(node, cst.Call) and written_name(node) in self.FUNCTIONS:
+            if node.args and len(node.args) == 1 and not node.args[0].star:
+                return written_name(node), node.args[0].value
+            if not node.args and isinstance(node.func, cst.Attribute):
+                return written_name(node), node.func.value
+        return None
+
+
+class NanComparison(Rule):
+    """NaN is compared with, or hidden."""
+
+    code, name = "TL512", "nan-comparison"
+    message = "{what}"
+    fixable = Safety.SAFE
+    HELD: ClassVar = {"Equal": "False", "NotEqual": "True"}
+
+    @on("nan_compared")
+    def check(self, fact: Any, report: Report) -> None:
+        operator, node, left, right = fact
+        held = self.HELD.get(operator)
+        if held is None or len(node.comparisons) != 1:
+            return
+        draft = report(node, what=f"a comparison with NaN is always {held}, whatever is compared")
+        value, operand = (left, node.left) if right is NAN else (right, node.comparisons[0].comparator)
+        if value is NAN:
+            return
+        negation = "" if operator == "Equal" else "not "
+        if isinstance(value, Tensor) and value.lib == "torch":
+            inverse = "" if operator == "Equal" else "~"
+            draft.fix("call `torch.isnan`", replace(node, inverse, imported("torch.isnan"), "(", operand, ")"))
+        elif is_number(value):
+            draft.fix("call `math.isnan`", replace(node, negation, imported("math.isnan"), "(", operand, ")"))
+
+    @on_call("torch.nan_to_num")
+    def hidden(self, call: Call, report: Report) -> None:
+        operand = as_tensor(call.first)
+        if operand.nature == "a loss" and operand.graph is not False and operand.lib == "torch":
+            what = "NaN in the loss is replaced by a number: what made it goes on, and gradients can still be NaN"
+            report(call.node, what=what)

@@ -55,6 +55,12 @@ METHODS = {
     "Power": "__pow__",
 }
 
+# Exponentials of raw scores, which nothing bounds: one for each score, and several added up.
+EXPONENTIAL, EXPONENTIALS = "an exponential", "a sum of exponentials"
+UNIT = "a unit vector"
+# Numbers kept below 1 by less than single precision can tell.
+NEARLY_ONE, FROM_NEARLY_ONE = "a clamped number", "1 minus a clamped number"
+
 SMALL = 1e-2  # an added constant up to this is a guard, not a change of meaning
 
 
@@ -279,10 +285,30 @@ def kinds_of(operator: str, left: Value, right: Value) -> int:
     return 0
 
 
+def exponential(operator: str, left: Value, right: Value) -> str | None:
+    """What sums and multiples of exponentials of raw scores are."""
+    a: str | None = getattr(left, "nature", None)
+    b: str | None = getattr(right, "nature", None)
+    kinds = (EXPONENTIAL, EXPONENTIALS)
+    if operator == "Add" and all(
+        nature in kinds or (is_number(value) and bounds(value)[0] >= 0.5) for nature, value in ((a, left), (b, right))
+    ):
+        return EXPONENTIALS
+    if operator in ("Add", "Multiply", "Divide") and a in kinds and is_number(right) and bounds(right)[0] > 0:
+        return a  # a small constant guards, a factor scales
+    if operator in ("Add", "Multiply") and b in kinds and is_number(left) and bounds(left)[0] > 0:
+        return b
+    return None
+
+
 def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None:
     """In words, why the lower bound of a result is reached; None when it need not be."""
     a: str | None = getattr(left, "nature", None)
     b: str | None = getattr(right, "nature", None)
+    if not {a, b}.isdisjoint((EXPONENTIAL, EXPONENTIALS)):
+        return exponential(operator, left, right)
+    if operator == "Divide" and b == "a norm" and isinstance(left, Tensor):
+        return UNIT
     if lo > 0:
         return None
     if operator == "Subtract":
@@ -315,6 +341,11 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
     return None
 
 
+def are_units(*values: Value) -> bool:
+    """Whether all are vectors of length one, so that their products are cosines."""
+    return all(isinstance(v, Tensor) and v.nature == UNIT and v.lo >= -1 and v.hi <= 1 for v in values)
+
+
 def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Tensor:
     a, b = bounds(left), bounds(right)
     first = left if isinstance(left, Tensor) else right
@@ -332,8 +363,14 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         nature = nature_of(operator, left, right, lo)
         if nature == "a difference of maximum and minimum":
             lo = 0.0
+        elif nature == UNIT:
+            lo, hi = max(lo, -1.0), min(hi, 1.0)
+        elif operator == "Subtract" and getattr(right, "nature", None) == "a maximum":
+            hi = min(hi, 0.0)  # what the largest was subtracted from
     elif operator in ("BitAnd", "BitOr", "BitXor"):
         lo, hi, nature = (0.0, 1.0, "a mask") if first.kinds == MASK else (-INF, INF, None)
+    elif operator == "MatrixMultiply" and are_units(left, right):
+        lo, hi, nature = -1.0, 1.0, "a cosine"
     else:
         lo, hi, nature = -INF, INF, None
     deps = first.deps
@@ -356,6 +393,7 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         kinds, axis = term.kinds, term.axis
     together = matmul_form if operator == "MatrixMultiply" else broadcast
     shape, last, batched = together(form(left), form(right))
+    floating = first.dtype is not None and first.dtype.startswith("float") and (is_number(left) or is_number(right))
     return Tensor(
         kinds=kinds,
         lo=lo,
@@ -365,6 +403,7 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         graph=graph,
         deps=deps,
         data=data,
+        dtype=first.dtype if floating else None,
         grown=grown,
         axis=axis if kinds else None,
         lib=right.lib if first.lib == "?" and isinstance(right, Tensor) else first.lib,

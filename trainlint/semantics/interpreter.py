@@ -24,6 +24,7 @@ from trainlint.semantics.values import (
     BOOL,
     FALSE,
     LOGITS,
+    NAN,
     NONE,
     TINY,
     TRUE,
@@ -996,7 +997,7 @@ class Interpreter:
             elif isinstance(module, Api):
                 value = self.resolve(self.frame.space, f"{dotted}.{name}" if dotted else name, level)
                 if value is None:
-                    value = Api(f"{module.path}.{name}" if module.path else name)
+                    value = self.library.api_attribute(self, module, name) if module.path else Api(name)
             else:
                 value = UNKNOWN
             target = alias.asname.name if alias.asname is not None else alias.name
@@ -1370,6 +1371,8 @@ class Interpreter:
         for target in node.comparisons:
             right = self.eval(target.comparator)
             result = arithmetic.compare(self, target.operator.__class__.__name__, left, right, node)
+            if right is NAN or left is NAN:
+                self.emit("nan_compared", (target.operator.__class__.__name__, node, left, right))
             if isinstance(result, Tensor):
                 self.compared(target.operator.__class__.__name__, node, left, right, result)
             left = right
@@ -1519,6 +1522,8 @@ class Interpreter:
     def subscript(self, node: cst.Subscript) -> Value:
         owner = self.eval(node.value)
         indices = [self.index(element.slice) for element in node.slice]
+        if owner.__class__ is Tensor:
+            self.emit("indexed", (node, owner, indices))
         return self.library.get_item(self, owner, indices, node)
 
     def index(self, element: Any) -> Value | slice:

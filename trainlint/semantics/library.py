@@ -16,6 +16,7 @@ from trainlint.semantics.values import (
     BOOL,
     ELSEWHERE,
     MASK,
+    NAN,
     NO_DATA,
     TRUE,
     UNKNOWN,
@@ -1054,6 +1055,7 @@ CONSTANTS: dict[str, Value] = {
     "math.e": Const(2.718281828459045),
     "numpy.pi": Const(3.141592653589793),
     "torch.pi": Const(3.141592653589793),
+    **dict.fromkeys(("math.nan", "numpy.nan", "numpy.NaN", "numpy.NAN", "torch.nan"), NAN),
     "sys.maxsize": Const(2**63 - 1),
 }
 OTHER_ARRAYS = frozenset(("numpy", "pandas", "tensorflow", "jax", "mxnet", "cupy", "scipy", "sklearn", "polars"))

@@ -30,6 +30,7 @@ from trainlint.semantics.classes import instantiate
 from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOfBudget, Region, dotted_name
 from trainlint.semantics.library import Call, Library
 from trainlint.semantics.namespace import Namespace
+from trainlint.semantics.uses import uses
 from trainlint.semantics.values import (
     BOOL,
     FALSE,
@@ -473,7 +474,19 @@ class Project:
                 progress(number + 1, total)
         for space in sorted(spaces, key=lambda s: s.imported):
             self.run_rest(space)
+        self.offer_uses(spaces)
         return self.finish()
+
+    def offer_uses(self, spaces: list[Namespace]) -> None:
+        """Tell the rules on APIs where those that have changed are used."""
+        if "use" not in self.events:
+            return
+        for space in spaces:
+            try:
+                for use in uses(space):
+                    self.emit("use", use)
+            except Exception:
+                self.fail(space, f"the engine failed: {last_line()}")
 
     def finish(self) -> list[Finding]:
         """Turn drafts into findings, with positions for just the nodes that they name."""

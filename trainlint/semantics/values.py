@@ -163,6 +163,7 @@ class Text(Value):
 
 
 BOOL = Number(0, 1, True, "bool")
+NAN = Number(nature="nan")  # no constant: it would not be equal to itself
 
 
 class Fit(NamedTuple):

@@ -400,16 +400,26 @@ class Editor:
 
     def remove_argument(self, call: cst.Call, argument: cst.Arg) -> None:
         """Leave an argument out."""
-        at = call.args.index(argument)
-        start, end = self.span(argument)
-        if at + 1 < len(call.args):
-            end = self.span(call.args[at + 1])[0]
+        self.remove_item(call.args, argument)
+
+    def remove_item(self, items: Sequence[Any], item: Any) -> None:
+        """Leave one of several items out, with the comma that goes with it."""
+        at = items.index(item)
+        start, end = self.span(item)
+        if at + 1 < len(items):
+            end = self.span(items[at + 1])[0]
         elif at:
-            start = self.span(call.args[at - 1])[1]
-        elif isinstance(argument.comma, cst.Comma):
+            start = self.span(items[at - 1])[1]
+        elif isinstance(item.comma, cst.Comma):
             end = self.text.index(",", end) + 1
         self._keep_comments(start, end, "")
         self.changes.append(Change(start, end, ""))
+
+    def overwrite(self, node: cst.CSTNode, text: str) -> None:
+        """Write something else in the place of a node that is no expression: an argument, a module's name."""
+        start, end = self.span(node)
+        self._keep_comments(start, end, text)
+        self.changes.append(Change(start, end, text))
 
     def rename(self, node: cst.CSTNode, name: str) -> None:
         """Write another name: for a name, an attribute's last part, or the keyword of an argument."""

@@ -16,6 +16,7 @@ from trainlint.semantics.values import (
     BOOL,
     FALSE,
     INF,
+    NAN,
     NONE,
     TINY,
     TRUE,
@@ -279,9 +280,10 @@ def float_(call: Call) -> Value:
         call.interp.event("item", call.node, call.first)
     if isinstance(call.first, Const):
         try:
-            return Const(float(call.first.value))
+            number = float(call.first.value)
         except (TypeError, ValueError):
             return Number()
+        return NAN if math.isnan(number) else Const(number)
     return Number(*bounds(call.first), nature=getattr(call.first, "nature", None), tally=call.first.tally)
 
 

@@ -27,6 +27,7 @@ from trainlint.semantics.values import (
     TANH,
     TINY,
     UNKNOWN,
+    Api,
     Const,
     DataInfo,
     Dep,
@@ -90,8 +91,23 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
 def keep(call: Call) -> Value:
     """Moves, casts and selections: the elements stay what they are."""
     tensor = call.tensor
+    if (dtype := cast_to(call)) is not None:
+        tensor = tensor.but(dtype=dtype)
     graph = graph_of(call.interp, tensor)
     return tensor if graph == tensor.graph and tensor.shape is None else tensor.but(graph=graph, shape=None)
+
+
+FLOATS = {"half": "float16", "float16": "float16", "bfloat16": "bfloat16", "float": "float32", "float32": "float32",
+          "double": "float64", "float64": "float64"}  # fmt: skip
+
+
+def cast_to(call: Call) -> str | None:
+    """The number format that a cast names."""
+    name = written_name(call.node)
+    if name in ("to", "type"):
+        wanted = call.arguments.keywords.get("dtype") or call.value("other", 1)
+        return FLOATS.get(wanted.path.rpartition(".")[2]) if isinstance(wanted, Api) else None
+    return FLOATS.get(name) if isinstance(call.receiver, Tensor) else None
 
 
 @behaviour("requires_grad")
@@ -237,6 +253,8 @@ def dropout(call: Call) -> Value:
 @behaviour("linear")
 def linear(call: Call) -> Value:
     result = made(call, step=call.short_name, kinds=LOGITS)
+    if len(call.arguments.positional) == 2 and arithmetic.are_units(*call.arguments.positional):
+        result = result.but(lo=-1.0, hi=1.0, nature="a cosine")
     if call.interp.module_depth and call.interp.grad:
         result = result.but(graph=True)
     return result
@@ -254,6 +272,8 @@ def matmul(call: Call) -> Value:
     weighted = any(t.nature == "a parameter" for t in parts)
     sparse = call.path == "torch.spmm" and len(parts) == 2 and parts[1].must_be(LOGITS)
     result = mixed_tensor(call.interp, parts or [call.tensor])
+    if len(parts) == 2 and arithmetic.are_units(*parts):
+        return result.but(lo=-1.0, hi=1.0, nature="a cosine")
     if weighted or sparse:
         result = result.but(kinds=LOGITS, trace=(call.interp.step(call.node, call.short_name),))
     return result
@@ -280,6 +300,8 @@ def exp(call: Call) -> Value:
     if kind:
         return made(call, step="exp", kinds=kind, lo=0.0, hi=1.0, nature="a softmax output")
     hi = math.exp(tensor.hi) if tensor.hi < 700 else INF
+    if hi == INF and tensor.must_be(LOGITS):
+        return made(call, step="exp", lo=TINY, nature=arithmetic.EXPONENTIAL)
     return made(call, lo=TINY, hi=hi)
 
 
@@ -329,7 +351,10 @@ def clamp(call: Call) -> Value:
         elif bound >= lo:
             lo, nature = bound, ("a clamped value" if bound == 0 else None)
     if high is not None and not (isinstance(high, Const) and high.value is None):
-        hi = min(hi, bounds(high)[1])
+        top = bounds(high)[1]
+        if 1 - 2.0**-25 < top < 1 <= hi and tensor.lib == "torch" and tensor.dtype != "float64":
+            top, nature = 1.0, arithmetic.NEARLY_ONE if lo > 0 else nature
+        hi = min(hi, top)
     kinds = tensor.kinds if tensor.kinds & ~(PROBABILITIES | SIGMOID | LOG_PROBABILITIES) == 0 else 0
     if tensor.kinds == LOGITS and lo == -INF:
         kinds = LOGITS
@@ -366,13 +391,11 @@ def stats(call: Call, what: str) -> DataInfo:
 def norm(call: Call) -> Value:
     tensor = call.tensor
     random = (
-        tensor.nature in ("random numbers", "a parameter")
+        tensor.nature in ("random numbers", "a parameter", arithmetic.UNIT)
         or tensor.must_be(LOGITS)
         or not (tensor.graph or tensor.nature)
     )
-    return made(
-        call, lo=TINY if random or tensor.lo > 0 else 0.0, nature=None if random else "a norm", data=stats(call, "norm")
-    )
+    return made(call, lo=TINY if random or tensor.lo > 0 else 0.0, nature="a norm", data=stats(call, "norm"))
 
 
 @behaviour("sum")
@@ -392,7 +415,9 @@ def sum_(call: Call) -> Value:
     nature = None
     if lo == -INF and tensor.graph is False and tensor.data.tokens and not tensor.kinds:
         nature = "a sum of labels"
-    if lo == 0 and tensor.nature:
+    if tensor.nature in (arithmetic.EXPONENTIAL, arithmetic.EXPONENTIALS):
+        nature = arithmetic.EXPONENTIALS
+    elif lo == 0 and tensor.nature:
         nature = "a count" if tensor.nature in ("a mask", "a count") else tensor.nature
         if nature == "a norm":
             nature = None  # one zero among many is nothing
@@ -411,6 +436,8 @@ def mean(call: Call) -> Value:
     tensor = call.tensor
     soft = tensor.kinds & (PROBABILITIES | SIGMOID) and tensor.nature in ("a softmax output", "a sigmoid output")
     nature = None if soft else tensor.nature
+    if nature == arithmetic.EXPONENTIAL:
+        nature = arithmetic.EXPONENTIALS
     kinds = (
         tensor.kinds
         if tensor.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES) and call.value("dim", 1)
@@ -682,7 +709,8 @@ def loss(call: Call) -> Value:
     found = shaped(call, result)
     assert isinstance(found, Tensor)
     result = found
-    if result.graph is False and result.deps and any(is_hidden(v) for v in call.arguments.positional):
+    recording = call.interp.grad is not False
+    if recording and result.graph is False and result.deps and any(is_hidden(v) for v in call.arguments.positional):
         result = result.but(graph=None, deps=result.deps | {ELSEWHERE})
     what = reduced(call)
     if what:
