@@ -167,13 +167,20 @@ class MetricAveraging(Rule):
         if operator != "Divide" or left.tally is None or right.tally is None:
             return
         total, count = left.tally.what, right.tally.what
-        loader = left.tally.loops[-1].region.value if left.tally.loops and left.tally.loops[-1].region else None
-        if total == "means" and count in ("samples", "sizes") and batched(loader) is not False:
-            if not compensated(report, node):
-                report(node, what="batch means", count="samples")
-        elif total == "sums" and count == "batches" and batched(loader):
-            if not compensated(report, node):
-                report(node, what="all samples", count="batches")
+        if total == "means" and count in ("samples", "sizes"):
+            wrong, names = batched(loader_of(left.tally)) is not False, ("batch means", "samples")
+        elif total == "sums" and count == "batches":
+            wrong, names = batched(loader_of(left.tally)) is True, ("all samples", "batches")
+        else:
+            return
+        if wrong and not compensated(report, node):
+            report(node, what=names[0], count=names[1])
+
+
+def loader_of(total: Tally) -> Any:
+    """What the loop walks over that a total was added up in."""
+    region = total.loops[-1].region if total.loops else None
+    return region.value if region is not None else None
 
 
 def batched(loader: Any) -> bool | None:

@@ -277,10 +277,10 @@ class HandWrittenLoss(Rule):
 
 
 def is_difference(node: Any) -> bool:
-    """Whether an expression subtracts one thing from another, and not a thing's own mean from it."""
+    """Whether an expression subtracts one thing from another, and not a constant or a thing's own mean from it."""
     if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Subtract):
         return False
-    return written_name(node.right) != "mean"
+    return written_name(node.right) != "mean" and not isinstance(node.right, (cst.Integer, cst.Float))
 
 
 def times_log(node: Any) -> bool:
