@@ -52,6 +52,7 @@ class Draft:
     edits: tuple[CodeEdit, ...] = ()
     fix_message: str = ""
     safety: Safety = Safety.SAFE
+    plan: Callable[[Draft], None] | None = None
 
     def because(self, steps: Iterable[Step | None]) -> Draft:
         """Name the places that explain the finding; the first is quoted in the message."""
@@ -62,6 +63,11 @@ class Draft:
         """Offer a change that mends it, in the words of an order: `call it`. The rule's `fixable` says how safe it is;
         a rule with fixes of both kinds says `Safety.UNSAFE`, and gives the safety of those that are better."""
         self.fix_message, self.edits, self.safety = message, edits, safety or Safety(self.rule.fixable)
+        return self
+
+    def repair(self, plan: Callable[[Draft], None]) -> Draft:
+        """Have a fix thought out only if the finding is shown: `plan` is called with the draft after the run."""
+        self.plan = plan
         return self
 
 

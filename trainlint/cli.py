@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import gc
 import json
 import os
@@ -13,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING, AnyStr, TextIO
 
 from trainlint import __version__
 from trainlint.config import (
@@ -114,6 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     rules.add_argument("--extend-select", metavar="RULES", action="append", default=[], help="run these as well")
     rules.add_argument("--ignore", metavar="RULES", action="append", default=[], help="do not run these")
 
+    fixes = check.add_argument_group("fixes")
+    fixes.add_argument("--fix", action="store_true", help="apply safe fixes to the files, and print what is left")
+    fixes.add_argument("--unsafe-fixes", action="store_true", help="count as fixes those that should be read as well")
+    fixes.add_argument("--diff", action="store_true", help="print what --fix would change, and change nothing")
+    fixes.add_argument("--show-fixes", action="store_true", help="list what was fixed")
+
     files = check.add_argument_group("files and settings")
     files.add_argument(
         "--exclude", metavar="GLOBS", action="append", default=[], help="leave out files and folders that match"
@@ -184,7 +191,7 @@ def _check(options: argparse.Namespace) -> int:
         _write(_described(settings), sys.stdout)
         return CLEAN
 
-    targets, texts = _stdin(options, configuration)
+    targets, texts, encoding = _stdin(options, configuration)
     if targets is None:
         from trainlint.discovery import discover
 
@@ -193,16 +200,99 @@ def _check(options: argparse.Namespace) -> int:
             shown = " ".join(options.paths) or "."
             print(f"trainlint: no Python files or notebooks found in {shown}", file=sys.stderr)
 
+    if options.fix or options.diff:
+        return _fix(targets, texts, encoding, settings, options)
     with _progress(options) as progress:
         result = engine.check(targets, texts=texts, progress=progress)
-
     _report(result.findings, texts, settings.output_format, options)
     if not options.quiet and settings.output_format != "json":
         sys.stdout.flush()
         print(_summary(result.findings, result.files), file=sys.stderr)
-    if any(finding.code == OWN_FAILURE for finding in result.findings):
+        _hint(result.findings, options)
+    return _status(result.findings, bool(result.findings) and not options.exit_zero)
+
+
+def _status(findings: Iterable[Finding], found: bool) -> int:
+    if any(finding.code == OWN_FAILURE for finding in findings):
         return FAILED
-    return FOUND if result.findings and not options.exit_zero else CLEAN
+    return FOUND if found else CLEAN
+
+
+def _fix(
+    targets: Sequence[Target], texts: dict[str, str], encoding: str, settings: Settings, options: argparse.Namespace
+) -> int:
+    """Check, and write what the fixes make of the files; or show it only."""
+    from trainlint import engine
+    from trainlint.fixing import difference, write
+
+    with _progress(options) as progress:
+        outcome = engine.fix(targets, unsafe=options.unsafe_fixes, texts=texts, progress=progress)
+    result, mended = outcome.result, outcome.mended
+    failures = []
+    if options.diff:
+        _write((difference(name, *change) for name, change in outcome.changes.items()), sys.stdout)
+    else:
+        for name, (old, new) in outcome.changes.items():
+            if name not in texts:
+                try:
+                    write(next(target.path for target in targets if target.filename == name), old, new)
+                except OSError as error:
+                    failures.append(f"{name} cannot be written: {error.strerror or error}")
+        for name, text in texts.items():  # the fixed source takes the place of the findings
+            new = outcome.changes[name][1] if name in outcome.changes else text
+            _write([new.encode(encoding)], sys.stdout.buffer)
+        left = {**texts, **{name: change[1] for name, change in outcome.changes.items()}}
+        _report(result.findings, left, settings.output_format, options, sys.stderr if texts else sys.stdout)
+    for failure in failures:
+        print(f"trainlint: error: {failure}", file=sys.stderr)
+    if not options.quiet and settings.output_format != "json":
+        sys.stdout.flush()
+        if options.show_fixes:
+            sys.stderr.writelines(_fixes_by_file(mended, options))
+        if options.diff:
+            print(_would_fix(mended, result.findings, options), file=sys.stderr)
+        else:
+            counts = f" ({len(mended)} fixed, {len(result.findings)} remaining)" if mended else ""
+            print(_summary((*mended, *result.findings), result.files, counts), file=sys.stderr)
+            _hint(result.findings, options)
+    found = bool(mended if options.diff else result.findings) and not options.exit_zero
+    return FAILED if failures else _status(result.findings, found)
+
+
+def _hint(findings: Iterable[Finding], options: argparse.Namespace) -> None:
+    """Say how many findings could be fixed."""
+    fixable, hidden = _fixable(findings, options)
+    more = f" ({_counted(hidden, 'hidden fix', 'es')} can be enabled with the `--unsafe-fixes` option)"
+    if fixable:
+        print(f"[*] {fixable} fixable with the `--fix` option{more if hidden else ''}.", file=sys.stderr)
+    elif hidden:
+        print(f"No fixes available{more}.", file=sys.stderr)
+
+
+def _fixable(findings: Iterable[Finding], options: argparse.Namespace) -> tuple[int, int]:
+    """How many findings can be fixed, and how many more if unsafe fixes counted."""
+    fixes = [finding.fix for finding in findings if finding.fix is not None]
+    fixable = sum(options.unsafe_fixes or fix.safety.value == "safe" for fix in fixes)
+    return fixable, len(fixes) - fixable
+
+
+def _would_fix(mended: Sequence[Finding], left: Iterable[Finding], options: argparse.Namespace) -> str:
+    hidden = _fixable(left, options)[1]
+    more = f" ({_counted(hidden, 'additional fix', 'es')} available with `--unsafe-fixes`)" if hidden else ""
+    return f"Would fix {_listed(mended)}{more}." if mended else f"Nothing would be fixed{more}."
+
+
+def _fixes_by_file(mended: Sequence[Finding], options: argparse.Namespace) -> Iterable[str]:
+    from trainlint.reports.style import Style, one_line, wants_color
+
+    style = Style(wants_color(options.color, sys.stderr))
+    if mended:
+        yield f"Fixed {_listed(mended)}:\n"
+    for filename in dict.fromkeys(finding.filename for finding in mended):
+        yield f"- {style.paint(one_line(filename), 'bold')}:\n"
+        counts = Counter((finding.code, finding.name) for finding in mended if finding.filename == filename)
+        for (code, name), count in sorted(counts.items()):
+            yield f"    {count} × {code} ({name})\n"
 
 
 def _validate(settings: Settings) -> None:
@@ -218,11 +308,13 @@ def _validate(settings: Settings) -> None:
                 codes_of(selector, catalogue())
 
 
-def _stdin(options: argparse.Namespace, configuration: Configuration) -> tuple[list[Target] | None, dict[str, str]]:
-    """The target and the text of the standard input, if that is to be checked."""
+def _stdin(
+    options: argparse.Namespace, configuration: Configuration
+) -> tuple[list[Target] | None, dict[str, str], str]:
+    """The target, the text and the encoding of the standard input, if that is to be checked."""
     name = options.stdin_filename
     if "-" not in options.paths and not (name and not options.paths):
-        return None, {}
+        return None, {}, ""
     if len(options.paths) > 1:
         raise UsageError("`-`, the standard input, cannot be checked together with files")
     from trainlint.discovery import Target, is_excluded
@@ -230,21 +322,21 @@ def _stdin(options: argparse.Namespace, configuration: Configuration) -> tuple[l
     name = name or "-"
     path = Path(name).absolute()
     settings = configuration.for_folder(path.parent)
-    data = sys.stdin.buffer.read()
-    if settings.force_exclude and is_excluded(str(path), settings):
-        return [], {}
-    return [Target(path, name, settings)], {name: _decoded(data)}
+    text, encoding = _decoded(sys.stdin.buffer.read())
+    left_out = settings.force_exclude and is_excluded(str(path), settings)
+    return [] if left_out else [Target(path, name, settings)], {name: text}, encoding
 
 
-def _decoded(data: bytes) -> str:
+def _decoded(data: bytes) -> tuple[str, str]:
+    encoding = "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-8"
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(encoding), encoding
     except UnicodeDecodeError:
         # Perhaps a comment declares another encoding.
         from trainlint.syntax import Unreadable, decode
 
         try:
-            return decode(data)[0]
+            return decode(data)
         except Unreadable as error:
             raise UsageError(f"the standard input cannot be read: {error.message}") from error
 
@@ -258,7 +350,11 @@ def _progress(options: argparse.Namespace) -> AbstractContextManager[Progress | 
 
 
 def _report(
-    findings: Sequence[Finding], texts: dict[str, str], output_format: str, options: argparse.Namespace
+    findings: Sequence[Finding],
+    texts: dict[str, str],
+    output_format: str,
+    options: argparse.Namespace,
+    stream: TextIO | None = None,
 ) -> None:
     from trainlint.reports import renderer, statistics
     from trainlint.reports.sources import Sources
@@ -270,7 +366,7 @@ def _report(
         return renderer(output_format)(findings, Sources(texts), style)
 
     if options.output_file is None:
-        _write(pieces(_style(options)), sys.stdout)
+        _write(pieces(_style(options, stream)), stream or sys.stdout)
         return
     try:
         with open(options.output_file, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
@@ -279,22 +375,25 @@ def _report(
         raise UsageError(f"cannot write to {options.output_file}: {error.strerror}") from error
 
 
-def _summary(findings: Sequence[Finding], files: int) -> str:
+def _summary(findings: Sequence[Finding], files: int, more: str = "") -> str:
     """One line for people, such as `Found 2 errors and 1 warning in 1 of 12 files.`"""
     if not findings:
         return "All checks passed!"
-    counts = Counter(finding.severity.value for finding in findings)
-    parts = [_counted(counts[severity], noun) for severity, noun in _NOUNS.items() if counts[severity]]
-    listed = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
     among = f" in {len({finding.filename for finding in findings})} of {files} files" if files > 1 else ""
-    return f"Found {listed}{among}."
+    return f"Found {_listed(findings)}{among}{more}."
 
 
 _NOUNS = {"error": "error", "warning": "warning", "info": "remark"}
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _listed(findings: Iterable[Finding]) -> str:
+    counts = Counter(finding.severity.value for finding in findings)
+    parts = [_counted(counts[severity], noun) for severity, noun in _NOUNS.items() if counts[severity]]
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+
+
+def _counted(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}{'' if number == 1 else plural}"
 
 
 def _described(settings: Settings) -> str:
@@ -368,13 +467,13 @@ def _rules(options: argparse.Namespace) -> int:
     return CLEAN
 
 
-def _style(options: argparse.Namespace) -> Style:
+def _style(options: argparse.Namespace, stream: TextIO | None = None) -> Style:
     from trainlint.reports.style import Style, wants_color
 
-    return Style(wants_color(options.color, sys.stdout))
+    return Style(wants_color(options.color, stream or sys.stdout))
 
 
-def _write(pieces: Iterable[str], stream: TextIO) -> None:
+def _write(pieces: Iterable[AnyStr], stream: IO[AnyStr]) -> None:
     """Write to a stream; if nobody reads any more, as with `| head`, that is no failure."""
     try:
         stream.writelines(pieces)

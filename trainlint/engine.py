@@ -92,11 +92,11 @@ MAX_ROUNDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """What fixing came to: the findings that are left, those that were mended, and the new contents of files."""
+    """What fixing came to: the findings that are left, those that were mended, and old and new contents of files."""
 
     result: Result
     mended: tuple[Finding, ...]
-    texts: dict[str, str]
+    changes: dict[str, tuple[str, str]]
 
 
 def fix(
@@ -108,10 +108,11 @@ def fix(
 ) -> Fixed:
     """Check files and apply fixes, round by round, until none is left; nothing is written."""
     from trainlint.fixing import compatible
+    from trainlint.syntax import read_text
 
     paths = {target.filename: target.path for target in targets}
     current = dict(texts or {})
-    changed: dict[str, str] = {}
+    originals: dict[str, str] = {}
     mended: list[Finding] = []
     failures: list[Finding] = []
     useless: set[tuple[str, str]] = set()
@@ -134,7 +135,7 @@ def fix(
         for finding in chosen:
             for edit in finding.fix.edits if finding.fix is not None else ():
                 if edit.filename not in current:
-                    current[edit.filename] = _text_of(paths[edit.filename])
+                    current[edit.filename] = read_text(paths[edit.filename])
         done, new, broken = _round(chosen, current, paths)
         if broken is not None:
             useless.add((broken.code, broken.filename))
@@ -151,10 +152,12 @@ def fix(
             )
         tried = {(finding.code, finding.filename) for finding in done}
         mended += done
-        current.update(new)
-        changed.update(new)
+        for filename, text in new.items():
+            originals.setdefault(filename, current[filename])
+            current[filename] = text
     shown = sorted((*result.findings, *failures), key=lambda finding: finding.sort_key)
-    return Fixed(Result(tuple(shown), result.files), tuple(mended), changed)
+    changes = {name: (old, current[name]) for name, old in originals.items() if current[name] != old}
+    return Fixed(Result(tuple(shown), result.files), tuple(mended), changes)
 
 
 def _round(
@@ -184,12 +187,6 @@ def _round(
             if not done:
                 return [], {}, finding
     return done, new, None
-
-
-def _text_of(path: Path) -> str:
-    from trainlint.syntax import read_text
-
-    return read_text(path)
 
 
 def _related(kept: Mapping[Target, bool], rejected: Mapping[Target, bytes], texts: Mapping[str, str]) -> list[Target]:

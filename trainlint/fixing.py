@@ -113,8 +113,9 @@ def _replaced(text: str, edits: Sequence[Edit]) -> str:
         (offset(edit.span.line, edit.span.column), offset(edit.span.end_line, edit.span.end_column), edit.replacement)
         for edit in edits
     ]
-    # An insertion goes before what is replaced from there on.
-    for start, end, new in sorted(changes, key=lambda change: change[:2], reverse=True):
+    # An insertion goes before what is replaced from there on, and before a later insertion at the same place.
+    changes.sort(key=lambda change: change[:2])
+    for start, end, new in reversed(changes):
         text = text[:start] + new + text[end:]
     return text
 
@@ -131,13 +132,18 @@ def verify(path: Path, filename: str, old: str, new: str) -> None:
         raise Broken from error
 
 
-def write(path: Path, data: bytes) -> None:
-    """Replace the contents of a file at once or not at all; its mode stays, and what links to it."""
+def write(path: Path, old: str, new: str) -> None:
+    """Replace the contents of a file at once or not at all; encoding and mode stay, and what links to it."""
+    from trainlint.syntax import decode
+
     path = Path(os.path.realpath(path))
+    text, encoding = decode(path.read_bytes())
+    if text != old:
+        raise OSError("it was changed in the meantime")
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.write(new.encode(encoding))
         shutil.copymode(path, name)
         os.replace(name, path)
     except BaseException:
@@ -146,16 +152,24 @@ def write(path: Path, data: bytes) -> None:
 
 
 def difference(filename: str, old: str, new: str) -> str:
-    """A unified diff of a file's contents."""
-    lines = difflib.unified_diff(
-        _LINES.findall(old)[:-1], _LINES.findall(new)[:-1], fromfile=filename, tofile=filename, lineterm=""
-    )
+    """A unified diff of a file's contents; of a notebook, one for each cell."""
+    if not filename.endswith(".ipynb"):
+        return _unified(filename, old, new)
+    from trainlint.syntax.notebook import Notebook
+
+    cells = zip(Notebook.read(old).sources, Notebook.read(new).sources, strict=True)
+    return "".join(_unified(f"{filename}:cell {number}", *texts) for number, texts in enumerate(cells, 1))
+
+
+def _unified(name: str, old: str, new: str) -> str:
+    before, after = (_LINES.findall(text) for text in (old, new))
     shown = []
-    for line in lines:
-        shown.append(line if line.endswith("\n") else f"{line}\n")
-        if not line.endswith(("\n", "\r")) and line[:3] not in ("---", "+++", "@@ "):
-            shown.append("\\ No newline at end of file\n")
+    for line in difflib.unified_diff(before, after, fromfile=name, tofile=name):
+        shown.append(line)
+        if not line.endswith("\n"):
+            shown.append("\n" if name.rpartition(":")[2].startswith("cell ") else "\n\\ No newline at end of file\n")
     return "".join(shown)
 
 
-_LINES = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")
+# Lines with their ends; lone carriage returns are left in them, since `diff` and `patch` know line feeds only.
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")

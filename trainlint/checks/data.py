@@ -7,8 +7,10 @@ from typing import Any
 
 import libcst as cst
 
-from trainlint.api import Call, Report, Rule, on
-from trainlint.findings import Severity
+from trainlint.api import Call, Draft, Report, Rule, on
+from trainlint.checks.repairs import called, index_of, line_of
+from trainlint.edits import delete, rename
+from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import PART_WORDS, augments, constants, dataset_part, roots, steps_of
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name
 from trainlint.semantics.values import (
@@ -66,6 +68,7 @@ class FitOnTest(Rule):
         "`{what}` is fitted on the {part} part; it must use what was learnt from the training part, "
         "or the two are scaled apart"
     )
+    fixable = Safety.UNSAFE
 
     @on("fit")
     def check(self, fact: Any, report: Report) -> None:
@@ -84,7 +87,17 @@ class FitOnTest(Rule):
             node, what=estimator.describe(), part="test" if part == "test" else "validation" if part else "held-out"
         )
         if earlier is not None:
-            draft.because([Step(earlier[0], earlier[1], "fitted before")])
+            draft.because([Step(earlier[0], earlier[1], "fitted before")]).repair(self.transform)
+
+    def transform(self, draft: Draft) -> None:
+        """Offer to apply what was learnt before."""
+        call = draft.node
+        if not isinstance(call, cst.Call) or not isinstance(call.func, cst.Attribute) or len(call.args) != 1:
+            return
+        if called(call) == "fit_transform":
+            draft.fix("transform only", rename(call.func, "transform"))
+        elif called(call) == "fit" and line_of(index_of(draft.space), call) is not None:
+            draft.fix("do not fit again", delete(call))
 
 
 def another_part(first: DataInfo, second: DataInfo, node: Any) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import libcst as cst
 
-from trainlint.api import Report, Rule, on, on_call
-from trainlint.findings import Severity
+from trainlint.api import Draft, Report, Rule, on, on_call
+from trainlint.checks.repairs import flows_only, local_activation, maker_of
+from trainlint.edits import rename
+from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.tensors import LEAF, written_name
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, as_tensor
@@ -53,17 +56,41 @@ class LossRule(Rule):
     exclusive = True
 
 
+def take_away(given: Tensor, argument: Any, draft: Draft) -> None:
+    """Offer to hand over the raw scores."""
+    found = flows_only(given, draft.space, argument)
+    if found is not None:
+        draft.fix(f"take the {given.trace[0].label} away", *found.edits)
+
+
+def other_loss(call: Call, old: tuple[str, str], new: tuple[str, str], draft: Draft) -> None:
+    """Offer another loss: the names are those of its function and of its class."""
+    for name, better in zip(old, new, strict=True):
+        maker = maker_of(draft.space, call.node, name) if isinstance(call.node, cst.Call) else None
+        if maker is not None and not any(
+            a.keyword is not None and a.keyword.value == "label_smoothing" for a in maker.args
+        ):
+            draft.fix(f"use `{better}`", rename(maker.func, better))
+
+
+NAMES = ("cross_entropy", "CrossEntropyLoss")
+NLL_NAMES = ("nll_loss", "NLLLoss")
+
+
 class SoftmaxBeforeCrossEntropy(LossRule):
     """Cross entropy is given probabilities."""
 
     code, name = "TL101", "softmax-before-cross-entropy"
     message = "`{loss}` gets probabilities (@); it applies log-softmax itself, so gradients flatten"
 
+    fixable = Safety.UNSAFE
+
     @on_call(CROSS_ENTROPY)
     def check(self, call: Call, report: Report) -> None:
         given = scores(call)
         if given.must_be(PROBABILITIES | SIGMOID):
-            report(call.argument("input", 0), loss=call.short_name).because(given.trace)
+            argument = call.argument("input", 0)
+            report(argument, loss=call.short_name).because(given.trace).repair(partial(take_away, given, argument))
 
 
 class SigmoidBeforeBceWithLogits(LossRule):
@@ -72,11 +99,16 @@ class SigmoidBeforeBceWithLogits(LossRule):
     code, name = "TL102", "sigmoid-before-bce-with-logits"
     message = "`{loss}` gets probabilities (@); it applies the sigmoid itself, so its outputs stay between 0.5 and 0.73"
 
+    fixable = Safety.UNSAFE
+
     @on_call(BCE_WITH_LOGITS, FOCAL)
     def check(self, call: Call, report: Report) -> None:
         given = scores(call)
         if given.must_be(SIGMOID | PROBABILITIES):
-            report(call.argument(call.row.params[0], 0), loss=call.short_name).because(given.trace)
+            argument = call.argument(call.row.params[0], 0)
+            draft = report(argument, loss=call.short_name).because(given.trace)
+            if given.must_be(SIGMOID):
+                draft.repair(partial(take_away, given, argument))
 
 
 class LogitsIntoBce(LossRule):
@@ -105,12 +137,25 @@ class NllLossWithoutLogSoftmax(LossRule):
         "`{loss}` gets {kind} (@); it needs log-probabilities, and with these the loss has no lower bound or no log"
     )
 
+    fixable = Safety.UNSAFE
+
     @on_call(NLL)
     def check(self, call: Call, report: Report) -> None:
         given = scores(call)
         if given.must_be(LOGITS | PROBABILITIES | SIGMOID | HIDDEN):
             kind = "raw scores" if given.must_be(LOGITS | HIDDEN) else "probabilities"
-            report(call.argument("input", 0), loss=call.short_name, kind=kind).because(given.trace)
+            argument = call.argument("input", 0)
+            draft = report(argument, loss=call.short_name, kind=kind).because(given.trace)
+            if given.must_be(LOGITS):
+                draft.repair(partial(other_loss, call, NLL_NAMES, NAMES))
+            elif given.must_be(PROBABILITIES):
+                draft.repair(partial(self.take_logarithm, given, argument))
+
+    def take_logarithm(self, given: Tensor, argument: Any, draft: Draft) -> None:
+        found = flows_only(given, draft.space, argument)
+        edit = found and (found.renamed("softmax", "log_softmax") or found.renamed("Softmax", "LogSoftmax"))
+        if edit is not None:
+            draft.fix("take log-softmax", edit)
 
 
 class LogSoftmaxBeforeCrossEntropy(LossRule):
@@ -122,12 +167,23 @@ class LogSoftmaxBeforeCrossEntropy(LossRule):
         "which is wasted and hides which loss is meant"
     )
     severity = Severity.WARNING
+    fixable = Safety.UNSAFE
 
     @on_call(CROSS_ENTROPY)
     def check(self, call: Call, report: Report) -> None:
         given = scores(call)
         if given.must_be(LOG_PROBABILITIES):
-            report(call.argument("input", 0), loss=call.short_name).because(given.trace)
+            argument = call.argument("input", 0)
+            report(argument, loss=call.short_name).because(given.trace).repair(
+                partial(self.mend, call, given, argument)
+            )
+
+    def mend(self, call: Call, given: Tensor, argument: Any, draft: Draft) -> None:
+        found = local_activation(given, draft.space, argument)
+        if found is not None:
+            draft.fix("take the log-softmax away", *found.edits, safety=Safety.SAFE)
+        else:
+            other_loss(call, NAMES, NLL_NAMES, draft)
 
 
 class DoubleActivation(Rule):
@@ -136,12 +192,20 @@ class DoubleActivation(Rule):
     code, name = "TL112", "double-activation"
     message = "`{activation}` gets {kind} (@); activated twice, the outputs are squeezed together and gradients vanish"
 
+    fixable = Safety.UNSAFE
+
     @on_call(SOFTMAX, LOG_SOFTMAX, "torch.sigmoid")
     def check(self, call: Call, report: Report) -> None:
         given = scores(call)
         if given.must_be(PROBABILITIES | SIGMOID):
             kind = "probabilities" if given.must_be(PROBABILITIES) else "sigmoid outputs"
-            report(call.node, activation=call.short_name, kind=kind).because(given.trace)
+            draft = report(call.node, activation=call.short_name, kind=kind).because(given.trace)
+            draft.repair(partial(self.take_away, given, call.argument(call.row.params[0], 0)))
+
+    def take_away(self, given: Tensor, argument: Any, draft: Draft) -> None:
+        found = local_activation(given, draft.space, argument)
+        if found is not None and (found.given is not None or found.call is draft.node):
+            draft.fix(f"take the {given.trace[0].label} before away", *found.edits)
 
 
 class KlDivArguments(LossRule):

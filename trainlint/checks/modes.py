@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.edits import CodeEdit, replace
+from trainlint.checks.repairs import around, body_of, index_of, is_bound_within, is_left, model_of
+from trainlint.edits import CodeEdit, imported, insert_after, insert_at_start, insert_before, replace, wrap
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import is_frozen, mode_matters
 from trainlint.semantics.behaviours.tensors import written_name
@@ -15,7 +17,7 @@ from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import FALSE, UNKNOWN, Api, Instance, Method, Step, Tensor, Value, bounds
-from trainlint.syntax import nodes_in, path_to
+from trainlint.syntax import Index, nodes_in, path_to
 
 LEARNING = frozenset(("backward", "step", "autograd"))
 HELD_OUT = ("val", "test")
@@ -87,6 +89,7 @@ class MissingEvalMode(Rule):
 
     code, name = "TL301", "missing-eval-mode"
     message = "the model is evaluated in train mode, so its {layers} makes the results noisy and depend on the batch"
+    fixable = Safety.UNSAFE
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
@@ -103,12 +106,30 @@ class MissingEvalMode(Rule):
                     and call.node in judged
                     and call.node not in learnt
                 ):
-                    report(call.node, call.space, layers=call.layers).because([call.module.born])
+                    draft = report(call.node, call.space, layers=call.layers).because([call.module.born])
+                    draft.repair(partial(self.switch, call, region, False))
         if kinds & LEARNING:
             return
         for call in model_calls(region):
-            if call.mode is True and call.layers and (self.evaluates(call, region) or self.restored(call, region)):
-                call.report(region, report, layers=call.layers).because([call.module.born])
+            if call.mode is True and call.layers:
+                restored = not self.evaluates(call, region) and self.restored(call, region)
+                if restored or self.evaluates(call, region):
+                    draft = call.report(region, report, layers=call.layers).because([call.module.born])
+                    draft.repair(partial(self.switch, call, region, restored and not learns(region)))
+
+    def switch(self, call: ModelCall, region: Region, for_good: bool, draft: Draft) -> None:
+        """Offer to evaluate in eval mode; and to go back to train mode, unless nothing is trained here."""
+        if draft.node is not call.node:
+            return
+        index, model = index_of(draft.space), model_of(draft.node)
+        place = judged_statement(index, region, draft)
+        if model is None or place is None or is_bound_within(index, model, place):
+            return
+        before = insert_before(place, model, ".eval()")
+        if for_good:
+            draft.fix("switch to eval mode", before)
+        elif not is_left(place):
+            draft.fix("evaluate in eval mode", before, insert_after(place, model, ".train()"))
 
     def evaluates(self, call: ModelCall, region: Region) -> bool:
         if region.kind == "no_grad":
@@ -131,6 +152,30 @@ class MissingEvalMode(Rule):
             if event[0] == "outside" and any(depends(value, call.module) for value in event[4]):
                 return True
         return False
+
+
+def learns(region: Region) -> bool:
+    """Whether anything is learnt in the program that a region is part of."""
+    found: Region | None = region
+    while found is not None:
+        if any(event[0] in LEARNING for event in found.events):
+            return True
+        found = found.parent
+    return False
+
+
+def judged_statement(index: Index, region: Region, draft: Draft) -> Any:
+    """The statement in which a model is evaluated: the loop or the `with` of a region, else the outermost one around
+    the model's call."""
+    body = body_of(index, draft.node)
+    if region.space is draft.space and isinstance(region.node, (cst.For, cst.While, cst.With)):
+        if body_of(index, region.node) is body:
+            block = index.parent(region.node)
+            context = index.parent(block) if block is not None else None
+            return context if isinstance(context, cst.With) and not is_left(context) else region.node
+    if region.kind == "program" and any(event[0] in LEARNING for event in region.events):
+        return None
+    return around(index, draft.node, body)
 
 
 def outcomes(region: Region) -> tuple[set[Any], set[Any]]:
@@ -166,6 +211,7 @@ class MissingNoGrad(Rule):
     code, name = "TL302", "missing-no-grad"
     message = "the evaluation records a graph for gradients that nobody asks for, which costs memory and time"
     severity = Severity.WARNING
+    fixable = Safety.UNSAFE
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
@@ -186,8 +232,15 @@ class MissingNoGrad(Rule):
                 and measured(region, call.module)
                 and not any(t.graph for t in call.inputs)
             ):
-                call.report(region, report)
+                call.report(region, report).repair(partial(self.switch_off, region))
                 report.interp.event("told", call.node)
+
+    def switch_off(self, region: Region | None, draft: Draft) -> None:
+        """Offer to record nothing in the loop, or in the statement of a single call."""
+        index = index_of(draft.space)
+        place = draft.node if region is None else judged_statement(index, region, draft)
+        if place is not None:
+            draft.fix("record no gradients", wrap(place, "with ", imported("torch.no_grad"), "():"))
 
     def single(self, region: Region, report: Report) -> None:
         """Calls in eval mode, wherever they stand, whose outputs are judged and never learnt from; those of loops are
@@ -205,7 +258,7 @@ class MissingNoGrad(Rule):
                 and call.node not in learnt
             ):
                 if not is_frozen(call.module) and not any(t.graph for t in call.inputs):
-                    report(call.node, call.space)
+                    report(call.node, call.space).repair(partial(self.switch_off, None))
 
 
 class StuckInEvalMode(Rule):
@@ -213,6 +266,7 @@ class StuckInEvalMode(Rule):
 
     code, name = "TL303", "stuck-in-eval-mode"
     message = "the model stays in eval mode from here on: later epochs train without dropout and with frozen batch norm"
+    fixable = Safety.UNSAFE
 
     @on("backward")
     def check(self, fact: Any, report: Report) -> None:
@@ -223,16 +277,33 @@ class StuckInEvalMode(Rule):
                 continue
             culprit: Any = None
             trained: Any = None
+            turn: Region | None = None
             region: Region | None = interp.region
             while region is not None:
                 for event in reversed(region.events):
                     if event[0] == "mode" and culprit is None and holds(event[3], dep.module):
-                        culprit = event
+                        culprit, turn = event, region
                     elif event[0] == "model" and event[1] is dep.node and event[4] is True:
                         trained = event
                 region = region.parent
             if culprit is not None and culprit[4] is False and trained is not None and mode_matters(interp, dep.module):
-                report(culprit[1], culprit[2]).because([Step(trained[2], trained[1], "trained here")])
+                draft = report(culprit[1], culprit[2]).because([Step(trained[2], trained[1], "trained here")])
+                draft.repair(partial(self.switch, turn, trained[2], trained[1]))
+
+    def switch(self, turn: Region | None, space: Namespace, trained: Any, draft: Draft) -> None:
+        """Offer to go back to train mode in each turn of the loop that evaluates, or of the function that it calls."""
+        index, model = index_of(space), model_of(trained)
+        if model is None or turn is None or turn.kind != "loop":
+            return
+        body = body_of(index, trained)
+        if turn.space is space and body_of(index, turn.node) is body:
+            loop = turn.node
+            if not is_bound_within(index, model, loop) and any(a is loop for a in index.ancestors(trained)):
+                draft.fix("train in train mode", insert_at_start(loop, model, ".train()", space=space))
+            return
+        place = around(index, trained, body)
+        if place is not None and not is_bound_within(index, model, place):
+            draft.fix("train in train mode", insert_before(place, model, ".train()", space=space))
 
 
 def holds(outer: Instance, inner: Instance) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import libcst as cst
 
-from trainlint.api import Report, Rule, on, on_call
-from trainlint.edits import imported, replace
+from trainlint.api import Draft, Report, Rule, on, on_call
+from trainlint.checks.repairs import activation, called, definition, index_of, is_constant, local_activation
+from trainlint.edits import imported, replace, unwrap
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.arithmetic import EXPONENTIAL, EXPONENTIALS, FROM_NEARLY_ONE, NEARLY_ONE, UNIT
 from trainlint.semantics.behaviours.tensors import written_name
@@ -54,6 +56,7 @@ class UnguardedLog(Rule):
 
     code, name = "TL501", "unguarded-log"
     message = "the logarithm is taken of {nature}, which can be 0: the loss becomes infinite, then NaN"
+    fixable = Safety.UNSAFE
 
     @on_call("torch.log")
     def check(self, call: Call, report: Report) -> None:
@@ -62,7 +65,30 @@ class UnguardedLog(Rule):
         if nature is None and operand.must_be(LOGITS) and operand.graph is not False:
             nature = "raw scores"
         if nature is not None and not direct(operand):
-            report(call.node, nature=nature).because(operand.trace)
+            draft = report(call.node, nature=nature).because(operand.trace)
+            if operand.lo >= 0:
+                draft.repair(partial(guard, operand_of(call), EPS))
+
+
+EPS = "1e-8"
+
+
+def operand_of(call: Call) -> Any:
+    """The expression for the first argument of a call, or for the tensor whose method is called."""
+    node = call.argument(call.row.params[0], 0)
+    if node is call.node and isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
+        return node.func.value if not node.args or node.args[0].keyword is not None else node.args[0].value
+    return node
+
+
+def guard(node: Any, eps: str, draft: Draft) -> None:
+    """Offer to add a small constant to what may be zero; one that stands in the wrong place is for TL509 to move."""
+    around = index_of(draft.space).parent(draft.node)
+    is_late = isinstance(around, cst.BinaryOperation) and isinstance(around.operator, cst.Add)
+    if is_late and isinstance(around.right, (cst.Float, cst.Name)):  # type: ignore[union-attr]
+        return
+    if isinstance(node, cst.BaseExpression) and node is not draft.node:
+        draft.fix(f"add {eps}", replace(node, node, f" + {eps}"))
 
 
 def direct(operand: Tensor) -> bool:
@@ -75,13 +101,51 @@ class LogOfSoftmax(Rule):
 
     code, name = "TL504", "log-of-softmax"
     message = "the logarithm of {nature} (@) becomes infinite where it underflows to 0; `{better}` computes both in one"
+    fixable = Safety.SAFE
 
     @on_call("torch.log")
     def check(self, call: Call, report: Report) -> None:
         operand = as_tensor(call.first)
         if direct(operand) and reaches_zero(operand):
             better = "log_softmax" if operand.must_be(PROBABILITIES) else "logsigmoid"
-            report(call.node, nature=operand.nature, better=better).because(operand.trace)
+            draft = report(call.node, nature=operand.nature, better=better).because(operand.trace)
+            draft.repair(partial(self.fuse, operand, operand_of(call), better))
+
+    def fuse(self, operand: Tensor, argument: Any, better: str, draft: Draft) -> None:
+        """Offer to take the logarithm together with the activation before it."""
+        found = local_activation(operand, draft.space, argument)
+        if called(draft.node) != "log":
+            return
+        if found is None or found.given is None:
+            self.repeat(operand, argument, better, draft)
+            return
+        if found.maker is not None:
+            edit = found.renamed("Softmax", "LogSoftmax") or found.renamed("Sigmoid", "LogSigmoid")
+        elif better == "log_softmax":
+            edit = found.renamed("softmax", "log_softmax")
+        else:
+            edit = replace(found.call, imported("torch.nn.functional.logsigmoid"), "(", found.given, ")")
+        if edit is not None:
+            draft.fix(f"use `{better}`", edit, unwrap(draft.node, argument))
+
+    def repeat(self, operand: Tensor, argument: Any, better: str, draft: Draft) -> None:
+        """Offer to take the logarithm of what the activation was given, which others need as it is."""
+        found = activation(operand.trace[0]) if len(operand.trace) == 1 else None
+        if found is None or found.space is not draft.space or found.maker is not None:
+            return
+        index = index_of(draft.space)
+        if definition(index, argument) is not found.call:
+            return
+        names = [found.given, *(other.value for other in found.call.args)]
+        same = index.function(found.call) is index.function(draft.node)
+        if not same or not isinstance(found.given, cst.Name) or not all(is_constant(index, name) for name in names):
+            return
+        options: list[Any] = []
+        for other in found.call.args:
+            if other.value is not found.given:
+                options += [", ", f"{other.keyword.value}=" if other.keyword is not None else "", other.value]
+        function = imported(f"torch.nn.functional.{better}")
+        draft.fix(f"use `{better}`", replace(draft.node, function, "(", found.given, *options, ")"))
 
 
 class UnguardedSqrt(Rule):
@@ -89,6 +153,7 @@ class UnguardedSqrt(Rule):
 
     code, name = "TL502", "unguarded-sqrt"
     message = "the square root is taken of {nature}, which can be 0: its gradient there is infinite"
+    fixable = Safety.UNSAFE
 
     # What is 0 on real batches, not only in the limit.
     NATURES = frozenset(
@@ -105,21 +170,23 @@ class UnguardedSqrt(Rule):
 
     @on_call("torch.sqrt", "torch.rsqrt")
     def root(self, call: Call, report: Report) -> None:
-        self.judge(call.node, as_tensor(call.first), report, inverse=call.path == "torch.rsqrt")
+        self.judge(call.node, operand_of(call), as_tensor(call.first), report, inverse=call.path == "torch.rsqrt")
 
     @on("operation")
     def power(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, _, _, _ = fact
+        operator, node, left, right, left_node, _, _ = fact
         if operator == "Power" and is_number(right) and bounds(right) in ((0.5, 0.5), (-0.5, -0.5)):
-            self.judge(node, left, report, inverse=bounds(right)[0] < 0)
+            self.judge(node, left_node, left, report, inverse=bounds(right)[0] < 0)
 
-    def judge(self, node: Any, operand: Value, report: Report, inverse: bool) -> None:
-        if isinstance(operand, Tensor) and operand.nature == "a loss" and operand.graph:
-            report(node, nature="a loss")
-            return
+    def judge(self, node: Any, inner: Any, operand: Value, report: Report, inverse: bool) -> None:
         nature = reaches_zero(operand)
-        if nature in self.NATURES or (nature is not None and inverse and squares(nature)):
-            report(node, nature=nature)
+        if isinstance(operand, Tensor) and operand.nature == "a loss" and operand.graph:
+            nature = "a loss"
+        elif nature not in self.NATURES and not (nature is not None and inverse and squares(nature)):
+            return
+        draft = report(node, nature=nature)
+        if isinstance(operand, Tensor) and operand.lo >= 0:
+            draft.repair(partial(guard, inner, EPS))
 
 
 def squares(nature: str) -> bool:
@@ -132,21 +199,22 @@ class NormAtZero(Rule):
     code, name = "TL508", "norm-at-zero"
     message = "the square root of a sum of squares has an infinite gradient where the vector is 0, and NaN comes back"
     severity = Severity.WARNING
+    fixable = Safety.UNSAFE
 
     @on_call("torch.sqrt")
     def check(self, call: Call, report: Report) -> None:
-        self.judge(call.node, as_tensor(call.first), report)
+        self.judge(call.node, operand_of(call), as_tensor(call.first), report)
 
     @on("operation")
     def power(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, _, _, _ = fact
+        operator, node, left, right, left_node, _, _ = fact
         if operator == "Power" and is_number(right) and bounds(right) == (0.5, 0.5):
-            self.judge(node, left, report)
+            self.judge(node, left_node, left, report)
 
-    def judge(self, node: Any, operand: Value, report: Report) -> None:
+    def judge(self, node: Any, inner: Any, operand: Value, report: Report) -> None:
         nature = reaches_zero(operand)
         if nature is not None and squares(nature) and isinstance(operand, Tensor) and operand.graph:
-            report(node)
+            report(node).repair(partial(guard, inner, "1e-12"))
 
 
 class UnguardedDivision(Rule):
@@ -166,10 +234,11 @@ class UnguardedDivision(Rule):
             "a sum of probabilities and labels",
         )
     )
+    fixable = Safety.UNSAFE
 
     @on("operation")
     def check(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, _, _, _ = fact
+        operator, node, left, right, _, right_node, _ = fact
         if operator != "Divide" or not isinstance(right, Tensor) or right.lib != "torch" or right.lo > 0:
             return
         nature = right.nature
@@ -180,7 +249,16 @@ class UnguardedDivision(Rule):
         exact = nature in EXACT and (unsure or report.interp.module_depth > 0)
         drawn = nature == "a standard deviation" and right.graph is False and not right.data.tokens
         if recorded or exact or drawn:
-            report(node, nature=nature)
+            draft = report(node, nature=nature)
+            if nature == "a count":
+                draft.repair(partial(self.clamp, right_node))
+            elif right.lo >= 0:
+                draft.repair(partial(guard, right_node, EPS))
+
+    def clamp(self, divisor: Any, draft: Draft) -> None:
+        """Offer to divide by a count of at least one: a sum over nothing is then 0."""
+        if isinstance(divisor, cst.BaseExpression) and divisor is not draft.node:
+            draft.fix("divide by at least 1", replace(divisor, divisor, ".clamp(min=1)"))
 
 
 class EpsMisplaced(Rule):
@@ -190,6 +268,7 @@ class EpsMisplaced(Rule):
     message = "the small constant is added after the {what}, where it guards nothing"
     severity = Severity.WARNING
     CALLS: ClassVar = {"log": "logarithm", "sqrt": "square root", "log2": "logarithm", "log10": "logarithm"}
+    fixable = Safety.UNSAFE
 
     @on("operation")
     def check(self, fact: Any, report: Report) -> None:
@@ -203,7 +282,10 @@ class EpsMisplaced(Rule):
         if isinstance(left_node, cst.BinaryOperation) and isinstance(left_node.operator, cst.Divide):
             divisor = interp.eval(left_node.right)
             if isinstance(divisor, Tensor) and divisor.lo <= 0 and divisor.nature not in HARMLESS:
-                report(node, what="division")
+                draft = report(node, what="division")
+                if divisor.lo >= 0 and isinstance(node, cst.BinaryOperation):
+                    guarded = (left_node.left, " / (", left_node.right, " + ", node.right, ")")
+                    draft.fix("guard the divisor", replace(node, *guarded))
         elif isinstance(left_node, cst.Call):
             written = (
                 left_node.func.attr.value
@@ -215,7 +297,10 @@ class EpsMisplaced(Rule):
                 inner = left_node.args[0].value if left_node.args else getattr(left_node.func, "value", None)
                 operand = interp.eval(inner) if inner is not None else left
                 if isinstance(operand, Tensor) and operand.lo <= 0:
-                    report(node, what=what)
+                    draft = report(node, what=what)
+                    if operand.lo >= 0 and isinstance(node, cst.BinaryOperation):
+                        moved = replace(inner, inner, " + ", node.right)
+                        draft.fix(f"guard the {what}'s operand", moved, unwrap(node, left_node))
 
 
 class ExpOverflow(Rule):

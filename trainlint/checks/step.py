@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from trainlint.api import Report, Rule, on
-from trainlint.findings import Severity
+import libcst as cst
+
+from trainlint.api import Draft, Report, Rule, on
+from trainlint.checks.repairs import around, called, definition, follows, index_of, is_plain, line_of, stepped
+from trainlint.edits import insert_after, insert_before, move_after, replace
+from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import optimizers, touches
 from trainlint.semantics.interpreter import Region, may_learn
+from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import NONE, Instance, Step, Tensor, truth
+from trainlint.syntax import nodes_in
 
 
 class MissingZeroGrad(Rule):
@@ -18,12 +25,18 @@ class MissingZeroGrad(Rule):
     message = (
         "gradients are not cleared since the last step, so each step also takes the gradients of all batches before"
     )
+    fixable = Safety.UNSAFE
 
     @on("stepped")
     def check(self, fact: Any, report: Report) -> None:
         node, optimizer, before = fact
         if before == {"stale"} and not optimizer.attrs.get("$many"):
-            report(node)
+            report(node).repair(self.clear)
+
+    def clear(self, draft: Draft) -> None:
+        optimizer = stepped(draft.node)
+        if optimizer is not None and line_of(index_of(draft.space), draft.node) is not None:
+            draft.fix("clear the gradients after the step", insert_after(draft.node, optimizer, ".zero_grad()"))
 
     @on("region")
     def never(self, region: Region, report: Report) -> None:
@@ -33,7 +46,7 @@ class MissingZeroGrad(Rule):
             return
         for kind, node, space, *details in region.events:
             if kind == "step" and "stale" in details[1] and "?" not in details[1] and not details[0].attrs.get("$many"):
-                report(node, space)
+                report(node, space).repair(self.clear)
 
 
 class ZeroGradAfterBackward(Rule):
@@ -41,13 +54,21 @@ class ZeroGradAfterBackward(Rule):
 
     code, name = "TL202", "zero-grad-after-backward"
     message = "gradients are cleared between `backward` and `step`, so the step changes nothing"
+    fixable = Safety.UNSAFE
 
     @on("stepped")
     def check(self, fact: Any, report: Report) -> None:
         node, optimizer, before = fact
         if before == {"wiped"} and not stepped_empty(report.interp.region, node):
             cleared: Step = optimizer.attrs["$cleared"]
-            report(cleared.node, cleared.space).because([Step(report.space(), node, "the step")])
+            draft = report(cleared.node, cleared.space).because([Step(report.space(), node, "the step")])
+            draft.repair(partial(self.move, report.space(), node))
+
+    def move(self, space: Namespace, step: Any, draft: Draft) -> None:
+        if space is draft.space:
+            index = index_of(space)
+            if follows(index, line_of(index, draft.node), line_of(index, step)):
+                draft.fix("clear the gradients after the step", move_after(draft.node, step))
 
 
 def stepped_empty(region: Region | None, node: Any) -> bool:
@@ -64,6 +85,7 @@ class StepOrder(Rule):
 
     code, name = "TL203", "step-order"
     message = "{what}"
+    fixable = Safety.UNSAFE
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
@@ -86,6 +108,13 @@ class StepOrder(Rule):
                         what="`step` runs before `backward`, so it finds no gradients and changes nothing",
                     )
                     draft.because([Step(later[0][2], later[0][1], "backward")])
+                    draft.repair(partial(self.move, later[0][2], later[0][1]))
+
+    def move(self, space: Namespace, backward: Any, draft: Draft) -> None:
+        if space is draft.space:
+            index = index_of(space)
+            if follows(index, line_of(index, draft.node), line_of(index, backward)):
+                draft.fix("step after `backward`", move_after(draft.node, backward))
 
     def one_missing(self, region: Region, report: Report) -> None:
         events = region.events
@@ -97,11 +126,8 @@ class StepOrder(Rule):
             losses = [e for e in events if e[0] == "loss" and isinstance(e[5], Tensor) and e[5].graph and e[5].deps]
             for event in steps:
                 if event[4] == {"clear"} and any(touches(event[3], e[5].deps, False) for e in losses):
-                    report(
-                        event[1],
-                        event[2],
-                        what="`step` runs without any `backward`, so it finds no gradients and nothing is learnt",
-                    )
+                    what = "`step` runs without any `backward`, so it finds no gradients and nothing is learnt"
+                    report(event[1], event[2], what=what).repair(partial(self.run_backward, losses))
             return
         if any(not isinstance(e[3], Instance) or "$state" not in e[3].attrs for e in steps):
             return
@@ -119,7 +145,38 @@ class StepOrder(Rule):
                 what = (
                     "gradients are computed, but the optimizer of these parameters never steps, so they are not learnt"
                 )
-                report(last[1], last[2], what=what).because([optimizer.born])
+                draft = report(last[1], last[2], what=what).because([optimizer.born])
+                clears = [e for e in events if e[0] == "clear" and len(e) > 3 and e[3] is optimizer and e[2] is last[2]]
+                draft.repair(partial(self.step, [e[1] for e in clears]))
+
+    def run_backward(self, losses: list[Any], draft: Draft) -> None:
+        """Offer to run the only loss backward, where it is a name of its own in the same block."""
+        places = {event[1] for event in losses if event[2] is draft.space}
+        if len(places) != 1 or len(places) != len({event[1] for event in losses}):
+            return
+        index = index_of(draft.space)
+        statement = index.statement(places.pop())
+        line, stepping = index.parent(statement) if statement is not None else None, line_of(index, draft.node)
+        if not isinstance(statement, cst.Assign) or stepping is None or not follows(index, line, stepping):
+            return
+        target = statement.targets[0].target
+        if isinstance(target, cst.Name) and definition(index, target) is statement.value:
+            uses = [index.parent(use) for binding in index.lookup(target) for use in index.references(binding)]
+            if not any(isinstance(use, (cst.BinaryOperation, cst.AugAssign)) for use in uses):
+                draft.fix("run the loss backward", insert_before(draft.node, target, ".backward()"))
+
+    def step(self, clears: list[Any], draft: Draft) -> None:
+        """Offer to step behind `backward`, where what is to step is cleared in the same block."""
+        index = index_of(draft.space)
+        backward = line_of(index, draft.node)
+        found = {
+            clear.func.value.value if isinstance(clear.func.value, cst.Name) else clear: clear.func.value
+            for clear in clears
+            if isinstance(clear, cst.Call) and isinstance(clear.func, cst.Attribute) and is_plain(clear.func.value)
+            if index.parent(line_of(index, clear)) is index.parent(backward)
+        }
+        if backward is not None and len(found) == 1:
+            draft.fix("step", insert_after(draft.node, next(iter(found.values())), ".step()"))
 
     @on("training_step")
     def lightning(self, fact: Any, report: Report) -> None:
@@ -140,6 +197,7 @@ class SchedulerBeforeOptimizer(Rule):
     code, name = "TL204", "scheduler-before-optimizer"
     message = "the scheduler steps before the optimizer's first step, so the first learning rate is never used"
     severity = Severity.WARNING
+    fixable = Safety.UNSAFE
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
@@ -150,7 +208,25 @@ class SchedulerBeforeOptimizer(Rule):
                 steps = (e for e in region.events[i + 1 :] if e[0] == "step")
                 later = next((e for e in steps if any(e[3] is optimizer for optimizer in event[4])), None)
                 if later is not None:
-                    report(event[1], event[2]).because([Step(later[2], later[1], "the optimizer's step")])
+                    draft = report(event[1], event[2]).because([Step(later[2], later[1], "the optimizer's step")])
+                    draft.repair(partial(self.move, region, later))
+
+    def move(self, region: Region, later: Any, draft: Draft) -> None:
+        index = index_of(draft.space)
+        line = line_of(index, draft.node)
+        body = getattr(region.node, "body", None)
+        if line is None or draft.node.args or index.parent(line) is not body or not isinstance(body, cst.IndentedBlock):
+            return
+        target = around(index, later[1], body) if later[2] is draft.space else None
+        following = body.body[body.body.index(line) + 1 :]
+        if (
+            target is None
+            and following
+            and not any(isinstance(n, cst.Continue) for s in following for n in nodes_in(s))
+        ):
+            target = following[-1]
+        if target in following:
+            draft.fix("step the scheduler after the optimizer", move_after(draft.node, target))
 
 
 class GraphRetained(Rule):
@@ -159,6 +235,7 @@ class GraphRetained(Rule):
     code, name = "TL206", "graph-retained"
     message = "a tensor is kept from batch to batch together with its graph, so memory grows with every batch"
     severity = Severity.WARNING
+    fixable = Safety.SAFE
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
@@ -171,7 +248,20 @@ class GraphRetained(Rule):
                 if kind == "grown" and details[1] is region.node and node not in used:
                     value = details[0]
                     if value.graph or any(same_loss(value, loss) for loss in losses):
-                        report(node, space)
+                        report(node, space).repair(self.detach)
+
+    def detach(self, draft: Draft) -> None:
+        node, kept = draft.node, None
+        if isinstance(node, cst.AugAssign):
+            kept = node.value
+        elif isinstance(node, cst.Call) and called(node) == "append" and len(node.args) == 1:
+            kept = node.args[0].value
+        elif isinstance(node, cst.Assign) and isinstance(node.value, cst.BinaryOperation):
+            total = node.targets[0].target
+            sides = (node.value.left, node.value.right)
+            kept = next((other for one, other in (sides, sides[::-1]) if one.deep_equals(total)), None)
+        if kept is not None and not isinstance(kept, cst.Tuple):
+            draft.fix("keep it without its graph", replace(kept, kept, ".detach()"))
 
 
 def same_loss(value: Tensor, loss: Tensor) -> bool:

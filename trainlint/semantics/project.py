@@ -492,6 +492,11 @@ class Project:
         """Turn drafts into findings, with positions for just the nodes that they name."""
         wanted: dict[int, tuple[SourceFile, list[Any]]] = {}
         for draft in self.drafts.values():
+            if draft.plan is not None and draft.space.source is not None and self.is_asked_for(draft.space.source):
+                try:
+                    draft.plan(draft)
+                except Exception:
+                    self.fail(draft.space, f"the fix of {draft.rule.code} failed: {last_line()}")
             for space, node in ((draft.space, draft.node), *((s.space, s.node) for s in draft.related)):
                 if space.source is not None:
                     wanted.setdefault(id(space.source), (space.source, []))[1].append(node)

@@ -47,6 +47,7 @@ _ATOMS = (
     cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Integer, cst.Float, cst.Imaginary, cst.SimpleString,
     cst.FormattedString, cst.List, cst.Dict, cst.Set, cst.ListComp, cst.DictComp, cst.SetComp, cst.Ellipsis,
 )  # fmt: skip
+_ARITHMETIC = (cst.Add, cst.Subtract, cst.Multiply, cst.Divide, cst.MatrixMultiply, cst.Power)
 # Around these any expression may stand without parentheses.
 _LOOSE = (
     cst.Arg, cst.Assign, cst.AnnAssign, cst.AugAssign, cst.Return, cst.Expr, cst.Index, cst.If, cst.While, cst.Element,
@@ -157,25 +158,24 @@ class Editor:
 
     def code(self, pieces: Sequence[Piece], at: cst.CSTNode) -> str:
         """Pieces as one text, to stand at (the scope of) a node. Taken-over expressions get parentheses as needed."""
-        parts: list[str] = []
+        return "".join(text for text, _ in self._parts(pieces, at))
+
+    def _parts(self, pieces: Sequence[Piece], at: cst.CSTNode) -> list[tuple[str, tuple[int, int]]]:
+        """The text of each piece, and where it is taken from: from nowhere, (0, 0), if it is new."""
+        parts = []
         for i, piece in enumerate(pieces):
             if isinstance(piece, str):
-                parts.append(piece)
+                parts.append((piece, (0, 0)))
             elif isinstance(piece, Imported):
-                parts.append(self.spelling(piece.path, at))
+                parts.append((self.spelling(piece.path, at), (0, 0)))
             else:
                 before = pieces[i - 1] if i and isinstance(pieces[i - 1], str) else ""
                 after = pieces[i + 1] if i + 1 < len(pieces) and isinstance(pieces[i + 1], str) else ""
-                parts.append(self._taken_over(piece, before, after))
-        return "".join(parts)
-
-    def _taken_over(self, node: cst.CSTNode, before: str, after: str) -> str:
-        start, end = self.whole(node)
-        text = self.text[start:end]
-        enclosed = (not before or before.rstrip()[-1:] in "([{,=") and (not after or after.lstrip()[:1] in ")]},")
-        if _is_atom(node) or (enclosed and not isinstance(node, (cst.NamedExpr, cst.GeneratorExp, cst.Yield))):
-            return text
-        return f"({text})"
+                start, end = self.span(piece) if piece is at else self.whole(piece)
+                text = self.text[start:end]
+                has_own = piece is not at and bool(getattr(piece, "lpar", ()))
+                parts.append((text if has_own or _fits(piece, before, after) else f"({text})", (start, end)))
+        return parts
 
     def spelling(self, path: str, at: cst.CSTNode) -> str:
         """What a file calls something at a place, imported where nothing of the like is."""
@@ -212,7 +212,8 @@ class Editor:
         if last is not None:
             self._insert_below(self._tail(last), f"import {module}", "")
         elif body:
-            self._insert_above(self._top(body[0]), f"import {module}", "")
+            gap = "\n\n" if isinstance(body[0], (cst.FunctionDef, cst.ClassDef)) else ""
+            self._insert_above(self._top(body[0], with_comments=False), f"import {module}{gap}", "")
 
     def _insert_above(self, offset: int, code: str, indent: str) -> None:
         """Insert code as lines of their own at the beginning of a line."""
@@ -236,20 +237,35 @@ class Editor:
     # The changes
 
     def replace(self, node: cst.CSTNode, pieces: Sequence[Piece]) -> None:
-        """Replace an expression."""
+        """Replace an expression. Parts of it that are taken over in their order stay where they are."""
         start, end = self.span(node)
-        new = self.code(pieces, node)
+        parts = self._parts(pieces, node)
+        new = "".join(text for text, _ in parts)
         self._keep_comments(start, end, new)
-        if not getattr(node, "lpar", ()):
-            parent = self.parent(node)
-            enclosed = isinstance(parent, _LOOSE) and not getattr(parent, "star", "")
-            expression = _parsed(new)
-            if expression is None:  # it spans lines
-                if not isinstance(parent, cst.Arg):
-                    new = f"({new})"
-            elif not (enclosed or _is_atom(expression)):
-                new = f"({new})"
-        self.changes.append(Change(start, end, new))
+        opening, closing = ("(", ")") if self._needs_parentheses(node, new) else ("", "")
+        at, text = start, opening
+        for part, (first, last) in parts:
+            if at <= first < last <= end:
+                before, after = part.split(self.text[first:last], 1) if first < last else (part, "")
+                self._put(at, first, text + before)
+                at, text = last, after
+            else:
+                text += part
+        self._put(at, end, text + closing)
+
+    def _put(self, start: int, end: int, text: str) -> None:
+        if self.text[start:end] != text:
+            self.changes.append(Change(start, end, text))
+
+    def _needs_parentheses(self, node: cst.CSTNode, new: str) -> bool:
+        """Whether an expression needs parentheses of its own where another one stood."""
+        if getattr(node, "lpar", ()):
+            return False
+        parent = self.parent(node)
+        expression = _parsed(new)
+        if expression is None:  # it spans lines
+            return not isinstance(parent, cst.Arg)
+        return not (_is_atom(expression) or (isinstance(parent, _LOOSE) and not getattr(parent, "star", "")))
 
     def _keep_comments(self, start: int, end: int, new: str) -> None:
         if "#" in self.text[start:end] and len(comments(self.text[start:end])) > len(comments(new)):
@@ -432,6 +448,16 @@ class Editor:
 def comments(text: str) -> list[str]:
     """The comments in a piece of Python."""
     return [match[0] for match in _LITERAL.finditer(text) if match[0].startswith("#")]
+
+
+def _fits(node: cst.CSTNode, before: str, after: str) -> bool:
+    """Whether an expression needs no parentheses between these texts."""
+    if isinstance(node, _ATOMS) or not (before or after):
+        return True
+    if (not before or before.rstrip()[-1:] in "([{,=") and (not after or after.lstrip()[:1] in ")]},"):
+        return not isinstance(node, (cst.NamedExpr, cst.GeneratorExp, cst.Yield))
+    is_term = isinstance(node, cst.BinaryOperation) and isinstance(node.operator, _ARITHMETIC)
+    return is_term and after.startswith(" + ") and (not before or before.rstrip()[-1:] in "([{,=")
 
 
 def _is_atom(node: cst.CSTNode) -> bool:
