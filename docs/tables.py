@@ -17,7 +17,7 @@ RULES = ROOT / "rules"
 _TABLE = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- end of rules -->)", re.DOTALL)
 _COVERAGE = re.compile(r"(?<=<!-- coverage -->\n).*?(?=<!-- end of coverage -->)", re.DOTALL)
 _IN_SOURCE = re.compile(r"^\| (\w+) \| (.*) \| source[^|]* \| [^|]*\|$", re.MULTILINE)
-_TIP = re.compile(r"^(\| (\w+) \| .* \| )[^|]*\|$", re.MULTILINE)
+_TIP = re.compile(r"^(\| (?!id )(\w+) \| .* \| )[^|]*\|$", re.MULTILINE)
 _METADATA = re.compile(r"^(?:error|warning|info) · .* · tips: (.*)$", re.MULTILINE)
 
 
