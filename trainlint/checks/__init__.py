@@ -8,7 +8,19 @@ from importlib import import_module
 from trainlint.api import Rule
 from trainlint.findings import Safety, Severity
 
-FAMILIES = ("losses", "step", "modes", "data", "features", "loading", "numerics", "evaluation", "apis", "performance")
+FAMILIES = (
+    "losses",
+    "step",
+    "modes",
+    "data",
+    "features",
+    "loading",
+    "selection",
+    "numerics",
+    "evaluation",
+    "apis",
+    "performance",
+)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from trainlint.semantics.values import (
     is_number,
     is_opaque,
     join_all,
+    measured_on,
     mix_data,
 )
 
@@ -160,7 +161,7 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
             lo, hi = (0.0, b[1]) if b[0] > 0 else (-INF, INF)
         else:
             lo, hi = interval(operator, a, b)
-        return Number(lo, hi, whole, nature_of(operator, left, right, lo))
+        return Number(lo, hi, whole, nature_of(operator, left, right, lo), of=measured_on(left, right))
     if operator == "Modulo" and isinstance(left, Const) and isinstance(left.value, str) and isinstance(right, Tuple):
         if all(isinstance(item, Const) for item in right.items):
             return fill_in(left.value, tuple(const(item) for item in right.items))
@@ -540,7 +541,7 @@ def tallied(value: Value, tally: Tally | None) -> Value:
     if isinstance(value, Tensor):
         return value.but(tally=tally)
     if isinstance(value, Number):
-        return Number(value.lo, value.hi, value.integer, value.nature, value.batch, tally)
+        return Number(value.lo, value.hi, value.integer, value.nature, value.batch, tally, value.of)
     return value
 
 

@@ -53,6 +53,7 @@ from trainlint.semantics.values import (
     is_number,
     join,
     join_all,
+    measured_on,
     not_none,
     options,
     truth,
@@ -69,6 +70,9 @@ MAX_SHAPES = 6  # runs of one function that differ in the shapes of its argument
 CHEAP = 500
 NAMES_OF_SEQUENCES = frozenset(dir(list)) | frozenset(dir(set)) | frozenset(dir(deque))
 UNROLL = 8  # items of a known list that a loop walks one by one
+
+
+TEST = frozenset(("test",))
 
 
 class OutOfBudget(Exception):
@@ -1375,6 +1379,8 @@ class Interpreter:
                 self.emit("nan_compared", (target.operator.__class__.__name__, node, left, right))
             if isinstance(result, Tensor):
                 self.compared(target.operator.__class__.__name__, node, left, right, result)
+            if measured_on(left) == TEST or measured_on(right) == TEST:
+                self.event("ranked", node)
             left = right
         return result if len(node.comparisons) == 1 else BOOL
 

@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainlint.semantics.values import Const, Number, Tensor, Value, bounds, is_number, join, join_all, join_tallies
+from trainlint.semantics.values import (
+    Const,
+    Number,
+    Tensor,
+    Value,
+    bounds,
+    is_number,
+    join,
+    join_all,
+    join_tallies,
+    measured_on,
+)
 
 
 class _Missing:
@@ -131,7 +142,7 @@ def widen(old: Value, new: Value) -> Value:
             for v in (old, new)
         )
         lo, hi = olo if nlo >= olo else float("-inf"), ohi if nhi <= ohi else float("inf")
-        return Number(lo, hi, whole, tally=join_tallies(old, new))
+        return Number(lo, hi, whole, tally=join_tallies(old, new), of=measured_on(old, new))
     if isinstance(old, Tensor) and isinstance(new, Tensor):
         lo = old.lo if new.lo >= old.lo else float("-inf")
         hi = old.hi if new.hi <= old.hi else float("inf")

@@ -23,6 +23,7 @@ from trainlint.semantics.values import (
     Api,
     Class,
     Const,
+    DataInfo,
     Dep,
     DictObject,
     Function,
@@ -41,6 +42,7 @@ from trainlint.semantics.values import (
     Value,
     cut,
     join_all,
+    measured_on,
     options,
     truth,
 )
@@ -230,9 +232,11 @@ def as_tensor(value: Value) -> Tensor:
         lo, hi = bounds(value)
         if value is BOOL:  # a comparison of what is not known to be a tensor
             return Tensor(MASK, 0, 1, "a mask", graph=False, lib="?")
-        return Tensor(lo=lo, hi=hi, graph=False, nature=getattr(value, "nature", None))
+        return Tensor(lo=lo, hi=hi, graph=False, nature=getattr(value, "nature", None), data=part_measured(value))
     if isinstance(value, (ListObject, Tuple, Sequence)):
         items = value.items if isinstance(value, (ListObject, Tuple)) else (value.element,)
+        if value.__class__ is ListObject and items is None and isinstance(value.attrs["element"], Number):
+            return Tensor(lib="?", data=part_measured(value.attrs["element"]))
         tensors = [o for o in items or () if isinstance(o, Tensor)]
         if tensors and len(tensors) == len(items or ()):
             joined = join_all(tensors)
@@ -243,6 +247,12 @@ def as_tensor(value: Value) -> Tensor:
     if isinstance(value, Method) and isinstance(value.receiver, Tensor) and value.receiver.lib == "frame":
         return column(value.receiver, value.name)
     return Tensor(lib="?")
+
+
+def part_measured(value: Value) -> DataInfo:
+    """What is known of the data that a score was measured on."""
+    parts = measured_on(value)
+    return NO_DATA._replace(part=next(iter(parts))) if len(parts) == 1 else NO_DATA
 
 
 def column(frame: Tensor, name: Any) -> Tensor:

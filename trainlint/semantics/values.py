@@ -116,10 +116,14 @@ TRUE = Const(True)
 FALSE = Const(False)
 
 
-class Number(Value):
-    """A Python number of unknown value within [lo, hi]; `batch` marks the size of a batch axis."""
+NOTHING: frozenset[str] = frozenset()
 
-    __slots__ = ("batch", "hi", "integer", "lo", "nature", "tally")
+
+class Number(Value):
+    """A Python number of unknown value within [lo, hi]; `batch` marks the size of a batch axis, `of` tells the parts of
+    the data that it was measured on."""
+
+    __slots__ = ("batch", "hi", "integer", "lo", "nature", "of", "tally")
 
     def __init__(
         self,
@@ -129,17 +133,20 @@ class Number(Value):
         nature: str | None = None,
         batch: bool = False,
         tally: Tally | None = None,
+        of: frozenset[str] = NOTHING,
     ) -> None:
         self.lo = lo
         self.hi = hi
         self.integer = integer
         self.nature = nature
         self.batch = batch
+        self.of = of
         self.tally = tally
 
     @property
     def key(self) -> object:
-        return ("number", self.lo, self.hi, self.integer, self.nature, self.batch, self.tally and self.tally.what)
+        what = self.tally and self.tally.what
+        return ("number", self.lo, self.hi, self.integer, self.nature, self.batch, what, self.of)
 
     def describe(self) -> str:
         name = "int" if self.integer else "number"
@@ -729,7 +736,7 @@ def join_numbers(a: Const | Number, b: Const | Number) -> Value:
     whole = all(v.integer if isinstance(v, Number) else isinstance(v.value, int) for v in (a, b))
     natures = {v.nature if isinstance(v, Number) else None for v in (a, b)}
     nature = natures.pop() if len(natures) == 1 else None
-    return Number(min(alo, blo), max(ahi, bhi), whole, nature, tally=join_tallies(a, b))
+    return Number(min(alo, blo), max(ahi, bhi), whole, nature, tally=join_tallies(a, b), of=measured_on(a, b))
 
 
 def join_tallies(a: Value, b: Value) -> Tally | None:
@@ -738,6 +745,19 @@ def join_tallies(a: Value, b: Value) -> Tally | None:
         blank = b if a.tally is not None else a
         return a.tally or b.tally if bounds(blank) == (0, 0) else None
     return a.tally if a.tally.what == b.tally.what else None
+
+
+def measured_on(*values: Value) -> frozenset[str]:
+    """The parts of the data that numbers and scores were measured on."""
+    found = NOTHING
+    for value in values:
+        if isinstance(value, Number):
+            found |= value.of
+        elif isinstance(value, Tensor) and value.data.part is not None:
+            found |= {value.data.part}
+        elif isinstance(value, Union):
+            found |= measured_on(*value.options)
+    return found
 
 
 def join_tensors(a: Tensor, b: Tensor) -> Tensor:

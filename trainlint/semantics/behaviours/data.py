@@ -672,6 +672,7 @@ def predictor_fit(call: Call) -> Value:
     if value is not None and target is not None and not call.arguments.open:
         call.interp.emit("pair", (call.node, (value, target), "fit", call))
     call.interp.event("fitted", call.node, call.receiver, value, target, call)
+    call.interp.emit("learnt", call)
     return call.receiver or UNKNOWN
 
 
@@ -690,6 +691,14 @@ def predictions(call: Call) -> Value:
     value = call.value("x", 1)
     part = value.data.part if isinstance(value, Tensor) else None
     return Tensor(lib="numpy", graph=False, data=NO_DATA._replace(part=part, order=None))
+
+
+@behaviour("score")
+def score(call: Call) -> Value:
+    """A measure of quality: a number that knows what it was measured on."""
+    call.interp.event("outside", call.node, call.actual, tuple(call.arguments.values()))
+    parts = {as_tensor(value).data.part for value in call.arguments.positional}
+    return Number(of=frozenset(part for part in parts if part is not None))
 
 
 @behaviour("pipeline")

@@ -45,6 +45,7 @@ from trainlint.semantics.values import (
     is_number,
     join,
     join_all,
+    measured_on,
     truth,
 )
 
@@ -271,7 +272,7 @@ def int_(call: Call) -> Value:
             return Number(integer=True)
     lo, hi = bounds(value)
     lo = math.floor(lo) if lo not in (-INF, INF) else lo
-    return Number(0.0 if 0 <= lo < 1 else lo, hi, integer=True)
+    return Number(0.0 if 0 <= lo < 1 else lo, hi, integer=True, of=measured_on(value))
 
 
 @builtin("float")
@@ -284,7 +285,8 @@ def float_(call: Call) -> Value:
         except (TypeError, ValueError):
             return Number()
         return NAN if math.isnan(number) else Const(number)
-    return Number(*bounds(call.first), nature=getattr(call.first, "nature", None), tally=call.first.tally)
+    nature, of = getattr(call.first, "nature", None), measured_on(call.first)
+    return Number(*bounds(call.first), nature=nature, tally=call.first.tally, of=of)
 
 
 @builtin("str", "repr", "format")
@@ -325,9 +327,8 @@ def extreme(call: Call) -> Value:
     tensors = [v for v in values if isinstance(v, Tensor)]
     if tensors:
         return tensors[0].but(lo=lo, hi=hi, kinds=0)
-    return (
-        Number(lo, hi) if all(is_number(v) for v in values) else (Number(lo, hi) if lo > -INF or hi < INF else UNKNOWN)
-    )
+    known = all(is_number(v) for v in values) or lo > -INF or hi < INF
+    return Number(lo, hi, of=measured_on(*values)) if known else UNKNOWN
 
 
 @builtin("sum")
@@ -341,7 +342,7 @@ def sum_(call: Call) -> Value:
             lo=min(value.lo, 0),
             hi=INF if value.hi > 0 else value.hi,
         )
-    return Number(0 if bounds(value)[0] >= 0 else -INF)
+    return Number(0 if bounds(value)[0] >= 0 else -INF, of=measured_on(value))
 
 
 @builtin("all", "any", "callable", "issubclass")

@@ -44,6 +44,7 @@ from trainlint.semantics.values import (
     is_number,
     is_opaque,
     join_all,
+    measured_on,
     mix_data,
     truth,
 )
@@ -164,7 +165,7 @@ def to_integer(call: Call) -> Value:
 def item(call: Call) -> Value:
     tensor = call.tensor
     call.interp.event("item", call.node, tensor)
-    return Number(tensor.lo, tensor.hi, nature=tensor.nature, tally=tensor.tally)
+    return Number(tensor.lo, tensor.hi, nature=tensor.nature, tally=tensor.tally, of=measured_on(tensor))
 
 
 @behaviour("concatenate")

@@ -1,0 +1,154 @@
+"""Selection: which data choose the model, and which are held out from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import libcst as cst
+
+from trainlint.api import Report, Rule, on
+from trainlint.findings import Severity
+from trainlint.semantics.behaviours.data import dataset_part
+from trainlint.semantics.behaviours.tensors import written_name
+from trainlint.semantics.interpreter import Region, target_names
+from trainlint.semantics.library import Call
+from trainlint.semantics.namespace import Namespace
+from trainlint.semantics.values import Const, Instance, ListObject, Step, Tensor, Tuple, Value
+from trainlint.syntax import nodes_in, path_to
+
+_VALIDATION = re.compile(r"(^|_|\d)(val(?!u)|dev(_|$|set|l)|eval(_|$|set|l))|valid", re.IGNORECASE)
+_TEST = re.compile(r"test", re.IGNORECASE)
+_KEEPS = re.compile(r"save|state_dict|deepcopy|checkpoint|^copy$")
+
+
+def names_in(node: Any) -> Iterator[str]:
+    for inner in nodes_in(node):
+        if isinstance(inner, cst.Name):
+            yield inner.value
+
+
+class TestSetSelects(Rule):
+    """The test data choose the model that they then judge."""
+
+    code, name = "TL409", "test-set-selects"
+    message = "the test data choose {what}, so the result on them is too good; choose on validation data"
+    severity = Severity.WARNING
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop":
+            return
+        kinds = {event[0] for event in region.events}
+        if "ranked" not in kinds or not kinds & {"step", "fitted"}:
+            return
+        for event in region.events:
+            if event[0] == "ranked":
+                _, node, space = event
+                what = chosen(node, space, region)
+                if what and self.is_test(node, space, region):
+                    report(node, space, what=what)
+
+    def is_test(self, node: Any, space: Namespace, region: Region) -> bool:
+        """Whether the program too takes these data for its test data, and has no validation data beside them."""
+        words = set(names_in(region.node)) | set(names_in(node))
+        declared = False
+        for event in region.events:
+            if event[0] == "evaluated":
+                loader = event[3]
+                words |= set(names_in(event[1].iter if isinstance(event[1], cst.For) else event[1]))
+                dataset = loader.attrs.get("dataset")
+                declared = declared or is_declared(dataset)
+                for made in (loader, dataset):
+                    if isinstance(made, Instance) and made.born is not None:
+                        words |= statement_names(made.born)
+        if any(_VALIDATION.search(word) for word in words):
+            return False
+        return declared or any(_TEST.search(word) for word in words)
+
+    @on("search")
+    def searched(self, call: Call, report: Report) -> None:
+        value = call.value("x", 1)
+        if isinstance(value, Tensor) and value.data.part == "test" and named_test(call.argument("x", 1)):
+            report(call.argument("x", 1), what="the hyper-parameters")
+
+    @on("learnt")
+    def stopped(self, call: Call, report: Report) -> None:
+        """`fit(…, eval_set=[(X_test, y_test)], early_stopping_rounds=…)`."""
+        rounds = call.arguments.keywords.get("early_stopping_rounds")
+        if rounds is None and isinstance(call.receiver, Instance):
+            rounds = call.receiver.attrs.get("early_stopping_rounds")
+        if not isinstance(rounds, Value) or (isinstance(rounds, Const) and not rounds.value):
+            return
+        given = call.arguments.keywords.get("eval_set")
+        if not isinstance(given, (ListObject, Tuple)) or not given.items:
+            return
+        last = given.items[-1]  # early stopping looks at the last one
+        first = last.items[0] if isinstance(last, (Tuple, ListObject)) and last.items else last
+        node = call.argument("eval_set")
+        if isinstance(first, Tensor) and first.data.part == "test" and named_test(node):
+            report(node, what="when training stops")
+
+
+def named_test(node: Any) -> bool:
+    words = list(names_in(node))
+    return any(_TEST.search(w) for w in words) and not any(_VALIDATION.search(w) for w in words)
+
+
+def is_declared(dataset: Value | None) -> bool:
+    """Whether the program itself says that these are the test data: by a flag or a path, not by their place in a
+    split."""
+    if not isinstance(dataset, Instance) or "$random" in dataset.attrs or "$indices" in dataset.attrs:
+        return False
+    return "$made" in dataset.attrs and dataset_part(dataset) == "test"
+
+
+def statement_names(step: Step) -> set[str]:
+    """The names in the statement that makes something."""
+    source = step.space.source
+    if source is None:
+        return set()
+    for node in reversed(list(path_to(source.tree, step.node))):
+        if isinstance(node, cst.SimpleStatementLine):
+            return set(names_in(node))
+    return set()
+
+
+def chosen(node: Any, space: Namespace, region: Region) -> str:
+    """In words, what a comparison of scores decides; "" when nothing lasting hangs on it."""
+    if space.source is None:
+        return ""
+    way = list(path_to(space.source.tree, node))
+    branch = next((n for n in reversed(way) if isinstance(n, cst.If)), None)
+    if branch is not None and any(inner is node for inner in nodes_in(branch.test)):
+        return outcome(branch, way)
+    statement = next((n for n in reversed(way) if isinstance(n, cst.Assign)), None)
+    if statement is None or not isinstance(statement.targets[0].target, cst.Name):
+        return ""
+    flag = statement.targets[0].target.value
+    function = next((n for n in reversed(way) if isinstance(n, (cst.FunctionDef, cst.Module))), None)
+    for inner in nodes_in(function) if function is not None else ():
+        if isinstance(inner, cst.If) and flag in names_in(inner.test):
+            return outcome(inner, way)
+        if isinstance(inner, cst.Call) and _KEEPS.search(written_name(inner)):
+            if any(flag in names_in(argument.value) for argument in inner.args):
+                return "which checkpoint is kept"
+    return ""
+
+
+def outcome(branch: cst.If, way: list[Any]) -> str:
+    """What is done when a score is the best so far."""
+    counters: set[str] = set()
+    for outer in way:
+        if isinstance(outer, cst.For):
+            counters |= set(target_names(outer.target))
+    for inner in nodes_in(branch.body):
+        if isinstance(inner, cst.Call) and _KEEPS.search(written_name(inner)):
+            return "which checkpoint is kept"
+        if isinstance(inner, cst.Break):
+            return "when training stops"
+    for inner in nodes_in(branch.body):
+        if isinstance(inner, cst.Assign) and counters & set(names_in(inner.value)):
+            return "the epoch or the hyper-parameters"
+    return ""
