@@ -65,7 +65,7 @@ class FitOnTest(Rule):
 
     code, name = "TL402", "fit-on-test"
     message = (
-        "`{what}` is fitted on the {part} part; it must use what was learnt from the training part, "
+        "{what} is fitted on the {part} part; it must use what was learnt from the training part, "
         "or the two are scaled apart"
     )
     fixable = Safety.UNSAFE
@@ -83,9 +83,8 @@ class FitOnTest(Rule):
                 or not another_part(earlier[2].data, data.data, call.argument("x", 1))
             ):
                 return
-        draft = report(
-            node, what=estimator.describe(), part="test" if part == "test" else "validation" if part else "held-out"
-        )
+        where = "test" if part == "test" else "validation" if part else "held-out"
+        draft = report(node, what=f"`{estimator.describe()}`", part=where)
         if earlier is not None:
             draft.because([Step(earlier[0], earlier[1], "fitted before")]).repair(self.transform)
 
@@ -98,6 +97,11 @@ class FitOnTest(Rule):
             draft.fix("transform only", rename(call.func, "transform"))
         elif called(call) == "fit" and line_of(index_of(draft.space), call) is not None:
             draft.fix("do not fit again", delete(call))
+
+    @on("standardised")
+    def by_hand(self, fact: Any, report: Report) -> None:
+        node, part = fact
+        report(node, what="a normalisation by hand", part="test" if part == "test" else "validation")
 
 
 def another_part(first: DataInfo, second: DataInfo, node: Any) -> bool:

@@ -430,8 +430,17 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
         if own and operator == "Divide" and spread and a.part is None and not (b.part or a.splits or b.splits):
             fit = Fit(interp.frame.space, node, "a normalisation by hand", own)
             return kept._replace(fits=kept.fits | {fit})
+        if own and operator == "Divide" and spread and a.part in ("val", "test") and b.part == a.part and centred(node):
+            if a.order is not None and not any(key[0] == "row" for key in a.order) and a.splits == b.splits:
+                interp.emit("standardised", (node, a.part))
         return kept
     return mix_data(a, b)
+
+
+def centred(node: Any) -> bool:
+    """Whether a division is `(x - m) / s`."""
+    left = getattr(node, "left", None)
+    return isinstance(left, cst.BinaryOperation) and isinstance(left.operator, cst.Subtract)
 
 
 def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:

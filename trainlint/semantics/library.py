@@ -884,7 +884,8 @@ class Library:
         return [self.tensor_element(value)] * count
 
     def tensor_element(self, value: Tensor) -> Tensor:
-        return value.but(shape=value.shape[1:] if value.shape else None)
+        data = value.data._replace(order=None, columns=None) if value.data.tokens else value.data
+        return value.but(shape=value.shape[1:] if value.shape else None, data=data)
 
     def iterate(self, interp: Interpreter, owner: Instance) -> Value:
         """What walking over an object gives."""

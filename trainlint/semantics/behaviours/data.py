@@ -463,6 +463,8 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         for boundary, side in ends if index.step is None else ():
             data = cut_at(interp, owner.but(data=data), boundary, side)
     elif isinstance(index, Tensor) and index.data.splits:
+        if data.fits and not data.splits and index.data.part is not None:
+            interp.emit("split", (interp.frame.space, None, owner, "cross-validation"))
         return data._replace(splits=data.splits | index.data.splits, part=index.data.part or data.part)
     return data
 

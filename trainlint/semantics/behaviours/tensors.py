@@ -380,8 +380,10 @@ def minimum(call: Call) -> Value:
 def stats(call: Call, what: str) -> DataInfo:
     """Data of a result that is a statistic of the first argument."""
     data = call.tensor.data
-    if data is NO_DATA or not data.tokens or data.splits or data.part:
-        return data  # of a part of the data only
+    if data is NO_DATA or not data.tokens:
+        return data
+    if (data.splits or data.part) and call.tensor.lib not in ("numpy", "frame"):
+        return data  # of a batch of a part only
     axis = call.value("dim") or call.value("axis")
     if isinstance(axis, Const) and axis.value in (1, -1):
         return data  # a statistic of each row by itself tells nothing about the others
