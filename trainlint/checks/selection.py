@@ -9,6 +9,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Report, Rule, on
+from trainlint.checks.data import HELD_OUT
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import dataset_part
 from trainlint.semantics.behaviours.tensors import written_name
@@ -152,3 +153,105 @@ def outcome(branch: cst.If, way: list[Any]) -> str:
         if isinstance(inner, cst.Assign) and counters & set(names_in(inner.value)):
             return "the epoch or the hyper-parameters"
     return ""
+
+
+def keyword(node: Any, name: str) -> Any:
+    """The value of a keyword argument as it is written."""
+    for argument in getattr(node, "args", ()):
+        if argument.keyword is not None and argument.keyword.value == name:
+            return argument.value
+    return None
+
+
+def keeps_order(node: Any) -> bool:
+    """Whether a split is told not to shuffle."""
+    wanted = keyword(node, "shuffle")
+    return isinstance(wanted, cst.Name) and wanted.value == "False"
+
+
+class NoHeldOutData(Rule):
+    """A program trains, and judges on no data."""
+
+    code, name = "TL411", "no-held-out-data"
+    message = "the model is trained here and never judged on data held out, so nobody knows what it is worth"
+    severity = Severity.WARNING
+    default = False
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "program" or not isinstance(region.node, cst.Module):
+            return
+        trained: list[Any] = []
+        steps: set[int] = set()
+        for event in region.events:
+            kind = event[0]
+            if kind == "trained":
+                trained.append(event)
+            elif kind == "step":
+                steps.add(id(event[3]))
+            elif kind in ("evaluated", "split", "compare", "fitted") or self.holds_out(event):
+                return
+        if trained and len(steps) == 1:
+            report(trained[0][1].iter, trained[0][2])
+
+    def holds_out(self, event: Any) -> bool:
+        """Whether an event shows data that were held out, or a model that is judged."""
+        if event[0] == "model":
+            return event[4] is False or any(t.data.part in HELD_OUT for t in event[6])
+        return event[0] in ("loader", "dataset") and dataset_part(event[3].attrs.get("dataset", event[3])) in HELD_OUT
+
+
+_TIME = re.compile(r"date|time|(^|_)(day|month|year|hour|week|ts)($|_)", re.IGNORECASE)
+
+
+class RandomSplitOfSeries(Rule):
+    """A time series is split at random."""
+
+    code, name = "TL413", "random-split-of-series"
+    message = (
+        "rows in order of time (@) are split at random, so the model is judged on days between those it was trained on"
+    )
+    severity = Severity.WARNING
+    default = False
+
+    @on("split")
+    def check(self, fact: Any, report: Report) -> None:
+        space, node, data, how = fact
+        if node is None or how not in ("train_test_split", "random_split") or keeps_order(node):
+            return
+        for key in data.data.order or ():
+            if key[0] == "sorted" and isinstance(key[1], Step) and self.by_time(key[1].node):
+                report(node, space).because([key[1]])
+                return
+
+    def by_time(self, node: Any) -> bool:
+        """Whether a table is sorted by a column of dates or times."""
+        strings = [n for a in getattr(node, "args", ()) for n in nodes_in(a.value) if isinstance(n, cst.SimpleString)]
+        return any(_TIME.search(string.value.strip("'\"")) for string in strings)
+
+
+_CLASSIFIER = re.compile(r"Classifier(CV)?$|^LogisticRegression|SVC$|NB$")
+
+
+class UnstratifiedSplit(Rule):
+    """Labels are split without regard to their classes."""
+
+    code, name = "TL414", "unstratified-split"
+    message = "the split does not stratify, so rare classes may be short of samples in one part"
+    severity = Severity.WARNING
+    default = False
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "program":
+            return
+        splits = {id(event[1]): event for event in region.events if event[0] == "split"}
+        for event in region.events if splits else ():
+            if event[0] != "fitted" or not isinstance(event[3], Instance) or not isinstance(event[5], Tensor):
+                continue
+            if not _CLASSIFIER.search(event[3].describe()):
+                continue
+            for found in event[5].data.splits & splits.keys():
+                _, node, space, *_ = splits[found]
+                if keyword(node, "stratify") is None and not keeps_order(node):
+                    report(node, space).because([Step(event[2], event[1], "a classifier is fitted here")])
