@@ -99,6 +99,8 @@ class PartialLoad(Rule):
         if not isinstance(value, Instance) or value.family != "mismatch" or truth(value.attrs["$strict"]) is not False:
             return
         module, given = value.attrs["$pair"]
+        if value.born is None or value.born.node is not node.value:
+            return  # a loader of one's own, which knows what it leaves out
         if not isinstance(given, Instance) or "$file" not in given.attrs:
             return
         function, source = report.interp.frame.function, report.space().source

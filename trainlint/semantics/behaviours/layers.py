@@ -479,7 +479,7 @@ def load_state_dict(call: Call) -> Value:
         call.interp.event("loaded", call.node, module)
         call.interp.emit("restored", (call.node, module, given))
         move_weights(call.interp, lambda owner: owner is module, given)
-    mismatch = Instance(None, "mismatch")
+    mismatch = Instance(None, "mismatch", call.interp.step(call.node, "loaded"))
     mismatch.attrs["$strict"] = call.value("strict", 2) or TRUE
     mismatch.attrs["$pair"] = (module, given)
     return mismatch
