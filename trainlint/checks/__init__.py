@@ -11,6 +11,8 @@ from trainlint.findings import Safety, Severity
 FAMILIES = (
     "losses",
     "step",
+    "schedules",
+    "optimisation",
     "modes",
     "data",
     "features",

@@ -284,12 +284,17 @@ class GradientCutBeforeLoss(Rule):
         if not isinstance(loss, Tensor):
             return
         end = Step(report.space(), node, "backward")
-        if loss.graph is True and loss.trace and loss.trace[0].label == LEAF:
+        if loss.graph is True and loss.trace and loss.trace[0].label == LEAF and cut_by_hand(loss):
             made = loss.trace[0]
             report(made.node, made.space, what="the loss is made a leaf of its own").because([end])
         elif loss.graph is False and loss.deps and not any(dep.live for dep in loss.deps):
             for step in {dep.cut for dep in loss.deps if dep.cut is not None}:
                 report(step.node, step.space, what=f"`{step.label}` cuts the loss off").because([end])
+
+
+def cut_by_hand(loss: Tensor) -> bool:
+    """Whether an operation on the values has cut the gradient off, rather than a model that ran without recording."""
+    return any(dep.cut is not None or dep.node is None for dep in loss.deps)
 
 
 class ThresholdOnLogits(Rule):

@@ -12,9 +12,9 @@ from trainlint.checks.repairs import around, called, definition, follows, index_
 from trainlint.edits import insert_after, insert_before, move_after, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import optimizers, touches
-from trainlint.semantics.interpreter import Region, may_learn
+from trainlint.semantics.interpreter import Region, may_learn, nested
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import NONE, Instance, Step, Tensor, truth
+from trainlint.semantics.values import FACTOR, FALSE, NONE, Api, Dep, Instance, Step, Tensor, const, truth, usual
 from trainlint.syntax import nodes_in
 
 
@@ -266,4 +266,220 @@ class GraphRetained(Rule):
 
 def same_loss(value: Tensor, loss: Tensor) -> bool:
     """Whether a value is the loss itself; it was run backward, so it surely has a graph."""
-    return value is loss
+    unscaled = frozenset(dep for dep in loss.deps if dep.module.family != "scaler")
+    return value is loss or (unscaled != loss.deps and value.key == loss.but(deps=unscaled).key)
+
+
+# --------------------------------------------------------------------------- clipping and accumulation
+
+
+def loops(inside: tuple[Any, ...]) -> list[Any]:
+    """The loops among the regions around an event."""
+    return [region for region in inside if region[3] == "loop"]
+
+
+class ClipMisplaced(Rule):
+    """Gradients are clipped where that has no effect."""
+
+    code, name = "TL207", "clip-misplaced"
+    message = "gradients are clipped {what}"
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop":
+            return
+        clips: dict[Any, list[Any]] = {}
+        for event in region.events:
+            if event[0] == "clip":
+                clips.setdefault(event[1], []).append(event)
+        for node, found in clips.items():
+            what, related = self.judge(region, found)
+            if what:
+                report(node, found[0][2], what=what).because(related)
+
+    def judge(self, region: Region, clips: list[Any]) -> tuple[str, list[Step]]:
+        if any(spent for *_, spent in clips):
+            return "of a generator of parameters that was walked through before, so none of them is clipped", []
+        if not all(states for _, _, _, states, _ in clips):
+            return "", []
+        held = [entry for _, _, _, states, _ in clips for entry in states]
+        owners = [owner for owner, _, _ in held]
+        steps = [e for e in region.events if e[0] == "step" and e[3] in owners]
+        backwards = [
+            e for e in region.events if e[0] == "backward" and any(touches(o, e[3].deps, True) for o in owners)
+        ]
+        if not steps or not backwards:
+            return "", []
+        state = frozenset[str]().union(*(state for _, state, _ in held))
+        if state == {"used"} or (state == {"clear"} and follows(region.events, clips[0][1], steps)):
+            return "after the step that uses them (@), so the clipping does nothing", [Step(*step_place(steps))]
+        if state <= {"used", "clear"}:
+            place = Step(backwards[0][2], backwards[0][1], "backward")
+            return "before `backward` fills them (@), so the clipping does nothing", [place]
+        if all(scale == {"scaled"} for _, _, scale in held) and all(isinstance(e[5], Instance) for e in steps):
+            return "while still multiplied by the loss scale; `unscale_` belongs before", [Step(*step_place(steps))]
+        return "", []
+
+
+def step_place(steps: list[Any]) -> tuple[Any, Any, str]:
+    return steps[0][2], steps[0][1], "the step"
+
+
+def follows(events: list[Any], clip: Any, steps: list[Any]) -> bool:
+    """Whether the first clipping of a loop comes after its first step."""
+    first = next(e for e in events if e in steps or (e[0] == "clip" and e[1] is clip))
+    return bool(first[0] == "step")
+
+
+class UnscaledAccumulation(Rule):
+    """Gradients of several batches are summed where their mean is meant."""
+
+    code, name = "TL208", "unscaled-accumulation"
+    message = (
+        "the gradients of several batches are summed before each step (@), as the loss is not divided by their number"
+    )
+    severity = Severity.WARNING
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop" or not any(e[0] == "enter" and e[3] == "periodic" for e in region.events):
+            return
+        if any(e[0] == "loss" and e[6] is not None and const(e[6]) != "mean" for e in region.events):
+            return
+        flow = [(event, inside) for event, inside in nested(region.events) if not loops(inside)]
+        for i, (event, inside) in enumerate(flow):
+            every = next((r for r in inside if r[3] == "periodic"), None)
+            if event[0] != "step" or every is None or not isinstance(event[3], Instance):
+                continue
+            optimizer = event[3]
+            if self.summed(region, report, flow, i, optimizer, every):
+                backward = next(e for e, around in flow if e[0] == "backward" and touches(optimizer, e[3].deps, True))
+                report(backward[1], backward[2]).because([Step(event[2], event[1], "the step")])
+
+    def summed(
+        self, region: Region, report: Report, flow: list[Any], position: int, optimizer: Instance, every: Any
+    ) -> bool:
+        """Whether what this step takes is a sum over turns that nothing has divided."""
+        number = usual(report.interp.eval(every[4].right)) if region.space is report.interp.frame.space else None
+        if number is not None and number <= 1:
+            return False
+        for event, inside in flow[:position][::-1]:
+            if every not in inside:
+                break
+            if event[0] in ("clear", "backward"):
+                return False
+        backwards = [
+            (e, inside) for e, inside in flow if e[0] == "backward" and touches(optimizer, e[3].deps, True) is not False
+        ]
+        outside = [e for e, inside in flow if e[0] == "clear" and e[3:4] in ((), (optimizer,)) and not periodic(inside)]
+        if not backwards or outside:
+            return False
+        return all(
+            not periodic(inside)
+            and not e[5]
+            and (e[3].deps or e[3].nature == "a loss")
+            and not any(dep.module is FACTOR for dep in e[3].deps)
+            for e, inside in backwards
+        )
+
+
+def periodic(inside: tuple[Any, ...]) -> bool:
+    """Whether something happens on some turns of a loop only."""
+    return any(r[3] == "periodic" for r in inside)
+
+
+class TrainingUnderNoGrad(Rule):
+    """What is trained was computed without gradients."""
+
+    code, name = "TL213", "training-under-no-grad"
+    message = "the model that is trained runs without recording gradients, so `backward` (@) has nothing to go through"
+
+    @on("backward")
+    def check(self, fact: Any, report: Report) -> None:
+        node, loss = fact
+        deps = [dep for dep in loss.deps if dep.module.family not in ("factor", "scaler")]
+        if not deps or any(dep.live or dep.node is None for dep in deps):
+            return
+        calls = []
+        for dep in deps:
+            call = model_call(report.interp.region, dep)
+            if call is None or call[5] is not False:
+                return
+            calls.append(call)
+        report(calls[0][1], calls[0][2]).because([Step(report.space(), node, "trained on here")])
+
+
+def model_call(region: Region | None, dep: Dep) -> Any:
+    """The event of the model's call that a value depends on."""
+    while region is not None:
+        for event in reversed(region.events):
+            if event[0] == "model" and event[1] is dep.node:
+                return event
+        region = region.parent
+    return None
+
+
+class AmpMisuse(Rule):
+    """Mixed precision is switched on, but the gradients are not scaled as it needs."""
+
+    code, name = "TL209", "amp-misuse"
+    message = "{what}"
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind == "loop":
+            self.steps(region, report)
+            self.precision(region, report)
+        elif region.kind == "program":
+            self.never_updated(region, report)
+
+    def steps(self, region: Region, report: Report) -> None:
+        """What the steps take: scaled gradients without the scaler, or plain ones through it."""
+        found: dict[Any, list[Any]] = {}
+        for event in region.events:
+            if event[0] == "step":
+                found.setdefault(event[1], []).append(event)
+        for node, steps in found.items():
+            scales = frozenset[str]().union(*(e[6] for e in steps))
+            scalers = [e[5] for e in steps]
+            if scales == {"scaled"} and scalers == [None] * len(steps):
+                what = "`step` takes gradients that are still multiplied by the loss scale; it belongs in `scaler.step`"
+                report(node, steps[0][2], what=what)
+            elif scales == {"plain"} and all(isinstance(s, Instance) and enabled(s) for s in scalers):
+                what = "`scaler.step` divides by a loss scale that the loss was never multiplied with"
+                report(node, steps[0][2], what=what)
+
+    def precision(self, region: Region, report: Report) -> None:
+        """Gradients scaled for float16 in a block that computes in bfloat16."""
+        casts = [e[4] for e in region.events if e[0] == "enter" and e[3] == "autocast"]
+        if not casts or not all(is_bfloat16(cast.attrs["$autocast"]) and enabled(cast) for cast in casts):
+            return
+        for event in region.events:
+            if event[0] == "backward":
+                scaler = next((dep.module for dep in event[3].deps if dep.module.family == "scaler"), None)
+                if scaler is None or scaler.born is None or not enabled(scaler):
+                    continue
+                if scaler.born.space is region.space:
+                    what = "the loss is scaled for float16, but computed in bfloat16, which has the range of float32"
+                    report(scaler.born.node, scaler.born.space, what=what)
+
+    def never_updated(self, region: Region, report: Report) -> None:
+        updated = [e[3] for e in region.events if e[0] == "scaler_update"]
+        for event in region.events:
+            if event[0] != "step" or not isinstance(event[5], Instance) or event[5] in updated:
+                continue
+            scaler = event[5]
+            gone = any(e[0] == "escape" and scaler in e[3] for e in region.events)
+            mentioned = event[2].source is not None and ".update(" in event[2].source.text
+            if not gone and not mentioned and enabled(scaler):
+                what = "the scaler steps, but is never updated, so its scale never follows the gradients"
+                report(event[1], event[2], what=what)
+
+
+def enabled(holder: Instance) -> bool:
+    """Whether a scaler or an autocast surely is switched on."""
+    return truth(holder.attrs.get("enabled", FALSE)) is True
+
+
+def is_bfloat16(value: Any) -> bool:
+    return isinstance(value, Api) and value.path == "torch.bfloat16"

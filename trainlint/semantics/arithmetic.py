@@ -11,6 +11,7 @@ from trainlint.semantics.shapes import broadcast, form, matmul_form
 from trainlint.semantics.values import (
     BOOL,
     ELSEWHERE,
+    FACTOR,
     HIDDEN,
     INF,
     LOG_PROBABILITIES,
@@ -24,6 +25,7 @@ from trainlint.semantics.values import (
     UNKNOWN,
     Const,
     DataInfo,
+    Dep,
     Fit,
     Instance,
     Method,
@@ -161,7 +163,12 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
             lo, hi = (0.0, b[1]) if b[0] > 0 else (-INF, INF)
         else:
             lo, hi = interval(operator, a, b)
-        return Number(lo, hi, whole, nature_of(operator, left, right, lo), of=measured_on(left, right))
+        nature = nature_of(operator, left, right, lo)
+        if nature is None and operator in ("Multiply", "Divide", "FloorDivide") and counts_batches(left, right):
+            nature = STEPS
+        return Number(lo, hi, whole, nature, of=measured_on(left, right))
+    if operator in ("Multiply", "Divide", "FloorDivide") and counts_batches(left, right):
+        return Number(nature=STEPS)  # a number of epochs that nothing is known of
     if operator == "Modulo" and isinstance(left, Const) and isinstance(left.value, str) and isinstance(right, Tuple):
         if all(isinstance(item, Const) for item in right.items):
             return fill_in(left.value, tuple(const(item) for item in right.items))
@@ -171,6 +178,13 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
     if isinstance(left, Text) or (isinstance(left, Const) and isinstance(left.value, str)):
         return Text(text_parts(left))
     return UNKNOWN
+
+
+STEPS = "a number of steps"  # what is computed from the length of a loader or a data set
+
+
+def counts_batches(left: Value, right: Value) -> bool:
+    return any(getattr(value, "nature", None) in ("a length", STEPS) for value in (left, right))
 
 
 def text_parts(value: Value) -> tuple[str, ...]:
@@ -388,6 +402,9 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
     graph = graph_of(interp, left, right)
     if graph is not False and deps and (is_opaque(left) or is_opaque(right)):
         deps |= {ELSEWHERE}
+    if graph is not False and rescales(operator, left, right, node):
+        if first.nature == "a loss" or any(dep.node is not None and dep.module is not FACTOR for dep in deps):
+            deps = (deps or frozenset((ELSEWHERE,))) | {Dep(FACTOR, None, node)}
     kinds = MASK if operator.startswith("Bit") and first.kinds == MASK else kinds_of(operator, left, right)
     axis = first.axis
     if operator == "Divide" and not kinds and (term := is_average(interp, node, right)) is not None:
@@ -413,6 +430,16 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         batched=batched,
         route=first.route,
     )
+
+
+def rescales(operator: str, left: Value, right: Value, node: Any) -> bool:
+    """Whether an operation divides by a number, or multiplies with one that is not just a weight written down."""
+    if operator == "Divide":
+        return not isinstance(right, Tensor)
+    if operator != "Multiply" or (isinstance(left, Tensor) and isinstance(right, Tensor)):
+        return False
+    ends = (getattr(node, "left", None), getattr(node, "right", getattr(node, "value", None)))
+    return not any(end.__class__ in (cst.Float, cst.Integer) for end in ends)
 
 
 def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor, node: Any) -> DataInfo:

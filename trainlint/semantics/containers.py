@@ -15,6 +15,7 @@ from trainlint.semantics.values import (
     Api,
     Class,
     Const,
+    Dep,
     DictObject,
     Function,
     Instance,
@@ -159,6 +160,8 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
     if isinstance(owner, Sequence):
         if owner.first is not None and isinstance(index, Const) and index.value == 0:
             return owner.first
+        if isinstance(owner.source, Instance) and owner.source.family == "module":
+            return some_parameters(owner, index)
         return owner if isinstance(index, slice) else owner.element
     if isinstance(owner, Instance):
         if isinstance(owner.cls, Class):
@@ -220,6 +223,15 @@ def tensor_item(interp: Interpreter, owner: Tensor, indices: list[Value | slice]
     frame = owner.lib == "frame" and len(indices) == 1
     found = row_of_frame(owner.shape, indices[0]) if frame else indexed(form(owner), indices)
     return owner.but(shape=found.shape, last=found.last, batched=found.batched, data=data)
+
+
+def some_parameters(owner: Sequence, index: Value | slice | None) -> Value:
+    """Some of a module's parameters: what is done to them is not done to the module."""
+    part = Instance(None)
+    element = (
+        owner.element.but(deps=frozenset((Dep(part, None, None),))) if isinstance(owner.element, Tensor) else UNKNOWN
+    )
+    return Sequence(element, part) if isinstance(index, slice) else element
 
 
 def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], value: Value, target: Any) -> None:

@@ -310,8 +310,11 @@ class Interpreter:
             yield region
         finally:
             self.region = region.parent
-            if region.parent is not None:
-                region.parent.events.extend(region.events)
+            if region.parent is not None and region.events:
+                outer = region.parent.events
+                outer.append(("enter", node, self.frame.space, kind, value))
+                outer.extend(region.events)
+                outer.append(("leave", node, self.frame.space, kind))
         use = loop_use(region)
         if use:
             for loader in options(region.value):
@@ -553,11 +556,15 @@ class Interpreter:
             self.narrow(node.test, False)
             return self.orelse(node.orelse)
         choice = node.orelse is not None and chooses(node.test)
+        period = remainder_of(node.test)
 
         def branch(holds: bool) -> bool:
             if choice:
                 self.emit("choice", None)
             self.narrow(node.test, holds)
+            if holds and period is not None:
+                with self.in_region("periodic", node, period):
+                    return self.suite(node.body)
             return self.suite(node.body) if holds else self.orelse(node.orelse)
 
         if choice:
@@ -1841,6 +1848,35 @@ def names_of(owner: Object) -> DictObject:
         k: v for k, v in owner.attrs.items() if isinstance(k, str) and not k.startswith("$") and isinstance(v, Value)
     }
     return DictObject({**known, DictObject.REST: UNKNOWN})
+
+
+def nested(events: list[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """The events of a region, each with the inner regions that it happened in: "enter" events, outermost first."""
+    inside: tuple[Any, ...] = ()
+    for event in events:
+        if event[0] == "enter":
+            inside = (*inside, event)
+        elif event[0] == "leave":
+            inside = inside[:-1]
+        else:
+            yield event, inside
+
+
+def remainder_of(test: Any) -> Any:
+    """The `i % n` of a condition that holds on every nth turn; None for any other condition."""
+    kind = test.__class__
+    if kind is cst.BooleanOperation:
+        found = remainder_of(test.left)
+        return found if found is not None else remainder_of(test.right)
+    if kind is cst.Comparison:
+        if len(test.comparisons) != 1 or test.comparisons[0].operator.__class__ is not cst.Equal:
+            return None
+        test = test.left
+    elif kind is cst.UnaryOperation and test.operator.__class__ is cst.Not:
+        test = test.expression
+    else:
+        return None
+    return test if test.__class__ is cst.BinaryOperation and test.operator.__class__ is cst.Modulo else None
 
 
 def chooses(test: Any) -> bool:

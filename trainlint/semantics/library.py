@@ -583,12 +583,23 @@ class Library:
             actual=f"{row.name.partition('.')[0]}.Tensor.{name}",
         )
         if name.endswith("_") and isinstance(result, Tensor) and not name.startswith("_"):
+            if tensor.deps and name not in PURE:
+                self.edit(interp, tensor, node)
             target = getattr(getattr(node, "func", None), "value", None)
             if target.__class__.__name__ == "Call":  # `x.detach().clamp_(…)` changes x
                 target = getattr(getattr(target, "func", None), "value", None)
             if target is not None and target.__class__.__name__ in ("Name", "Attribute"):
                 interp.bind(target, result)
         return result
+
+    def edit(self, interp: Interpreter, tensor: Tensor, node: Any) -> None:
+        """A tensor is changed in place: parameters of a module hold something else from here on."""
+        if tensor.nature == "a gradient":
+            return
+        for dep in tensor.deps:
+            if dep.node is None and dep.module.family not in ("factor", "scaler"):
+                interp.write(dep.module.attrs, "$edited", TRUE)
+                interp.event("edit", node, dep.module, tensor)
 
     def only_torch(self, space: Namespace) -> bool:
         """Whether torch is the only array library that a file imports."""
@@ -748,7 +759,7 @@ class Library:
                 seen.add(id(module))
                 if "training" in module.attrs and module.attrs["training"] is not UNKNOWN:
                     interp.write(module.attrs, "training", UNKNOWN)
-        for name in ("$state", "$steps"):
+        for name in ("$state", "$steps", "$scale"):
             if name in value.attrs:
                 interp.write(value.attrs, name, frozenset(("?",)))
         for child in list(value.attrs.values()):
@@ -865,6 +876,7 @@ class Library:
 
             clear_gradients(interp, owner.deps, node)
         elif name == "data" and isinstance(value, Tensor) and node is not None:
+            self.edit(interp, owner.but(graph=False), node)
             interp.rebind(node.value, owner.but(lo=value.lo, hi=value.hi, nature=value.nature))
         elif name == "requires_grad":
             if node is not None and truth(value) and not any(is_leaf(dep) for dep in owner.deps):
@@ -872,7 +884,7 @@ class Library:
                 interp.rebind(node.value, owner.but(graph=True, trace=leaf))
             from trainlint.semantics.behaviours.training import set_requires_grad
 
-            set_requires_grad(interp, owner, value)
+            set_requires_grad(interp, owner, value, node)
 
     # --------------------------------------------------------------- iteration
 
@@ -933,6 +945,9 @@ class Library:
             interp.write(interp.flags, "grad", old)
             interp.settle(before, interp.journal.delta(mark))
             return alive
+        if isinstance(manager, Instance) and "$autocast" in manager.attrs:
+            with interp.in_region("autocast", node, manager):
+                return body(manager)
         return body(manager)
 
     def decorate(self, interp: Interpreter, decorator: Value, function: Value, node: Any) -> Value:
@@ -1075,6 +1090,8 @@ ARRAY_METHODS = frozenset(
     """abs clip argmax item mean std var max min sum reshape transpose squeeze flatten repeat dot cumsum prod
     round all any size dim copy sort fill backward detach numpy cpu cuda""".split()
 )
+# Methods with an underscore at their end that leave the elements as they are.
+PURE = frozenset(("requires_grad_", "detach_", "share_memory_", "retain_grad_", "squeeze_", "unsqueeze_", "t_"))
 PYTHON_NAMES = frozenset(dir(builtins))
 MOVES = frozenset(("to", "cuda", "cpu", "float", "half"))
 # Methods that only tensors have: calling one tells what an unknown value is.

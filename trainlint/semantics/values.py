@@ -120,10 +120,11 @@ NOTHING: frozenset[str] = frozenset()
 
 
 class Number(Value):
-    """A Python number of unknown value within [lo, hi]; `batch` marks the size of a batch axis, `of` tells the parts of
+    """A Python number of unknown value within [lo, hi]; `batch` marks the size of a batch axis, `default` is what an
+    option is when nobody sets it, `of` tells the parts of
     the data that it was measured on."""
 
-    __slots__ = ("batch", "hi", "integer", "lo", "nature", "of", "tally")
+    __slots__ = ("batch", "default", "hi", "integer", "lo", "nature", "of", "tally")
 
     def __init__(
         self,
@@ -134,6 +135,7 @@ class Number(Value):
         batch: bool = False,
         tally: Tally | None = None,
         of: frozenset[str] = NOTHING,
+        default: float | None = None,
     ) -> None:
         self.lo = lo
         self.hi = hi
@@ -142,11 +144,12 @@ class Number(Value):
         self.batch = batch
         self.of = of
         self.tally = tally
+        self.default = default
 
     @property
     def key(self) -> object:
         what = self.tally and self.tally.what
-        return ("number", self.lo, self.hi, self.integer, self.nature, self.batch, what, self.of)
+        return ("number", self.lo, self.hi, self.integer, self.nature, self.batch, what, self.of, self.default)
 
     def describe(self) -> str:
         name = "int" if self.integer else "number"
@@ -845,6 +848,14 @@ def bounds(value: Value) -> tuple[float, float]:
     return (-INF, INF)
 
 
+def usual(value: Value | None) -> float | None:
+    """The number that a value is when the program is run as it stands: a constant, or an option's default."""
+    if isinstance(value, Const):
+        held = value.value
+        return held if isinstance(held, (int, float)) and not isinstance(held, bool) else None
+    return value.default if isinstance(value, Number) else None
+
+
 def const(value: Value, default: Any = None) -> Any:
     """The Python constant of a value, or `default`."""
     return value.value if isinstance(value, Const) else default
@@ -852,6 +863,10 @@ def const(value: Value, default: Any = None) -> Any:
 
 # Stands among the dependencies of a value for modules that are not in view.
 ELSEWHERE = Dep(Instance(None), None, None)
+
+
+# Stands there for a factor that a model's output, or a loss, was divided or multiplied by.
+FACTOR = Instance(Api("factor"), "factor")
 
 
 def is_opaque(value: Value) -> bool:

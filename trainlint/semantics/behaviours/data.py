@@ -1244,7 +1244,7 @@ def engine_backward(call: Call) -> Value:
 
     loss = call.value("loss", 1)
     if isinstance(loss, Tensor):
-        run_backward(call.interp, loss, call.node)
+        run_backward(call.interp, loss, call.node, engine=True)
     return NONE
 
 

@@ -115,7 +115,7 @@ def mark_output(
             if recorded and value.graph is False and (stop := cut_of(value)) is not None:
                 return value.but(deps=value.deps | {dep._replace(live=False, cut=stop)}, data=data, lib="torch")
             deps = value.deps if recorded is not False else cut(value.deps)
-            if any(is_opaque(v) for v in arguments.values()):
+            if recorded is not False and any(is_opaque(v) for v in arguments.values()):
                 deps |= {ELSEWHERE}
             return value.but(deps=deps | {dep}, graph=recorded, data=data, lib="torch")
         if isinstance(value, Tuple):
@@ -383,14 +383,16 @@ def calls_in(node: Any) -> list[cst.Call]:
 @behaviour("parameters")
 def parameters(call: Call) -> Value:
     """`parameters()` and the like: a stream whose source is the module."""
+    from trainlint.semantics.behaviours.training import Stream
+
     _interp, module, name = call.interp, call.receiver, written_name(call.node)
     if not isinstance(module, Instance):
         return UNKNOWN
     if "parameters" in name or "buffers" in name:
-        grad = None if "$frozen" in module.attrs else True
+        grad = True if module.attrs.get("$frozen", FALSE) is FALSE else None
         leaf = Tensor(graph=grad, deps=frozenset((Dep(module, None, None),)))
         element: Value = Tuple((Text(), leaf)) if name.startswith("named") else leaf
-        return Sequence(element, module)
+        return Stream(element, module)
     inner = list(modules_in(module)) if "modules" in name else list(children_of(module))
     if not isinstance(module.cls, Class) and len(inner) <= 1:
         part: Value = Instance(None)  # the inside of a ready-made model
@@ -449,7 +451,7 @@ def module_itself(call: Call) -> Value:
         frozen = truth(wanted) is False if wanted is not None else False
         from trainlint.semantics.behaviours.training import freeze
 
-        freeze(call.interp, module, TRUE if frozen else FALSE)
+        freeze(call.interp, module, TRUE if frozen else FALSE, call.node)
     return module if module is not None else UNKNOWN
 
 

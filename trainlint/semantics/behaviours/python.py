@@ -213,6 +213,8 @@ def starts_anew(node: Any) -> bool:
 @builtin("list", "set", "frozenset")
 @behaviour("list")
 def list_(call: Call) -> Value:
+    from trainlint.semantics.behaviours.training import spend
+
     if not arguments_of(call):
         return ListObject()
     items = call.interp.known_items(call.first)
@@ -223,7 +225,8 @@ def list_(call: Call) -> Value:
         and isinstance(call.first.source, Instance)
         and call.first.source.family == "module"
     ):
-        return call.first  # list(model.parameters()) still is the model's parameters
+        spend(call.interp, call.first)
+        return Sequence(call.first.element, call.first.source)  # list(model.parameters()) still is the parameters
     return ListObject(None, element(call, call.first))
 
 
@@ -272,7 +275,7 @@ def int_(call: Call) -> Value:
             return Number(integer=True)
     lo, hi = bounds(value)
     lo = math.floor(lo) if lo not in (-INF, INF) else lo
-    return Number(0.0 if 0 <= lo < 1 else lo, hi, integer=True, of=measured_on(value))
+    return Number(0.0 if 0 <= lo < 1 else lo, hi, integer=True, nature=getattr(value, "nature", None), of=measured_on(value))
 
 
 @builtin("float")
@@ -452,7 +455,11 @@ def map_(call: Call) -> Value:
 @builtin("filter")
 def filter_(call: Call) -> Value:
     """`filter(f, model.parameters())` keeps its source."""
+    from trainlint.semantics.behaviours.training import Stream
+
     value = arguments_of(call)[1] if len(arguments_of(call)) > 1 else UNKNOWN
+    if isinstance(value, Stream):
+        return Stream(value.element, value.source)
     return Sequence(element(call, value), source_of(value))
 
 
@@ -803,7 +810,8 @@ def candidate(keywords: dict[str, Value]) -> Value:
             and not (isinstance(kind, Api) and kind.path == "float")
         )
         positive = lo > 0
-        return Number((1 if whole else TINY) if positive else (0 if lo == 0 else -INF), integer=whole)
+        known = default.value if isinstance(default, Const) else None
+        return Number((1 if whole else TINY) if positive else (0 if lo == 0 else -INF), integer=whole, default=known)
     if isinstance(kind, Api) and kind.path == "int":
         return join(default, Number(integer=True))
     if isinstance(kind, Api) and kind.path == "float":
@@ -873,7 +881,8 @@ def opaque_step(call: Call) -> Value:
     if optimizer is not None and not call.arguments.keywords and len(call.arguments.positional) == 1:
         take_step(call.interp, optimizer, call.node)
     else:
-        call.interp.event("step", call.node, call.first, frozenset(("?",)))
+        unknown = frozenset(("?",))
+        call.interp.event("step", call.node, call.first, unknown, None, unknown)
     return UNKNOWN
 
 

@@ -118,7 +118,7 @@ def requires_grad(call: Call) -> Value:
 
     wanted = call.value("requires_grad", 1) or Const(True)
     tensor, wished = call.tensor, truth(wanted)
-    set_requires_grad(call.interp, tensor, wanted)
+    set_requires_grad(call.interp, tensor, wanted, call.node)
     result = tensor.but(graph=wished)
     return result.but(trace=(leaf_step(call),)) if wished and is_severed(tensor) else result
 
@@ -718,5 +718,5 @@ def loss(call: Call) -> Value:
     what = reduced(call)
     if what:
         result = result.but(tally=call.interp.measure(what))
-    call.interp.event("loss", call.node, call.path, call.tensor, result)
+    call.interp.event("loss", call.node, call.path, call.tensor, result, call.value("reduction"))
     return result.but(data=NO_DATA._replace(part=call.tensor.data.part))

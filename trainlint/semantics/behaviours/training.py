@@ -19,6 +19,7 @@ import libcst as cst
 
 from trainlint.semantics.library import Call, behaviour, modules_in
 from trainlint.semantics.values import (
+    ELSEWHERE,
     FALSE,
     NONE,
     TRUE,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
 
 ANY = frozenset(("?",))
+NO_SCALE = frozenset(("none",))
 AFTER_BACKWARD = {"clear": "fresh", "fresh": "fresh", "used": "stale", "stale": "stale", "wiped": "fresh", "?": "?"}
 AFTER_CLEAR = {"clear": "clear", "fresh": "wiped", "used": "clear", "stale": "wiped", "wiped": "wiped", "?": "clear"}
 AFTER_STEP = {"clear": "clear", "fresh": "used", "used": "used", "stale": "used", "wiped": "used", "?": "used"}
@@ -56,6 +58,27 @@ def optimizers(interp: Interpreter) -> tuple[Instance, ...]:
     return found
 
 
+class Stream(Sequence):
+    """`model.parameters()`: a generator, which can be walked through once. Its state lies in `attrs`."""
+
+    __slots__ = ("attrs",)
+
+    def __init__(self, element: Value, source: Value | None) -> None:
+        super().__init__(element, source)
+        self.attrs: dict[str, Value] = {}
+
+
+def is_spent(interp: Interpreter, value: Value) -> bool:
+    """Whether a value is a generator that was walked through already."""
+    return isinstance(value, Stream) and interp.read(value.attrs, "$spent") is TRUE
+
+
+def spend(interp: Interpreter, value: Value) -> None:
+    """Walk through a value: a generator is empty from then on."""
+    if isinstance(value, Stream):
+        interp.write(value.attrs, "$spent", TRUE)
+
+
 def modules_of(value: Value, depth: int = 0) -> tuple[set[int], bool]:
     """Identities of the modules (and leaves) whose parameters a value holds, and whether that is all of them."""
     if depth > 6:
@@ -66,9 +89,10 @@ def modules_of(value: Value, depth: int = 0) -> tuple[set[int], bool]:
         return modules_of(value.element, depth + 1)
     if isinstance(value, Tensor):
         found: set[int] = set()
-        for dep in value.deps:
+        leaves = [dep for dep in value.deps if dep.node is None and dep is not ELSEWHERE]
+        for dep in leaves:
             found |= descendants(dep.module)
-        return found, bool(value.deps)
+        return found, bool(leaves) and len(leaves) == len(value.deps)
     if isinstance(value, ListObject):
         items: tuple[Value, ...] = value.items if value.items is not None else (value.attrs["element"],)
     elif isinstance(value, Tuple):
@@ -98,10 +122,16 @@ def descendants(module: Instance) -> set[int]:
 def optimizer(call: Call) -> Value:
     interp = call.interp
     instance = Instance(Api(call.actual), "optimizer", interp.step(call.node, call.short_name))
-    register_optimizer(interp, instance, call.value("params", 0) or UNKNOWN)
+    params = call.value("params", 0) or UNKNOWN
     lr = call.value("lr", 1)
+    for name, value in call.arguments.keywords.items():
+        instance.attrs[name] = value
     if lr is not None:
         instance.attrs["lr"] = lr
+    instance.attrs["$open"] = call.arguments.open
+    register_optimizer(interp, instance, params)
+    spend(interp, params)
+    interp.event("made", call.node, instance)
     return instance
 
 
@@ -112,8 +142,9 @@ def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -
     interp.write(instance.attrs, "$state", frozenset(("clear",)))
     interp.write(instance.attrs, "$steps", frozenset((0,)))
     instance.attrs["$many"] = in_comprehension(interp)
+    interp.write(instance.attrs, "$scale", NO_SCALE)
     instance.attrs["param_groups"] = ListObject(
-        None, DictObject({"lr": UNKNOWN, "params": params, DictObject.REST: UNKNOWN})
+        None, DictObject({"lr": instance.attrs.get("lr", UNKNOWN), "params": params, DictObject.REST: UNKNOWN})
     )
     interp.write(interp.flags, OPTIMIZERS, (*optimizers(interp), instance))
 
@@ -142,8 +173,8 @@ class Reach:
     """What the gradients of a value with some dependencies reach; looked through once for all optimizers."""
 
     def __init__(self, deps: frozenset[Dep]) -> None:
-        self.deps = deps
-        self.live = [dep.module for dep in deps if dep.live]
+        self.deps = [dep for dep in deps if dep is not ELSEWHERE and dep.module.family not in ("factor", "scaler")]
+        self.live = [dep.module for dep in self.deps if dep.live]
         self.modules = {id(module) for module in self.live}
         self.opaque = any(dep.module.cls is None for dep in deps)
         self._inner: set[int] | None = None
@@ -174,20 +205,26 @@ def touches(optimizer: Instance, deps: frozenset[Dep], alone: bool) -> bool | No
 
 @behaviour("backward")
 def backward(call: Call) -> Value:
-    run_backward(call.interp, call.tensor, call.node)
+    retain = truth(call.arguments.keywords.get("retain_graph", NONE))
+    run_backward(call.interp, call.tensor, call.node, retain)
     return NONE
 
 
-def run_backward(interp: Interpreter, loss: Tensor, node: Any) -> None:
-    interp.event("backward", node, loss)
+def run_backward(
+    interp: Interpreter, loss: Tensor, node: Any, retain: bool | None = False, engine: bool = False
+) -> None:
+    """Fill gradients; an engine divides the loss by the number of batches that it accumulates."""
+    interp.event("backward", node, loss, retain, engine)
     interp.emit("backward", (node, loss))
     present = optimizers(interp)
     reach = Reach(loss.deps)
+    scale = frozenset(("scaled" if any(dep.module.family == "scaler" for dep in loss.deps) else "plain",))
     for optimizer in present:
         reached = reach.touches(optimizer, len(present) == 1)
         if reached is False:
             continue
         advance(interp, optimizer, AFTER_BACKWARD, certain=reached is True, node=node)
+        interp.write(optimizer.attrs, "$scale", scale | (scale_of(interp, optimizer) - NO_SCALE))
 
 
 def advance(
@@ -201,6 +238,12 @@ def advance(
     if new != state:
         interp.write(optimizer.attrs, "$state", new)
     return state
+
+
+def scale_of(interp: Interpreter, optimizer: Instance) -> frozenset[str]:
+    """How the gradients that an optimizer would use are scaled: "scaled" by a scaler, "unscaled" again, "plain"."""
+    found = interp.read(optimizer.attrs, "$scale")
+    return found if isinstance(found, frozenset) else ANY
 
 
 def gradients_may_arrive(interp: Interpreter, loss: Tensor) -> None:
@@ -227,6 +270,7 @@ def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> Non
         reached = reach.touches(optimizer, True)
         if reached is not False:
             interp.write(optimizer.attrs, "$cleared", interp.step(node, "gradients cleared"))
+            interp.write(optimizer.attrs, "$scale", NO_SCALE)
             before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=node)
             interp.emit("cleared", (node, optimizer, before))
 
@@ -244,6 +288,7 @@ def optimizer_zero_grad(call: Call) -> Value:
     interp.event("clear", call.node, optimizer)
     if isinstance(optimizer, Instance) and "$state" in optimizer.attrs:
         interp.write(optimizer.attrs, "$cleared", interp.step(call.node, "gradients cleared"))
+        interp.write(optimizer.attrs, "$scale", NO_SCALE)
         before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=call.node)
         interp.emit("cleared", (call.node, optimizer, before))
     return NONE
@@ -262,16 +307,18 @@ def optimizer_step(call: Call) -> Value:
     if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
         take_step(interp, optimizer, call.node)
     else:
-        interp.event("step", call.node, optimizer, ANY)
+        interp.event("step", call.node, optimizer, ANY, None, ANY)
     return value
 
 
-def take_step(interp: Interpreter, optimizer: Instance, node: Any) -> None:
+def take_step(interp: Interpreter, optimizer: Instance, node: Any, scaler: Instance | None = None) -> None:
+    scale = scale_of(interp, optimizer)
     before = advance(interp, optimizer, AFTER_STEP, certain=True, node=node)
     interp.write(optimizer.attrs, "$steps", frozenset((1,)))
+    interp.write(optimizer.attrs, "$scale", NO_SCALE)
     alone = len(optimizers(interp)) == 1
     move_weights(interp, lambda owner: touches(optimizer, frozenset((Dep(owner, None, None),)), alone) is True)
-    interp.event("step", node, optimizer, before)
+    interp.event("step", node, optimizer, before, scaler, scale)
     interp.emit("stepped", (node, optimizer, before))
 
 
@@ -306,8 +353,25 @@ def autograd_grad(call: Call) -> Value:
 
 @behaviour("clip_gradients")
 def clip_gradients(call: Call) -> Value:
-    call.interp.event("clip", call.node)
+    """Notes which optimizers' gradients are clipped and in which state they are; None where that is not known."""
+    interp, params = call.interp, call.value("parameters") or UNKNOWN
+    spent = is_spent(interp, params)
+    spend(interp, params)
+    held = None if spent else holders(interp, params)
+    states = [(o, interp.read(o.attrs, "$state"), scale_of(interp, o)) for o in held] if held else None
+    interp.event("clip", call.node, states, spent)
     return Tensor(lo=0.0, graph=False)
+
+
+def holders(interp: Interpreter, params: Value) -> list[Instance] | None:
+    """The optimizers that surely hold some of these parameters; None when that is not known."""
+    ids, complete = modules_of(params)
+    present = optimizers(interp)
+    if len(present) == 1 and (not ids or not present[0].attrs.get("$modules")):
+        return [present[0]]
+    found = [o for o in present if not ids.isdisjoint(o.attrs.get("$modules", ()))]
+    unsure = not complete or any(not o.attrs.get("$complete") for o in present)
+    return None if unsure and len(found) != len(present) else found
 
 
 # ----------------------------------------------------------------------- schedulers
@@ -316,10 +380,11 @@ def clip_gradients(call: Call) -> Value:
 @behaviour("scheduler")
 def scheduler(call: Call) -> Value:
     instance = Instance(Api(call.actual), "scheduler", call.interp.step(call.node, call.short_name))
-    target = call.value("optimizer")
-    if target is not None:
-        instance.attrs["optimizer"] = target
-    instance.attrs.update({k: v for k, v in call.arguments.keywords.items() if k != "optimizer"})
+    for name in (*call.row.params, *call.arguments.keywords):
+        value = call.value(name)
+        if value is not None:
+            instance.attrs[name] = value
+    call.interp.event("made", call.node, instance)
     return instance
 
 
@@ -329,7 +394,8 @@ def scheduler_step(call: Call) -> Value:
     if isinstance(scheduler, Instance):
         targets = options(scheduler.attrs.get("optimizer", UNKNOWN))
         taken = [interp.read(t.attrs, "$steps") if isinstance(t, Instance) else None for t in targets]
-        interp.event("scheduler", call.node, scheduler, targets, all(steps == {0} for steps in taken))
+        given = call.value("epoch", 1) or call.value("metrics")
+        interp.event("scheduler", call.node, scheduler, targets, all(steps == {0} for steps in taken), given)
     return NONE
 
 
@@ -338,17 +404,58 @@ def scheduler_step(call: Call) -> Value:
 
 @behaviour("grad_scaler")
 def grad_scaler(call: Call) -> Value:
-    return Instance(Api(call.actual), "scaler", call.interp.step(call.node, "GradScaler"))
+    scaler = Instance(Api(call.actual), "scaler", call.interp.step(call.node, "GradScaler"))
+    enabled = call.value("enabled")
+    scaler.attrs["enabled"] = TRUE if enabled is None else enabled
+    return scaler
+
+
+@behaviour("scaler_scale")
+def scaler_scale(call: Call) -> Value:
+    """The loss, from here on depending on the scaler as well."""
+    scaler, outputs = call.receiver, call.value("outputs", 1) or UNKNOWN
+    if not isinstance(scaler, Instance):
+        return outputs
+    if not isinstance(outputs, Tensor):
+        outputs = Tensor(deps=frozenset((ELSEWHERE,)))
+    live = any(dep.live for dep in outputs.deps) or not outputs.deps
+    return outputs.but(deps=outputs.deps | {Dep(scaler, None, None, live)})
+
+
+@behaviour("scaler_unscale")
+def scaler_unscale(call: Call) -> Value:
+    optimizer = call.value("optimizer", 1)
+    for option in options(optimizer or UNKNOWN):
+        if isinstance(option, Instance):
+            call.interp.write(option.attrs, "$scale", frozenset(("unscaled",)))
+    return NONE
+
+
+@behaviour("scaler_update")
+def scaler_update(call: Call) -> Value:
+    call.interp.event("scaler_update", call.node, call.receiver)
+    return NONE
 
 
 @behaviour("scaler_step")
 def scaler_step(call: Call) -> Value:
     optimizer = call.value("optimizer", 1)
     if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
-        take_step(call.interp, optimizer, call.node)
+        take_step(call.interp, optimizer, call.node, call.receiver if isinstance(call.receiver, Instance) else None)
     else:
-        call.interp.event("step", call.node, optimizer, ANY)
+        call.interp.event("step", call.node, optimizer, ANY, call.receiver, ANY)
     return NONE
+
+
+@behaviour("autocast")
+def autocast(call: Call) -> Value:
+    """Mixed precision for a block, or for a function."""
+    if isinstance(call.first, Function):
+        return call.first
+    manager = Instance(None, "context")
+    manager.attrs["$autocast"] = call.value("dtype") or NONE
+    manager.attrs["enabled"] = call.value("enabled") or TRUE
+    return manager
 
 
 # -------------------------------------------------------------------- gradient recording
@@ -401,17 +508,23 @@ def plain_context(call: Call) -> Value:
     return Instance(None, "context")
 
 
-def set_requires_grad(interp: Interpreter, tensor: Tensor, value: Value) -> None:
+def set_requires_grad(interp: Interpreter, tensor: Tensor, value: Value, node: Any) -> None:
     """`p.requires_grad = False` for the parameters of a module: it and all in it are frozen, or thawed."""
     held = truth(value)
     setting: Value = TRUE if held is False else FALSE if held else UNKNOWN
     for dep in tensor.deps:
         if dep.node is None:
-            freeze(interp, dep.module, setting)
+            freeze(interp, dep.module, setting, node)
 
 
-def freeze(interp: Interpreter, module: Instance, setting: Value) -> None:
+def freeze(interp: Interpreter, module: Instance, setting: Value, node: Any) -> None:
     """Mark a module and all in it as frozen or not; what is a part of a ready-made model thaws that too."""
     whole = module.attrs.get("$whole")
+    known = (whole if isinstance(whole, Instance) else module).attrs.get("$frozen")
+    if setting is TRUE:
+        interp.write(module.attrs, "$froze", interp.step(node, "frozen"))
+    elif setting is FALSE and known is not None and known is not FALSE:
+        interp.write(module.attrs, "$thawed", interp.step(node, "thawed"))
     for inner in (*modules_in(module), *([whole] if isinstance(whole, Instance) and setting is not TRUE else [])):
+        inner.attrs.setdefault("$frozen", FALSE)  # what it is on the ways through the program that do not come here
         interp.write(inner.attrs, "$frozen", setting)

@@ -1,0 +1,524 @@
+"""Optimisation: what the optimizer holds, at which rate it learns, and what is added to the loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from trainlint.api import Report, Rule, on, on_call
+from trainlint.checks.schedules import inner_loops, over_batches
+from trainlint.findings import Severity
+from trainlint.semantics.behaviours.training import descendants, optimizers, touches
+from trainlint.semantics.interpreter import Interpreter, Region, nested
+from trainlint.semantics.library import Call, Library, modules_in
+from trainlint.semantics.values import (
+    ELSEWHERE,
+    FALSE,
+    TRUE,
+    Api,
+    Class,
+    DictObject,
+    Instance,
+    ListObject,
+    Number,
+    Step,
+    Tensor,
+    Tuple,
+    Union,
+    Value,
+    bounds,
+    usual,
+)
+from trainlint.syntax import nodes_in
+
+OPTIMIZERS = (
+    "torch.optim.SGD",
+    "torch.optim.Adam",
+    "torch.optim.AdamW",
+)
+
+
+def has_own_weights(library: Library, module: Instance) -> bool:
+    """Whether a module holds parameters of its own that are still as they were made at random."""
+    if isinstance(module.cls, Api):
+        row = library.class_row(module.cls.path)
+        tampered = "weight" in module.attrs or "$loaded" in module.attrs
+        return row is not None and bool(row.raw.get("weights")) and "model" not in row.raw and not tampered
+    return any(
+        isinstance(value, Tensor) and value.nature == "a parameter" and value.graph is True
+        for value in module.attrs.values()
+    )
+
+
+def trained_modules(losses: list[Tensor]) -> list[Instance]:
+    """The models that gradients reach, each once."""
+    found: dict[int, Instance] = {}
+    for loss in losses:
+        for dep in loss.deps:
+            if dep.live and dep.node is not None and dep.module.family not in ("factor", "scaler"):
+                found[id(dep.module)] = dep.module
+    return list(found.values())
+
+
+class OptimizerMissesParameters(Rule):
+    """The optimizer does not hold all that is to be trained."""
+
+    code, name = "TL701", "optimizer-misses-parameters"
+    message = "{what}"
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind not in ("loop", "program"):
+            return
+        steps = [e for e in region.events if e[0] == "step"]
+        losses = [e[3] for e in region.events if e[0] == "backward"]
+        known = optimizers(report.interp)
+        if not steps or not losses or not known or not all(o.attrs.get("$complete") for o in known):
+            return
+        if any(not isinstance(e[3], Instance) or "$modules" not in e[3].attrs for e in steps):
+            return
+        owned: frozenset[int] = frozenset().union(*(o.attrs["$modules"] for o in known))
+        models = trained_modules(losses)
+        for model in models:
+            if id(model) in owned:
+                self.put_in_later(model, owned, report)
+        if region.kind == "loop":
+            self.another(region, steps, models, owned, report)
+        else:
+            self.left_out(region, losses, models, owned, report)
+
+    def put_in_later(self, model: Instance, owned: frozenset[int], report: Report) -> None:
+        """Layers that the model got after the optimizer was made."""
+        inside = modules_in(model)
+        late = [m for m in inside if id(m) not in owned]
+        if not late:
+            return
+        places = {id(m.born.node) for m in inside if id(m) in owned and m.born is not None}
+        makers = [o for o in optimizers(report.interp) if id(model) in o.attrs["$modules"]]
+        for module in late:
+            if (
+                module.born is not None
+                and id(module.born.node) not in places  # a copy of another
+                and has_own_weights(report.interp.library, module)
+                and module.attrs.get("$frozen", FALSE) is FALSE
+            ):
+                what = "this layer is put into the model after the optimizer was made (@), so it is never learnt"
+                report(module.born.node, module.born.space, what=what).because([makers[0].born])
+
+    def another(
+        self, region: Region, steps: list[Any], models: list[Instance], owned: frozenset[int], report: Report
+    ) -> None:
+        """The optimizer holds another object than the one that is trained: nothing of what it holds is run at all."""
+        run = [e[3] for e in region.events if e[0] == "model"]
+        gone = [v for e in region.events if e[0] in ("escape", "autograd") for v in carried(e[3])]
+        if not models or any(m.cls is None for m in run) or any(id(v) in owned for v in gone):
+            return
+        if any(not owned.isdisjoint(descendants(model)) for model in run):
+            return
+        optimizer = steps[0][3]
+        library = report.interp.library
+        fresh = any(has_own_weights(library, m) for model in models for m in modules_in(model))
+        if fresh and optimizer.attrs["$modules"] and optimizer.born is not None:
+            what = "the optimizer holds the parameters of another model than the one that is trained (@)"
+            report(optimizer.born.node, optimizer.born.space, what=what).because([models[0].born])
+
+    def left_out(
+        self, region: Region, losses: list[Tensor], models: list[Instance], owned: frozenset[int], report: Report
+    ) -> None:
+        """A model with weights of its own is trained along with others, and no optimizer holds it."""
+        library = report.interp.library
+        learnt = [m for m in models if not owned.isdisjoint(descendants(m))]
+        for model in models:
+            if model in learnt or not learnt or not isinstance(model.cls, Class) or model.born is None:
+                continue
+            inside = modules_in(model)
+            ids = {id(m) for m in inside}
+            weights = [m for m in inside if has_own_weights(library, m)]
+            if not weights or any(name in m.attrs for m in inside for name in ("$loaded", "$edited", "weight")):
+                continue
+            if any(m.attrs.get("$frozen", FALSE) is not FALSE for m in inside):
+                continue
+            if any((isinstance(m.cls, Api) and library.is_model(m.cls.path)) or m.cls is None for m in inside):
+                continue
+            if any(e[0] in ("escape", "autograd") and any(id(v) in ids for v in carried(e[3])) for e in region.events):
+                continue
+            together = any(
+                any(d.module is model for d in loss.deps)
+                and any(touches(o, loss.deps, False) for o in optimizers(report.interp))
+                for loss in losses
+            )
+            places = {id(m.born.node) for o in learnt for m in modules_in(o) if m.born is not None}
+            if together and id(model.born.node) not in places:
+                what = "`{}` has parameters of its own, but no optimizer holds them, so they are never learnt"
+                report(model.born.node, model.born.space, what=what.format(model.describe()))
+
+
+def carried(values: Any, depth: int = 0) -> list[Value]:
+    """Values, and what they hold."""
+    found: list[Value] = []
+    for value in values if isinstance(values, tuple) else (values,):
+        if not isinstance(value, Value):
+            continue
+        found.append(value)
+        if depth < 3:
+            if isinstance(value, Tuple):
+                found += carried(value.items, depth + 1)
+            elif isinstance(value, ListObject):
+                found += carried(value.items or (value.attrs["element"],), depth + 1)
+            elif isinstance(value, DictObject):
+                found += carried(tuple(v for _, v in value.known()), depth + 1)
+            elif isinstance(value, Union):
+                found += carried(value.options, depth + 1)
+            elif isinstance(value, Instance):
+                inner = tuple(v for k, v in value.attrs.items() if isinstance(k, str) and isinstance(v, Value))
+                found += carried(inner, depth + 2)
+    return found
+
+
+class FrozenByAccident(Rule):
+    """A new layer is frozen with the rest, or a layer is thawed and never reaches the optimizer."""
+
+    code, name = "TL703", "frozen-by-accident"
+    message = "{what}"
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop":
+            return
+        steps = [e[3] for e in region.events if e[0] == "step" and isinstance(e[3], Instance)]
+        losses = [e[3] for e in region.events if e[0] == "backward"]
+        if not steps or not losses:
+            return
+        models = {id(dep.module): dep.module for loss in losses for dep in loss.deps if dep.node is not None}
+        for model in models.values():
+            if isinstance(model.attrs.get("$froze"), Step):
+                self.new_layer(model, steps, report)
+            self.thawed(model, report)
+
+    def new_layer(self, model: Instance, steps: list[Instance], report: Report) -> None:
+        library = report.interp.library
+        inside = modules_in(model)
+        pretrained = [m for m in inside if isinstance(m.cls, Api) and library.is_model(m.cls.path)]
+        owned: frozenset[int] = frozenset().union(*(o.attrs.get("$modules", frozenset()) for o in steps))
+        for module in inside if pretrained else ():
+            fresh = module is not model and has_own_weights(library, module) and module.born is not None
+            if fresh and module.attrs.get("$frozen") is TRUE and id(module) in owned:
+                froze: Step = model.attrs["$froze"]
+                what = "this also freezes the new layer (@), so it stays as it was made at random"
+                report(froze.node, froze.space, what=what).because([module.born])
+                return
+
+    def thawed(self, model: Instance, report: Report) -> None:
+        known = optimizers(report.interp)
+        if not known or not all(o.attrs.get("$complete") for o in known):
+            return
+        owned: frozenset[int] = frozenset().union(*(o.attrs["$modules"] for o in known))
+        inside = modules_in(model)
+        parts = [v for v in model.attrs.values() if isinstance(v, Instance) and "$whole" in v.attrs]
+        for module in (*inside, *parts):
+            place = module.attrs.get("$thawed")
+            if not isinstance(place, Step) or module.attrs.get("$frozen") is not FALSE:
+                continue
+            if owned.isdisjoint(descendants(module)) and id(model) not in owned:
+                what = "these parameters are thawed, but no optimizer holds them (@), so they are not learnt"
+                report(place.node, place.space, what=what).because([known[-1].born])
+
+
+class LearningRateExtreme(Rule):
+    """The learning rate is out of all proportion for its optimizer."""
+
+    code, name = "TL704", "learning-rate-extreme"
+    message = "{what}"
+    # Above this, the optimizer diverges; of the Adam kind, each step is about as long as the rate.
+    LIMITS = {"SGD": 10.0, "Adam": 0.1, "AdamW": 0.1, "NAdam": 0.1, "RAdam": 0.1, "Adamax": 0.1}  # noqa: RUF012
+    OWN_RATE = frozenset(("OneCycleLR", "CyclicLR"))
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "program":
+            return
+        made = [e for e in region.events if e[0] == "made"]
+        for _, node, space, optimizer in made:
+            if optimizer.family != "optimizer":
+                continue
+            rate = usual(optimizer.attrs.get("lr"))
+            if rate is None or not self.trains(region, optimizer):
+                continue
+            limit = self.LIMITS.get(optimizer.api_path.rpartition(".")[2])
+            if limit is None or (0 < rate <= limit) or not optimizer.attrs["$modules"]:
+                continue
+            groups = optimizer.attrs["param_groups"]
+            group = groups.attrs["element"] if isinstance(groups, ListObject) else None
+            if not isinstance(group, DictObject) or group.attrs.get("lr") is not optimizer.attrs["lr"]:
+                continue
+            if isinstance(group.attrs.get("params"), (ListObject, Tuple, Union)):
+                continue  # groups with rates of their own
+            if any(
+                e[3].family == "scheduler"
+                and e[3].attrs.get("optimizer") is optimizer
+                and e[3].api_path.rpartition(".")[2] in self.OWN_RATE
+                for e in made
+            ):
+                continue
+            if any(
+                e[0] == "escape" and not isinstance(e[1], cst.FunctionDef) and optimizer in carried(e[3])
+                for e in region.events
+            ):
+                continue
+            name = optimizer.describe()
+            if rate > limit:
+                if name == "SGD" and any(e[0] == "clip" for e in region.events):
+                    continue  # clipped gradients take a high rate
+                report(node, space, what=f"a learning rate of {rate:g} is far too high for {name}: training diverges")
+            elif rate < 0:
+                report(node, space, what=f"a learning rate of {rate:g} makes the loss grow")
+            else:
+                report(node, space, what="a learning rate of 0 learns nothing, whatever a schedule multiplies it with")
+
+    def trains(self, region: Region, optimizer: Instance) -> bool:
+        """Whether an optimizer steps in a loop on a real loss, or is handed to a framework that does so."""
+        if any(e[0] == "step" and e[3] is optimizer and inner_loops(inside) for e, inside in nested(region.events)):
+            return any(e[0] == "loss" or (e[0] == "backward" and not e[3].deps) for e in region.events)
+        name = getattr(getattr(region.node, "name", None), "value", "")
+        return name == "configure_optimizers" and optimizer.describe() != "SGD" and usual(optimizer.attrs["lr"]) != 0
+
+
+class LearningRateCompounds(Rule):
+    """A rate that was decayed already goes into its own formula again."""
+
+    code, name = "TL705", "learning-rate-compounds"
+    message = "the rate is multiplied with a power of the epoch's number each time again, so it decays far too fast"
+
+    @on("operation")
+    def check(self, fact: Any, report: Report) -> None:
+        operator, node, _, _, left, right, _ = fact
+        if operator != "Multiply" or right.__class__ is not cst.BinaryOperation:
+            return
+        if right.operator.__class__ is not cst.Power:
+            return
+        interp = report.interp
+        counter = interp.eval(right.right)
+        if not isinstance(counter, Number) or not counter.integer or counter.hi != float("inf") or counter.lo < 0:
+            return
+        if not self.fed_back(node, left, report):
+            return
+        if left.__class__ is cst.Subscript:
+            if is_rate_of_group(interp, left):
+                report(node)
+        elif left.__class__ is cst.Name and interp.carried_over(left) and used_as_rate(interp, left.value):
+            report(node)
+
+    def fed_back(self, node: Any, left: Any, report: Report) -> bool:
+        """Whether the product is stored where its first factor came from."""
+        if isinstance(node, cst.AugAssign):
+            return True
+        source = report.space().source
+        statement = source.index.parent(node) if source is not None else None
+        if not isinstance(statement, cst.Assign) or len(statement.targets) != 1:
+            return False
+        return bool(statement.targets[0].target.deep_equals(left))
+
+
+def is_rate_of_group(interp: Interpreter, node: cst.Subscript) -> bool:
+    """Whether `group["lr"]` is the rate of an optimizer's group."""
+    owner = interp.eval(node.value)
+    groups = [o.attrs.get("param_groups") for o in optimizers(interp)]
+    if not any(isinstance(g, ListObject) and g.attrs["element"] is owner for g in groups):
+        return False
+    index = interp.index(node.slice[0].slice)
+    return getattr(index, "value", None) == "lr"
+
+
+def used_as_rate(interp: Interpreter, name: str) -> bool:
+    """Whether a variable is given to an optimizer as its rate in the loop at hand."""
+    loop = interp.nearest_loop()
+    for node in nodes_in(loop.node.body) if loop is not None and isinstance(loop.node, (cst.For, cst.While)) else ():
+        if isinstance(node, cst.Assign) and isinstance(node.value, cst.Name) and node.value.value == name:
+            target = node.targets[0].target
+            if isinstance(target, cst.Subscript) and is_text(target.slice[0].slice, "lr"):
+                return True
+        if isinstance(node, cst.Arg) and node.keyword is not None and node.keyword.value == "lr":
+            if isinstance(node.value, cst.Name) and node.value.value == name:
+                return True
+    return False
+
+
+def is_text(index: Any, text: str) -> bool:
+    held = index.value if isinstance(index, cst.Index) else None
+    return isinstance(held, cst.SimpleString) and held.evaluated_value == text
+
+
+class AdamL2(Rule):
+    """`weight_decay` is given to Adam, which does not decay weights with it."""
+
+    code, name = "TL706", "adam-l2"
+    message = "`weight_decay` of Adam is an L2 penalty that its own scaling cancels; AdamW decays weights"
+    severity = Severity.WARNING
+    default = False
+
+    @on_call(OPTIMIZERS[0])
+    def check(self, call: Call, report: Report) -> None:
+        if call.short_name == "Adam" and (usual(call.value("weight_decay")) or 0) > 0:
+            report(call.argument("weight_decay"))
+
+
+class SgdWithoutMomentum(Rule):
+    """The optimizer is SGD without momentum."""
+
+    code, name = "TL712", "sgd-without-momentum"
+    message = "SGD without momentum is slow and gets stuck where momentum, or Adam, would not"
+    severity = Severity.WARNING
+    default = False
+
+    @on_call(OPTIMIZERS[0])
+    def check(self, call: Call, report: Report) -> None:
+        if call.short_name == "SGD" and not call.arguments.open and len(call.arguments.positional) < 3:
+            momentum = call.value("momentum")
+            if momentum is None or usual(momentum) == 0:
+                report(call.node)
+
+
+class PenaltyMisuse(Rule):
+    """A penalty on the weights is added so that it does not work."""
+
+    code, name = "TL707", "penalty-misuse"
+    message = "{what}"
+
+    @on("operation")
+    def check(self, fact: Any, report: Report) -> None:
+        operator, node, left, right, _, _, _ = fact
+        if operator not in ("Add", "Subtract") or not isinstance(left, Tensor) or not isinstance(right, Tensor):
+            return
+        if left.graph is False or not is_loss(left) or not is_penalty(right):
+            return
+        if operator == "Subtract" and right.graph is not False:
+            report(node, what="a penalty on the weights is subtracted from the loss, so training makes them grow")
+        elif right.graph is False and all(not dep.live for dep in right.deps) and report.interp.grad:
+            report(node, what="the penalty is computed on detached weights, so it adds nothing to their gradients")
+
+    @on_call(OPTIMIZERS[0])
+    def decay(self, call: Call, report: Report) -> None:
+        decay, rate = usual(call.value("weight_decay")), usual(call.value("lr", 1))
+        # What each step takes from the weights is the product.
+        if call.short_name == "SGD" and decay is not None and decay > 0.1 and rate is not None and rate * decay > 0.05:
+            report(
+                call.argument("weight_decay"),
+                what=f"a weight decay of {decay:g} pulls the weights to 0 faster than SGD can learn them",
+            )
+
+
+def is_loss(value: Tensor) -> bool:
+    return value.nature == "a loss" or any(
+        dep.live and dep.node is not None and dep.module.family not in ("factor", "scaler") for dep in value.deps
+    )
+
+
+def is_penalty(value: Tensor) -> bool:
+    """Whether a value is computed from parameters only, and never less than 0."""
+    leaves = [dep for dep in value.deps if dep is not ELSEWHERE and dep.module.family not in ("factor", "scaler")]
+    return bool(leaves) and len(leaves) == len(value.deps) and all(d.node is None for d in leaves) and value.lo >= 0
+
+
+class RnnWithoutClipping(Rule):
+    """A recurrent network is trained without clipping its gradients."""
+
+    code, name = "TL708", "rnn-without-clipping"
+    message = "a recurrent network (@) is trained without clipping, so one long sequence can blow its gradients up"
+    severity = Severity.WARNING
+    default = False
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        kinds = {e[0] for e in region.events}
+        if region.kind != "loop" or not {"backward", "step"} <= kinds or "clip" in kinds:
+            return
+        for event in region.events:
+            if event[0] != "backward":
+                continue
+            for model in trained_modules([event[3]]):
+                layer = next((m for m in modules_in(model) if is_recurrent(report.interp.library, m)), None)
+                if layer is not None:
+                    report(event[1], event[2]).because([layer.born])
+                    break
+
+
+def is_recurrent(library: Library, module: Instance) -> bool:
+    row = library.class_row(module.cls.path) if isinstance(module.cls, Api) else None
+    return row is not None and row.raw.get("forward") == "recurrent"
+
+
+class OptimizerRecreated(Rule):
+    """An optimizer or a scheduler is made anew at every turn."""
+
+    code, name = "TL713", "optimizer-recreated"
+    message = "{what}"
+    severity = Severity.WARNING
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop" or not isinstance(region.node, (cst.For, cst.While)):
+            return
+        if not any(e[0] == "made" for e in region.events) or any(e[0] == "loaded" for e in region.events):
+            return
+        flow = list(nested(region.events))
+        made: dict[Any, list[Any]] = {}
+        for event, inside in flow:
+            if event[0] == "made" and not inner_loops(inside):
+                if any(r[3] == "periodic" for r in inside):
+                    return
+                made.setdefault(event[1], []).append(event)
+        renewed: list[Instance] = []
+        for node, events in made.items():
+            objects = [e[3] for e in events]
+            if len(objects) >= 2 and self.renewed(region, flow, objects):
+                if objects[0].family == "optimizer":
+                    renewed += objects
+                    what = "the optimizer is made anew at every turn of the loop (@), so it forgets its momentum"
+                    report(node, events[0][2], what=what).because([Step(region.space, region.node, "the loop")])
+                else:
+                    targets = [o.attrs.get("optimizer") for o in objects]
+                    if all(t is targets[0] for t in targets) and targets[0] not in renewed:
+                        what = "the scheduler is made anew at every turn of the loop (@), so it never gets anywhere"
+                        report(node, events[0][2], what=what).because([Step(region.space, region.node, "the loop")])
+
+    def renewed(self, region: Region, flow: list[Any], objects: list[Instance]) -> bool:
+        """Whether each turn uses what it has made itself, on the same parameters as the turn before."""
+        optimizer = objects[0].family == "optimizer"
+        kind = "step" if optimizer else "scheduler"
+        if optimizer:
+            held = objects[0].attrs.get("$modules")
+            if not held or any(o.attrs.get("$modules") != held for o in objects):
+                return False
+            if not keeps_state(objects[0]):
+                return False
+        used = [(e, inside) for e, inside in flow if e[0] == kind and any(e[3] is o for o in objects)]
+        nodes = {e[1] for e, _ in used}
+        if not used or any(e[0] == kind and e[1] in nodes and not any(e[3] is o for o in objects) for e, _ in flow):
+            return False  # another one, made elsewhere, is used there too
+        current: Instance | None = None
+        for event, _ in flow:
+            if event[0] == "made" and any(event[3] is o for o in objects):
+                current = event[3]
+            elif event[0] == kind and event[1] in nodes and event[3] is not current:
+                return False  # made on some turns only
+        levels = [inner_loops(inside) for _, inside in used]
+        if not optimizer:
+            return all(not level for level in levels)
+        here = all(not level for level in levels)
+        below = all(len(level) == 1 and over_batches(level[0]) for level in levels)
+        listed = isinstance(region.value, Tuple) and not isinstance(region.node, cst.While)
+        return here or (below and (region.value is None or (listed and counted(region))))
+
+
+def counted(region: Region) -> bool:
+    """Whether a loop walks over a short range."""
+    return all(usual(item) is not None for item in region.value.items)
+
+
+def keeps_state(optimizer: Instance) -> bool:
+    """Whether an optimizer remembers anything between steps."""
+    if optimizer.api_path.endswith(".SGD"):
+        momentum = optimizer.attrs.get("momentum")
+        return momentum is not None and bounds(momentum)[0] > 0
+    return optimizer.api_path.startswith("torch.optim.")

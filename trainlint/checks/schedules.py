@@ -1,0 +1,267 @@
+"""Schedules of the learning rate: when they step, and how long they are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import libcst as cst
+
+from trainlint.api import Report, Rule, on
+from trainlint.findings import Severity
+from trainlint.semantics.arithmetic import STEPS
+from trainlint.semantics.interpreter import Region, nested
+from trainlint.semantics.values import Instance, ListObject, Number, Step, Tuple, Value, usual
+
+# After so many steps, a schedule that was meant for epochs has brought the rate down to nothing.
+BATCHES = 200
+NOTHING = 1e-4
+
+
+def inner_loops(inside: tuple[Any, ...]) -> list[Any]:
+    return [region for region in inside if region[3] == "loop"]
+
+
+def counts(node: Any, value: Any) -> bool:
+    """Whether a loop counts, rather than walking over data."""
+    if isinstance(node, cst.While):
+        return True
+    return isinstance(node, cst.For) and (value is None or isinstance(value, Tuple))
+
+
+def over_batches(loop: Any) -> bool:
+    """Whether a loop walks over batches: something that is no range and no list known item by item."""
+    return isinstance(loop[1], cst.For) and isinstance(loop[4], Instance) and loop[4].family != "module"
+
+
+def stop_of(node: Any) -> Any:
+    """The expression that says where a loop's `range` ends."""
+    iterated = node.iter if isinstance(node, cst.For) else None
+    while isinstance(iterated, cst.Call) and iterated.args:
+        if isinstance(iterated.func, cst.Name) and iterated.func.value == "range":
+            return iterated.args[min(1, len(iterated.args) - 1)].value
+        iterated = iterated.args[0].value
+    return None
+
+
+def turns(region: Region, report: Report) -> float | None:
+    """How many turns a loop over a range makes."""
+    stop = stop_of(region.node)
+    return usual(report.interp.eval(stop)) if stop is not None else None
+
+
+class Scheduling:
+    """How one `step` of schedulers stands in a loop: the schedulers it moves, and the loops between."""
+
+    def __init__(self, region: Region) -> None:
+        self.moves: dict[Any, list[tuple[Any, tuple[Any, ...]]]] = {}
+        self.steps: list[tuple[Any, tuple[Any, ...]]] = []
+        others = set()
+        for event, inside in nested(region.events):
+            if event[0] == "scheduler":
+                self.moves.setdefault(event[1], []).append((event, inside))
+            elif event[0] == "step":
+                others.add(event[1])
+                self.steps.append((event, inside))
+        self.moves = {node: moves for node, moves in self.moves.items() if node not in others}
+
+    def steps_of(self, scheduler: Any) -> list[tuple[Any, tuple[Any, ...]]]:
+        return [(e, inside) for e, inside in self.steps if any(e[3] is target for target in scheduler[4])]
+
+
+def always(inside: tuple[Any, ...]) -> bool:
+    return not any(region[3] == "periodic" for region in inside)
+
+
+def lone_loop(inside: tuple[Any, ...]) -> Any:
+    """The one loop around an event; None when there is none, or several."""
+    found = inner_loops(inside)
+    return found[0] if len(found) == 1 else None
+
+
+def kind_of(scheduler: Any) -> str:
+    return scheduler.api_path.rpartition(".")[2] if isinstance(scheduler, Instance) else ""
+
+
+class SchedulerGranularity(Rule):
+    """A schedule is moved on at other times than it was made for."""
+
+    code, name = "TL205", "scheduler-granularity"
+    message = "{what}"
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind == "program":
+            self.never(region, report)
+        if region.kind != "loop" or not any(e[0] == "scheduler" for e in region.events):
+            return
+        scheduling = Scheduling(region)
+        for node, moves in scheduling.moves.items():
+            found = [self.judge(region, report, scheduling, event, inside) for event, inside in moves]
+            if found and all(found):
+                scheduler = moves[0][0][3]
+                report(node, moves[0][0][2], what=found[0]).because([scheduler.born])
+
+    def judge(
+        self, region: Region, report: Report, scheduling: Scheduling, event: Any, inside: tuple[Any, ...]
+    ) -> str | None:
+        """What is wrong with one step of one scheduler."""
+        scheduler, given, kind = event[3], event[6], kind_of(event[3])
+        if kind == "ReduceLROnPlateau":
+            return self.plateau(region, event, given, inside)
+        if given is not None or not counts(region.node, region.value):
+            return None
+        steps = scheduling.steps_of(event)
+        loop = lone_loop(inside)
+        if not inner_loops(inside):
+            batches = [lone_loop(around) for _, around in steps]
+            if batches and all(b is not None and over_batches(b) for b in batches) and for_batches(scheduler, kind):
+                return f"`{kind}` (@) is made for one step a batch, but moves once an epoch, so it hardly gets started"
+        elif loop is not None and over_batches(loop) and always(inside) and turns(region, report) != 1:
+            if any(lone_loop(around) is not None and lone_loop(around)[1] is loop[1] for _, around in steps):
+                return self.too_often(region, report, scheduler, kind)
+        return None
+
+    def too_often(self, region: Region, report: Report, scheduler: Instance, kind: str) -> str | None:
+        attrs = scheduler.attrs
+        length, epochs = usual(attrs.get("T_max")), turns(region, report)
+        if kind == "CosineAnnealingLR" and length is not None and length == epochs and length > 1:
+            return "`CosineAnnealingLR` (@) is as long as there are epochs, but moves at every batch"
+        if decays(attrs, kind):
+            return f"`{kind}` (@) is made for one step an epoch, but moves at every batch, so the rate soon is nothing"
+        return None
+
+    def plateau(self, region: Region, event: Any, given: Value | None, inside: tuple[Any, ...]) -> str | None:
+        if given is None:
+            return "`ReduceLROnPlateau` (@) steps without the metric that it watches"
+        node = event[1]
+        argument = node.args[0].value if isinstance(node, cst.Call) and node.args else None
+        counter = region.node.target if isinstance(region.node, cst.For) else None
+        if (
+            isinstance(argument, cst.Name)
+            and isinstance(counter, cst.Name)
+            and argument.value == counter.value
+            and isinstance(given, Number)
+            and given.integer
+            and region.value is None
+            and region.space is event[2]
+            and not inner_loops(inside)
+        ):
+            return "`ReduceLROnPlateau` (@) is given the number of the epoch, not a metric"
+        return None
+
+    def never(self, region: Region, report: Report) -> None:
+        """A scheduler is made, its optimizer is stepped in loops, and nothing else is done with the scheduler."""
+        made = [e for e in region.events if e[0] == "made" and e[3].family == "scheduler"]
+        if not made:
+            return
+        moved = {id(e[3]) for e in region.events if e[0] == "scheduler"}
+        stepped = {id(e[3]) for e, inside in nested(region.events) if e[0] == "step" and inner_loops(inside)}
+        for _, node, space, scheduler in made:
+            target = scheduler.attrs.get("optimizer")
+            if id(scheduler) in moved or target is None or id(target) not in stepped or space.source is None:
+                continue
+            name = assigned_name(space.source, node)
+            if name and mentions(space.source.text, name) == 1:
+                kind = kind_of(scheduler)
+                report(node, space, what=f"`{kind}` is made, but never steps, so the learning rate stays what it is")
+
+
+def for_batches(scheduler: Instance, kind: str) -> bool:
+    """Whether a schedule was made from the number of batches."""
+    attrs = scheduler.attrs
+    each = attrs.get("steps_per_epoch")
+    if each is not None and kind == "OneCycleLR":
+        known = usual(each)
+        return known > 1 if known is not None else getattr(each, "nature", None) in ("a length", STEPS)
+    lengths = [attrs.get(name) for name in ("total_steps", "num_training_steps", "T_max", "total_iters")]
+    return any(getattr(length, "nature", None) == STEPS for length in lengths)
+
+
+def decays(attrs: dict[Any, Any], kind: str) -> bool:
+    """Whether a schedule brings the rate down to nothing within few steps."""
+    gamma = usual(attrs.get("gamma"))
+    if kind == "ExponentialLR":
+        return gamma is not None and gamma > 0 and gamma**BATCHES < NOTHING
+    gamma = 0.1 if "gamma" not in attrs else gamma
+    if kind == "StepLR":
+        size = usual(attrs.get("step_size"))
+        return size is not None and size >= 1 and gamma is not None and gamma ** (BATCHES // size) < NOTHING
+    if kind == "MultiStepLR":
+        places = milestones(attrs)
+        return places is not None and len(places) > 1 and max(places) <= BATCHES and gamma is not None and gamma <= 0.5
+    return False
+
+
+def milestones(attrs: dict[Any, Any]) -> list[float] | None:
+    held = attrs.get("milestones")
+    items = held.items if isinstance(held, (ListObject, Tuple)) else None
+    found = [usual(item) for item in items or ()]
+    return [place for place in found if place is not None] if found and None not in found else None
+
+
+def assigned_name(source: Any, node: Any) -> str:
+    """The name that a call's result is kept under: `x` of `x = …` and of `self.x = …`."""
+    statement = source.index.parent(node)
+    target = statement.targets[0].target if isinstance(statement, cst.Assign) and len(statement.targets) == 1 else None
+    held = target.attr if isinstance(target, cst.Attribute) else target
+    return str(held.value) if isinstance(held, cst.Name) else ""
+
+
+def mentions(text: str, name: str) -> int:
+    return len(re.findall(rf"\b{re.escape(name)}\b", text))
+
+
+class SchedulerLength(Rule):
+    """A schedule is longer or shorter than the training that it belongs to."""
+
+    code, name = "TL710", "scheduler-length"
+    message = "{what}"
+    severity = Severity.WARNING
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "loop" or not counts(region.node, region.value):
+            return
+        if not any(e[0] == "scheduler" for e in region.events):
+            return
+        epochs = turns(region, report)
+        if epochs is None or epochs < 2:
+            return
+        scheduling = Scheduling(region)
+        for node, moves in scheduling.moves.items():
+            found = [self.judge(scheduling, event, inside, epochs) for event, inside in moves]
+            scheduler = moves[0][0][3]
+            if found and all(found) and isinstance(scheduler, Instance) and scheduler.born is not None:
+                place = Step(moves[0][0][2], node, "stepped")
+                report(scheduler.born.node, scheduler.born.space, what=found[0]).because([place])
+
+    def judge(self, scheduling: Scheduling, event: Any, inside: tuple[Any, ...], epochs: float) -> str | None:
+        scheduler, kind = event[3], kind_of(event[3])
+        if event[6] is not None or not always(inside):
+            return None
+        if inner_loops(inside):
+            return self.one_cycle(scheduling, event, inside, epochs) if kind == "OneCycleLR" else None
+        turns_ = f"{epochs:g}"
+        if kind == "StepLR":
+            size = usual(scheduler.attrs.get("step_size"))
+            if size is not None and size >= epochs:
+                return f"the rate is to change after {size:g} steps, but only {turns_} are made (@), so it never does"
+        elif kind == "MultiStepLR":
+            places = milestones(scheduler.attrs)
+            if places and min(places) >= epochs:
+                return (
+                    f"the first milestone is step {min(places):g}, but only {turns_} are made (@), "
+                    "so the rate never changes"
+                )
+        elif kind == "CosineAnnealingLR":
+            length = usual(scheduler.attrs.get("T_max"))
+            if length is not None and length >= 2 * epochs:
+                return f"the schedule is {length:g} steps long, but only {turns_} are made (@), so the rate stays high"
+        return None
+
+    def one_cycle(self, scheduling: Scheduling, event: Any, inside: tuple[Any, ...], epochs: float) -> str | None:
+        meant, loop = usual(event[3].attrs.get("epochs")), lone_loop(inside)
+        if meant is None or loop is None or not over_batches(loop) or meant == epochs:
+            return None
+        return f"the schedule is made for {meant:g} epochs, but the loop (@) makes {epochs:g}"
