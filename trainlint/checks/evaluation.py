@@ -317,7 +317,7 @@ class LossOnlyEvaluation(Rule):
         gone = (v for e in region.events if e[0] in ("outside", "escape") for v in e[4 if e[0] == "outside" else 3])
         if any(isinstance(v, Tensor) and v.deps and v.nature != "a loss" for v in gone):
             return
-        for _, node, space, path, given, _ in (e for e in region.events if e[0] == "loss"):
+        for _, node, space, path, given, *_ in (e for e in region.events if e[0] == "loss"):
             if path in self.LOSSES and given.deps:
                 report(node, space)
 
