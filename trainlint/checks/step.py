@@ -311,7 +311,7 @@ class ClipMisplaced(Rule):
         if not steps or not backwards:
             return "", []
         state = frozenset[str]().union(*(state for _, state, _ in held))
-        if state == {"used"} or (state == {"clear"} and follows(region.events, clips[0][1], steps)):
+        if state == {"used"} or (state == {"clear"} and clips_late(region.events, clips[0][1], steps)):
             return "after the step that uses them (@), so the clipping does nothing", [Step(*step_place(steps))]
         if state <= {"used", "clear"}:
             place = Step(backwards[0][2], backwards[0][1], "backward")
@@ -325,7 +325,7 @@ def step_place(steps: list[Any]) -> tuple[Any, Any, str]:
     return steps[0][2], steps[0][1], "the step"
 
 
-def follows(events: list[Any], clip: Any, steps: list[Any]) -> bool:
+def clips_late(events: list[Any], clip: Any, steps: list[Any]) -> bool:
     """Whether the first clipping of a loop comes after its first step."""
     first = next(e for e in events if e in steps or (e[0] == "clip" and e[1] is clip))
     return bool(first[0] == "step")

@@ -275,7 +275,9 @@ def int_(call: Call) -> Value:
             return Number(integer=True)
     lo, hi = bounds(value)
     lo = math.floor(lo) if lo not in (-INF, INF) else lo
-    return Number(0.0 if 0 <= lo < 1 else lo, hi, integer=True, nature=getattr(value, "nature", None), of=measured_on(value))
+    return Number(
+        0.0 if 0 <= lo < 1 else lo, hi, integer=True, nature=getattr(value, "nature", None), of=measured_on(value)
+    )
 
 
 @builtin("float")
