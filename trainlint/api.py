@@ -118,7 +118,8 @@ def on(*events: str) -> Callable[[Handler], Handler]:
     """Call the handler with the fact of an event: "operation", "comparison", "statement", "backward",
     "training_loss" (what a Lightning module returns to be run backward), "stepped", "cleared", "scheduler_step",
     "signed" (an assignment of what begins with a sign), "region", "split", "fit", "leak", "dataset",
-    "use" (of an API that has changed), "nan_compared"."""
+    "use" (of an API that has changed), "nan_compared",
+    "sizes", "output", "step taken", "recurrent" (on shapes)."""
 
     def mark(handler: Handler) -> Handler:
         handler.events = events  # type: ignore[attr-defined]

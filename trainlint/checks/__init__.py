@@ -19,6 +19,7 @@ FAMILIES = (
     "loading",
     "selection",
     "numerics",
+    "shapes",
     "evaluation",
     "apis",
     "performance",

@@ -11,6 +11,7 @@ from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.shapes import form, indexed, row_of_frame
 from trainlint.semantics.values import (
     BOOL,
+    HIDDEN,
     UNKNOWN,
     Api,
     Class,
@@ -118,6 +119,8 @@ def contains(interp: Interpreter, left: Const, right: Value, positive: bool) -> 
 def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], node: Any) -> Value:
     """`owner[indices]`."""
     if isinstance(owner, Tensor):
+        if owner.axis is not None and owner.kinds == HIDDEN:
+            interp.emit("step taken", (node, owner, indices))
         return tensor_item(interp, owner, indices, node)
     if isinstance(owner, Union):
         return join_all(get_item(interp, o, indices, node) for o in owner.options if not isinstance(o, Const))
@@ -222,7 +225,7 @@ def tensor_item(interp: Interpreter, owner: Tensor, indices: list[Value | slice]
     data = part_of(interp, owner, indices, node)
     frame = owner.lib == "frame" and len(indices) == 1
     found = row_of_frame(owner.shape, indices[0]) if frame else indexed(form(owner), indices)
-    return owner.but(shape=found.shape, last=found.last, batched=found.batched, data=data)
+    return owner.but(shape=found.shape, last=found.last, batched=found.batched, data=data, axis=None)
 
 
 def some_parameters(owner: Sequence, index: Value | slice | None) -> Value:

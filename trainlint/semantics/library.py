@@ -681,6 +681,7 @@ class Library:
                 interp.forwards += interp.steps - begun
         if outermost and is_learner(self, module):
             result = mark_output(interp, module, training, result, arguments, node)
+            interp.emit("output", (node, module, result))
         return result
 
     def call_decorated(self, interp: Interpreter, function: Function, arguments: Arguments, node: Any) -> Value:

@@ -89,32 +89,41 @@ def shaped(call: Call, result: Value) -> Value:
     if table is None:
         return result
     rule = table.get(name)
-    if rule is None:
+    if rule is None and call.via:  # a layer that does what a function does
         name = call.row.name.rpartition(".")[2]
         rule = table.get(name)
     if rule is None:
         return result
     found = rule(call)
-    if isinstance(result, Tuple):
-        return Tuple(tuple(with_form(v, found) for v in result.items), result.names)
+    if rule is not same and isinstance(result, Tensor) and result.axis is not None:
+        result = result.but(axis=None)  # axes may have changed places
     if isinstance(result, Sequence):
         return Sequence(with_form(result.element, found), result.source, result.first)
-    if name in NAMED and found.shape is not None and isinstance(result, Tensor):
-        step = call.interp.step(call.node, f"{call.short_name} gives {describe(found)}")
-        return with_form(result.but(route=(*call.tensor.route, step)[-ROUTE:]), found)
-    return with_form(result, found, call.tensor.route)
+    route = call.tensor.route
+    if name in NAMED and found.shape is not None:
+        route = (*route, here(call, f"{call.short_name} gives {describe(found)}"))[-ROUTE:]
+    if isinstance(result, Tuple):
+        return Tuple(tuple(with_form(v, found, route) for v in result.items), result.names)
+    return with_form(result, found, route)
+
+
+def here(call: Call, label: str) -> Step:
+    """The place of a call; of a layer, where it was made."""
+    born = call.receiver.born if call.via and isinstance(call.receiver, Instance) else None
+    return call.interp.step(call.node, label) if born is None else born._replace(label=label)
 
 
 def with_form(value: Value, found: Form, route: tuple[Step, ...] = ()) -> Value:
     """A tensor with these axes."""
     if not isinstance(value, Tensor):
         return value
-    if (value.shape, value.last, value.batched) == found and (value.route or not route):
+    route = route or value.route
+    if (value.shape, value.last, value.batched) == found and value.route is route:
         return value
     shape, last, batched = found
     if shape is not None and len(shape) > MAX_RANK:
         shape, last, batched = NOTHING
-    return value.but(shape=shape, last=None if shape is not None else last, batched=batched, route=value.route or route)
+    return value.but(shape=shape, last=None if shape is not None else last, batched=batched, route=route)
 
 
 def describe(found: Form | Shape) -> str:
@@ -304,8 +313,9 @@ def reduced(call: Call, dim: Value | None, keep: Value | None) -> Form:
 
 @shape_of(
     *"""sum nansum mean nanmean median nanmedian std var var_mean std_mean amax amin argmax argmin norm vector_norm
-    logsumexp count_nonzero prod average nanstd nanmax nanmin max min any all""".split()
+    logsumexp count_nonzero prod average nanstd nanmax nanmin any all""".split()
 )
+@shape_of("max", "min", named=True)
 def reduce(call: Call) -> Form:
     """A sum, a mean, a maximum."""
     dim = axis(call)
@@ -399,8 +409,13 @@ def reshaped(given: Form, wanted: list[int | None]) -> Form:
         elif at and first and sample is not None:
             known = product(rest[1:])
             result[at] = sample // known if known and sample % known == 0 else None
-        elif at == 0 and shape and shape[0] is None and sample is not None and known == sample:
-            first = given.batched
+        elif (
+            at == 0
+            and shape
+            and shape[0] is None
+            and (known == sample if sample is not None else len(shape) > 3 and len(wanted) == 2 and known != shape[-1])
+        ):
+            first = given.batched  # flattened, for all we know
     elif wanted and wanted[0] is not None and wanted[0] >= 0 and shape and shape[0] == wanted[0]:
         first = given.batched
     return Form(tuple(result), None, first)
@@ -409,6 +424,17 @@ def reshaped(given: Form, wanted: list[int | None]) -> Form:
 @shape_of("view_as", "reshape_as", "expand_as", "broadcast_to_as")
 def as_other(call: Call) -> Form:
     return form(call.value("other", 1))
+
+
+@shape_of("glu", "GLU")
+def glu(call: Call) -> Form:
+    given, dim = form(call.tensor), option(call, "dim", 1) or Const(-1)
+    at = place(dim, len(given.shape)) if given.shape is not None else None
+    if given.shape is None or at is None:
+        return NOTHING
+    half = given.shape[at]
+    halved = tuple((None if half is None else half // 2) if i == at else s for i, s in enumerate(given.shape))
+    return Form(halved, None, given.batched)
 
 
 @shape_of("flatten", "Flatten", named=True)

@@ -250,7 +250,7 @@ class Tensor(Value):
     batched whether the first axis is the batch, as it came in
     graph   True: recorded for gradients, False: not, None: unknown
     deps    modules and leaves that the gradient reaches
-    axis    the axis of a softmax
+    axis    the axis of a softmax; of time in what an RNN gives
     grown   nodes at which it was accumulated over a loop
     route   the last places at which the shape became what it is
     """

@@ -959,12 +959,16 @@ def one_label(dataset: Instance) -> bool:
 
 def image_shape(dataset: Instance) -> Shape | None:
     """The shape of the images that a ready-made data set gives, after its transforms."""
-    shape = IMAGES.get(dataset.describe())
+    shape = raw_shape(dataset)
     transform = dataset.attrs.get("transform")
     steps = steps_of(transform) if isinstance(transform, Value) else None
-    if shape is None or steps is None or "transforms" in dataset.attrs or "loader" in dataset.attrs:
-        return None
-    return after_transforms(shape, steps)
+    return None if steps is None else after_transforms(shape, steps)
+
+
+def raw_shape(dataset: Instance) -> Shape | None:
+    """The shape of the images of a ready-made data set as they are read."""
+    own = "transforms" in dataset.attrs or "loader" in dataset.attrs
+    return None if own else IMAGES.get(dataset.describe())
 
 
 def after_transforms(shape: Shape | None, steps: list[Instance]) -> Shape | None:

@@ -172,8 +172,16 @@ def recurrent(call: Call) -> Value:
         state = with_form(output, shapes.cell(call))
         return Tuple((state, state)) if name == "LSTMCell" else state
     flow, last = shapes.recurrent(call)
+    first = call.receiver.attrs.get("batch_first", FALSE) if isinstance(call.receiver, Instance) else UNKNOWN
+    order = truth(first) if isinstance(first, Value) else None
+    alone = call.tensor.shape is not None and len(call.tensor.shape) != 3
+    if order is not None:
+        call.interp.emit("recurrent", (call, order))
     state = with_form(output, last)
-    return Tuple((with_form(output, flow), Tuple((state, state)) if name == "LSTM" else state))
+    stream = with_form(output, flow)
+    if order is not None and not alone and isinstance(stream, Tensor):
+        stream = stream.but(axis=1 if order else 0, trace=(call.interp.step(call.node, name),))
+    return Tuple((stream, Tuple((state, state)) if name == "LSTM" else state))
 
 
 @behaviour("attention_layer")
@@ -214,7 +222,7 @@ def sequential(call: Call) -> Value:
     if named:
         for child in named:
             value = interp.call(child, Arguments([value]), call.node)
-        return value
+        return unsure(value) if has_more(module) else value
     return mixed_tensor(interp, [call.tensor])
 
 
@@ -397,7 +405,13 @@ def parameters(call: Call) -> Value:
     if not isinstance(module.cls, Class) and len(inner) <= 1:
         part: Value = Instance(None)  # the inside of a ready-made model
         return Sequence(Tuple((Text(), part)) if name.startswith("named") else part, module)
-    return ListObject(tuple(Tuple((Text(), c)) for c in inner) if name.startswith("named") else tuple(inner))
+    named: list[Value] = [Tuple((Text(), c)) for c in inner] if name.startswith("named") else list(inner)
+    return Sequence(join_all(named), module) if has_more(module) else ListObject(tuple(named))
+
+
+def has_more(module: Instance) -> bool:
+    """Whether members were added under names that are not known, in a loop: how many there are is not known either."""
+    return any(isinstance(key, str) and key.startswith("$member") for key in module.attrs)
 
 
 @behaviour("module_members")
@@ -406,10 +420,9 @@ def module_members(call: Call) -> Value:
     if not isinstance(module, Instance):
         return UNKNOWN
     children = list(children_of(module))
-    if name == "items":
-        return ListObject(tuple(Tuple((Text(), c)) for c in children))
-    if name == "values":
-        return ListObject(tuple(children))
+    if name in ("items", "values"):
+        members: list[Value] = [Tuple((Text(), c)) for c in children] if name == "items" else list(children)
+        return Sequence(join_all(members), module) if has_more(module) else ListObject(tuple(members))
     return Sequence(Text())
 
 

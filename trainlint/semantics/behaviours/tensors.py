@@ -223,7 +223,9 @@ def softmax(call: Call) -> Value:
 
 @behaviour("log_softmax")
 def log_softmax(call: Call) -> Value:
-    return made(call, step=call.short_name, kinds=LOG_PROBABILITIES, hi=0.0, shape=call.tensor.shape)
+    dim = call.value("dim")
+    axis = dim.value if isinstance(dim, Const) and isinstance(dim.value, int) else None
+    return made(call, step=call.short_name, kinds=LOG_PROBABILITIES, hi=0.0, axis=axis, shape=call.tensor.shape)
 
 
 @behaviour("sigmoid")
@@ -472,7 +474,7 @@ def extreme(call: Call, what: str, nature: str) -> Value:
     other = call.value("dim", 1)
     if isinstance(other, Tensor):
         return maximum(call) if what == "max" else minimum(call)
-    kinds = tensor.kinds if tensor.kinds & ~(LOGITS | PROBABILITIES | SIGMOID) == 0 else 0
+    kinds = tensor.kinds if tensor.kinds & ~(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES) == 0 else 0
     if tensor.lo >= 0 and tensor.nature is not None:
         nature = tensor.nature if what == "min" else ""
     values = made(call, kinds=kinds, lo=tensor.lo, hi=tensor.hi, nature=nature or None, data=stats(call, what))

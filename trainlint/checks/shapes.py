@@ -1,0 +1,485 @@
+"""Shapes: losses that broadcast, axes taken for others, layers that cannot fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from trainlint.api import Report, Rule, on, on_call
+from trainlint.checks.losses import BCE, BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX, NLL, SOFTMAX, LossRule, scores
+from trainlint.findings import Severity
+from trainlint.semantics import shapes
+from trainlint.semantics.behaviours.data import RESHAPING, after_transforms, constants, raw_shape, steps_of
+from trainlint.semantics.interpreter import Region
+from trainlint.semantics.library import Call, as_tensor, modules_in
+from trainlint.semantics.values import (
+    INDICES,
+    LOG_PROBABILITIES,
+    LOGITS,
+    PROBABILITIES,
+    Const,
+    Function,
+    Instance,
+    Shape,
+    Step,
+    Tensor,
+    Value,
+    const,
+)
+
+MSE = "torch.nn.functional.mse_loss"
+REGRESSION = (MSE, "torch.nn.functional.l1_loss", "torch.nn.functional.smooth_l1_loss")
+SCORES = LOGITS | PROBABILITIES | LOG_PROBABILITIES
+
+
+def target_of(call: Call) -> Tensor:
+    """The targets that a loss is given."""
+    value = call.value("target", 1)
+    return as_tensor(value) if value is not None else Tensor()
+
+
+def of_torch(call: Call) -> bool:
+    """Whether a call is torch's own; what means the same elsewhere has other defaults and orders."""
+    return call.actual.startswith("torch.")
+
+
+def why(tensor: Tensor) -> Iterable[Step]:
+    """Where a shape became what it is, the last place first."""
+    return tuple(reversed(tensor.route))
+
+
+def written(tensor: Tensor) -> str:
+    """A tensor's shape in words."""
+    return shapes.describe(shapes.form(tensor))
+
+
+def crossed(a: Tensor, b: Tensor) -> bool:
+    """Whether broadcasting stretches both of two tensors: each element of one meets several of the other."""
+    for one, other in ((a, b), (b, a)):
+        if one.shape is None and one.last == 1 and other.shape is not None and len(other.shape) == 1:
+            return other.shape[0] != 1
+    if a.shape is None or b.shape is None or not a.shape or not b.shape:
+        return False
+    stretched = [False, False]
+    for i in range(max(len(a.shape), len(b.shape))):
+        m = a.shape[-1 - i] if i < len(a.shape) else 1
+        n = b.shape[-1 - i] if i < len(b.shape) else 1
+        stretched[0] |= m == 1 and n != 1
+        stretched[1] |= n == 1 and m != 1
+    mine, theirs = [s for s in a.shape if s != 1], [s for s in b.shape if s != 1]
+    fits = len(mine) == len(theirs) and all(None in (m, n) or m == n for m, n in zip(mine, theirs, strict=True))
+    return all(stretched) and fits
+
+
+class LossShapeBroadcast(LossRule):
+    """Predictions and targets of shapes that broadcast against each other."""
+
+    code, name = "TL110", "loss-shape-broadcast"
+    message = "`{loss}` gets {given} (@) and {target}; {what}"
+    fixable = ""
+
+    @on_call(*REGRESSION, BCE, BCE_WITH_LOGITS)
+    def check(self, call: Call, report: Report) -> None:
+        given, target = scores(call), target_of(call)
+        if not of_torch(call):
+            return
+        if target.lo == target.hi or given.lo == given.hi or not crossed(given, target):
+            return  # one and the same number everywhere may be stretched
+        strict = call.path in (BCE, BCE_WITH_LOGITS)
+        what = "it takes equal shapes only and fails" if strict else "they broadcast, so that all are compared with all"
+        self.tell(call.argument("input", 0), call.short_name, given, target, what, report)
+
+    @on("operation")
+    def by_hand(self, fact: tuple[Any, ...], report: Report) -> None:
+        operator, node, left, right, *_ = fact
+        if operator != "Subtract" or not isinstance(left, Tensor) or not isinstance(right, Tensor):
+            return
+        given, target = (left, right) if left.deps else (right, left)
+        learnt = given.must_be(LOGITS) and given.batched and target.batched
+        if learnt and not target.deps and target.graph is False and crossed(given, target):
+            self.tell(node, "-", given, target, "they broadcast, so that all are compared with all", report)
+
+    def tell(self, node: Any, loss: str, given: Tensor, target: Tensor, what: str, report: Report) -> None:
+        column = target if given.shape is not None and len(target.shape or ()) > len(given.shape) else given
+        report(node, loss=loss, what=what, given=written(given), target=written(target)).because(why(column))
+
+
+class LossDoesNotFitTask(LossRule):
+    """A loss that cannot judge the outputs or targets it is given."""
+
+    code, name = "TL108", "loss-does-not-fit-task"
+    message = "`{loss}` gets {what}"
+
+    @on_call(CROSS_ENTROPY, NLL)
+    def classes(self, call: Call, report: Report) -> None:
+        given, target = scores(call), target_of(call)
+        name, rank = call.short_name, len(given.shape or ())
+        if not of_torch(call):
+            return
+        classes = (
+            given.shape[1] if given.shape is not None and rank > 1 else given.last if given.shape is None else None
+        )
+        if classes == 1 and (call.path == CROSS_ENTROPY or given.must_be(LOG_PROBABILITIES)):
+            what = "one score for each sample (@); a softmax over one class is always 1, so the loss is always 0"
+            report(call.argument("input", 0), loss=name, what=what).because(why(given))
+        elif rank == 2 and target.shape is not None and len(target.shape) == 2 and target.shape[1] == 1:
+            if given.shape is not None and given.shape[1] != 1:
+                what = "class indices in a column, (N, 1) (@); it needs them as (N,) and fails"
+                report(call.argument("target", 1), loss=name, what=what).because(why(target))
+
+    @on_call(*REGRESSION)
+    def indices(self, call: Call, report: Report) -> None:
+        given, target = scores(call), target_of(call)
+        several = (shapes.width(given) or 0) > 1 and (given.shape is None or len(given.shape) == 2)
+        labels = target.must_be(INDICES) and not target.deps and target.shape is not None and len(target.shape) == 1
+        if of_torch(call) and several and labels and given.must_be(SCORES):
+            what = "class indices as targets of scores for each class (@); an index is a name, not an amount"
+            report(call.argument("target", 1), loss=call.short_name, what=what).because(given.trace)
+
+    @on_call(BCE)
+    def softmax(self, call: Call, report: Report) -> None:
+        given = scores(call)
+        rank = len(given.shape) if given.shape is not None and of_torch(call) else 0
+        over_last = given.axis == -1 or (rank and given.axis == rank - 1)
+        if (
+            of_torch(call)
+            and given.must_be(PROBABILITIES)
+            and over_last
+            and (shapes.width(given) or 0) > 1
+            and rank in (0, 2)
+        ):
+            what = "the output of a softmax (@); it judges each class by itself, which a sigmoid gives"
+            report(call.argument("input", 0), loss=call.short_name, what=what).because(given.trace)
+
+    @on_call("torch.nn.functional.multilabel_soft_margin_loss", "torch.nn.functional.triplet_margin_loss")
+    def signs(self, call: Call, report: Report) -> None:
+        place = SIGNED.get(call.short_name)
+        value = (
+            call.arguments.positional[place] if place is not None and place < len(call.arguments.positional) else None
+        )
+        target = call.arguments.keywords.get("target", value) if place is not None else None
+        if isinstance(target, Tensor) and target.lo == 0 and target.hi >= 1:
+            node = call.arguments.nodes[place] if target is value and place is not None else call.node
+            what = "targets from 0 up; it needs -1 and 1, and a target of 0 teaches nothing"
+            report(node or call.node, loss=call.short_name, what=what)
+
+
+# Losses whose targets are signs, and the position of the target.
+SIGNED = {
+    **dict.fromkeys(("HingeEmbeddingLoss", "hinge_embedding_loss", "SoftMarginLoss", "soft_margin_loss"), 1),
+    **dict.fromkeys(("CosineEmbeddingLoss", "cosine_embedding_loss", "MarginRankingLoss", "margin_ranking_loss"), 2),
+}
+
+
+def axis_of(tensor: Tensor) -> int | None:
+    """The axis that the probabilities sum to one over, from the front; None when it is not known."""
+    if tensor.axis is None or tensor.shape is None:
+        return None
+    return tensor.axis + len(tensor.shape) if tensor.axis < 0 else tensor.axis
+
+
+def over_batch(tensor: Tensor) -> bool:
+    """Whether the softmax of class scores ran over the batch."""
+    several = tensor.shape is not None and len(tensor.shape) == 2 and tensor.batched and tensor.shape[1] != 1
+    return several and axis_of(tensor) == 0 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
+
+
+class SoftmaxDim(Rule):
+    """A softmax over the wrong axis."""
+
+    code, name = "TL109", "softmax-dim"
+    message = "`{softmax}` {what}"
+
+    @on_call(SOFTMAX, LOG_SOFTMAX)
+    def given(self, call: Call, report: Report) -> None:
+        tensor, dim = call.tensor, call.value("dim")
+        if not of_torch(call) or call.actual.endswith(("gumbel_softmax", "softmin", "Softmax2d", "Softmin")):
+            return
+        if dim is None:
+            if not call.via:
+                self.implicit(call, report)
+            return
+        number = const(dim)
+        if not isinstance(number, int) or not tensor.must_be(LOGITS):
+            return
+        if tensor.shape is not None and -len(tensor.shape) <= number < len(tensor.shape):
+            rank = len(tensor.shape)
+            layer = tensor.route[-1].label if tensor.route and tensor.route[-1].label.endswith(written(tensor)) else ""
+            place = rank - 1 if layer.startswith("Linear ") else 1 if layer.startswith("Conv") else None
+            single = tensor.shape[number] == 1 and number % rank == place
+        else:
+            single = number == -1 and tensor.shape is None and tensor.last == 1
+        if single:
+            what = "runs over an axis of size 1 (@); every output is 1, whatever the input"
+            report(call.node, softmax=call.short_name, what=what).because(why(tensor))
+
+    @on_call("torch.nn.Softmax", "torch.nn.LogSoftmax")
+    def made(self, call: Call, report: Report) -> None:
+        if call.value("dim", 0) is None:
+            self.implicit(call, report)
+
+    def implicit(self, call: Call, report: Report) -> None:
+        if (
+            not of_torch(call)
+            or call.arguments.open
+            or any(argument.star for argument in getattr(call.node, "args", ()))
+        ):
+            return
+        what = "is given no `dim`; torch guesses one from the number of axes, 0 or 1, and warns"
+        report(call.node, softmax=call.short_name, what=what)
+
+    @on("output")
+    def returned(self, fact: tuple[Any, Instance, Value], report: Report) -> None:
+        if isinstance(fact[2], Tensor) and over_batch(fact[2]):
+            self.wrong(fact[2], report)
+
+    @on_call(NLL, CROSS_ENTROPY, MSE)
+    def judged(self, call: Call, report: Report) -> None:
+        if over_batch(scores(call)):
+            self.wrong(scores(call), report)
+
+    @on_call("torch.argmax", "torch.max")
+    def picked(self, call: Call, report: Report) -> None:
+        tensor, dim = call.tensor, const(shapes.axis(call, 1) or Const(None))
+        if call.actual.endswith(("argmax", "max")) and dim in (1, -1) and over_batch(tensor):
+            self.wrong(tensor, report)
+
+    def wrong(self, tensor: Tensor, report: Report) -> None:
+        if tensor.trace:
+            step = tensor.trace[-1]
+            what = "runs over the batch: for each class the samples share 1 among them"
+            report(step.node, space=step.space, softmax=step.label, what=what).because(why(tensor))
+
+
+def in_loop_of_forward(region: Region | None) -> bool:
+    """Whether a loop lies between the place at hand and a `forward` around it."""
+    looped = False
+    while region is not None:
+        looped |= region.kind == "loop"
+        if looped and isinstance(region.value, Function) and region.value.name == "forward":
+            return True
+        region = region.parent
+    return False
+
+
+class LayerSizeMismatch(LossRule):
+    """A layer that cannot take the sizes it gets."""
+
+    code, name = "TL611", "layer-size-mismatch"
+    message = "`{layer}` takes {wanted} {axis} and gets {found}, an input of shape {shape} (@); it fails"
+
+    @on("sizes")
+    def check(self, fact: tuple[Call, int, int, int], report: Report) -> None:
+        call, at, wanted, found = fact
+        if in_loop_of_forward(call.interp.region):
+            return  # which layer gets what is not followed turn by turn
+        tensor = call.tensor
+        axis = "features" if at == -1 else "channels"
+        shape = written(tensor)
+        born = call.receiver.born if isinstance(call.receiver, Instance) else None
+        report(call.node, layer=call.short_name, wanted=wanted, axis=axis, found=found, shape=shape).because(
+            (*why(tensor), born)
+        )
+
+
+class PredictionAxis(Rule):
+    """The predicted class is taken over the wrong axis, or is no class."""
+
+    code, name = "TL803", "prediction-axis"
+    message = "{what}"
+
+    @on_call("torch.argmax", "torch.max")
+    def over_batch(self, call: Call, report: Report) -> None:
+        tensor, dim = call.tensor, const(shapes.axis(call, 1) or Const(None))
+        if not call.actual.endswith(("argmax", "max")) or tensor.shape is None or len(tensor.shape) != 2:
+            return
+        several = tensor.batched and tensor.data.tokens and (tensor.shape[1] or 0) > 1
+        if dim in (0, -2) and several and tensor.deps and tensor.must_be(SCORES):
+            what = (
+                f"`{call.short_name}` runs over the batch of {written(tensor)} (@): "
+                "it tells a sample for each class, not a class for each sample"
+            )
+            report(call.node, what=what).because(why(tensor))
+
+    @on("comparison")
+    def compared(self, fact: tuple[str, Any, Value, Value, Value], report: Report) -> None:
+        operator, node, left, right, _ = fact
+        if operator != "Equal" or not isinstance(left, Tensor) or not isinstance(right, Tensor):
+            return
+        for given, labels in ((left, right), (right, left)):
+            picked = given.route and given.route[-1].label.startswith("max ")
+            if picked and given.deps and given.must_be(SCORES) and not labels.deps and labels.graph is False:
+                what = "the highest score (@) is compared with labels; the class is its index, `max(…)[1]` or `argmax`"
+                report(node, what=what).because(why(given))
+                return
+
+
+class RnnBatchAxis(Rule):
+    """Batch and time are confused around a recurrent layer."""
+
+    code, name = "TL614", "rnn-batch-axis"
+    message = "{what}"
+
+    @on("step taken")
+    def last(self, fact: tuple[Any, Tensor, list[Any]], report: Report) -> None:
+        node, owner, indices = fact
+        places = [i for i, index in enumerate(indices) if index != slice(None)]
+        if len(places) != 1 or places[0] > 1 or len(indices) > 3 or const(indices[places[0]]) != -1:
+            return
+        if places[0] == owner.axis or owner.axis is None or (len(indices) < 2 and not owner.batched):
+            return
+        layout = ("(time, batch, features)", "(batch, time, features)")[owner.axis]
+        index = ", ".join([":"] * places[0] + ["-1"])
+        what = f"`[{index}]` takes the last sample of the batch, not the last step: the output is {layout} (@)"
+        report(node, what=what).because(owner.trace)
+
+    @on("recurrent")
+    def fed(self, fact: tuple[Call, bool], report: Report) -> None:
+        call, batch_first = fact
+        given = call.tensor
+        served = given.batched and given.data.tokens and given.shape is not None and len(given.shape) == 3
+        if served and not batch_first:
+            born = call.receiver.born if isinstance(call.receiver, Instance) else None
+            what = (
+                f"`{call.short_name}` without `batch_first` takes axis 0 of {written(given)} for time, "
+                "but it is the batch (@)"
+            )
+            report(call.node, what=what).because((born, *why(given)))
+
+
+class ReshapeAsPermute(Rule):
+    """Axes are swapped by a view, which scrambles the elements."""
+
+    code, name = "TL420", "reshape-as-permute"
+    message = "`{call}` turns {given} into {wanted}; it does not swap axes but deals the elements out anew"
+
+    @on_call("torch.reshape", "numpy.reshape")
+    def check(self, call: Call, report: Report) -> None:
+        if not call.actual.endswith(("view", "reshape")):
+            return
+        given = shapes.form(call.tensor)
+        wanted = shapes.sizes(call, 1, "shape", "size", "newshape")
+        if given.shape is None or wanted is None or len(given.shape) < 3:
+            return
+        found = shapes.reshaped(given, wanted)
+        if found.shape is not None and (swaps_channels(given.shape, found.shape) or moves_batch(given, wanted)):
+            words = ["N" if s == shapes.BATCH else "?" if s is None else str(s) for s in wanted]
+            report(
+                call.node, call=call.short_name, given=shapes.describe(given), wanted=f"({', '.join(words)})"
+            ).because(why(call.tensor))
+
+
+def swaps_channels(old: Shape, new: Shape) -> bool:
+    """Whether three last axes are an image's, with the channels moved from one end to the other."""
+    a, b = old[-3:], new[-3:]
+    if len(old) != len(new) or None in a or None in b or old[:-3] != new[:-3] or len(set(a)) == 1:
+        return False
+    first = a[0] == 3 and b == (a[1], a[2], a[0]) and 3 not in a[1:]
+    last = a[2] == 3 and b == (a[2], a[0], a[1]) and 3 not in a[:2]
+    return first or last
+
+
+def moves_batch(given: shapes.Form, wanted: list[int | None]) -> bool:
+    """Whether the batch, the first of three axes, becomes the second."""
+    if not given.batched or given.shape is None or len(given.shape) != 3 or len(wanted) != 3:
+        return False
+    steps, first = given.shape[1], wanted[0]
+    return (
+        wanted[1] == shapes.BATCH and steps != 1 and first not in (1, shapes.BATCH) and (first == -1 or first == steps)
+    )
+
+
+class NormalizeChannels(Rule):
+    """Normalize has statistics for other images than it gets."""
+
+    code, name = "TL426", "normalize-channels"
+    message = "`Normalize` {what}"
+
+    @on("dataset")
+    def channels(self, fact: tuple[Any, Instance, Call], report: Report) -> None:
+        dataset = fact[1]
+        transform = dataset.attrs.get("transform")
+        steps = steps_of(transform) if isinstance(transform, Value) else None
+        raw = raw_shape(dataset)
+        for i, step in enumerate(steps or ()):
+            given = step.attrs.get("$normalize")
+            if given is None or raw is None or step.born is None:
+                continue
+            shape = after_transforms(raw, (steps or [])[:i])
+            means, spreads = constants(given[0]), constants(given[1])
+            for numbers in (means, spreads):
+                if isinstance(numbers, tuple) and shape and shape[0] and len(numbers) not in (1, shape[0]):
+                    channels = "1 channel" if shape[0] == 1 else f"{shape[0]} channels"
+                    what = f"has statistics of {len(numbers)} channels, and {dataset.describe()} has {channels} (@)"
+                    report(step.born.node, space=step.born.space, what=what).because((dataset.born,))
+                    break
+
+    @on_call("torchvision.transforms.Compose")
+    def scale(self, call: Call, report: Report) -> None:
+        items = call.interp.known_items(call.first)
+        ready = False
+        for item in items or ():
+            if not isinstance(item, Instance) or item.family != "transform":
+                return
+            name, given = item.describe(), item.attrs.get("$normalize")
+            if given is not None and ready and item.born is not None:
+                numbers = constants(given[0])
+                if (
+                    isinstance(numbers, tuple)
+                    and numbers
+                    and all(isinstance(n, (int, float)) and n > 1 for n in numbers)
+                ):
+                    what = "has means for pixels from 0 to 255, but `ToTensor` gives them from 0 to 1"
+                    report(item.born.node, space=item.born.space, what=what)
+            ready = name == "ToTensor" or (ready and name not in RESHAPING and given is None)
+
+
+class BatchNormLastBatch(Rule):
+    """Batch norm in training meets a last batch of one sample."""
+
+    code, name = "TL417", "batch-norm-last-batch"
+    message = (
+        "the last of these batches has one sample ({rows} samples, {size} each), and batch norm cannot train on it"
+    )
+    severity = Severity.ERROR
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        loader = region.value
+        if region.kind != "loop" or not isinstance(loader, Instance) or loader.family != "loader":
+            return
+        drop, batch = loader.attrs.get("drop_last"), loader.attrs.get("batch_size", Const(1))
+        if (
+            (drop is not None and const(drop) is not False)
+            or "batch_sampler" in loader.attrs
+            or loader.attrs.get("$open")
+        ):
+            return
+        size, rows = const(batch) if isinstance(batch, Value) else None, length_of(loader.attrs.get("dataset"))
+        if not isinstance(size, int) or rows is None or size < 1 or (rows % size != 1 and size > 1):
+            return
+        for event in region.events:
+            if event[0] == "model" and event[4] is True and has_batch_norm(event[3]):
+                report(
+                    loader.born.node if loader.born else event[1],
+                    space=loader.born.space if loader.born else event[2],
+                    rows=rows,
+                    size=size,
+                )
+                return
+
+
+def has_batch_norm(module: Instance) -> bool:
+    """Whether a model normalises features over the batch alone."""
+    return any(inner.api_path.endswith(".BatchNorm1d") for inner in modules_in(module))
+
+
+def length_of(dataset: Any, depth: int = 0) -> int | None:
+    """How many samples a data set has."""
+    if isinstance(dataset, Tensor):
+        return dataset.shape[0] if dataset.shape else None
+    if not isinstance(dataset, Instance) or depth > 4 or "$random" in dataset.attrs or "$indices" in dataset.attrs:
+        return None
+    tensors = dataset.attrs.get("$tensors")
+    items = getattr(tensors, "items", None)
+    return length_of(items[0], depth + 1) if items and isinstance(items[0], Tensor) else None
