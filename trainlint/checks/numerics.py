@@ -324,7 +324,8 @@ class ExpOverflow(Rule):
         if inner is call.node and isinstance(inner, cst.Call) and isinstance(inner.func, cst.Attribute):
             inner = inner.func.value
         one = isinstance(inner, cst.BinaryOperation) and any(
-            is_number(report.interp.eval(side)) for side in (inner.left, inner.right)
+            is_number(value := report.interp.eval(side)) and bounds(value)[0] >= 0.5
+            for side in (inner.left, inner.right)
         )
         report(call.node, better="softplus" if one else "logsumexp").because(operand.trace)
 
@@ -505,6 +506,9 @@ class NanComparison(Rule):
         held = self.HELD.get(operator)
         if held is None or len(node.comparisons) != 1:
             return
+        written = node.comparisons[0].comparator if right is NAN else node.left
+        if isinstance(written, cst.Subscript):
+            return  # one of several values, which is NaN by chance
         draft = report(node, what=f"a comparison with NaN is always {held}, whatever is compared")
         value, operand = (left, node.left) if right is NAN else (right, node.comparisons[0].comparator)
         if value is NAN:
