@@ -24,8 +24,9 @@ from trainlint.edits import (
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.library import Call
+from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.requirements import allowed, version
-from trainlint.semantics.uses import Entry, Use, table
+from trainlint.semantics.uses import Entry, Use, names_in, table
 from trainlint.semantics.values import Api, Method, Tensor, is_number
 
 TITLES = {"torch": "PyTorch", "functorch": "PyTorch", "torchvision": "torchvision"}
@@ -208,7 +209,7 @@ class RemovedApi(ApiRule):
         if owner.lib != "torch" or owner.shape != () or len(indices) != 1 or not is_number(indices[0]):
             return
         space = report.interp.frame.space
-        if not is_due(Use(space, "torch", ZERO_DIM, node, None)):
+        if not is_due(Use(space, "torch", ZERO_DIM, node, None)) or is_asked_for(node, space):
             return
         tensor = node.value
         if isinstance(tensor, cst.Attribute) and tensor.attr.value == "data":
@@ -216,6 +217,15 @@ class RemovedApi(ApiRule):
         removed = "for tensors without dimensions, such as a loss, in PyTorch 0.5"
         draft = report(node, name="[0]", removed=removed, advice="; use `item()`")
         draft.fix("call `item()`", replace(node, tensor, ".item()"))
+
+
+ASKS = frozenset(("type", "isinstance", "dim", "ndim", "ndimension", "shape", "size", "len", "numel"))
+
+
+def is_asked_for(node: Any, space: Namespace) -> bool:
+    """Whether a tensor is indexed under a condition on what it is."""
+    above = space.source.index.ancestors(node) if space.source is not None else ()
+    return any(isinstance(a, (cst.If, cst.IfExp)) and not ASKS.isdisjoint(names_in(a.test)) for a in above)
 
 
 class DeprecatedApi(ApiRule):
