@@ -122,6 +122,11 @@ def overwrite(node: Any, text: str, space: Namespace | None = None) -> CodeEdit:
     return CodeEdit(lambda editor: editor.overwrite(node, text), (node,), space)
 
 
+def augment(target: Any, signed: Any, space: Namespace | None = None) -> CodeEdit:
+    """Make `x =+ y` what was meant: `x += y`; `signed` is the `+y`."""
+    return CodeEdit(lambda editor: editor.augment(target, signed), (target, signed.expression), space)
+
+
 def rename(node: Any, name: str, space: Namespace | None = None) -> CodeEdit:
     """Write another name: of a variable, of an attribute (its last part), of the keyword of an `Arg`."""
     return CodeEdit(lambda editor: editor.rename(node, name), (node,), space)

@@ -18,6 +18,7 @@ from trainlint.edits import (
     overwrite,
     remove_argument,
     remove_import,
+    rename,
     replace,
     set_argument,
 )
@@ -315,6 +316,7 @@ class LossOfPrecision(Rule):
     message = "`{written}` rounds small `x` away; `{better}` keeps it"
     severity = Severity.WARNING
     default = False
+    fixable = Safety.SAFE
 
     @on_call("torch.log")
     def log(self, call: Call, report: Report) -> None:
@@ -324,7 +326,10 @@ class LossOfPrecision(Rule):
         if written_name(call.node) != "log" or not isinstance(operand, cst.BinaryOperation):
             return
         if isinstance(operand.operator, cst.Add) and (is_one(operand.left) or is_one(operand.right)):
-            report(call.node, written="log(1 + x)", better="log1p(x)")
+            other = operand.right if is_one(operand.left) else operand.left
+            draft = report(call.node, written="log(1 + x)", better="log1p(x)")
+            if isinstance(call.node.func, cst.Attribute):
+                draft.fix("use `log1p`", replace(operand, other), rename(call.node.func, "log1p"))
 
     @on("operation")
     def exp(self, fact: Any, report: Report) -> None:
@@ -332,9 +337,13 @@ class LossOfPrecision(Rule):
         if operator != "Subtract":
             return
         if is_one(right_node) and isinstance(left, Tensor) and is_exponential(left_node, report):
-            report(node, written="exp(x) - 1", better="expm1(x)")
+            draft = report(node, written="exp(x) - 1", better="expm1(x)")
+            if isinstance(left_node, cst.Call) and isinstance(left_node.func, cst.Attribute):
+                draft.fix("use `expm1`", replace(node, left_node), rename(left_node.func, "expm1"))
         elif is_one(left_node) and isinstance(right, Tensor) and is_exponential(right_node, report):
-            report(node, written="1 - exp(x)", better="-expm1(x)")
+            draft = report(node, written="1 - exp(x)", better="-expm1(x)")
+            if isinstance(right_node, cst.Call) and isinstance(right_node.func, cst.Attribute):
+                draft.fix("use `expm1`", replace(node, "-", right_node), rename(right_node.func, "expm1"))
 
 
 def is_one(node: Any) -> bool:

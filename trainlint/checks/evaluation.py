@@ -6,8 +6,9 @@ from typing import Any
 
 import libcst as cst
 
-from trainlint.api import Report, Rule, on, on_call
-from trainlint.findings import Severity
+from trainlint.api import Draft, Report, Rule, on, on_call
+from trainlint.edits import augment, imported, replace
+from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import optimizers
 from trainlint.semantics.interpreter import Region, target_names
 from trainlint.semantics.library import Call
@@ -34,6 +35,7 @@ class BestWeightsAlias(Rule):
 
     code, name = "TL805", "best-weights-alias"
     message = "`state_dict` gives the weights themselves, not a copy; they go on changing until they are {use} (@)"
+    fixable = Safety.SAFE
 
     @on("restored")
     def restored(self, fact: Any, report: Report) -> None:
@@ -41,7 +43,7 @@ class BestWeightsAlias(Rule):
         for weights in moved(given):
             if weights.attrs["$of"][0] is module and weights.born and in_some_turns(weights.born) is not None:
                 draft = report(weights.born.node, weights.born.space, use="restored")
-                draft.because([Step(report.space(), node, "the use")])
+                draft.because([Step(report.space(), node, "the use")]).repair(self.copy)
 
     @on_call("torch.save")
     def saved(self, call: Call, report: Report) -> None:
@@ -50,7 +52,12 @@ class BestWeightsAlias(Rule):
             for weights in moved(value):
                 if weights.born is not None and in_some_turns(weights.born) is True:
                     draft = report(weights.born.node, weights.born.space, use="saved")
-                    draft.because([Step(report.space(), call.node, "the use")])
+                    draft.because([Step(report.space(), call.node, "the use")]).repair(self.copy)
+
+    def copy(self, draft: Draft) -> None:
+        """Offer to keep a copy."""
+        if isinstance(draft.node, cst.Call):
+            draft.fix("copy them", replace(draft.node, imported("copy.deepcopy"), "(", draft.node, ")"))
 
 
 def contents(value: Value) -> list[Value]:
@@ -139,6 +146,7 @@ class PlusAssignTypo(Rule):
 
     code, name = "TL811", "plus-assign-typo"
     message = "`={sign}` assigns the value, with a sign; `{sign}=` adds it up"
+    fixable = Safety.SAFE
 
     @on("signed")
     def check(self, fact: Any, report: Report) -> None:
@@ -148,9 +156,19 @@ class PlusAssignTypo(Rule):
         if gap or value.lpar or not (after or spaces(target.whitespace_before_equal)):
             return
         if isinstance(value.operator, cst.Plus):
-            report(node, sign="+")
+            report(node, sign="+").repair(self.add_up)
         elif isinstance(value.operator, cst.Minus) and after and before is not None and before is not UNKNOWN:
-            report(node, sign="-")
+            report(node, sign="-").repair(self.add_up)
+
+    def add_up(self, draft: Draft) -> None:
+        """Offer the sign before the equals sign."""
+        signed = draft.node.value
+        while isinstance(signed, cst.BinaryOperation):
+            if not isinstance(signed.operator, (cst.Multiply, cst.Divide)):
+                return  # `-a + b` is not `-(a + b)`
+            signed = signed.left
+        if len(draft.node.targets) == 1:
+            draft.fix("put the sign first", augment(draft.node.targets[0].target, signed))
 
 
 def spaces(whitespace: Any) -> bool:

@@ -9,7 +9,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.repairs import flows_only, local_activation, maker_of
-from trainlint.edits import rename
+from trainlint.edits import rename, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.tensors import LEAF, written_name
 from trainlint.semantics.interpreter import Region
@@ -251,6 +251,7 @@ class LossArgumentsSwapped(LossRule):
 
     code, name = "TL107", "loss-arguments-swapped"
     message = "`{loss}` gets targets first and the model's output second; it takes predictions first"
+    fixable = Safety.UNSAFE
 
     @on_call(CROSS_ENTROPY, NLL, BCE, BCE_WITH_LOGITS, FOCAL, KL_DIV)
     def check(self, call: Call, report: Report) -> None:
@@ -260,7 +261,15 @@ class LossArgumentsSwapped(LossRule):
         learnt = second.graph is True and any(dep.live for dep in second.deps)
         scored = second.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES)
         if learnt or (scored and second.graph is False and not any(dep.cut for dep in second.deps)):
-            report(call.argument(call.row.params[0], 0), loss=call.short_name)
+            draft = report(call.argument(call.row.params[0], 0), loss=call.short_name)
+            draft.repair(partial(self.swap, call.node))
+
+    def swap(self, call: Any, draft: Draft) -> None:
+        """Offer the right order, where both stand in the call itself."""
+        pair = call.args[:2] if isinstance(call, cst.Call) else ()
+        if len(pair) == 2 and pair[0].value is draft.node and not any(a.keyword or a.star for a in pair):
+            first, second = (argument.value for argument in pair)
+            draft.fix("swap the arguments", replace(first, second), replace(second, first))
 
 
 def is_plain_data(value: Value) -> bool:

@@ -9,7 +9,16 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.repairs import around, body_of, index_of, is_bound_within, is_left, model_of
-from trainlint.edits import CodeEdit, imported, insert_after, insert_at_start, insert_before, replace, wrap
+from trainlint.edits import (
+    CodeEdit,
+    imported,
+    insert_after,
+    insert_at_start,
+    insert_before,
+    replace,
+    set_argument,
+    wrap,
+)
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import is_frozen, mode_matters
 from trainlint.semantics.behaviours.tensors import written_name
@@ -360,13 +369,24 @@ class DropoutIgnoresMode(Rule):
 
     code, name = "TL304", "dropout-ignores-mode"
     message = "{what}, so dropout goes on in eval mode"
+    fixable = Safety.SAFE
 
     @on_call("torch.nn.functional.dropout")
     def functional(self, call: Call, report: Report) -> None:
         if report.interp.module_depth == 0 or call.arguments.open or call.via:
             return
         if call.value("training") is None and drops(call.value("p")) and runs_in_eval(report.interp):
-            report(call.node, what=f"`{call.short_name}` is called without `training=self.training`")
+            draft = report(call.node, what=f"`{call.short_name}` is called without `training=self.training`")
+            draft.repair(self.pass_mode)
+
+    def pass_mode(self, draft: Draft) -> None:
+        """Offer to pass the mode on, in the methods of a module."""
+        index = index_of(draft.space)
+        function = index.function(draft.node)
+        if isinstance(draft.node, cst.Call) and isinstance(function, cst.FunctionDef) and index.class_(function):
+            params = function.params.params
+            if params and params[0].name.value == "self":
+                draft.fix("pass the mode on", set_argument(draft.node, "training", "self.training"))
 
     @on_call(*DROPOUT_LAYERS)
     def layer(self, call: Call, report: Report) -> None:

@@ -340,6 +340,7 @@ class InverseTrigEdge(Rule):
 
     code, name = "TL506", "inverse-trig-edge"
     message = "`{function}` is taken of {what}, which reaches {edge}: its gradient there is infinite"
+    fixable = Safety.UNSAFE
 
     @on_call("torch.acos")
     def check(self, call: Call, report: Report) -> None:
@@ -352,7 +353,16 @@ class InverseTrigEdge(Rule):
             tanh = operand.must_be(TANH)
             what = "a tanh output" if tanh else operand.nature or "values clamped to its whole domain"
             edge = "±1" if low and high else "1" if high else "-1"
-            report(call.node, function=written_name(call.node), what=what, edge=edge).because(operand.trace)
+            draft = report(call.node, function=written_name(call.node), what=what, edge=edge).because(operand.trace)
+            draft.repair(partial(self.clamp, operand_of(call)))
+
+    def clamp(self, node: Any, draft: Draft) -> None:
+        """Offer to stay clear of the edges."""
+        if not isinstance(node, cst.BaseExpression) or node is draft.node:
+            return
+        is_clamped = isinstance(node, cst.Call) and called(node) in ("clamp", "clip") and len(node.args) == 2
+        inner = node.func.value if is_clamped and isinstance(node.func, cst.Attribute) else node  # type: ignore[attr-defined]
+        draft.fix("clamp it", replace(node, inner, ".clamp(-1 + 1e-7, 1 - 1e-7)"))
 
 
 class PowEdge(Rule):

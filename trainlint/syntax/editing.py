@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import libcst as cst
@@ -335,10 +335,11 @@ class Editor:
             self.changes.append(Change(start, end, ""))
             return
         self._deleted.add(id(line))
-        block = self.parent(line)
-        siblings: Iterable[Any] = getattr(block, "body", ())
-        is_only = isinstance(line, cst.SimpleStatementSuite) or not isinstance(block, cst.Module)
-        if is_only and all(id(sibling) in self._deleted for sibling in siblings if sibling is not line):
+        block: Any = self.parent(line)
+        is_suite = isinstance(line, cst.SimpleStatementSuite)
+        if is_suite or (
+            not isinstance(block, cst.Module) and all(id(sibling) in self._deleted for sibling in block.body)
+        ):
             self.changes.append(Change(start, end, "pass"))
         else:
             self.changes.append(Change(self._line_start(start), self._bottom(line), ""))
@@ -436,6 +437,11 @@ class Editor:
         start, end = self.span(node)
         self._keep_comments(start, end, text)
         self.changes.append(Change(start, end, text))
+
+    def augment(self, target: cst.CSTNode, signed: cst.UnaryOperation) -> None:
+        """Put the sign of what is assigned before the equals sign."""
+        sign = "+" if isinstance(signed.operator, cst.Plus) else "-"
+        self._put(self.whole(target)[1], self.whole(signed.expression)[0], f" {sign}= ")
 
     def rename(self, node: cst.CSTNode, name: str) -> None:
         """Write another name: for a name, an attribute's last part, or the keyword of an argument."""
