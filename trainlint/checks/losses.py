@@ -43,10 +43,21 @@ SOFTMAX = "torch.nn.functional.softmax"
 LOG_SOFTMAX = "torch.nn.functional.log_softmax"
 
 
-def scores(call: Call) -> Tensor:
-    """The predictions that a loss is given."""
+def scores(call: Call, wrong: int = 0) -> Tensor:
+    """The predictions that a loss is given. Where they come from one of several models, picked by a setting, and the
+    loss is always the same, those of a model that gives what is wrong."""
     value = call.value(call.row.params[0])
-    return as_tensor(value) if value is not None else Tensor()
+    given = as_tensor(value) if value is not None else Tensor()
+    if given.models and not given.must_be(wrong) and not call.interp.choosing:
+        for kinds, trace in given.models:
+            if kinds & ~wrong == 0:
+                return given.but(kinds=kinds, trace=trace)
+    return given
+
+
+def one_model(given: Tensor) -> bool:
+    """Whether predictions are the same from all models that may give them, so that another loss would fit them all."""
+    return len({kinds for kinds, _ in given.models}) < 2
 
 
 class LossRule(Rule):
@@ -87,8 +98,9 @@ class SoftmaxBeforeCrossEntropy(LossRule):
 
     @on_call(CROSS_ENTROPY)
     def check(self, call: Call, report: Report) -> None:
-        given = scores(call)
-        if given.must_be(PROBABILITIES | SIGMOID):
+        wrong = PROBABILITIES | SIGMOID
+        given = scores(call, wrong)
+        if given.must_be(wrong):
             argument = call.argument("input", 0)
             report(argument, loss=call.short_name).because(given.trace).repair(partial(take_away, given, argument))
 
@@ -103,8 +115,9 @@ class SigmoidBeforeBceWithLogits(LossRule):
 
     @on_call(BCE_WITH_LOGITS, FOCAL)
     def check(self, call: Call, report: Report) -> None:
-        given = scores(call)
-        if given.must_be(SIGMOID | PROBABILITIES):
+        wrong = SIGMOID | PROBABILITIES
+        given = scores(call, wrong)
+        if given.must_be(wrong):
             argument = call.argument(call.row.params[0], 0)
             draft = report(argument, loss=call.short_name).because(given.trace)
             if given.must_be(SIGMOID):
@@ -119,8 +132,9 @@ class LogitsIntoBce(LossRule):
 
     @on_call(BCE, KERAS)
     def check(self, call: Call, report: Report) -> None:
-        given = scores(call)
-        if given.must_be(LOGITS | TANH | LOG_PROBABILITIES | LOG_SIGMOID):
+        wrong = LOGITS | TANH | LOG_PROBABILITIES | LOG_SIGMOID
+        given = scores(call, wrong)
+        if given.must_be(wrong):
             kind = (
                 "raw scores"
                 if given.must_be(LOGITS)
@@ -141,13 +155,15 @@ class NllLossWithoutLogSoftmax(LossRule):
 
     @on_call(NLL)
     def check(self, call: Call, report: Report) -> None:
-        given = scores(call)
-        if given.must_be(LOGITS | PROBABILITIES | SIGMOID | HIDDEN):
+        wrong = LOGITS | PROBABILITIES | SIGMOID | HIDDEN
+        given = scores(call, wrong)
+        if given.must_be(wrong):
             kind = "raw scores" if given.must_be(LOGITS | HIDDEN) else "probabilities"
             argument = call.argument("input", 0)
             draft = report(argument, loss=call.short_name, kind=kind).because(given.trace)
             if given.must_be(LOGITS):
-                draft.repair(partial(other_loss, call, NLL_NAMES, NAMES))
+                if one_model(given):
+                    draft.repair(partial(other_loss, call, NLL_NAMES, NAMES))
             elif given.must_be(PROBABILITIES):
                 draft.repair(partial(self.take_logarithm, given, argument))
 
@@ -171,8 +187,9 @@ class LogSoftmaxBeforeCrossEntropy(LossRule):
 
     @on_call(CROSS_ENTROPY)
     def check(self, call: Call, report: Report) -> None:
-        given = scores(call)
-        if given.must_be(LOG_PROBABILITIES):
+        wrong = LOG_PROBABILITIES
+        given = scores(call, wrong)
+        if given.must_be(wrong):
             argument = call.argument("input", 0)
             report(argument, loss=call.short_name).because(given.trace).repair(
                 partial(self.mend, call, given, argument)
@@ -182,7 +199,7 @@ class LogSoftmaxBeforeCrossEntropy(LossRule):
         found = local_activation(given, draft.space, argument)
         if found is not None:
             draft.fix("take the log-softmax away", *found.edits, safety=Safety.SAFE)
-        else:
+        elif one_model(given):
             other_loss(call, NAMES, NLL_NAMES, draft)
 
 
@@ -196,8 +213,9 @@ class DoubleActivation(Rule):
 
     @on_call(SOFTMAX, LOG_SOFTMAX, "torch.sigmoid")
     def check(self, call: Call, report: Report) -> None:
-        given = scores(call)
-        if given.must_be(PROBABILITIES | SIGMOID):
+        wrong = PROBABILITIES | SIGMOID
+        given = scores(call, wrong)
+        if given.must_be(wrong):
             kind = "probabilities" if given.must_be(PROBABILITIES) else "sigmoid outputs"
             draft = report(call.node, activation=call.short_name, kind=kind).because(given.trace)
             draft.repair(partial(self.take_away, given, call.argument(call.row.params[0], 0)))

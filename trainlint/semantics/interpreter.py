@@ -54,6 +54,7 @@ from trainlint.semantics.values import (
     join,
     join_all,
     measured_on,
+    join_choices,
     not_none,
     options,
     truth,
@@ -208,6 +209,7 @@ class Interpreter:
         self.memos: dict[int, dict[Any, Any]] = {}  # by function: the memos of each key, and how many shapes were seen
         self.runs: dict[int, int] = {}
         self.spent: dict[int, list[int]] = {}  # by function: steps in it and below, number of runs
+        self.choosing = False  # whether what runs is one of several alternatives that a setting picks
         self.discarded: Any = None  # the expression whose value is thrown away
         self.forwards = 0  # steps spent in forward passes, which do not count for the functions that call models
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
@@ -1647,7 +1649,8 @@ class Interpreter:
                 self.branches([(lambda c=c: run(c)) for c in choices])  # type: ignore[misc]
         finally:
             self.emit("chosen", None)
-        return join_all(results)
+        models = all(isinstance(c, Instance) and c.family == "module" for c in choices)
+        return join_choices(results) if models and len(choices) > 1 else join_all(results)
 
     def call_instance(self, instance: Instance, arguments: Arguments, node: Any) -> Value:
         if instance.family == "module":

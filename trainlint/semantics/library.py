@@ -878,7 +878,8 @@ class Library:
             clear_gradients(interp, owner.deps, node)
         elif name == "data" and isinstance(value, Tensor) and node is not None:
             self.edit(interp, owner.but(graph=False), node)
-            interp.rebind(node.value, owner.but(lo=value.lo, hi=value.hi, nature=value.nature))
+            nature = owner.nature if owner.nature == "a parameter" else value.nature  # what is trained does not stay so
+            interp.rebind(node.value, owner.but(lo=value.lo, hi=value.hi, nature=nature))
         elif name == "requires_grad":
             if node is not None and truth(value) and not any(is_leaf(dep) for dep in owner.deps):
                 leaf = (interp.step(node, "a leaf of its own"),) if owner.graph is False and owner.deps else owner.trace

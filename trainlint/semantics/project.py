@@ -126,6 +126,7 @@ class Project:
                     self.take(draft)
             for draft in first:
                 self.take(draft)
+        self.interp.choosing = bool(self.choices)
 
     def on_call(self, call: Call) -> None:
         for report, handler in self.calls.get(call.path, ()):
@@ -359,7 +360,7 @@ class Project:
             interp.steps = 0
             interp.enough = effort
             interp.flags.update(space.flags)
-            self.choices = []
+            self.choices, interp.choosing = [], False
             interp.runs.clear()
             try:
                 run(interp)

@@ -253,6 +253,7 @@ class Tensor(Value):
     axis    the axis of a softmax; of time in what an RNN gives
     grown   nodes at which it was accumulated over a loop
     route   the last places at which the shape became what it is
+    models  where one of several models gave it, chosen by name: what each gives, kinds and trace
     """
 
     __slots__ = (
@@ -268,6 +269,7 @@ class Tensor(Value):
         "last",
         "lib",
         "lo",
+        "models",
         "nature",
         "route",
         "shape",
@@ -294,6 +296,7 @@ class Tensor(Value):
         batched: bool = False,
         route: tuple[Step, ...] = (),
         tally: Tally | None = None,
+        models: tuple[tuple[int, tuple[Step, ...]], ...] = (),
     ) -> None:
         self.kinds = kinds
         self.lo = lo
@@ -312,6 +315,7 @@ class Tensor(Value):
         self.batched = batched
         self.route = route
         self.tally = tally
+        self.models = models
 
     def but(self, **changes: Any) -> Tensor:
         """A copy with some fields replaced. A new shape says all there is to say of the axes."""
@@ -339,7 +343,7 @@ class Tensor(Value):
         return (
             "tensor", self.kinds, self.lo, self.hi, self.nature, self.shape, self.graph, self.deps, self.data,
             self.axis, self.grown, self.lib, self.dtype, self.last, self.batched,
-            self.tally and self.tally.what,
+            self.tally and self.tally.what, self.models,
         )  # fmt: skip
 
     def describe(self) -> str:
@@ -725,6 +729,25 @@ def join_all(values: Iterable[Value]) -> Value:
     return UNKNOWN if result is None else result
 
 
+def join_choices(results: list[Value]) -> Value:
+    """What one of several models gives. Each may be the one that the program means, so what each gives is kept."""
+    first = results[0] if results else UNKNOWN
+    if isinstance(first, Tuple) and all(isinstance(r, Tuple) and len(r.items) == len(first.items) for r in results):
+        rows = [r.items for r in results if isinstance(r, Tuple)]
+        return Tuple(tuple(join_choices(list(column)) for column in zip(*rows)), first.names)
+    if all(isinstance(r, DictObject) for r in results):
+        entries: dict[Any, list[Value]] = {}
+        for result in results:
+            for name, value in result.attrs.items() if isinstance(result, DictObject) else ():
+                entries.setdefault(name, []).append(value)
+        return DictObject({name: join_choices(values) for name, values in entries.items()})
+    joined = join_all(results)
+    if isinstance(joined, Tensor):
+        tensors = [r for r in results if isinstance(r, Tensor)]
+        return joined.but(models=tuple(dict.fromkeys((t.kinds, t.trace) for t in tensors if t.kinds)))
+    return joined
+
+
 def is_number(value: Value) -> bool:
     kind = value.__class__
     if kind is Const:
@@ -790,6 +813,7 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         batched=a.batched and b.batched,
         route=a.route if a.route == b.route else (),
         tally=join_tallies(a, b) if a.tally or b.tally else None,
+        models=a.models if a.models == b.models else (),
     )
 
 

@@ -273,7 +273,7 @@ def matmul(call: Call) -> Value:
     """A product with a weight gives raw scores; so does a product of raw scores with weights of a graph."""
     parts = operands(call)
     weighted = any(t.nature == "a parameter" for t in parts)
-    sparse = call.path == "torch.spmm" and len(parts) == 2 and parts[1].must_be(LOGITS)
+    sparse = call.path == "torch.spmm" and bool(parts) and parts[-1].must_be(LOGITS)
     result = mixed_tensor(call.interp, parts or [call.tensor])
     if len(parts) == 2 and arithmetic.are_units(*parts):
         return result.but(lo=-1.0, hi=1.0, nature="a cosine")
@@ -636,6 +636,9 @@ def full(call: Call) -> Value:
 
 @behaviour("uniform")
 def uniform(call: Call) -> Value:
+    ends = call.arguments.positional[1:3]
+    if written_name(call.node) == "uniform_" and len(ends) == 2:
+        return fresh(call, lo=bounds(ends[0])[0], hi=bounds(ends[1])[1], nature="random numbers", data=DRAWN)
     return fresh(call, lo=0.0, hi=1.0, data=DRAWN)
 
 
@@ -651,8 +654,10 @@ def new_tensor(call: Call) -> Value:
 
 @behaviour("from_data")
 def from_data(call: Call) -> Value:
-    """A tensor copied from other data: detached, of the same content."""
+    """A tensor copied from other data: detached, of the same content. `torch.FloatTensor(3, 4)` holds anything."""
     value = call.first
+    if is_number(value) and call.actual.endswith("Tensor"):
+        return fresh(call)
     if isinstance(value, Tensor):
         leaf = fresh(call)
         step = call.interp.step(call.node, call.short_name)
