@@ -204,7 +204,7 @@ class SchedulerBeforeOptimizer(Rule):
         if region.kind != "loop":
             return
         for i, event in enumerate(region.events):
-            if event[0] == "scheduler" and event[5]:
+            if event[0] == "scheduler" and (event[5] or (event[5] is None and each_turn(region.node.body, event[1]))):
                 steps = (e for e in region.events[i + 1 :] if e[0] == "step")
                 later = next((e for e in steps if any(e[3] is optimizer for optimizer in event[4])), None)
                 if later is not None:
@@ -227,6 +227,19 @@ class SchedulerBeforeOptimizer(Rule):
             target = following[-1]
         if target in following:
             draft.fix("step the scheduler after the optimizer", move_after(draft.node, target))
+
+
+def each_turn(body: Any, call: cst.Call) -> bool:
+    """Whether a loop makes a call in every turn, or in every one if the object is there at all."""
+    for statement in body.body:
+        if isinstance(statement, cst.SimpleStatementLine):
+            if any(isinstance(s, cst.Expr) and s.value is call for s in statement.body):
+                return True
+        elif isinstance(statement, cst.If) and isinstance(call.func, cst.Attribute):
+            test = statement.test.left if isinstance(statement.test, cst.Comparison) else statement.test
+            if test.deep_equals(call.func.value) and each_turn(statement.body, call):
+                return True
+    return False
 
 
 class GraphRetained(Rule):

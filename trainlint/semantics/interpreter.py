@@ -557,23 +557,32 @@ class Interpreter:
         if held is False:
             self.narrow(node.test, False)
             return self.orelse(node.orelse)
-        choice = node.orelse is not None and chooses(node.test)
+        by_name = chooses(node.test)
+        choice = node.orelse is not None and by_name
         period = remainder_of(node.test)
+        before = self.choosing
+        left = False
 
         def branch(holds: bool) -> bool:
+            nonlocal left
             if choice:
                 self.emit("choice", None)
             self.narrow(node.test, holds)
             if holds and period is not None:
                 with self.in_region("periodic", node, period):
-                    return self.suite(node.body)
-            return self.suite(node.body) if holds else self.orelse(node.orelse)
+                    alive = self.suite(node.body)
+            else:
+                alive = self.suite(node.body) if holds else self.orelse(node.orelse)
+            left = left or not alive
+            return alive
 
         if choice:
             self.emit("choices", None)
+        self.choosing = before or by_name
         try:
             return self.branches([lambda: branch(True), lambda: branch(False)])
         finally:
+            self.choosing = before or (by_name and left)  # where one side returned, the rest is the other alternative
             if choice:
                 self.emit("chosen", None)
 
@@ -1633,6 +1642,7 @@ class Interpreter:
     def call_any(self, choices: list[Value], arguments: Arguments, node: Any) -> Value:
         """Call whichever of several callables it is. What belongs to one of them only is said when all agree."""
         results: list[Value] = []
+        before, self.choosing = self.choosing, True
         self.emit("choices", None)
 
         def run(option: Value) -> bool:
@@ -1648,6 +1658,7 @@ class Interpreter:
             else:
                 self.branches([(lambda c=c: run(c)) for c in choices])  # type: ignore[misc]
         finally:
+            self.choosing = before
             self.emit("chosen", None)
         models = all(isinstance(c, Instance) and c.family == "module" for c in choices)
         return join_choices(results) if models and len(choices) > 1 else join_all(results)
@@ -1791,6 +1802,7 @@ class Interpreter:
         frame = Frame(env, function.closure, function.space, function, self.journal.mark())
         frame.on_yield = on_yield
         outer, self.frame = self.frame, frame
+        choosing = self.choosing
         self.depth += 1
         self.stack.append(id(function.node))
         try:
@@ -1801,6 +1813,7 @@ class Interpreter:
             value = self.close(frame, alive)
         finally:
             self.frame = outer
+            self.choosing = choosing
             self.depth -= 1
             self.stack.pop()
         if frame.yields and on_yield is None:

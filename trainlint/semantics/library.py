@@ -618,7 +618,8 @@ class Library:
             return self.perform(interp, row, arguments.with_first(receiver), node, receiver)
         if receiver.cls is None and (name in TENSOR_METHODS):
             return self.tensor_method(interp, Tensor(lib="?"), name, arguments, node)
-        self.escape(interp, arguments, node)
+        if name not in TELLING:
+            self.escape(interp, arguments, node)
         interp.event("outside", node, name, tuple(arguments.values()))
         return UNKNOWN if receiver.cls is not None else Instance(None)
 
@@ -1077,7 +1078,16 @@ def leaves(value: Any) -> Iterator[Instance]:
 
 
 SHAPED = frozenset((Tensor, Tuple, Sequence))
+
+
+def one_optimizer(arguments: Arguments) -> Instance | None:
+    """The optimizer among the arguments of a call, if there is one only."""
+    found = [v for v in arguments.values() if isinstance(v, Instance) and v.family == "optimizer"]
+    return found[0] if len(found) == 1 else None
+
+
 BUILTIN_ROW = Row("builtin", {})
+SCHEDULE = re.compile(r"schedul|[a-z]LR$|lr_", re.IGNORECASE)
 CONSTANTS: dict[str, Value] = {
     "math.pi": Const(3.141592653589793),
     "math.e": Const(2.718281828459045),
@@ -1095,6 +1105,8 @@ ARRAY_METHODS = frozenset(
 # Methods with an underscore at their end that leave the elements as they are.
 PURE = frozenset(("requires_grad_", "detach_", "share_memory_", "retain_grad_", "squeeze_", "unsqueeze_", "t_"))
 PYTHON_NAMES = frozenset(dir(builtins))
+# What loggers do with what they are given: they read it.
+TELLING = frozenset(("debug", "info", "warning", "warn", "error", "exception", "critical", "add_scalar", "add_graph"))
 MOVES = frozenset(("to", "cuda", "cpu", "float", "half"))
 # Methods that only tensors have: calling one tells what an unknown value is.
 TENSOR_METHODS = frozenset(

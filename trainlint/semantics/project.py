@@ -126,7 +126,6 @@ class Project:
                     self.take(draft)
             for draft in first:
                 self.take(draft)
-        self.interp.choosing = bool(self.choices)
 
     def on_call(self, call: Call) -> None:
         for report, handler in self.calls.get(call.path, ()):

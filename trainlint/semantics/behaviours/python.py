@@ -877,8 +877,12 @@ def opaque_zero_grad(call: Call) -> Value:
 
 @behaviour("opaque_step")
 def opaque_step(call: Call) -> Value:
-    from trainlint.semantics.behaviours.training import as_optimizer, take_step
+    from trainlint.semantics.behaviours.training import as_optimizer, called, optimizers, schedule, take_step
 
+    targets = optimizers(call.interp)
+    if "sched" in called(call.node) and len(targets) == 1:
+        schedule(call, call.first, targets)
+        return UNKNOWN
     optimizer = as_optimizer(call.interp, call.first, call.node)
     if optimizer is not None and not call.arguments.keywords and len(call.arguments.positional) == 1:
         take_step(call.interp, optimizer, call.node)

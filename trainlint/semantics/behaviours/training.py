@@ -329,15 +329,20 @@ def move_weights(interp: Interpreter, changed: Callable[[Instance], bool], but: 
             interp.write(weights.attrs, "$moved", TRUE)
 
 
+def called(node: Any) -> str:
+    """The name of the object whose method a call is, in lower case."""
+    owner = getattr(getattr(node, "func", None), "value", None)
+    name = getattr(getattr(owner, "attr", owner), "value", "")
+    return name.lower() if isinstance(name, str) else ""
+
+
 def as_optimizer(interp: Interpreter, receiver: Value, node: Any) -> Instance | None:
     """An object of unknown class that is called an optimizer and used like one: followed from here on."""
     if not isinstance(receiver, Instance) or receiver.cls is not None:
         return None
     if "$state" in receiver.attrs:
         return receiver
-    owner = getattr(getattr(node, "func", None), "value", None)
-    name = getattr(getattr(owner, "attr", owner), "value", "")
-    if not isinstance(name, str) or "optim" not in name.lower():
+    if "optim" not in called(node):
         return None
     register_optimizer(interp, receiver, UNKNOWN)
     interp.write(receiver.attrs, "$state", ANY)
@@ -390,13 +395,20 @@ def scheduler(call: Call) -> Value:
 
 @behaviour("scheduler_step")
 def scheduler_step(call: Call) -> Value:
-    interp, scheduler = call.interp, call.receiver
+    scheduler = call.receiver
     if isinstance(scheduler, Instance):
-        targets = options(scheduler.attrs.get("optimizer", UNKNOWN))
-        taken = [interp.read(t.attrs, "$steps") if isinstance(t, Instance) else None for t in targets]
-        given = call.value("epoch", 1) or call.value("metrics")
-        interp.event("scheduler", call.node, scheduler, targets, all(steps == {0} for steps in taken), given)
+        schedule(call, scheduler, options(scheduler.attrs.get("optimizer", UNKNOWN)))
     return NONE
+
+
+def schedule(call: Call, scheduler: Value, targets: tuple[Value, ...]) -> None:
+    """Note a scheduler's step, and whether it comes before any step of its optimizer: None where that cannot be told,
+    since the optimizer was made out of view."""
+    interp = call.interp
+    taken = [interp.read(t.attrs, "$steps") if isinstance(t, Instance) else None for t in targets]
+    first = True if all(s == {0} for s in taken) else None if all(s == {"?"} for s in taken) else False
+    given = call.value("epoch", 1) or call.value("metrics")
+    interp.event("scheduler", call.node, scheduler, targets, first, given)
 
 
 # --------------------------------------------------------------------- mixed precision
