@@ -56,6 +56,11 @@ def measured(region: Region, module: Instance) -> bool:
     return False
 
 
+def predicted(region: Region, module: Instance) -> bool:
+    """Whether a loop over data takes decisions from a model's outputs: the largest score, or the numbers themselves."""
+    return over_data(region) and any(e[0] == "predict" and depends(e[3], module) for e in region.events)
+
+
 def over_data(region: Region) -> bool:
     """Whether a loop walks over samples or batches rather than over numbers."""
     return isinstance(region.node, cst.For) and isinstance(region.value, (Instance, Tensor))
@@ -238,7 +243,7 @@ class MissingNoGrad(Rule):
                 call.grad is True
                 and not frozen
                 and evaluates
-                and measured(region, call.module)
+                and (measured(region, call.module) or (call.mode is False and predicted(region, call.module)))
                 and not any(t.graph for t in call.inputs)
             ):
                 call.report(region, report).repair(partial(self.switch_off, region))

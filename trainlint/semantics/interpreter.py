@@ -1360,8 +1360,17 @@ class Interpreter:
             result = arithmetic.binary(self, operator, left, right, node)
             if left.tally is not None or right.tally is not None:
                 result = arithmetic.tallied(result, arithmetic.tally_of(operator, left, right))
+        if operator == "Multiply" and isinstance(result, Tensor) and result.deps:
+            self.overlapped(node, left, right, result)
         self.emit("operation", (operator, node, left, right, left_node, right_node, result))
         return result
+
+    def overlapped(self, node: Any, left: Value, right: Value, result: Tensor) -> None:
+        """A product of a model's decisions with labels counts where they agree, as Dice and IoU do."""
+        for decided, labels in ((left, right), (right, left)):
+            if isinstance(decided, Tensor) and decided.deps and decided.nature in ("a mask", "a one-hot code"):
+                if isinstance(labels, Tensor) and not labels.deps and labels.data.tokens:
+                    self.event("compare", node, result)
 
     def unary(self, node: cst.UnaryOperation) -> Value:
         value = self.eval(node.expression)

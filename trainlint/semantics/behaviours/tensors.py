@@ -521,6 +521,7 @@ def indices(call: Call) -> Value:
 @behaviour("values_and_indices")
 def values_and_indices(call: Call) -> Value:
     tensor = call.tensor
+    call.interp.event("predict", call.node, tensor)
     return Tuple(
         (tensor.but(shape=None), made(call, kinds=INDICES, lo=0.0).but(graph=False, deps=stopped(call))),
         ("values", "indices"),
