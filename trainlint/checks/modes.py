@@ -287,7 +287,7 @@ class StuckInEvalMode(Rule):
         _, loss = fact
         interp = report.interp
         for dep in loss.deps:
-            if dep.training not in (False, "either") or dep.node is None:
+            if dep.training not in (False, "either") or dep.node is None or not dep.live:
                 continue
             culprit: Any = None
             trained: Any = None
@@ -297,7 +297,7 @@ class StuckInEvalMode(Rule):
                 for event in reversed(region.events):
                     if event[0] == "mode" and culprit is None and holds(event[3], dep.module):
                         culprit, turn = event, region
-                    elif event[0] == "model" and event[1] is dep.node and event[4] is True:
+                    elif event[:2] == ("model", dep.node) and event[3] is dep.module and event[4] is True:
                         trained = event
                 region = region.parent
             if culprit is not None and culprit[4] is False and trained is not None and mode_matters(interp, dep.module):
