@@ -87,7 +87,9 @@ class ModelCall(NamedTuple):
         return any(tensor.data.part in HELD_OUT for tensor in self.inputs)
 
     def report(self, region: Region, report: Report, **fields: object) -> Draft:
-        """Report the call; where a helper makes it, which others may share, the loop that evaluates."""
+        """Report the call; where a helper makes it, which others may share, the loop that evaluates. The regions around
+        need not tell of it again."""
+        report.interp.event("told", self.node, report.rule.code)
         loop = region.node
         if isinstance(loop, cst.For) and not any(node is self.node for node in nodes_in(loop.body)):
             return report(loop.iter, region.space, **fields).because([Step(self.space, self.node, "called here")])
@@ -96,6 +98,11 @@ class ModelCall(NamedTuple):
 
 def model_calls(region: Region) -> list[ModelCall]:
     return [ModelCall(*event[1:]) for event in region.events if event[0] == "model"]
+
+
+def told(region: Region, report: Report) -> set[Any]:
+    """The model calls in a region that a rule has told of, in a region inside it."""
+    return {event[1] for event in region.events if event[0] == "told" and event[3] == report.rule.code}
 
 
 class MissingEvalMode(Rule):
@@ -112,6 +119,7 @@ class MissingEvalMode(Rule):
             return
         if region.kind == "program":
             learnt, judged = outcomes(region)
+            learnt |= told(region, report)
             for call in model_calls(region):
                 if (
                     call.mode is True
@@ -124,8 +132,9 @@ class MissingEvalMode(Rule):
                     draft.repair(partial(self.switch, call, region, False))
         if kinds & LEARNING:
             return
+        before = told(region, report)
         for call in model_calls(region):
-            if call.mode is True and call.layers:
+            if call.mode is True and call.layers and call.node not in before:
                 restored = not self.evaluates(call, region) and self.restored(call, region)
                 if restored or self.evaluates(call, region):
                     draft = call.report(region, report, layers=call.layers).because([call.module.born])
@@ -247,7 +256,6 @@ class MissingNoGrad(Rule):
                 and not any(t.graph for t in call.inputs)
             ):
                 call.report(region, report).repair(partial(self.switch_off, region))
-                report.interp.event("told", call.node)
 
     def switch_off(self, region: Region | None, draft: Draft) -> None:
         """Offer to record nothing in the loop, or in the statement of a single call."""
@@ -263,7 +271,7 @@ class MissingNoGrad(Rule):
         kinds = {event[0] for event in region.events}
         if "step" not in kinds and kinds & LEARNING:
             return  # gradients without training: of the inputs, as attacks and saliency maps take them
-        learnt |= {event[1] for event in region.events if event[0] == "told"}
+        learnt |= told(region, report)
         for call in model_calls(region):
             if (
                 call.grad is True

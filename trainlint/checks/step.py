@@ -204,12 +204,16 @@ class SchedulerBeforeOptimizer(Rule):
         if region.kind != "loop":
             return
         for i, event in enumerate(region.events):
-            if event[0] == "scheduler" and (event[5] or (event[5] is None and each_turn(region.node.body, event[1]))):
+            if event[0] == "scheduler" and (event[5] or (event[5] is None and self.leads(region, i))):
                 steps = (e for e in region.events[i + 1 :] if e[0] == "step")
                 later = next((e for e in steps if any(e[3] is optimizer for optimizer in event[4])), None)
                 if later is not None:
                     draft = report(event[1], event[2]).because([Step(later[2], later[1], "the optimizer's step")])
                     draft.repair(partial(self.move, region, later))
+
+    def leads(self, region: Region, i: int) -> bool:
+        """Whether each turn of a loop begins with an event, a scheduler's step, and no optimizer steps before it."""
+        return not any(e[0] == "step" for e in region.events[:i]) and each_turn(region.node.body, region.events[i][1])
 
     def move(self, region: Region, later: Any, draft: Draft) -> None:
         index = index_of(draft.space)
