@@ -22,6 +22,7 @@ from trainlint.semantics.values import (
     Instance,
     ListObject,
     Number,
+    Sequence,
     Step,
     Tensor,
     Tuple,
@@ -231,7 +232,7 @@ class LearningRateExtreme(Rule):
     code, name = "TL704", "learning-rate-extreme"
     message = "{what}"
     # Above this, the optimizer diverges; of the Adam kind, each step is about as long as the rate.
-    LIMITS = {"SGD": 10.0, "Adam": 0.1, "AdamW": 0.1, "NAdam": 0.1, "RAdam": 0.1, "Adamax": 0.1}  # noqa: RUF012
+    LIMITS = {"SGD": 10.0, "Adam": 0.2, "AdamW": 0.2, "NAdam": 0.2, "RAdam": 0.2, "Adamax": 0.2}  # noqa: RUF012
     OWN_RATE = frozenset(("OneCycleLR", "CyclicLR"))
 
     @on("region")
@@ -279,9 +280,13 @@ class LearningRateExtreme(Rule):
     def trains(self, region: Region, optimizer: Instance) -> bool:
         """Whether an optimizer steps in a loop on a real loss, or is handed to a framework that does so."""
         if any(e[0] == "step" and e[3] is optimizer and inner_loops(inside) for e, inside in nested(region.events)):
-            return any(e[0] == "loss" or (e[0] == "backward" and not e[3].deps) for e in region.events)
-        name = getattr(getattr(region.node, "name", None), "value", "")
-        return name == "configure_optimizers" and optimizer.describe() != "SGD" and usual(optimizer.attrs["lr"]) != 0
+            return any(e[0] == "loss" for e in region.events)
+        if getattr(getattr(region.node, "name", None), "value", "") != "configure_optimizers":
+            return False
+        params = optimizer.attrs["param_groups"].attrs["element"].attrs.get("params")
+        model = params.source if isinstance(params, Sequence) else None
+        trained = isinstance(model, Instance) and isinstance(model.cls, Class) and "training_step" in model.cls.attrs
+        return trained and optimizer.describe() != "SGD" and usual(optimizer.attrs["lr"]) != 0
 
 
 class LearningRateCompounds(Rule):

@@ -14,7 +14,7 @@ from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import optimizers, touches
 from trainlint.semantics.interpreter import Region, may_learn, nested
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import FACTOR, FALSE, NONE, Api, Dep, Instance, Step, Tensor, const, truth, usual
+from trainlint.semantics.values import FACTOR, FALSE, NONE, Api, Instance, Step, Tensor, const, truth, usual
 from trainlint.syntax import nodes_in
 
 
@@ -411,29 +411,30 @@ class TrainingUnderNoGrad(Rule):
     code, name = "TL213", "training-under-no-grad"
     message = "the model that is trained runs without recording gradients, so `backward` (@) has nothing to go through"
 
-    @on("backward")
-    def check(self, fact: Any, report: Report) -> None:
-        node, loss = fact
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "program" or not any(e[0] == "backward" for e in region.events):
+            return
+        calls: dict[Any, list[Any]] = {}
+        backwards: dict[Any, list[Any]] = {}
+        for event in region.events:
+            if event[0] == "model":
+                calls.setdefault(event[1], []).append(event)
+            elif event[0] == "backward":
+                backwards.setdefault(event[1], []).append(event)
+        for node, events in backwards.items():
+            found = [self.unrecorded(event[3], calls) for event in events]
+            if all(found):  # code that runs both ways runs backward on one of them only
+                call = found[0][0]
+                report(call[1], call[2]).because([Step(events[0][2], node, "trained on here")])
+
+    def unrecorded(self, loss: Tensor, calls: dict[Any, list[Any]]) -> list[Any]:
+        """The calls that a loss depends on, where none of them records gradients."""
         deps = [dep for dep in loss.deps if dep.module.family not in ("factor", "scaler")]
         if not deps or any(dep.live or dep.node is None for dep in deps):
-            return
-        calls = []
-        for dep in deps:
-            call = model_call(report.interp.region, dep)
-            if call is None or call[5] is not False:
-                return
-            calls.append(call)
-        report(calls[0][1], calls[0][2]).because([Step(report.space(), node, "trained on here")])
-
-
-def model_call(region: Region | None, dep: Dep) -> Any:
-    """The event of the model's call that a value depends on."""
-    while region is not None:
-        for event in reversed(region.events):
-            if event[0] == "model" and event[1] is dep.node:
-                return event
-        region = region.parent
-    return None
+            return []
+        found = [event for dep in deps for event in calls.get(dep.node, ())]
+        return found if all(event[5] is False for event in found) else []
 
 
 class AmpMisuse(Rule):
