@@ -196,7 +196,7 @@ class TrainNotShuffled(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "loop" or not isinstance(region.value, Instance) or region.value.family != "loader":
             return
-        kinds = {event[0] for event in region.events}
+        kinds = region.kinds.keys()
         loader = region.value
         if not {"backward", "step"} <= kinds or loader.born is None or not fixed_order(loader):
             return
@@ -263,7 +263,7 @@ class AugmentationInEvaluation(Rule):
         """What a loop evaluates is held out: the random half of a split, or data that no loop trains on."""
         if region.kind != "program":
             return
-        trained = {same_data(e[3]) for e in region.events if e[0] == "trained"}
+        trained = {same_data(e[3]) for e in region.of("trained")}
         for event in region.events:
             if event[0] != "evaluated":
                 continue
@@ -309,7 +309,7 @@ class PreprocessingDiffers(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "program":
             return
-        made = [(e[1], e[2], e[3]) for e in region.events if e[0] == "dataset"]
+        made = [(e[1], e[2], e[3]) for e in region.of("dataset")]
         trained = [d for _, _, d in made if dataset_part(d) == "train" and normalisation(d) is not None]
         for node, space, dataset in made:
             part, given = dataset_part(dataset), normalisation(dataset)
@@ -337,11 +337,11 @@ class SplitOverlap(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "program":
             return
-        trained = [e[3] for e in region.events if e[0] == "trained"]
-        evaluated = [(e[1], e[2], e[3]) for e in region.events if e[0] == "evaluated"]
+        trained = [e[3] for e in region.of("trained")]
+        evaluated = [(e[1], e[2], e[3]) for e in region.of("evaluated")]
         if trained and evaluated:
             self.loaders(region, trained, evaluated, report)
-        elif not evaluated and any(e[0] == "split" for e in region.events):
+        elif not evaluated and bool(region.of("split")):
             self.tensors(region, report)
 
     @on("fitted")
@@ -365,9 +365,7 @@ class SplitOverlap(Rule):
         if any(same_data(loader) not in seen for _, _, loader in evaluated):
             return
         used = {id(loader) for loader in trained} | {id(loader) for _, _, loader in evaluated}
-        idle = [
-            e[3] for e in region.events if e[0] == "loader" and id(e[3]) not in used and same_data(e[3]) not in seen
-        ]
+        idle = [e[3] for e in region.of("loader") if id(e[3]) not in used and same_data(e[3]) not in seen]
         for node, space, loader in evaluated:
             if loader not in trained and loader.born is not None:
                 report(loader.born.node, loader.born.space).because(sources[same_data(loader)])
@@ -378,13 +376,13 @@ class SplitOverlap(Rule):
 
     def tensors(self, region: Region, report: Report) -> None:
         """The training part of a split is judged, and the held-out part is never given to the model."""
-        calls = [e for e in region.events if e[0] == "model"]
+        calls = list(region.of("model"))
         if any(t.data.part in HELD_OUT for e in calls for t in e[6]):
             return
         for event in calls:
             _, node, space, module, _, grad, inputs, *_ = event
             if grad is False and inputs and all(t.data.part == "train" for t in inputs):
-                if any(e[0] == "compare" and any(d.module is module for d in e[3].deps) for e in region.events):
+                if any(any(d.module is module for d in e[3].deps) for e in region.of("compare")):
                     report(node, space)
 
 

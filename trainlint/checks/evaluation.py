@@ -122,10 +122,10 @@ class PartialLoad(Rule):
         """A model that is trained on may well start from a part; one that only predicts needs all of it."""
         if region.kind != "program":
             return
-        partial = [e for e in region.events if e[0] == "partial"]
-        if partial and not any(e[0] in ("backward", "step") for e in region.events):
+        partial = list(region.of("partial"))
+        if partial and not region.has("backward", "step"):
             for _, node, space, module in partial:
-                if not any(e[0] == "escape" and any(holds(v, module) for v in e[3]) for e in region.events):
+                if not any(any(holds(v, module) for v in e[3]) for e in region.of("escape")):
                     report(node, space)
 
 
@@ -264,14 +264,14 @@ class MetricAccumulator(Rule):
         """A loop that evaluates adds to what a loop that trains has filled."""
         if region.kind != "loop":
             return
-        kinds = {event[0] for event in region.events}
+        kinds = region.kinds.keys()
         interp = report.interp
         if "backward" in kinds:
             interp.event("learnt", region.node)
         elif "filled" in kinds and "model" in kinds and not kinds & {"step", "autograd"}:
             before = [e for r in around(interp.region) for e in r.events]
             learnt = {e[1] for e in before if e[0] == "learnt"}
-            for _, node, space, target, former, loop in (e for e in region.events if e[0] == "filled"):
+            for _, node, space, target, former, loop in (e for e in region.of("filled")):
                 again = former in learnt or any(e[0] == "filled" and e[3] is target and e[5] in learnt for e in before)
                 if loop is region.node and again:
                     what = "what the training loop has added up or collected goes on being filled here"
@@ -306,10 +306,10 @@ class UnseededRun(Rule):
     def check(self, region: Region, report: Report) -> None:
         if not isinstance(region.node, cst.Module) or region.kind != "program":
             return
-        kinds = {event[0] for event in region.events}
+        kinds = region.kinds.keys()
         if "backward" not in kinds or "step" not in kinds:
             return
-        if "seed" not in kinds and not any(e[0] == "outside" and "seed" in e[3] for e in region.events):
+        if "seed" not in kinds and not any("seed" in e[3] for e in region.of("outside")):
             report(region.node.body[0], region.space)
 
 
@@ -327,15 +327,15 @@ class LossOnlyEvaluation(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "loop":
             return
-        kinds = {event[0] for event in region.events}
+        kinds = region.kinds.keys()
         if "model" not in kinds or "loss" not in kinds or kinds & self.OTHER:
             return
-        if not all(e[4] is False or e[5] is False for e in region.events if e[0] == "model"):
+        if not all(e[4] is False or e[5] is False for e in region.of("model")):
             return  # not in eval mode, and gradients are recorded
         gone = (v for e in region.events if e[0] in ("outside", "escape") for v in e[4 if e[0] == "outside" else 3])
         if any(isinstance(v, Tensor) and v.deps and v.nature != "a loss" for v in gone):
             return
-        for _, node, space, path, given, *_ in (e for e in region.events if e[0] == "loss"):
+        for _, node, space, path, given, *_ in (e for e in region.of("loss")):
             if path in self.LOSSES and given.deps:
                 report(node, space)
 
@@ -374,10 +374,10 @@ class Nondeterminism(Rule):
     def check(self, region: Region, report: Report) -> None:
         if not isinstance(region.node, cst.Module) or region.kind != "program":
             return
-        settings = {e[3]: e for e in region.events if e[0] == "setting" and e[3].startswith(self.CUDNN)}
+        settings = {e[3]: e for e in region.of("setting") if e[3].startswith(self.CUDNN)}
         timing, claim = settings.get(f"{self.CUDNN}.benchmark"), settings.get(f"{self.CUDNN}.deterministic")
         if claim is None or truth(claim[4]) is not True:
-            asked = (e for e in region.events if e[0] == "outside" and e[3] == "torch.use_deterministic_algorithms")
+            asked = (e for e in region.of("outside") if e[3] == "torch.use_deterministic_algorithms")
             claim = next((e for e in asked if e[4] and truth(e[4][0]) is True), None)
         if timing is not None and claim is not None and truth(timing[4]) is True:
             report(timing[1], timing[2]).because([Step(claim[2], claim[1], "asked for")])

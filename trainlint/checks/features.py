@@ -171,7 +171,7 @@ class InputsNotNormalised(Rule):
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop" or not any(event[0] == "step" for event in region.events):
+        if region.kind != "loop" or not bool(region.of("step")):
             return
         for event in region.events:
             if event[0] != "model" or not event[6]:

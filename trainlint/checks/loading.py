@@ -35,13 +35,13 @@ def surely_none(value: Value | None) -> bool:
 
 def trained_loaders(region: Region) -> list[tuple[Any, Namespace, Instance]]:
     """The loaders that loops inside a region train on, each with its loop."""
-    return [(event[1], event[2], event[3]) for event in region.events if event[0] == "trained"]
+    return [(event[1], event[2], event[3]) for event in region.of("trained")]
 
 
 def learnt_calls(region: Region) -> list[Any]:
     """The events of model calls whose outputs a backward in the region reaches."""
     nodes = {dep.node for event in region.events if event[0] == "backward" for dep in event[3].deps if dep.live}
-    return [event for event in region.events if event[0] == "model" and event[1] in nodes]
+    return [event for event in region.of("model") if event[1] in nodes]
 
 
 class DistributedSampling(Rule):
@@ -58,10 +58,10 @@ class DistributedSampling(Rule):
         if isinstance(region.value, Instance) and region.value.family == "loader":
             self.undivided(region, region.value, report)
             return
-        kinds = {event[0] for event in region.events}
+        kinds = region.kinds.keys()
         if "trained" not in kinds or "set_epoch" in kinds:
             return
-        made = [event[3] for event in region.events if event[0] == "loader"]
+        made = [event[3] for event in region.of("loader")]
         for node, space, loader in trained_loaders(region):
             sampler = distributed_sampler(loader)
             if sampler is None or sampler.born is None or "$epoch" in sampler.attrs or any(loader is m for m in made):
@@ -78,7 +78,7 @@ class DistributedSampling(Rule):
         attrs = loader.attrs
         if attrs.get("$open") or not surely_none(attrs.get("sampler")) or not surely_none(attrs.get("batch_sampler")):
             return
-        if loader.born is None or not any(event[0] == "step" for event in region.events):
+        if loader.born is None or not bool(region.of("step")):
             return
         if not any("$distributed" in event[3].attrs for event in learnt_calls(region)):
             return
@@ -167,13 +167,13 @@ class OneBatchReused(Rule):
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop" or not any(event[0] == "step" for event in region.events):
+        if region.kind != "loop" or not bool(region.of("step")):
             return
-        inside = {event[4]: event for event in region.events if event[0] == "next" and event[4]}
+        inside = {event[4]: event for event in region.of("next") if event[4]}
         before: dict[int, Any] = {}
         outer = region.parent
         while outer is not None:
-            before.update((event[4], event) for event in outer.events if event[0] == "next" and event[4])
+            before.update((event[4], event) for event in outer.of("next") if event[4])
             outer = outer.parent
         if not inside and not before:
             return
@@ -204,8 +204,8 @@ class OneBatchReused(Rule):
 def sources_of(region: Region) -> list[frozenset[int]]:
     """For each time that data are learnt from in a region, which data they are."""
     given = [[t for t in call[6] if t.graph is False] for call in learnt_calls(region)]
-    if not given and any(event[0] == "backward" for event in region.events):
-        given = [[event[4]] for event in region.events if event[0] == "loss" and event[5].graph is not False]
+    if not given and bool(region.of("backward")):
+        given = [[event[4]] for event in region.of("loss") if event[5].graph is not False]
     return [frozenset(token for tensor in tensors for token in tensor.data.tokens) for tensors in given]
 
 
@@ -380,6 +380,6 @@ class BatchSizeExtreme(Rule):
 
 def rates_of(region: Region) -> list[float]:
     """The constant learning rates of the optimizers that step in a region."""
-    optimizers = [event[3] for event in region.events if event[0] == "step" and isinstance(event[3], Instance)]
+    optimizers = [event[3] for event in region.of("step") if isinstance(event[3], Instance)]
     rates = [o.attrs.get("lr") for o in optimizers]
     return [r.value for r in rates if isinstance(r, Const) and isinstance(r.value, (int, float))]

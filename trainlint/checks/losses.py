@@ -334,10 +334,10 @@ class ThresholdOnLogits(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "program":
             return
-        cuts = [e for e in region.events if e[0] == "threshold"]
+        cuts = list(region.of("threshold"))
         if not cuts:
             return
-        losses = [e for e in region.events if e[0] == "loss"]
+        losses = list(region.of("loss"))
         for _, node, space, given, what in cuts:
             origin = given.trace[0].node
             paths = {e[3] for e in losses if e[4].trace and e[4].trace[0].node is origin}

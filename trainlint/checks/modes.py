@@ -97,12 +97,12 @@ class ModelCall(NamedTuple):
 
 
 def model_calls(region: Region) -> list[ModelCall]:
-    return [ModelCall(*event[1:]) for event in region.events if event[0] == "model"]
+    return [ModelCall(*event[1:]) for event in region.of("model")]
 
 
 def told(region: Region, report: Report) -> set[Any]:
     """The model calls in a region that a rule has told of, in a region inside it."""
-    return {event[1] for event in region.events if event[0] == "told" and event[3] == report.rule.code}
+    return {event[1] for event in region.of("told") if event[3] == report.rule.code}
 
 
 class MissingEvalMode(Rule):
@@ -114,7 +114,7 @@ class MissingEvalMode(Rule):
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
-        kinds = {event[0] for event in region.events}
+        kinds = region.kinds.keys()
         if "model" not in kinds:
             return
         if region.kind == "program":
@@ -181,7 +181,7 @@ def learns(region: Region) -> bool:
     """Whether anything is learnt in the program that a region is part of."""
     found: Region | None = region
     while found is not None:
-        if any(event[0] in LEARNING for event in found.events):
+        if found.has(*LEARNING):
             return True
         found = found.parent
     return False
@@ -196,7 +196,7 @@ def judged_statement(index: Index, region: Region, draft: Draft) -> Any:
             block = index.parent(region.node)
             context = index.parent(block) if block is not None else None
             return context if isinstance(context, cst.With) and not is_left(context) else region.node
-    if region.kind == "program" and any(event[0] in LEARNING for event in region.events):
+    if region.kind == "program" and region.has(*LEARNING):
         return None
     return around(index, draft.node, body)
 
@@ -225,7 +225,7 @@ def outcomes(region: Region) -> tuple[set[Any], set[Any]]:
 
 def compared(region: Region, module: Instance) -> bool:
     """Whether a model's outputs are compared with something there, as predictions are with labels."""
-    return any(event[0] == "compare" and depends(event[3], module) for event in region.events)
+    return any(depends(event[3], module) for event in region.of("compare"))
 
 
 class MissingNoGrad(Rule):
@@ -238,7 +238,7 @@ class MissingNoGrad(Rule):
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
-        kinds = {event[0] for event in region.events}
+        kinds = region.kinds.keys()
         if "model" not in kinds:
             return
         if region.kind == "program":
@@ -268,7 +268,7 @@ class MissingNoGrad(Rule):
         """Calls in eval mode, wherever they stand, whose outputs are judged and never learnt from; those of loops are
         told of already."""
         learnt, judged = outcomes(region)
-        kinds = {event[0] for event in region.events}
+        kinds = region.kinds.keys()
         if "step" not in kinds and kinds & LEARNING:
             return  # gradients without training: of the inputs, as attacks and saliency maps take them
         learnt |= told(region, report)
@@ -459,7 +459,7 @@ class FrozenNormUnfrozen(Rule):
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "program" or not any(event[0] == "backward" for event in region.events):
+        if region.kind != "program" or not bool(region.of("backward")):
             return
         events = [e for e in region.events if e[0] in ("mode", "model")]
         for i, event in enumerate(events):

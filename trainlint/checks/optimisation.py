@@ -72,8 +72,8 @@ class OptimizerMissesParameters(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind not in ("loop", "program"):
             return
-        steps = [e for e in region.events if e[0] == "step"]
-        losses = [e[3] for e in region.events if e[0] == "backward"]
+        steps = list(region.of("step"))
+        losses = [e[3] for e in region.of("backward")]
         known = optimizers(report.interp)
         if not steps or not losses or not known or not all(o.attrs.get("$complete") for o in known):
             return
@@ -111,7 +111,7 @@ class OptimizerMissesParameters(Rule):
         self, region: Region, steps: list[Any], models: list[Instance], owned: frozenset[int], report: Report
     ) -> None:
         """The optimizer holds another object than the one that is trained: nothing of what it holds is run at all."""
-        run = [e[3] for e in region.events if e[0] == "model"]
+        run = [e[3] for e in region.of("model")]
         gone = [v for e in region.events if e[0] in ("escape", "autograd") for v in carried(e[3])]
         if not models or any(m.cls is None for m in run) or any(id(v) in owned for v in gone):
             return
@@ -187,8 +187,8 @@ class FrozenByAccident(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "loop":
             return
-        steps = [e[3] for e in region.events if e[0] == "step" and isinstance(e[3], Instance)]
-        losses = [e[3] for e in region.events if e[0] == "backward"]
+        steps = [e[3] for e in region.of("step") if isinstance(e[3], Instance)]
+        losses = [e[3] for e in region.of("backward")]
         if not steps or not losses:
             return
         models = {id(dep.module): dep.module for loss in losses for dep in loss.deps if dep.node is not None}
@@ -239,7 +239,7 @@ class LearningRateExtreme(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "program":
             return
-        made = [e for e in region.events if e[0] == "made"]
+        made = list(region.of("made"))
         for _, node, space, optimizer in made:
             if optimizer.family != "optimizer":
                 continue
@@ -269,7 +269,7 @@ class LearningRateExtreme(Rule):
                 continue
             name = optimizer.describe()
             if rate > limit:
-                if name == "SGD" and any(e[0] == "clip" for e in region.events):
+                if name == "SGD" and bool(region.of("clip")):
                     continue  # clipped gradients take a high rate
                 report(node, space, what=f"a learning rate of {rate:g} is far too high for {name}: training diverges")
             elif rate < 0:
@@ -435,7 +435,7 @@ class RnnWithoutClipping(Rule):
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
-        kinds = {e[0] for e in region.events}
+        kinds = region.kinds.keys()
         if region.kind != "loop" or not {"backward", "step"} <= kinds or "clip" in kinds:
             return
         for event in region.events:
@@ -464,7 +464,7 @@ class OptimizerRecreated(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "loop" or not isinstance(region.node, (cst.For, cst.While)):
             return
-        if not any(e[0] == "made" for e in region.events) or any(e[0] == "loaded" for e in region.events):
+        if not bool(region.of("made")) or bool(region.of("loaded")):
             return
         flow = list(nested(region.events))
         made: dict[Any, list[Any]] = {}

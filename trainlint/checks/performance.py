@@ -63,7 +63,7 @@ class SyncInLoop(PerformanceRule):
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop" or not {"backward", "step"} <= {event[0] for event in region.events}:
+        if region.kind != "loop" or not {"backward", "step"} <= region.kinds.keys():
             return
         for kind, node, space, *details in list(region.events):
             if kind == "item" and isinstance(details[0], Tensor) and details[0].deps and isinstance(node, cst.Call):

@@ -93,7 +93,7 @@ class SchedulerGranularity(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind == "program":
             self.never(region, report)
-        if region.kind != "loop" or not any(e[0] == "scheduler" for e in region.events):
+        if region.kind != "loop" or not bool(region.of("scheduler")):
             return
         scheduling = Scheduling(region)
         for node, moves in scheduling.moves.items():
@@ -152,10 +152,10 @@ class SchedulerGranularity(Rule):
 
     def never(self, region: Region, report: Report) -> None:
         """A scheduler is made, its optimizer is stepped in loops, and nothing else is done with the scheduler."""
-        made = [e for e in region.events if e[0] == "made" and e[3].family == "scheduler"]
+        made = [e for e in region.of("made") if e[3].family == "scheduler"]
         if not made:
             return
-        moved = {id(e[3]) for e in region.events if e[0] == "scheduler"}
+        moved = {id(e[3]) for e in region.of("scheduler")}
         stepped = {id(e[3]) for e, inside in nested(region.events) if e[0] == "step" and inner_loops(inside)}
         for _, node, space, scheduler in made:
             target = scheduler.attrs.get("optimizer")
@@ -223,7 +223,7 @@ class SchedulerLength(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "loop" or not counts(region.node, region.value):
             return
-        if not any(e[0] == "scheduler" for e in region.events):
+        if not bool(region.of("scheduler")):
             return
         epochs = turns(region, report)
         if epochs is None or epochs < 2:

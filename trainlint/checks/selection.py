@@ -41,7 +41,7 @@ class TestSetSelects(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "loop":
             return
-        kinds = {event[0] for event in region.events}
+        kinds = region.kinds.keys()
         if "ranked" not in kinds or not kinds & {"step", "fitted"}:
             return
         for event in region.events:
@@ -245,7 +245,7 @@ class UnstratifiedSplit(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "program":
             return
-        splits = {id(event[1]): event for event in region.events if event[0] == "split"}
+        splits = {id(event[1]): event for event in region.of("split")}
         for event in region.events if splits else ():
             if event[0] != "fitted" or not isinstance(event[3], Instance) or not isinstance(event[5], Tensor):
                 continue

@@ -41,7 +41,7 @@ class MissingZeroGrad(Rule):
     @on("region")
     def never(self, region: Region, report: Report) -> None:
         """A loop that fills gradients and steps, each perhaps not in every turn, and in no way clears any."""
-        kinds = {event[0] for event in region.events} if region.kind == "loop" else set()
+        kinds = region.kinds.keys() if region.kind == "loop" else set()
         if "clear" in kinds or not {"backward", "step"} <= kinds:
             return
         for kind, node, space, *details in region.events:
@@ -74,7 +74,7 @@ class ZeroGradAfterBackward(Rule):
 def stepped_empty(region: Region | None, node: Any) -> bool:
     """Whether this step was run before with no gradients at all: then the order is at fault, not the clearing."""
     while region is not None:
-        if any(e[0] == "step" and e[1] is node and e[4] == {"clear"} for e in region.events):
+        if any(e[1] is node and e[4] == {"clear"} for e in region.of("step")):
             return True
         region = region.parent
     return False
@@ -184,8 +184,8 @@ class StepOrder(Rule):
         method, module, value, region = fact
         manual = module.attrs.get("automatic_optimization")
         if value.key == NONE.key and (manual is None or truth(manual) is True):
-            losses = [e for e in region.events if e[0] == "loss" and isinstance(e[5], Tensor) and e[5].deps]
-            if losses and not any(e[0] in ("backward", "step") for e in region.events):
+            losses = [e for e in region.of("loss") if isinstance(e[5], Tensor) and e[5].deps]
+            if losses and not region.has("backward", "step"):
                 what = "`training_step` returns nothing, so Lightning skips every batch and nothing is learnt"
                 loss = losses[-1]
                 report(method.node.name, method.space, what=what).because([Step(loss[2], loss[1], "the loss")])
@@ -258,7 +258,7 @@ class GraphRetained(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind != "loop":
             return
-        losses = [event[3] for event in region.events if event[0] == "backward"]
+        losses = [event[3] for event in region.of("backward")]
         used = {node for loss in losses for node in loss.grown}
         if losses:
             for kind, node, space, *details in region.events:
@@ -321,10 +321,8 @@ class ClipMisplaced(Rule):
             return "", []
         held = [entry for _, _, _, states, _ in clips for entry in states]
         owners = [owner for owner, _, _ in held]
-        steps = [e for e in region.events if e[0] == "step" and e[3] in owners]
-        backwards = [
-            e for e in region.events if e[0] == "backward" and any(touches(o, e[3].deps, True) for o in owners)
-        ]
+        steps = [e for e in region.of("step") if e[3] in owners]
+        backwards = [e for e in region.of("backward") if any(touches(o, e[3].deps, True) for o in owners)]
         if not steps or not backwards:
             return "", []
         state = frozenset[str]().union(*(state for _, state, _ in held))
@@ -359,9 +357,9 @@ class UnscaledAccumulation(Rule):
 
     @on("region")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop" or not any(e[0] == "enter" and e[3] == "periodic" for e in region.events):
+        if region.kind != "loop" or not any(e[3] == "periodic" for e in region.of("enter")):
             return
-        if any(e[0] == "loss" and e[6] is not None and const(e[6]) != "mean" for e in region.events):
+        if any(e[6] is not None and const(e[6]) != "mean" for e in region.of("loss")):
             return
         flow = [(event, inside) for event, inside in nested(region.events) if not loops(inside)]
         for i, (event, inside) in enumerate(flow):
@@ -469,7 +467,7 @@ class AmpMisuse(Rule):
 
     def precision(self, region: Region, report: Report) -> None:
         """Gradients scaled for float16 in a block that computes in bfloat16."""
-        casts = [e[4] for e in region.events if e[0] == "enter" and e[3] == "autocast"]
+        casts = [e[4] for e in region.of("enter") if e[3] == "autocast"]
         if not casts or not all(is_bfloat16(cast.attrs["$autocast"]) and enabled(cast) for cast in casts):
             return
         for event in region.events:
@@ -482,12 +480,12 @@ class AmpMisuse(Rule):
                     report(scaler.born.node, scaler.born.space, what=what)
 
     def never_updated(self, region: Region, report: Report) -> None:
-        updated = [e[3] for e in region.events if e[0] == "scaler_update"]
+        updated = [e[3] for e in region.of("scaler_update")]
         for event in region.events:
             if event[0] != "step" or not isinstance(event[5], Instance) or event[5] in updated:
                 continue
             scaler = event[5]
-            gone = any(e[0] == "escape" and scaler in e[3] for e in region.events)
+            gone = any(scaler in e[3] for e in region.of("escape"))
             mentioned = event[2].source is not None and ".update(" in event[2].source.text
             if not gone and not mentioned and enabled(scaler):
                 what = "the scaler steps, but is never updated, so its scale never follows the gradients"

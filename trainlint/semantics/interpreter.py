@@ -8,7 +8,7 @@ through `emit`. The engine never raises on the user's program: what it cannot kn
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager
 from functools import partial
@@ -83,7 +83,7 @@ class OutOfBudget(Exception):
 class Region:
     """A stretch of the run that rules ask about: a loop, a `with` block, a call, the program. Holds its events."""
 
-    __slots__ = ("events", "frame", "kind", "node", "parent", "seen", "space", "value")
+    __slots__ = ("_by_kind", "_sorted", "events", "frame", "kind", "node", "parent", "seen", "space", "value")
 
     def __init__(self, kind: str, node: Any, space: Namespace, parent: Region | None, value: Any = None) -> None:
         self.kind = kind
@@ -93,6 +93,25 @@ class Region:
         self.events: list[Any] = []
         self.seen: set[Any] = set()
         self.value = value
+        self._by_kind: dict[str, list[Any]] = {}
+        self._sorted = 0
+
+    @property
+    def kinds(self) -> Mapping[str, Sequence_[Any]]:
+        """The events so far by their kind, each kind in order; each event is looked at once for all rules."""
+        events, found = self.events, self._by_kind
+        for event in events[self._sorted :] if self._sorted else events:
+            found.setdefault(event[0], []).append(event)
+        self._sorted = len(events)
+        return found
+
+    def of(self, kind: str) -> Sequence_[Any]:
+        """The events of one kind so far, in order."""
+        return self.kinds.get(kind, ())
+
+    def has(self, *kinds: str) -> bool:
+        """Whether an event of any of these kinds has happened so far."""
+        return not self.kinds.keys().isdisjoint(kinds)
 
 
 class LoopExits:
