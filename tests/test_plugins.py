@@ -113,7 +113,7 @@ import lablog
 
 
 def main(train_loader, val_loader):
-    model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(), nn.Linear(4, 2))
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Dropout(), nn.Linear(4, 2))
     optimizer = torch.optim.Adam(model.parameters())
     for epoch in range(3):
         for x, y in train_loader:

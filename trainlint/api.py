@@ -119,7 +119,9 @@ def on(*events: str) -> Callable[[Handler], Handler]:
     "training_loss" (what a Lightning module returns to be run backward), "stepped", "cleared", "scheduler_step",
     "signed" (an assignment of what begins with a sign), "region", "split", "fit", "leak", "dataset",
     "use" (of an API that has changed), "nan_compared",
-    "sizes", "output", "step taken", "recurrent" (on shapes)."""
+    "sizes", "output", "step taken", "recurrent" (on shapes), "built" (an instance of a module class of the
+    project), "store" (an attribute was assigned), "layer" (a layer or activation ran: a `Flow`), "forward" (a method of
+    that name was called), "project" (all programs have run)."""
 
     def mark(handler: Handler) -> Handler:
         handler.events = events  # type: ignore[attr-defined]

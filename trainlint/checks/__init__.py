@@ -21,6 +21,7 @@ FAMILIES = (
     "numerics",
     "shapes",
     "evaluation",
+    "model",
     "apis",
     "performance",
 )

@@ -79,7 +79,10 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
             interp.call_function(post, Args([instance]), node)
     else:
         interp.library.initialise_base(interp, instance, arguments, node)
-    if cls.family == "dataset":
+    if cls.family == "module":
+        interp.event("built", node, instance)
+        interp.emit("built", (node, instance, arguments))
+    elif cls.family == "dataset":
         interp.event("dataset", node, instance)
         interp.emit("dataset", (node, instance, None))
     return instance

@@ -19,6 +19,7 @@ import libcst as cst
 from trainlint.semantics import arithmetic
 from trainlint.semantics.classes import build_class, instantiate
 from trainlint.semantics.journal import MISSING, Delta, Journal, widen
+from trainlint.semantics.modules import ModuleIndex
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
@@ -240,6 +241,7 @@ class Interpreter:
         self.load: Callable[[Namespace], None] = lambda space: None
         self.modules_below: Callable[[Namespace, str], list[Value]] = lambda space, dotted: []
         self.data_tokens = 0
+        self.modules = ModuleIndex()
         self.expressions: dict[type, Callable[[Any], Value]] = {
             cst.Name: self.name,
             cst.Attribute: self.attribute,
@@ -1349,8 +1351,12 @@ class Interpreter:
 
     def set_attribute(self, owner: Value, name: str, value: Value, node: Any) -> None:
         if isinstance(owner, (Instance, Class, Namespace)):
-            if value is UNKNOWN and isinstance(owner, Instance):
-                value = Instance(None)
+            if isinstance(owner, Instance):
+                if value is UNKNOWN:
+                    value = Instance(None)
+                if owner.family == "module":
+                    self.modules.store(self, owner, name, value, node)
+                self.emit("store", (owner, name, value, node))
             if not self.library.set_attribute(self, owner, name, value, node):
                 self.write(owner.attrs, name, value)
         elif isinstance(owner, Super):
@@ -1359,6 +1365,7 @@ class Interpreter:
             for option in owner.options:
                 self.set_attribute(option, name, value, node)
         elif isinstance(owner, Tensor):
+            self.emit("store", (owner, name, value, node))
             self.library.set_tensor_attribute(self, owner, name, value, node)
         elif isinstance(owner, Api):
             self.event("setting", node, f"{owner.path}.{name}", value)
@@ -1639,6 +1646,8 @@ class Interpreter:
             return self.call_function(callee, arguments, node)  # type: ignore[arg-type]
         if kind is Method:
             assert isinstance(callee, Method)
+            if callee.name == "forward":
+                self.emit("forward", (node, callee.receiver))
             if callee.function is not None:
                 return self.call_function(callee.function, arguments.with_first(callee.receiver), node)
             return self.library.call_method(self, callee, arguments, node)

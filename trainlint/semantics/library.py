@@ -470,6 +470,8 @@ class Library:
         attrs = instance.attrs
         if instance.family == "module":
             attrs["training"] = TRUE
+            if "weights" in row.raw:
+                attrs["$init"] = ""  # how its weights were drawn, where that was said
         for name, value in zip(row.params, arguments.positional):
             attrs[name] = value
         attrs.update(arguments.keywords)
@@ -673,6 +675,8 @@ class Library:
         outermost = interp.module_depth == 0
         training = interp.read(module.attrs, "training")
         begun = interp.steps
+        if module.born is not None:
+            interp.modules.ran.add(id(module.born.node))
         interp.module_depth += 1
         try:
             result = run_forward(interp, module, arguments, node)

@@ -474,6 +474,7 @@ class Project:
                 progress(number + 1, total)
         for space in sorted(spaces, key=lambda s: s.imported):
             self.run_rest(space)
+        self.emit("project", [space for space in self.spaces.values() if space.source is not None])
         self.offer_uses(spaces)
         return self.finish()
 

@@ -94,7 +94,7 @@ def shaped(call: Call, result: Value) -> Value:
         rule = table.get(name)
     if rule is None:
         return result
-    found = rule(call)
+    found, computed = rule(call), result
     if rule is not same and isinstance(result, Tensor) and result.axis is not None:
         result = result.but(axis=None)  # axes may have changed places
     if isinstance(result, Sequence):
@@ -104,7 +104,10 @@ def shaped(call: Call, result: Value) -> Value:
         route = (*route, here(call, f"{call.short_name} gives {describe(found)}"))[-ROUTE:]
     if isinstance(result, Tuple):
         return Tuple(tuple(with_form(v, found, route) for v in result.items), result.names)
-    return with_form(result, found, route)
+    formed = with_form(result, found, route)
+    if formed is not computed:
+        call.interp.modules.same(computed, formed)  # still what the index of modules knows of it
+    return formed
 
 
 def here(call: Call, label: str) -> Step:

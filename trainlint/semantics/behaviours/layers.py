@@ -9,7 +9,7 @@ import libcst as cst
 
 from trainlint.semantics import shapes
 from trainlint.semantics.arithmetic import graph_of
-from trainlint.semantics.behaviours.tensors import made, written_name
+from trainlint.semantics.behaviours.tensors import made, noted, written_name
 from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor, modules_in
 from trainlint.semantics.shapes import shaped, with_form
 from trainlint.semantics.values import (
@@ -17,6 +17,7 @@ from trainlint.semantics.values import (
     FALSE,
     HIDDEN,
     LOGITS,
+    NONE,
     TRUE,
     UNKNOWN,
     Api,
@@ -117,7 +118,9 @@ def mark_output(
             deps = value.deps if recorded is not False else cut(value.deps)
             if recorded is not False and any(is_opaque(v) for v in arguments.values()):
                 deps |= {ELSEWHERE}
-            return value.but(deps=deps | {dep}, graph=recorded, data=data, lib="torch")
+            marked = value.but(deps=deps | {dep}, graph=recorded, data=data, lib="torch")
+            interp.modules.same(value, marked)
+            return marked
         if isinstance(value, Tuple):
             return Tuple(tuple(mark(item) for item in value.items), value.names)
         if isinstance(value, ListObject):
@@ -153,12 +156,12 @@ def normalise(call: Call) -> Value:
     tensor = call.tensor
     kinds = LOGITS if tensor.kinds == LOGITS else 0
     result = made(call, kinds=kinds)
-    return result.but(graph=True) if call.interp.module_depth and call.interp.grad else result
+    return noted(call, result.but(graph=True) if call.interp.module_depth and call.interp.grad else result)
 
 
 @behaviour("dropout_layer")
 def dropout_layer(call: Call) -> Value:
-    return call.tensor
+    return noted(call, call.tensor.but())
 
 
 @behaviour("recurrent")
@@ -204,6 +207,15 @@ def dense_output(call: Call) -> Value:
 @behaviour("sequential")
 def sequential(call: Call) -> Value:
     """Feed what comes in through the members, one after the other."""
+    index = call.interp.modules
+    outer, index.chain = index.chain, (call.receiver, call.node)  # type: ignore[assignment]
+    try:
+        return through_members(call)
+    finally:
+        index.chain = outer
+
+
+def through_members(call: Call) -> Value:
     interp = call.interp
     module = call.receiver
     assert isinstance(module, Instance)
@@ -249,6 +261,20 @@ def forward(call: Call) -> Value:
     if row is not None and str(row.raw.get("forward")) == "sequential":
         return sequential(Call(interp, call.node, "torch.nn.Sequential", row, rest, module))
     return mixed_tensor(interp, [v for v in rest.values() if isinstance(v, Tensor)])
+
+
+@behaviour("initialise_module")
+def initialise_module(call: Call) -> Value:
+    """`super().__init__(…)` that reaches a base class out of view."""
+    interp, module = call.interp, call.first
+    if isinstance(module, Instance):
+        given = call.arguments
+        from trainlint.semantics.interpreter import Arguments
+
+        rest = Arguments(given.positional[1:], given.keywords, given.nodes[1:], given.keyword_nodes, given.open)
+        interp.write(module.attrs, "$ready", TRUE)
+        interp.library.initialise_base(interp, module, rest, call.node)
+    return NONE
 
 
 # -------------------------------------------------------------------------- modes
@@ -387,6 +413,8 @@ def calls_in(node: Any) -> list[cst.Call]:
 
 # ------------------------------------------------------------------------ members
 
+MANY = 12  # layers that a function given to `apply` is run for one by one
+
 
 @behaviour("parameters")
 def parameters(call: Call) -> Value:
@@ -500,6 +528,25 @@ def load_state_dict(call: Call) -> Value:
     return mismatch
 
 
+@behaviour("initialise")
+def initialise(call: Call) -> Value:
+    """New content for a tensor: of a layer's weights, it is remembered where that was said."""
+    interp = call.interp
+    found = False
+    for target in options(call.first):
+        layer = target.attrs.get("$whole") if isinstance(target, Instance) else None
+        if not isinstance(layer, Instance) or "$init" not in layer.attrs:
+            continue
+        weight = layer.attrs.get("weight")
+        if weight is target or (isinstance(weight, Instance) and weight.attrs.get("data") is target):
+            interp.write(layer.attrs, "$init", (call.path, interp.step(call.node, call.short_name)))
+        found = True
+    if not found and call.path.startswith("opaque."):
+        interp.library.escape(interp, call.arguments, call.node)
+        return Instance(None)
+    return call.first
+
+
 @behaviour("apply_function")
 def apply_function(call: Call) -> Value:
     """`module.apply(fn)`: fn sees every module inside."""
@@ -507,7 +554,11 @@ def apply_function(call: Call) -> Value:
     if isinstance(module, Instance) and isinstance(function, Function):
         from trainlint.semantics.interpreter import Arguments
 
-        interp.call(function, Arguments([Instance(None, "")]), call.node)
+        inner = [m for m in modules_in(module) if "$init" in m.attrs]
+        if not inner or len(inner) > MANY:
+            interp.call(function, Arguments([Instance(None, "")]), call.node)
+        for layer in inner if len(inner) <= MANY else ():
+            interp.call(function, Arguments([layer]), call.node)
     return module if module is not None else UNKNOWN
 
 

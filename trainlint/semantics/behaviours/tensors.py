@@ -88,6 +88,12 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
     return Tensor(graph=graph, deps=deps, grown=grown, lib=lib, trace=trace, **fields)
 
 
+def noted(call: Call, result: Tensor) -> Tensor:
+    """The result of a layer or an activation, with what came in remembered."""
+    call.interp.modules.note(call.interp, result, call.path, call.receiver, call.first, call.node)
+    return result
+
+
 @behaviour("keep")
 def keep(call: Call) -> Value:
     """Moves, casts and selections: the elements stay what they are."""
@@ -95,7 +101,20 @@ def keep(call: Call) -> Value:
     if (dtype := cast_to(call)) is not None:
         tensor = tensor.but(dtype=dtype)
     graph = graph_of(call.interp, tensor)
-    return tensor if graph == tensor.graph and tensor.shape is None else tensor.but(graph=graph, shape=None)
+    if graph == tensor.graph and tensor.shape is None and call.interp.modules.flow(tensor) is None:
+        return tensor
+    return tensor.but(graph=graph, shape=None)
+
+
+@behaviour("move")
+def move(call: Call) -> Value:
+    """To another device: what was a leaf there is none here."""
+    result = keep(call)
+    found = call.interp.modules.leaves.get(id(call.first))
+    if found is not None and isinstance(result, Tensor):
+        result = result.but()
+        call.interp.modules.leaves[id(result)] = (result, "moved")
+    return result
 
 
 FLOATS = {"half": "float16", "float16": "float16", "bfloat16": "bfloat16", "float": "float32", "float32": "float32",
@@ -120,7 +139,7 @@ def requires_grad(call: Call) -> Value:
     tensor, wished = call.tensor, truth(wanted)
     set_requires_grad(call.interp, tensor, wanted, call.node)
     result = tensor.but(graph=wished)
-    return result.but(trace=(leaf_step(call),)) if wished and is_severed(tensor) else result
+    return trainable(call, result.but(trace=(leaf_step(call),)) if wished and is_severed(tensor) else result)
 
 
 def stopped(call: Call) -> frozenset[Dep]:
@@ -230,9 +249,10 @@ def log_softmax(call: Call) -> Value:
 
 @behaviour("sigmoid")
 def sigmoid(call: Call) -> Value:
-    return made(
+    result = made(
         call, step=call.short_name, kinds=SIGMOID, lo=0.0, hi=1.0, nature="a sigmoid output", shape=call.tensor.shape
     )
+    return noted(call, result)
 
 
 @behaviour("gives")
@@ -241,16 +261,16 @@ def gives(call: Call) -> Value:
     row = call.row.gives
     lo, hi = row.get("range", (-INF, INF))
     kind = KINDS.get(row.get("kind", ""), 0)
-    return made(
+    result = made(
         call, step=call.short_name if kind else "", kinds=kind, lo=float(lo), hi=float(hi), nature=row.get("nature")
     )
+    return noted(call, result) if kind else result
 
 
 @behaviour("dropout")
 def dropout(call: Call) -> Value:
     """Dropout scales what it keeps: raw scores stay raw scores, probabilities no longer sum to one."""
-    tensor = call.tensor
-    return tensor.but(shape=tensor.shape)
+    return noted(call, call.tensor.but())
 
 
 @behaviour("linear")
@@ -260,7 +280,7 @@ def linear(call: Call) -> Value:
         result = result.but(lo=-1.0, hi=1.0, nature="a cosine")
     if call.interp.module_depth and call.interp.grad:
         result = result.but(graph=True)
-    return result
+    return noted(call, result)
 
 
 @behaviour("mixed")
@@ -609,7 +629,14 @@ DRAWN = DataInfo(shuffled=True)  # what is drawn at random has no order
 def fresh(call: Call, **fields: Any) -> Tensor:
     graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
     lib = call.row.name.partition(".")[0]
-    return Tensor(graph=graph, lib=lib if lib in ("torch", "numpy") else "torch", **fields)
+    return trainable(call, Tensor(graph=graph, lib=lib if lib in ("torch", "numpy") else "torch", **fields))
+
+
+def trainable(call: Call, tensor: Tensor, kind: str = "tensor") -> Tensor:
+    """A tensor made here; one that asks for gradients is remembered as trainable."""
+    if tensor.graph and tensor.lib == "torch" and not tensor.deps:
+        call.interp.modules.leaves[id(tensor)] = (tensor, kind)
+    return tensor
 
 
 @behaviour("zeros")
@@ -667,10 +694,11 @@ def from_data(call: Call) -> Value:
     tensor = as_tensor(value)
     graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
     keeps = is_number(value) or tensor.kinds or tensor.data is not NO_DATA
-    return (
+    return trainable(
+        call,
         tensor.but(graph=graph, deps=NO_DEPS, shape=None, lib=fresh(call).lib)
         if keeps
-        else Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data)
+        else Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data),
     )
 
 
@@ -683,14 +711,17 @@ def variable(call: Call) -> Value:
         return tensor.but(graph=False)
     if wanted is None or not truth(wanted):
         return tensor
-    return tensor.but(graph=True, trace=(leaf_step(call),)) if is_severed(tensor) else tensor.but(graph=True)
+    return trainable(
+        call, tensor.but(graph=True, trace=(leaf_step(call),)) if is_severed(tensor) else tensor.but(graph=True)
+    )
 
 
 @behaviour("parameter")
 def parameter(call: Call) -> Value:
     wanted = call.value("requires_grad", 1)
     nature = "a parameter" if call.tensor.lo < 0 else call.tensor.nature
-    return call.tensor.but(graph=truth(wanted) if wanted is not None else True, lib="torch", nature=nature)
+    graph = truth(wanted) if wanted is not None else True
+    return trainable(call, call.tensor.but(graph=graph, lib="torch", nature=nature), "parameter")
 
 
 # ----------------------------------------------------------------------- losses

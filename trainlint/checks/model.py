@@ -1,0 +1,771 @@
+"""The model: what it registers, what it runs, how its layers follow each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import libcst as cst
+
+from trainlint.api import Report, Rule, on, on_call
+from trainlint.checks.losses import BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX
+from trainlint.edits import insert_at_start, rename, replace
+from trainlint.findings import Severity
+from trainlint.semantics.interpreter import Interpreter
+from trainlint.semantics.library import Call, leaves, modules_in
+from trainlint.semantics.modules import Flow, Stored, contents, is_plain_module, is_self, is_weighted, leaf_kind
+from trainlint.semantics.namespace import Namespace
+from trainlint.semantics.values import (
+    TRUE,
+    Api,
+    Class,
+    Const,
+    DictObject,
+    Function,
+    Instance,
+    ListObject,
+    Step,
+    Tensor,
+    Tuple,
+    Value,
+    bounds,
+    const,
+    is_number,
+)
+from trainlint.syntax import nodes_in
+
+LINEAR = "torch.nn.Linear"
+CONVOLUTIONS = ("torch.nn.Conv1d", "torch.nn.Conv2d", "torch.nn.Conv3d")
+RECURRENT = ("torch.nn.LSTM", "torch.nn.GRU", "torch.nn.RNN", "torch.nn.LSTMCell", "torch.nn.GRUCell")
+ACTIVATED = (LINEAR, *CONVOLUTIONS)
+NORMS = ("torch.nn.BatchNorm1d", "torch.nn.BatchNorm2d", "torch.nn.BatchNorm3d", "torch.nn.LayerNorm")
+DROPOUT = ("torch.nn.Dropout", "torch.nn.Dropout1d", "torch.nn.Dropout2d", "torch.nn.Dropout3d")
+F_DROPOUT = "torch.nn.functional.dropout"
+WEIGHTED = (
+    LINEAR, *CONVOLUTIONS, *RECURRENT, *NORMS, "torch.nn.ConvTranspose2d", "torch.nn.Embedding",
+    "torch.nn.MultiheadAttention", "torch.nn.TransformerEncoderLayer",
+)  # fmt: skip
+
+
+def class_of(layer: Instance) -> str:
+    """A layer's class as users write it."""
+    return layer.describe()
+
+
+def passed_in(values: Iterator[Value]) -> set[int]:
+    """Identities of the modules that arguments bring along."""
+    found: set[int] = set()
+    for value in values:
+        if isinstance(value, Instance):
+            found |= {id(module) for module in modules_in(value)}
+        for inner in held(value):
+            found.add(id(inner))
+    return found
+
+
+def held(value: Value) -> Iterator[Instance]:
+    """The modules in a plain container, however deep."""
+    for item in contents(value):
+        if isinstance(item, (Tuple, DictObject, ListObject)):
+            yield from held(item)
+        else:
+            yield from leaves(item)
+
+
+class HiddenRule(Rule):
+    """A rule on what a module keeps where it does not see it. What is collected by hand somewhere stays unreported."""
+
+    kinds: tuple[str, ...] = ()
+
+    @on("project")
+    def judge(self, spaces: list[Namespace], report: Report) -> None:
+        index = report.interp.modules
+        for stored, kind in index.hidden.values():
+            if kind in self.kinds and not self.collected(stored, spaces, report.interp):
+                self.tell(stored, kind, report)
+
+    def tell(self, stored: Stored, kind: str, report: Report) -> None:
+        report(stored.node, stored.space, name=stored.name, kind=kind)
+
+    def collected(self, stored: Stored, spaces: list[Namespace], interp: Interpreter) -> bool:
+        index = interp.modules
+        if any(isinstance(stored.cls.find(name), Function) for name in ("parameters", "named_parameters")):
+            return True
+        for space in spaces:
+            if space.source is None or stored.name not in space.source.text:
+                continue
+            uses = index.uses(space)
+            if stored.name in uses.elsewhere or stored.name in uses.strings:
+                return True
+            for own in uses.classes.values():
+                if stored.name in own.passed or (stored.name in own.read and own.gathers):
+                    return True
+        return False
+
+
+class ModulesInPlainContainer(HiddenRule):
+    """Layers are kept in a plain list or dict."""
+
+    code, name = "TL601", "modules-in-plain-container"
+    message = "`{name}` is a plain {kind} of layers: they are not registered, so they are not trained, moved or saved"
+    kinds = ("list", "dict", "tuple")
+
+    @on("built")
+    def check(self, fact: Any, report: Report) -> None:
+        _, instance, arguments = fact
+        interp = report.interp
+        attrs = instance.attrs
+        plain = [
+            (n, v) for n, v in attrs.items() if isinstance(v, (ListObject, DictObject, Tuple)) and isinstance(n, str)
+        ]
+        if not plain or any(isinstance(name, str) and name.startswith("$member") for name in attrs):
+            return
+        seen: set[int] | None = None
+        for name, value in plain:
+            if name.startswith("$"):
+                continue
+            items = contents(value)
+            inside = list(held(value))
+            if not inside or (len(items) == 1 and isinstance(value, (ListObject, Tuple)) and value.items is not None):
+                continue  # a single module in a list is there to be hidden
+            if seen is None:
+                seen = {id(m) for m in modules_in(instance)} | passed_in(arguments.values())
+            if all(id(m) not in seen and m.born is not None for m in inside) and any(
+                is_weighted(interp, m) for m in inside
+            ):
+                kind = "dict" if isinstance(value, DictObject) else "tuple" if isinstance(value, Tuple) else "list"
+                hide(interp, instance, name, kind)
+
+
+def hide(interp: Interpreter, instance: Instance, name: str, kind: str) -> None:
+    """Note that an attribute keeps something that its module does not register."""
+    for stored in interp.modules.stored.values():
+        if stored.name == name and isinstance(instance.cls, Class) and in_line(instance.cls, stored.cls):
+            interp.modules.hidden[id(stored.node)] = (stored, kind)
+            return
+
+
+def in_line(cls: Class, wanted: Class) -> bool:
+    return cls.node is wanted.node or any(isinstance(base, Class) and in_line(base, wanted) for base in cls.bases)
+
+
+class ParameterNotRegistered(HiddenRule):
+    """A trainable tensor of a module is no parameter of it."""
+
+    code, name = "TL602", "parameter-not-registered"
+    message = "`{name}` {kind}, so the module does not register it: no optimizer gets it and it is not saved"
+    kinds = ("tensor", "moved", "parameters")
+    WORDS: ClassVar[dict[str, str]] = {
+        "tensor": "is a plain tensor that asks for gradients, not a `Parameter`",
+        "moved": "is what moving a `Parameter` gives, which is a plain tensor",
+        "parameters": "keeps parameters in a plain container",
+    }
+
+    @on("built")
+    def check(self, fact: Any, report: Report) -> None:
+        _, instance, _ = fact
+        interp = report.interp
+        if not interp.modules.leaves:
+            return
+        for name, value in list(instance.attrs.items()):
+            if not isinstance(name, str) or name.startswith("$"):
+                continue
+            if isinstance(value, Tensor):
+                kind = leaf_kind(interp, value)
+                if kind in ("tensor", "moved"):
+                    hide(interp, instance, name, kind)
+            elif isinstance(value, (ListObject, DictObject, Tuple)):
+                if any(leaf_kind(interp, item) == "parameter" for item in contents(value)):
+                    hide(interp, instance, name, "parameters")
+
+    def tell(self, stored: Stored, kind: str, report: Report) -> None:
+        report(stored.node, stored.space, name=stored.name, kind=self.WORDS[kind])
+
+
+class LayerUnused(Rule):
+    """A layer is made and never used."""
+
+    code, name = "TL603", "layer-unused"
+    message = "`{name}` is made but never used, so it is not part of what is computed and is never trained"
+    severity = Severity.WARNING
+
+    @on("project")
+    def check(self, spaces: list[Namespace], report: Report) -> None:
+        index = report.interp.modules
+        for stored in list(index.layers()):
+            value = stored.value
+            if not stored.made.isdisjoint(index.ran) or not isinstance(value, Instance) or stored.name.startswith("_"):
+                continue
+            if not is_plain_module(stored.cls) or not computes(stored.cls):
+                continue
+            if not stored.weighted and not is_dropout(value):
+                continue
+            if not index.is_used(stored, spaces):
+                report(stored.node, stored.space, name=stored.name)
+
+
+def is_dropout(layer: Instance) -> bool:
+    return isinstance(layer.cls, Api) and layer.cls.path in DROPOUT
+
+
+def computes(cls: Class) -> bool:
+    """Whether a class has a `forward` of its own that does something."""
+    forward = cls.find("forward")
+    if not isinstance(forward, Function) or not isinstance(forward.node, cst.FunctionDef):
+        return False
+    return any(inner.__class__ is cst.Return or inner.__class__ is cst.Yield for inner in nodes_in(forward.node.body))
+
+
+class MissingSuperInit(Rule):
+    """A module's `__init__` does not call its base's."""
+
+    code, name = "TL604", "missing-super-init"
+    message = "`{cls}.__init__` assigns `{name}` without `super().__init__()` before it, which fails"
+    fixable = "safe"
+
+    @on("store")
+    def check(self, fact: Any, report: Report) -> None:
+        owner, name, value, node = fact
+        if not isinstance(owner, Instance) or owner.family != "module" or "$ready" in owner.attrs:
+            return
+        interp, cls = report.interp, owner.cls
+        if not isinstance(cls, Class) or "?" in cls.api or cls.node.decorators or cls.find("__new__") is not None:
+            return
+        if not (isinstance(value, Instance) and value.family == "module") and leaf_kind(interp, value) != "parameter":
+            return
+        here = interp.frame.function
+        init = here if here is not None and here.name == "__init__" and here.owner else cls.find("__init__")
+        if not isinstance(init, Function) or not isinstance(init.node, cst.FunctionDef):
+            return
+        statements = init.node.body.body
+        calls = next((i for i, s in enumerate(statements) if calls_base(s)), None)
+        if calls is not None and not any(n is node for s in statements[:calls] for n in nodes_in(s)):
+            return
+        draft = report(init.node.name, init.space, cls=(init.owner or cls).name, name=name)
+        if calls is None:
+            draft.fix("call it first", insert_at_start(init.node, "super().__init__()", space=init.space))
+
+
+def calls_base(statement: Any) -> bool:
+    """Whether a statement could run a base's `__init__`."""
+    nodes: Any = nodes_in(statement)
+    for node in nodes:
+        kind = node.__class__
+        if kind is cst.Attribute and node.attr.value in ("__init__", "__setattr__", "__dict__"):
+            return True
+        if kind is cst.Name and node.value == "super":
+            return True
+    return False
+
+
+class ModuleBuiltInForward(Rule):
+    """A layer is made anew on every call."""
+
+    code, name = "TL608", "module-built-in-forward"
+    message = "`{cls}` is made on every call of the model, so its weights are always new and never trained"
+
+    @on_call(*WEIGHTED, "torch.nn.Sequential")
+    def check(self, call: Call, report: Report) -> None:
+        if call.interp.module_depth and isinstance(call.receiver, Instance):
+            self.judge(call.node, call.receiver, report)
+
+    @on("built")
+    def built(self, fact: Any, report: Report) -> None:
+        node, instance, _ = fact
+        if report.interp.module_depth:
+            self.judge(node, instance, report)
+
+    def judge(self, node: Any, layer: Instance, report: Report) -> None:
+        interp = report.interp
+        function = interp.frame.function
+        if function is None or not isinstance(function.node, cst.FunctionDef) or interp.grad is False:
+            return
+        if any(const(layer.attrs.get(k, TRUE)) is False for k in ("affine", "elementwise_affine")):
+            return
+        if is_weighted(interp, layer) and runs_at_once(function, node):
+            report(node, cls=class_of(layer))
+
+
+MOVES = frozenset(("to", "cuda", "cpu", "type", "float", "double", "half", "train", "type_as"))
+
+
+def runs_at_once(function: Function, made: Any) -> bool:
+    """Whether what is made at a node is only called, in that same function, and made each time it is."""
+    wanted, target = made, None
+    nodes: list[Any] = list(nodes_in(function.node.body))
+    grown = True
+    while grown:  # `nn.Linear(…).to(device)` is still the layer
+        grown = False
+        for node in nodes:
+            if node.__class__ is cst.Call and node.func.__class__ is cst.Attribute and node.func.value is wanted:
+                if node.func.attr.value not in MOVES:
+                    return False
+                wanted, grown = node, True
+    for node in nodes:
+        if node.__class__ is cst.Call and node.func is wanted:
+            return True
+        if node.__class__ is cst.Assign and node.value is wanted and len(node.targets) == 1:
+            target = node.targets[0].target
+    if target.__class__ is cst.Name:
+        return only_called(nodes, target)
+    if target.__class__ is cst.Attribute and is_self(target.value) and function.name == "forward":
+        block: Any = function.node.body
+        body = block.body
+        always = any(
+            inner.value is wanted
+            for statement in body
+            if statement.__class__ is cst.SimpleStatementLine
+            for inner in statement.body
+            if inner.__class__ is cst.Assign
+        )
+        return always and only_called(nodes, target)
+    return False
+
+
+def only_called(nodes: list[Any], target: Any) -> bool:
+    """Whether a name or `self.name` is used for nothing but calls, and is assigned once."""
+    name = target.value if target.__class__ is cst.Name else target.attr.value
+    uses, calls, stores = 0, 0, 0
+
+    def is_it(node: Any) -> bool:
+        if target.__class__ is cst.Name:
+            return node.__class__ is cst.Name and node.value == name
+        return node.__class__ is cst.Attribute and is_self(node.value) and node.attr.value == name
+
+    for node in nodes:
+        if is_it(node):
+            uses += 1
+        elif node.__class__ is cst.Call and is_it(node.func):
+            calls += 1
+        elif node.__class__ is cst.AssignTarget and is_it(node.target):
+            stores += 1
+    return calls > 0 and stores == 1 and uses == calls + stores
+
+
+class LinearWithoutNonlinearity(Rule):
+    """Linear layers follow each other with nothing in between."""
+
+    code, name = "TL609", "linear-without-nonlinearity"
+    message = "`{cls}` follows `{before}` (@) with no activation in between: together they compute one linear layer"
+    severity = Severity.WARNING
+    exclusive = True
+
+    @on("layer")
+    def check(self, flow: Flow, report: Report) -> None:
+        if flow.layer is None or flow.before is None or flow.path not in (LINEAR, *CONVOLUTIONS):
+            return
+        before: Flow | None = flow.before
+        while before is not None and before.path.rpartition(".")[2].lower().startswith("dropout"):
+            before = before.before
+        if before is None or before.path != flow.path or before.layer is None or before.layer is flow.layer:
+            return
+        if not collapses(before.layer, flow.layer):
+            return
+        first, second = before.layer.born, flow.layer.born
+        if first is None or second is None:
+            return
+        if before.chain is not None and before.chain is flow.chain:
+            report(second.node, second.space, cls=class_of(flow.layer), before=class_of(before.layer)).because(
+                [first._replace(label=f"`{class_of(before.layer)}`")]
+            )
+            return
+        if before.chain is not None or flow.chain is not None:
+            return
+        function = report.interp.frame.function
+        if function is not None and before.space is flow.space and follows(function, before.node, flow.node):
+            report(flow.node, cls=class_of(flow.layer), before=class_of(before.layer)).because(
+                [Step(before.space, before.node, "called")]
+            )
+
+
+def collapses(first: Instance, second: Instance) -> bool:
+    """Whether two layers in a row can do no more than one: the width between them holds all that goes in or out."""
+    names = ("in_features", "out_features") if first.api_path == LINEAR else ("in_channels", "out_channels")
+    start, between, end = (first.attrs.get(names[0]), first.attrs.get(names[1]), second.attrs.get(names[1]))
+    for layer in (first, second):
+        if layer.attrs.get("$frozen") is TRUE or const(layer.attrs.get("groups", Const(1))) != 1:
+            return False
+        if layer.api_path == LINEAR:
+            continue
+        # Large kernels are built from small ones, and images are shrunk in several strides, without more in between.
+        if not isinstance(const(layer.attrs.get("kernel_size", Const(None))), int):
+            return False
+        if const(layer.attrs.get("stride", Const(1))) != 1 or const(layer.attrs.get("dilation", Const(1))) != 1:
+            return False
+    return at_least(between, start) or at_least(between, end)
+
+
+def at_least(a: Value | None, b: Value | None) -> bool:
+    if isinstance(a, Const) and isinstance(b, Const):
+        return isinstance(a.value, int) and isinstance(b.value, int) and a.value >= b.value
+    return a is b and isinstance(a, Instance)
+
+
+def follows(function: Function, first: Any, second: Any) -> bool:
+    """Whether the result of one call goes straight into the other, and nowhere else."""
+    inner = argument_of(second)
+    while inner.__class__ is cst.Call:
+        if inner is first:
+            return True
+        inner = argument_of(inner)
+    if inner.__class__ is not cst.Name:
+        return False
+    name = inner.value
+    for block in nodes_in(function.node.body):
+        if block.__class__ is not cst.IndentedBlock:
+            continue
+        body = block.body
+        for i, statement in enumerate(body):
+            if i and contains(statement, second):
+                return straight(body, i, name, first, function)
+    return False
+
+
+def straight(body: Any, position: int, name: str, first: Any, function: Function) -> bool:
+    """Whether the statement before (calls on the same name aside) is `name = first`, and `name` is not read again."""
+    if loads(body[position], name) != 1:
+        return False
+    back = position - 1
+    while back >= 0:
+        assigned = assignment(body[back], name)
+        if assigned is None:
+            return False
+        if assigned is first:
+            break
+        if not (assigned.__class__ is cst.Call and is_name(argument_of(assigned), name)):
+            return False
+        back -= 1
+    else:
+        return False
+    ends = body[position].__class__ is cst.SimpleStatementLine and body[position].body[-1].__class__ is cst.Return
+    return ends or assignment(body[position], name) is not None or loads(function.node.body, name) == position - back
+
+
+def argument_of(call: Any) -> Any:
+    return call.args[0].value if call.__class__ is cst.Call and len(call.args) == 1 else None
+
+
+def assignment(statement: Any, name: str) -> Any:
+    """The value of a statement `name = value`; None for any other."""
+    if statement.__class__ is not cst.SimpleStatementLine or len(statement.body) != 1:
+        return None
+    inner = statement.body[0]
+    if inner.__class__ is cst.Assign and len(inner.targets) == 1 and is_name(inner.targets[0].target, name):
+        return inner.value
+    return None
+
+
+def is_name(node: Any, name: str) -> bool:
+    return node.__class__ is cst.Name and node.value == name
+
+
+def contains(tree: Any, wanted: Any) -> bool:
+    return any(node is wanted for node in nodes_in(tree))
+
+
+def loads(tree: Any, name: str) -> int:
+    """How often a name is read."""
+    found = 0
+    for node in nodes_in(tree):
+        if is_name(node, name):
+            found += 1
+        elif node.__class__ is cst.AssignTarget and is_name(node.target, name):
+            found -= 1
+    return found
+
+
+class OutputActivation(Rule):
+    """The scores that go to a loss have passed a ReLU or dropout."""
+
+    code, name = "TL607", "output-activation"
+    message = "`{loss}` gets scores that passed {what} (@): {why}"
+    severity = Severity.WARNING
+    exclusive = True
+    RELU = ("torch.relu", "torch.nn.functional.relu6")
+
+    @on_call(CROSS_ENTROPY, BCE_WITH_LOGITS, LOG_SOFTMAX)
+    def check(self, call: Call, report: Report) -> None:
+        flow = call.interp.modules.flow(call.first)
+        if flow is None or flow.before is None or flow.before.path not in (LINEAR, "torch.nn.functional.linear"):
+            return
+        if flow.path in self.RELU:
+            what, why = "a ReLU", "negative ones are lost, and a score at zero gets no gradient"
+        elif flow.path in (*DROPOUT, F_DROPOUT) and dropout_rate(flow) > 0:
+            what, why = "dropout", "classes are struck out at random"
+        else:
+            return
+        report(call.argument("input", 0), loss=call.short_name, what=what, why=why).because(
+            [Step(flow.space, flow.node, "applied")]
+        )
+
+
+def dropout_rate(flow: Flow) -> float:
+    """The rate of a dropout layer; 0 where it is not sure to be above."""
+    if flow.layer is None:
+        return 0.5 if flow.path == F_DROPOUT else 0
+    rate = flow.layer.attrs.get("p", Const(0.5))
+    return bounds(rate)[0] if is_number(rate) else 0
+
+
+class DropoutMisuse(Rule):
+    """Dropout at a rate or place where it harms."""
+
+    code, name = "TL610", "dropout-misuse"
+    message = "{what}"
+    severity = Severity.WARNING
+
+    @on_call(*DROPOUT, F_DROPOUT)
+    def rate(self, call: Call, report: Report) -> None:
+        if call.path == F_DROPOUT and isinstance(call.receiver, Instance):
+            return  # a layer's call: told of where it was made
+        p = call.value("p")
+        node = call.argument("p")
+        written = node.__class__ in (cst.Float, cst.Integer)
+        if isinstance(p, Const) and isinstance(p.value, (int, float)) and not isinstance(p.value, bool):
+            if p.value >= 1:
+                report(node, what=f"dropout with p={p.value} drops everything: `p` is the share that goes")
+            elif p.value > 0.8 and written:
+                report(node, what=f"dropout with p={p.value} drops nearly everything: `p` is the share that goes")
+
+    @on("layer")
+    def before_norm(self, flow: Flow, report: Report) -> None:
+        before = flow.before
+        if flow.path != "torch.nn.BatchNorm1d" or before is None or before.path not in DROPOUT:
+            return
+        if (
+            before.chain is not None
+            and before.chain is flow.chain
+            and dropout_rate(before) > 0
+            and before.layer is not None
+            and before.layer.born
+        ):
+            born = before.layer.born
+            report(
+                born.node,
+                born.space,
+                what="dropout right before batch norm: the statistics taken in training do not fit evaluation",
+            )
+
+
+class ForwardCalledDirectly(Rule):
+    """`forward` is called by name."""
+
+    code, name = "TL615", "forward-called-directly"
+    message = "`{text}.forward(…)` runs no hooks; call the module itself"
+    severity = Severity.WARNING
+    fixable = "safe"
+
+    @on("forward")
+    def check(self, fact: Any, report: Report) -> None:
+        node, receiver = fact
+        if not isinstance(receiver, Instance) or receiver.family != "module" or receiver.cls is None:
+            return
+        if node.__class__ is not cst.Call or node.func.__class__ is not cst.Attribute:
+            return
+        owner = node.func.value
+        if any(argument.star for argument in node.args):
+            return  # a wrapper that hands its call on
+        if node.func.attr.value != "forward" or owner.__class__ not in (cst.Name, cst.Attribute) or is_self(owner):
+            return
+        report(node.func, text=code_of(owner)).fix("call the module", replace(node.func, owner))
+
+
+def code_of(node: Any) -> str:
+    return cst.Module([]).code_for_node(node)
+
+
+LOOKS_LIKE_IT = re.compile(r"req[a-z]{0,7}_?grad(s|ient|ients)?_?")
+
+
+class RequiresGradTypo(Rule):
+    """An attribute that only looks like `requires_grad` is set."""
+
+    code, name = "TL616", "requires-grad-typo"
+    message = "setting `{name}` on a {what} does nothing: {instead}"
+    fixable = "unsafe"
+
+    @on("store")
+    def check(self, fact: Any, report: Report) -> None:
+        owner, name, _, node = fact
+        if not name.startswith("req") or node.__class__ is not cst.Attribute or is_self(node.value):
+            return
+        if not LOOKS_LIKE_IT.fullmatch(name):
+            return
+        if isinstance(owner, Tensor):
+            if owner.lib == "torch" and name != "requires_grad":
+                draft = report(node, name=name, what="tensor", instead="the attribute is `requires_grad`")
+                draft.fix("spell it right", rename(node, "requires_grad"))
+        elif owner.family == "module":
+            if isinstance(owner.cls, Class):
+                source = owner.cls.space.source
+                if source is None or re.search(rf"self\.{name}\b|def {name}\b", source.text):
+                    return  # a setting of the class's own
+            elif owner.cls is None:
+                return
+            report(node, name=name, what="module", instead="its parameters have it; call `requires_grad_(…)`")
+
+
+SHARED = re.compile(r"shar|tied|tie_|recurr|universal|same|albert|loop", re.IGNORECASE)
+
+
+class SharedLayerReplicated(Rule):
+    """One layer stands several times in a list."""
+
+    code, name = "TL619", "shared-layer-replicated"
+    message = "this repeats one `{cls}`, so all {many} share its weights"
+
+    @on("operation")
+    def multiplied(self, fact: Any, report: Report) -> None:
+        operator, node, left, right, left_node, right_node, _ = fact
+        if operator != "Multiply":
+            return
+        for value, display, count in ((left, left_node, right), (right, right_node, left)):
+            if isinstance(value, (ListObject, Tuple)) and display.__class__ in (cst.List, cst.Tuple):
+                if isinstance(count, Tensor) or (is_number(count) and bounds(count)[1] < 2):
+                    continue
+                for item, element in zip(contents(value), display.elements, strict=False):
+                    if isinstance(item, Instance) and self.repeats(item, element.value, node, report):
+                        report(node, cls=class_of(item), many=const(count, "of them"))
+
+    @on_call("torch.nn.ModuleList", "torch.nn.Sequential")
+    def comprehended(self, call: Call, report: Report) -> None:
+        node = call.arguments.nodes[0] if call.arguments.nodes else None
+        if node.__class__ not in (cst.ListComp, cst.GeneratorExp) or node.elt.__class__ is not cst.Name:
+            return
+        value = call.interp.frame.env.get(node.elt.value)
+        count = len(contents(call.arguments.positional[0])) if len(call.arguments.nodes) > 1 else "of them"
+        if isinstance(value, Instance) and not any(is_name(n, node.elt.value) for n in nodes_in(node.for_in)):
+            if self.repeats(value, node.elt, node, report):
+                report(node, cls=class_of(value), many=count)
+
+    def repeats(self, layer: Instance, element: Any, place: Any, report: Report) -> bool:
+        """Whether a layer with weights, made for this alone, is repeated without a word that it is meant."""
+        interp = report.interp
+        function = interp.frame.function
+        if layer.family != "module" or not is_weighted(interp, layer):
+            return False
+        tree = function.node.body if function is not None else None
+        if element.__class__ is cst.Name:
+            if tree is None or loads(tree, element.value) != 1 or layer.born is None:
+                return False
+            if not contains(tree, layer.born.node):
+                return False
+        elif element.__class__ is not cst.Call or layer.born is None or layer.born.node is not element:
+            return False
+        if tree is None:
+            return True
+        owner = function.owner.name if function is not None and function.owner is not None else ""
+        statement = next(
+            (n for n in nodes_in(tree) if n.__class__ is cst.SimpleStatementLine and contains(n, place)), None
+        )
+        return not SHARED.search(owner + (code_of(statement) if statement is not None else ""))
+
+
+class ConstantInit(Rule):
+    """Layers that follow each other start from constant weights."""
+
+    code, name = "TL605", "constant-init"
+    message = "the weights of this `{cls}` and of the layer before it start constant (@), so their units stay alike"
+    CONSTANT = (
+        "torch.nn.init.zeros_",
+        "torch.nn.init.ones_",
+        "torch.nn.init.constant_",
+        "opaque.fill_",
+        "opaque.zero_",
+    )
+
+    @on("layer")
+    def check(self, flow: Flow, report: Report) -> None:
+        if flow.path not in ACTIVATED or flow.layer is None or flow.before is None:
+            return
+        step = self.constant(flow.layer)
+        before = flow.before if step is not None else None
+        while before is not None and before.path not in ACTIVATED:
+            before = before.before
+        if step is None or before is None or before.layer is None or before.layer is flow.layer:
+            return
+        earlier = self.constant(before.layer)
+        if earlier is not None:
+            report(step.node, step.space, cls=class_of(flow.layer)).because([flow.layer.born, earlier])
+
+    def constant(self, layer: Instance) -> Step | None:
+        """Where a layer's weights were made all the same."""
+        drawn = layer.attrs.get("$init")
+        if not drawn or drawn[0] not in self.CONSTANT or const(layer.attrs.get("groups", Const(1))) != 1:
+            return None
+        step: Step = drawn[1]
+        return step
+
+
+SATURATING = ("torch.sigmoid", "torch.tanh")
+
+
+class SaturatingHiddenActivation(Rule):
+    """Hidden layers are followed by sigmoid or tanh, one after the other."""
+
+    code, name = "TL606", "saturating-hidden-activation"
+    message = "`{what}` between hidden layers flattens for large inputs, so gradients vanish with depth"
+    severity = Severity.WARNING
+    default = False
+
+    @on("layer")
+    def check(self, flow: Flow, report: Report) -> None:
+        activation = flow.before
+        if flow.path not in ACTIVATED or activation is None or activation.path not in SATURATING:
+            return
+        hidden = activation.before
+        if hidden is None or hidden.path not in ACTIVATED:
+            return
+        earlier = hidden.before
+        if earlier is None or earlier.path not in SATURATING:
+            return
+        born = activation.layer.born if activation.layer is not None else None
+        place = (born.node, born.space) if born is not None else (activation.node, activation.space)
+        report(*place, what=activation.path.rpartition(".")[2])
+
+
+class BiasBeforeBatchNorm(Rule):
+    """A layer in front of batch norm has a bias."""
+
+    code, name = "TL617", "bias-before-batch-norm"
+    message = "the bias of this `{cls}` is taken away again by the batch norm behind it"
+    severity = Severity.WARNING
+    default = False
+
+    @on("layer")
+    def check(self, flow: Flow, report: Report) -> None:
+        before = flow.before
+        if not flow.path.startswith("torch.nn.BatchNorm") or before is None or before.path not in ACTIVATED:
+            return
+        layer = before.layer
+        if layer is None or layer.born is None or const(layer.attrs.get("bias", TRUE)) is not True:
+            return
+        report(layer.born.node, layer.born.space, cls=class_of(layer))
+
+
+class InitForOtherActivation(Rule):
+    """Weights are drawn for another activation than the one that follows."""
+
+    code, name = "TL618", "init-for-other-activation"
+    message = "{init} initialisation suits {suits}, but {follows} follows (@)"
+    severity = Severity.WARNING
+    default = False
+
+    @on("layer")
+    def check(self, flow: Flow, report: Report) -> None:
+        before = flow.before
+        if before is None or before.path not in ACTIVATED or before.layer is None:
+            return
+        drawn = before.layer.attrs.get("$init")
+        if not drawn:
+            return
+        path, step = drawn
+        if "xavier" in path and flow.path == "torch.relu":
+            draft = report(step.node, step.space, init="Xavier", suits="tanh and sigmoid", follows="ReLU")
+        elif "kaiming" in path and flow.path in SATURATING:
+            what = flow.path.rpartition(".")[2]
+            draft = report(step.node, step.space, init="Kaiming", suits="ReLU", follows=what)
+        else:
+            return
+        draft.because([Step(flow.space, flow.node, flow.path.rpartition(".")[2])])

@@ -1,0 +1,291 @@
+"""What the project's modules are made of: the layers they keep, which of them run, what feeds which, and where their
+attributes are used.
+
+The interpreter notes these facts while it runs; a fact stays when the program at hand is undone. Questions about names
+are answered from the text, and only for what is already suspected: a name that stands anywhere it could matter counts
+as used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import libcst as cst
+
+from trainlint.semantics.values import TRUE, Api, Class, DictObject, Instance, ListObject, Tensor, Tuple, Value
+from trainlint.syntax import nodes_in
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+    from trainlint.semantics.namespace import Namespace
+
+# Ways of reaching attributes without writing their names.
+DYNAMIC = frozenset("_modules _parameters __dict__ children named_children get_submodule".split())
+# Builtins that only look at what they are given.
+LOOKERS = frozenset("len enumerate zip reversed range iter print sum isinstance str sorted".split())
+# Bases whose own code uses no attribute that a subclass defines.
+PLAIN_BASES = frozenset(
+    """torch.nn.Module torch.nn.modules.Module torch.nn.modules.module.Module torch.jit.ScriptModule
+    lightning.LightningModule lightning.pytorch.LightningModule pytorch_lightning.LightningModule
+    lightning.pytorch.core.LightningModule""".split()
+)
+
+
+class Flow(NamedTuple):
+    """What a layer or activation gave: `path` names what ran, `layer` is the module whose call it was (if one), and
+    `before` what made its input, where nothing lay between."""
+
+    tensor: Tensor
+    path: str
+    layer: Instance | None
+    node: Any
+    space: Namespace
+    before: Flow | None
+    chain: Instance | None = None  # the Sequential that ran it
+
+
+class Stored:
+    """`self.name = value` in a method of a module: `made` are the places where the values were made."""
+
+    __slots__ = ("cls", "made", "name", "node", "space", "sure", "value", "weighted")
+
+    def __init__(self, cls: Class, name: str, node: Any, space: Namespace) -> None:
+        self.cls = cls
+        self.name = name
+        self.node = node
+        self.space = space
+        self.value: Value | None = None
+        self.made: set[int] = set()
+        self.sure = True
+        self.weighted = False
+
+
+class ModuleIndex:
+    """Facts on modules, over all programs of a project."""
+
+    def __init__(self) -> None:
+        self.stored: dict[int, Stored] = {}
+        self.ran: set[int] = set()  # places where the modules that were called had been made
+        self.flows: dict[int, Flow] = {}
+        self.leaves: dict[int, tuple[Tensor, str]] = {}  # trainable tensors: "parameter", "tensor" or "moved"
+        self.hidden: dict[int, tuple[Stored, str]] = {}  # what is kept where the module does not see it
+        self.texts: dict[int, Uses] = {}
+        self.owns: dict[int, ClassUses] = {}
+        self.chain: tuple[Instance | None, Any] = (None, None)  # the Sequential at work, and its call
+
+    # ------------------------------------------------------------------ noting
+
+    def store(self, interp: Interpreter, owner: Instance, name: str, value: Value, node: Any) -> None:
+        """A method of a module assigned one of its attributes."""
+        function = interp.frame.function
+        if function is None or function.owner is None or node.__class__ is not cst.Attribute:
+            return
+        found = self.stored.get(id(node))
+        if found is None:
+            found = self.stored[id(node)] = Stored(function.owner, name, node, interp.frame.space)
+        found.value = value
+        if value.__class__ is Instance and value.family == "module" and value.born is not None:
+            found.made.add(id(value.born.node))
+            found.weighted = found.weighted or is_weighted(interp, value)
+        else:
+            found.sure = False
+
+    def note(
+        self, interp: Interpreter, tensor: Tensor, path: str, layer: Value | None, given: Value, node: Any
+    ) -> None:
+        """Something computed a tensor from another."""
+        module = layer if layer.__class__ is Instance else None
+        before, chain = self.flows.get(id(given)), self.chain[0] if self.chain[1] is node else None
+        flow = Flow(tensor, path, module, node, interp.frame.space, before, chain)
+        self.flows[id(tensor)] = flow
+        interp.emit("layer", flow)
+
+    def flow(self, value: Value | None) -> Flow | None:
+        """What computed exactly this tensor, with nothing done to it since."""
+        return self.flows.get(id(value))
+
+    def same(self, old: Value, new: Value) -> None:
+        """`new` stands for `old`, with more known of it."""
+        flow, leaf = self.flows.get(id(old)), self.leaves.get(id(old))
+        if flow is not None and isinstance(new, Tensor):
+            self.flows[id(new)] = flow._replace(tensor=new)
+        if leaf is not None and isinstance(new, Tensor):
+            self.leaves[id(new)] = (new, leaf[1])
+
+    # --------------------------------------------------------------- questions
+
+    def layers(self) -> Iterator[Stored]:
+        """The attributes that always hold one layer."""
+        return (stored for stored in self.stored.values() if stored.sure and stored.made)
+
+    def uses(self, space: Namespace) -> Uses:
+        found = self.texts.get(id(space))
+        if found is None:
+            found = self.texts[id(space)] = Uses(space)
+        return found
+
+    def is_used(self, stored: Stored, spaces: Iterable[Namespace]) -> bool:
+        """Whether an attribute may be used anywhere in the project, other than by being assigned."""
+        name = stored.name
+        if any(self.own(cls).dynamic for cls in project_bases(stored.cls)):
+            return True
+        own_class = self.own(stored.cls)
+        if name in own_class.read or own_class.dynamic:
+            return True
+        for space in (stored.space, *spaces):
+            if space.source is None or (id(space) not in self.texts and name not in space.source.text):
+                continue
+            uses = self.uses(space)
+            if name in uses.elsewhere or name in uses.strings:
+                return True
+            for own in uses.classes.values():
+                if name in own.read and (not own.stores[name] or related(own.cls, stored.cls)):
+                    return True
+        return False
+
+    def own(self, cls: Class) -> ClassUses:
+        """What a class's own text uses."""
+        found = self.owns.get(id(cls.node))
+        if found is None:
+            found = self.owns[id(cls.node)] = class_uses(cls.node, cls, set())
+        return found
+
+
+class ClassUses:
+    """The attributes of `self` that a class body assigns and reads."""
+
+    __slots__ = ("cls", "dynamic", "gathers", "passed", "read", "stores")
+
+    def __init__(self, cls: Class | None) -> None:
+        self.cls = cls
+        self.read: set[str] = set()
+        self.stores: Counter[str] = Counter()
+        self.passed: set[str] = set()  # given to calls, or put into lists and results
+        self.dynamic = False
+        self.gathers = False  # whether it asks others than itself for their parameters
+
+
+class Uses:
+    """Where attribute names stand in a file: on `self`, class by class; on anything else; in strings."""
+
+    def __init__(self, space: Namespace) -> None:
+        assert space.source is not None
+        tree = space.source.tree
+        known = {id(c.node): c for c in space.functions if isinstance(c, Class)}
+        self.classes: dict[int, ClassUses] = {}
+        self.elsewhere: set[str] = set()
+        self.strings: set[str] = set()
+        inside: set[int] = set()
+        documentation: set[int] = set()
+        nodes: list[Any] = list(nodes_in(tree))
+        for node in nodes:
+            kind = node.__class__
+            if kind is cst.ClassDef:
+                self.classes[id(node)] = class_uses(node, known.get(id(node)), inside)
+            elif kind is cst.Expr and node.value.__class__ is cst.SimpleString:
+                documentation.add(id(node.value))
+        for node in nodes:
+            kind = node.__class__
+            if kind is cst.Attribute and id(node) not in inside:
+                self.elsewhere.add(node.attr.value)
+            elif kind is cst.SimpleString and id(node) not in documentation:
+                self.strings.update(re.findall(r"\w+", node.value))
+
+
+def class_uses(node: Any, cls: Class | None, inside: set[int]) -> ClassUses:
+    own = ClassUses(cls)
+    targets: set[int] = set()
+    mentions: list[Any] = []
+    body: Any = nodes_in(node.body)
+    for inner in body:
+        kind = inner.__class__
+        if kind is cst.Attribute:
+            if inner.attr.value in DYNAMIC:
+                own.dynamic = True
+            elif inner.attr.value == "parameters" and inner.value.__class__ is cst.Name:
+                own.gathers = own.gathers or not is_self(inner.value)
+            if is_self(inner.value):
+                mentions.append(inner)
+                inside.add(id(inner))
+        elif kind is cst.AssignTarget or kind is cst.AnnAssign:
+            targets.add(id(inner.target))
+        elif kind is cst.Call:
+            name = getattr(inner.func, "value", "")
+            if name in ("getattr", "vars", "eval", "exec", "locals") and any(
+                is_self(a.value) or name != "getattr" for a in inner.args
+            ):
+                own.dynamic = True
+            for argument in inner.args if name not in LOOKERS else ():
+                if is_self(getattr(argument.value, "value", None)):
+                    own.passed.add(argument.value.attr.value)
+        elif kind is cst.Element or kind is cst.StarredElement or kind is cst.Return or kind is cst.DictElement:
+            if is_self(getattr(inner.value, "value", None)):
+                own.passed.add(inner.value.attr.value)
+    for mention in mentions:
+        name = mention.attr.value
+        if id(mention) in targets:
+            own.stores[name] += 1
+        else:
+            own.read.add(name)
+    return own
+
+
+def is_weighted(interp: Interpreter, module: Instance) -> bool:
+    """Whether a module surely holds weights to train."""
+    from trainlint.semantics.library import modules_in
+
+    for inner in modules_in(module):
+        if isinstance(inner.cls, Api):
+            row = interp.library.class_row(inner.cls.path)
+            if row is not None and row.raw.get("weights") and inner.attrs.get("$frozen") is not TRUE:
+                return True
+        elif any(leaf_kind(interp, value) == "parameter" for value in inner.attrs.values()):
+            return True
+    return False
+
+
+def leaf_kind(interp: Interpreter, value: object) -> str:
+    """What a trainable tensor was made as: "parameter", "tensor", "moved", or "" where it is none."""
+    found = interp.modules.leaves.get(id(value))
+    return found[1] if found is not None else ""
+
+
+def is_self(node: Any) -> bool:
+    return node.__class__ is cst.Name and node.value == "self"
+
+
+def project_bases(cls: Class) -> Iterator[Class]:
+    for base in cls.bases:
+        if isinstance(base, Class):
+            yield base
+            yield from project_bases(base)
+
+
+def related(a: Class | None, b: Class) -> bool:
+    """Whether one of two classes may be a base of the other."""
+    return (
+        a is None
+        or a is b
+        or a.node is b.node
+        or any(c.node is b.node for c in project_bases(a))
+        or any(c.node is a.node for c in project_bases(b))
+    )
+
+
+def is_plain_module(cls: Class) -> bool:
+    """Whether all that a class inherits is in view, but for what every module has."""
+    return bool(cls.api) and all(path in PLAIN_BASES for path in cls.api)
+
+
+def contents(value: Value) -> tuple[Value, ...]:
+    """What a plain list, tuple or dict holds."""
+    if isinstance(value, ListObject):
+        return value.items if value.items is not None else (value.attrs["element"],)
+    if isinstance(value, Tuple):
+        return value.items
+    if isinstance(value, DictObject):
+        return tuple(v for v in value.attrs.values() if isinstance(v, Value))
+    return ()
