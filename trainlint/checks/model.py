@@ -370,8 +370,8 @@ class LinearWithoutNonlinearity(Rule):
                 [first._replace(label=f"`{class_of(before.layer)}`")]
             )
             return
-        if before.chain is not None or flow.chain is not None:
-            return
+        if before.chain is not None or flow.chain is not None or not report.interp.module_depth:
+            return  # where a program puts two networks in a row, each is one of its own
         function = report.interp.frame.function
         if function is not None and before.space is flow.space and follows(function, before.node, flow.node):
             report(flow.node, cls=class_of(flow.layer), before=class_of(before.layer)).because(
