@@ -370,7 +370,7 @@ class LinearWithoutNonlinearity(Rule):
                 [first._replace(label=f"`{class_of(before.layer)}`")]
             )
             return
-        if before.chain is not None or flow.chain is not None or not report.interp.module_depth:
+        if before.chain is not None or flow.chain is not None or report.interp.module_depth < 2:
             return  # where a program puts two networks in a row, each is one of its own
         function = report.interp.frame.function
         if function is not None and before.space is flow.space and follows(function, before.node, flow.node):
