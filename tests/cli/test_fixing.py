@@ -17,7 +17,7 @@ import torch.nn as nn
 
 
 def evaluate(path, x):
-    model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(), nn.Linear(8, 3))
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 3))
     model.load_state_dict(torch.load(path, weights_only=True))
     model.eval  # évaluer
     with torch.no_grad():
@@ -29,7 +29,7 @@ DIFF = """\
 +++ train.py
 @@ -5,6 +5,6 @@
  def evaluate(path, x):
-     model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(), nn.Linear(8, 3))
+     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 3))
      model.load_state_dict(torch.load(path, weights_only=True))
 -    model.eval  # évaluer
 +    model.eval()  # évaluer
