@@ -294,6 +294,8 @@ class StuckInEvalMode(Rule):
     def check(self, fact: Any, report: Report) -> None:
         _, loss = fact
         interp = report.interp
+        if loss.graph is False:
+            return  # nothing is learnt from it
         for dep in loss.deps:
             if dep.training not in (False, "either") or dep.node is None or not dep.live:
                 continue

@@ -15,6 +15,7 @@ from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
     BOOL,
     ELSEWHERE,
+    FALSE,
     MASK,
     NAN,
     NO_DATA,
@@ -816,7 +817,10 @@ class Library:
             return Sequence(Number(1, integer=True), first=first)
         if name == "grad":
             return Tensor(nature="a gradient", graph=False, deps=owner.deps, lib=owner.lib)
-        if name in ("requires_grad", "is_cuda", "grad_fn", "is_leaf"):
+        if name == "requires_grad":
+            computed = owner.graph is False and owner.deps and all(dep.node is not None for dep in owner.deps)
+            return FALSE if computed else UNKNOWN  # what came out of a model while nothing was recorded
+        if name in ("is_cuda", "grad_fn", "is_leaf"):
             return UNKNOWN
         if name in ("target", "feature_names", "target_names", "frame") and owner.lib == "numpy":
             return owner  # a bundle of arrays, as scikit-learn's loaders give
@@ -878,9 +882,9 @@ class Library:
 
     def set_tensor_attribute(self, interp: Interpreter, owner: Tensor, name: str, value: Value, node: Any) -> None:
         if name == "grad":
-            from trainlint.semantics.behaviours.training import clear_gradients
+            from trainlint.semantics.behaviours.training import set_gradients
 
-            clear_gradients(interp, owner.deps, node)
+            set_gradients(interp, owner, value, node)
         elif name == "data" and isinstance(value, Tensor) and node is not None:
             self.edit(interp, owner.but(graph=False), node)
             nature = owner.nature if owner.nature == "a parameter" else value.nature  # what is trained does not stay so

@@ -275,6 +275,23 @@ def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> Non
             interp.emit("cleared", (node, optimizer, before))
 
 
+def belongs_to(value: Tensor) -> set[tuple[int, int]]:
+    """Which modules a value descends from, and by which of their calls: none for parameters."""
+    return {(id(dep.module), id(dep.node)) for dep in value.deps}
+
+
+def set_gradients(interp: Interpreter, owner: Tensor, value: Value, node: Any) -> None:
+    """`p.grad = …`: with None or zeros they are cleared; scaled or clipped they stay; else they come from elsewhere."""
+    if value.key == NONE.key or (isinstance(value, Tensor) and value.lo == value.hi == 0):
+        clear_gradients(interp, owner.deps, node)
+    elif not isinstance(value, Tensor) or not belongs_to(owner) or belongs_to(value) != belongs_to(owner):
+        interp.event("clear", node)
+        reach = Reach(owner.deps)
+        for optimizer in optimizers(interp):
+            if reach.touches(optimizer, True) is not False:
+                interp.write(optimizer.attrs, "$state", ANY)
+
+
 @behaviour("module_zero_grad")
 def module_zero_grad(call: Call) -> Value:
     if isinstance(call.receiver, Instance):
