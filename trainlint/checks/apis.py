@@ -300,6 +300,8 @@ class UnsafeLoad(Rule):
             return
         lowest, excluded = allowed(space.path, "torch")
         old = version("2.6")
+        if excluded is not None and excluded <= version("1.13"):
+            return  # there is no `weights_only` yet
         if (lowest is not None and lowest < old) or (excluded is not None and excluded <= old):
             report(call.node).fix("pass `weights_only=True`", set_argument(call.node, "weights_only", "True"))
 

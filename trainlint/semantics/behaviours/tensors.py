@@ -473,14 +473,19 @@ def mean(call: Call) -> Value:
     return made(call, kinds=kinds, lo=tensor.lo, hi=tensor.hi, nature=nature, data=stats(call, "mean"), tally=tally)
 
 
+def least_spread(tensor: Tensor) -> float:
+    """Numbers drawn at random are never all the same, nor are the weights that began as such."""
+    return TINY if tensor.nature in ("random numbers", "a parameter") else 0.0
+
+
 @behaviour("std")
 def std(call: Call) -> Value:
-    return made(call, lo=0.0, nature="a standard deviation", data=stats(call, "std"))
+    return made(call, lo=least_spread(call.tensor), nature="a standard deviation", data=stats(call, "std"))
 
 
 @behaviour("var")
 def var(call: Call) -> Value:
-    return made(call, lo=0.0, nature="a variance", data=stats(call, "var"))
+    return made(call, lo=least_spread(call.tensor), nature="a variance", data=stats(call, "var"))
 
 
 @behaviour("spread_and_mean")
