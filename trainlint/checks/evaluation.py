@@ -11,7 +11,7 @@ from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import optimizers
 from trainlint.semantics.interpreter import Region, target_names
-from trainlint.semantics.library import Call
+from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.values import (
     UNKNOWN,
     Const,
@@ -110,6 +110,8 @@ class PartialLoad(Rule):
             return  # a loader of one's own, which knows what it leaves out
         if not isinstance(given, Instance) or "$file" not in given.attrs:
             return
+        if brings_weights(module):
+            return  # the file holds the rest
         function, source = report.interp.frame.function, report.space().source
         if function is not None and function.owner is not None and function.owner.family == "module":
             return  # whoever builds it decides what becomes of the rest
@@ -127,6 +129,15 @@ class PartialLoad(Rule):
             for _, node, space, module in partial:
                 if not any(any(holds(v, module) for v in e[3]) for e in region.of("escape")):
                     report(node, space)
+
+
+def brings_weights(module: Value) -> bool:
+    """Whether a part of a model, or of what it is built from, is a ready-made model with weights of its own."""
+    if not isinstance(module, Instance):
+        return False
+    parts = (v for inner in modules_in(module) for v in (inner, *inner.attrs.values()) if isinstance(v, Instance))
+    wholes = (part.attrs.get("$whole", part) for part in parts)
+    return any(whole is not module and "$pretrained" in whole.attrs for whole in wholes)
 
 
 def holds(value: Value, module: Instance) -> bool:
