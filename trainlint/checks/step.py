@@ -204,7 +204,9 @@ class SchedulerBeforeOptimizer(Rule):
         if region.kind != "loop":
             return
         for i, event in enumerate(region.events):
-            if event[0] == "scheduler" and (event[5] or (event[5] is None and self.leads(region, i))):
+            if event[0] != "scheduler" or event[6] is not None:
+                continue  # told the epoch, it computes the rate of that epoch; told a metric, it starts from it
+            if event[5] or (event[5] is None and self.leads(region, i)):
                 steps = (e for e in region.events[i + 1 :] if e[0] == "step")
                 later = next((e for e in steps if any(e[3] is optimizer for optimizer in event[4])), None)
                 if later is not None:
