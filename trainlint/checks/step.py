@@ -118,7 +118,7 @@ class StepOrder(Rule):
 
     def one_missing(self, region: Region, report: Report) -> None:
         events = region.events
-        if any(e[0] in ("autograd", "named") or (e[0] == "escape" and may_learn(e[3])) for e in events):
+        if any(e[0] in ("autograd", "gradient", "named") or (e[0] == "escape" and may_learn(e[3])) for e in events):
             return
         backwards = [e for e in events if e[0] == "backward"]
         steps = [e for e in events if e[0] == "step"]

@@ -1649,6 +1649,8 @@ class Interpreter:
             if callee.name == "forward":
                 self.emit("forward", (node, callee.receiver))
             if callee.function is not None:
+                if callee.name == "step" and getattr(callee.receiver, "family", "") == "optimizer":
+                    return self.library.own_step(self, callee, arguments, node)
                 return self.call_function(callee.function, arguments.with_first(callee.receiver), node)
             return self.library.call_method(self, callee, arguments, node)
         if kind is Api:

@@ -542,6 +542,21 @@ class Library:
                 )
         return self.unknown_method(interp, receiver, name, arguments, node)
 
+    def own_step(self, interp: Interpreter, method: Method, arguments: Arguments, node: Any) -> Value:
+        """The step of an optimizer that the project writes itself."""
+        from trainlint.semantics.behaviours.training import take_step
+
+        optimizer, function = method.receiver, method.function
+        assert isinstance(optimizer, Instance)
+        assert function is not None
+        before = interp.read(optimizer.attrs, "$state")
+        result = interp.call_function(function, arguments.with_first(optimizer), node)
+        if interp.read(optimizer.attrs, "$state") == before:
+            take_step(interp, optimizer, node)
+        else:
+            interp.event("step", node, optimizer, before)
+        return result
+
     def method_row(self, receiver: Instance, name: str) -> Row | None:
         found = self.rows.get(f"{receiver.family}.{name}") if receiver.family else None
         if found is None and isinstance(receiver.cls, Api):
@@ -816,6 +831,7 @@ class Library:
                 )
             return Sequence(Number(1, integer=True), first=first)
         if name == "grad":
+            interp.event("gradient", node)
             return Tensor(nature="a gradient", graph=False, deps=owner.deps, lib=owner.lib)
         if name == "requires_grad":
             computed = owner.graph is False and owner.deps and all(dep.node is not None for dep in owner.deps)

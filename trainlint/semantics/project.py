@@ -26,6 +26,7 @@ from trainlint.findings import Finding, Related, Severity, Span
 from trainlint.semantics.behaviours.layers import calls_in, set_mode
 from trainlint.semantics.behaviours.python import candidate
 from trainlint.semantics.behaviours.tensors import written_name
+from trainlint.semantics.behaviours.training import OPTIMIZERS, optimizers
 from trainlint.semantics.classes import instantiate
 from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOfBudget, Region, dotted_name
 from trainlint.semantics.library import Call, Library
@@ -213,7 +214,15 @@ class Project:
         if found is not None and found.source is not None:
             found.imported += 1
             self.run_module(found)
+            self.take_optimizers(found)
         return found
+
+    def take_optimizers(self, module: Namespace) -> None:
+        """The optimizers that a module makes when it is imported belong to the program that imports it too."""
+        made, present = module.flags.get(OPTIMIZERS, ()), optimizers(self.interp)
+        new = tuple(o for o in made if not any(o is known for known in present))
+        if new:
+            self.interp.write(self.interp.flags, OPTIMIZERS, (*present, *new))
 
     def find(self, folder: Path, parts: list[str]) -> Namespace | None:
         for i, part in enumerate(parts):
