@@ -54,6 +54,12 @@ def test_tables_that_cannot_be_written_are_refused(tables: ModuleType) -> None:
         tables.with_tips(checklist(tables, last="old").rpartition("| I19")[0])
 
 
+def test_every_tip_whose_fault_shows_in_the_source_is_found(tables: ModuleType) -> None:
+    coverage = tables.coverage()
+    assert len(coverage) > 40
+    assert not [tip for tip, _, rules in coverage if not rules]
+
+
 def checklist(tables: ModuleType, last: str) -> str:
     """A checklist of all tips that the pages cite, I19 at its end."""
     tips = sorted(tables.rules_by_tip(), key=lambda tip: tip == "I19")
