@@ -1,4 +1,4 @@
-"""The rules, one module a family. A new rule is a class in its family's module and a page in `rules/`."""
+"""The rules, by families. A new rule is a class in a module of its family and a page in `rules/`."""
 
 from __future__ import annotations
 

@@ -348,7 +348,7 @@ class Tensor(Value):
 
     def describe(self) -> str:
         names = [name for bit, name in KIND_NAMES.items() if self.kinds & bit]
-        parts = [" or ".join(names) if names else {"torch": "tensor", "numpy": "array"}.get(self.lib, "frame")]
+        parts = [" or ".join(names) if names else {"numpy": "array", "frame": "frame"}.get(self.lib, "tensor")]
         if self.lo != -INF or self.hi != INF:
             parts.append(describe_range(self.lo, self.hi))
         if self.data.part:
