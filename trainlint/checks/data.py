@@ -414,7 +414,10 @@ def identity(dataset: Value | None) -> Any:
     made = dataset.attrs.get("$made")
     if made:
         return (dataset.cls.key if dataset.cls is not None else None, made)
-    return frozenset(id(root) for root in roots(dataset))
+    sources = roots(dataset)
+    if any(isinstance(source, Instance) and "$any" in source.attrs for source in sources):
+        return None
+    return frozenset(id(source) for source in sources)
 
 
 def is_none(value: Value | None) -> bool:

@@ -354,7 +354,10 @@ def as_instance(value: Value, wanted: Value) -> Value | None:
     if isinstance(value, Tensor) and value.lib == "torch" and path in ("float", "int", "str", "list", "tuple", "dict"):
         return None
     if value is UNKNOWN or (
-        isinstance(value, Instance) and value.cls is None and not value.family and value.attrs.keys() <= {"$item"}
+        isinstance(value, Instance)
+        and value.cls is None
+        and not value.family
+        and value.attrs.keys() <= {"$item", "$any"}
     ):
         if path == "torch.Tensor":
             return Tensor()

@@ -1311,9 +1311,11 @@ class Interpreter:
         whole = owner.attrs.get("$whole", owner)
         if whole.family == "module" and isinstance(whole.cls, Api):
             child.attrs["$whole"] = whole
-        for mark in ("$item", "$file"):  # where it comes from
+        for mark in ("$item", "$file", "$any"):  # where it comes from
             if mark in owner.attrs:
                 child.attrs[mark] = TRUE
+        if name == "[]":
+            child.attrs["$any"] = TRUE  # it stands for any part of its owner
         if name == "dataset":
             child.attrs["$samples"] = TRUE  # a loader's, by the name that only loaders have
         self.write(owner.attrs, name, child)
@@ -1976,7 +1978,7 @@ def may_learn(values: tuple[Value, ...]) -> bool:
 
 def is_opaque_child(value: Any) -> bool:
     """Whether a value is an object nothing is known of: having looked at it changes nothing."""
-    return value.__class__ is Instance and value.cls is None and not value.family and not value.attrs
+    return value.__class__ is Instance and value.cls is None and not value.family and value.attrs.keys() <= {"$any"}
 
 
 def is_plain(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics import shapes as sizes
@@ -739,7 +740,22 @@ def sameness(value: Value) -> Any:
         return value.key
     if isinstance(value, Tensor) and value.data.tokens:
         return (value.data.tokens, value.data.part, value.data.splits)
-    return object() if value is UNKNOWN else id(value)
+    if value is UNKNOWN or (isinstance(value, Instance) and "$any" in value.attrs):
+        return object()
+    return Same(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Same:
+    """Equal for one and the same object; holds it, since the `id` of an object that is gone may come again."""
+
+    value: Value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
 
 def declared_part(dataset: Instance) -> str | None:
