@@ -86,6 +86,11 @@ class ModelCall(NamedTuple):
     def held_out(self) -> bool:
         return any(tensor.data.part in HELD_OUT for tensor in self.inputs)
 
+    @property
+    def on_noise(self) -> bool:
+        """Whether it was given nothing but random numbers, as a test of the code does."""
+        return bool(self.inputs) and all(tensor.nature == "random numbers" for tensor in self.inputs)
+
     def report(self, region: Region, report: Report, **fields: object) -> Draft:
         """Report the call; where a helper makes it, which others may share, the loop that evaluates. The regions around
         need not tell of it again."""
@@ -278,6 +283,7 @@ class MissingNoGrad(Rule):
                 and (call.mode is False or call.held_out)
                 and call.node in judged
                 and call.node not in learnt
+                and not call.on_noise
             ):
                 if not is_frozen(call.module) and not any(t.graph for t in call.inputs):
                     report(call.node, call.space).repair(partial(self.switch_off, None))

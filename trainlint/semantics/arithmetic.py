@@ -337,6 +337,8 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
             chances = {"a sigmoid output", "a softmax output", "a sum of labels"}
             return "a sum of probabilities and labels" if a != b and {a, b} <= chances else None
         if a and b:
+            if a == b in ("a softmax output", "a sigmoid output"):
+                return f"a sum of {a.removeprefix('a ')}s"
             return a if a == b else f"{a} plus {b}"
         if a and is_number(right) and bounds(right)[1] == 0:
             return a
