@@ -25,7 +25,19 @@ from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import FALSE, UNKNOWN, Api, Instance, Method, Step, Tensor, Value, bounds
+from trainlint.semantics.values import (
+    FALSE,
+    UNKNOWN,
+    Api,
+    Instance,
+    Method,
+    Step,
+    Tensor,
+    Value,
+    bounds,
+    not_none,
+    options,
+)
 from trainlint.syntax import Index, nodes_in, path_to
 
 LEARNING = frozenset(("backward", "step", "autograd"))
@@ -63,7 +75,9 @@ def predicted(region: Region, module: Instance) -> bool:
 
 def over_data(region: Region) -> bool:
     """Whether a loop walks over samples or batches rather than over numbers."""
-    return isinstance(region.node, cst.For) and isinstance(region.value, (Instance, Tensor))
+    if not isinstance(region.node, cst.For) or not isinstance(region.value, Value):
+        return False
+    return all(isinstance(option, (Instance, Tensor)) for option in options(not_none(region.value)))
 
 
 def depends(value: Value, module: Instance) -> bool:

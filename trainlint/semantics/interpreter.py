@@ -1653,6 +1653,8 @@ class Interpreter:
             if callee.function is not None:
                 if callee.name == "step" and getattr(callee.receiver, "family", "") == "optimizer":
                     return self.library.own_step(self, callee, arguments, node)
+                if callee.name == "forward" and self.module_depth == 0 and is_own_forward(callee):
+                    return self.library.call_module(self, callee.receiver, arguments, node)  # type: ignore[arg-type]
                 return self.call_function(callee.function, arguments.with_first(callee.receiver), node)
             return self.library.call_method(self, callee, arguments, node)
         if kind is Api:
@@ -1974,6 +1976,14 @@ def may_learn(values: tuple[Value, ...]) -> bool:
         )
         for v in values
     )
+
+
+def is_own_forward(method: Method) -> bool:
+    """Whether a method is what a call of its module runs: `model.forward(x)`, unlike `super().forward(x)`."""
+    module = method.receiver
+    if module.__class__ is not Instance or module.family != "module" or module.cls.__class__ is not Class:
+        return False
+    return module.cls.find("forward") is method.function
 
 
 def is_opaque_child(value: Any) -> bool:

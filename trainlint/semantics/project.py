@@ -60,7 +60,8 @@ OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "torchvision", "numpy",
 LIGHTNING_EVALUATION = ("validation_step", "test_step", "predict_step")
 PROGRAM_EFFORT = 60_000  # steps that any program may take, and
 LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
-ALONE_EFFORT = 1_000  # the same for a function run by itself
+ALONE_EFFORT = 1_000  # the same for a function run by itself, and for
+MAIN_EFFORT = 20_000  # one that needs no arguments: the command of a package starts with such a function
 
 
 class Project:
@@ -388,7 +389,8 @@ class Project:
                 self.run_class(space, item)
         for item in reversed(space.functions):
             if isinstance(item, Function) and item.owner is None and id(item.node) not in self.interp.visited:
-                self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), ALONE_EFFORT)  # type: ignore[misc]
+                effort = ALONE_EFFORT if needs_arguments(item) else MAIN_EFFORT
+                self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), effort)  # type: ignore[misc]
 
     def run_alone(self, interp: Interpreter, function: Function) -> None:
         region = Region("program", function.node, function.space, None)
@@ -584,6 +586,12 @@ def finding_of(draft: Draft, source: SourceFile, may_edit: Callable[[SourceFile]
         cell=cell,
         statement_lines=source.statement_lines(draft.node),
     )
+
+
+def needs_arguments(function: Function) -> bool:
+    """Whether a function cannot be called without arguments."""
+    given = function.node.params
+    return any(p.default is None for p in (*given.posonly_params, *given.params, *given.kwonly_params))
 
 
 def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: bool = False) -> dict[str, Value]:
