@@ -155,6 +155,8 @@ def is_positional(arguments: Any) -> bool:
 def rewritten_argument(use: Use) -> list[CodeEdit]:
     """The edits that write an argument in its new form, where its value is written out."""
     argument, call = use.node, use.call
+    if use.entry.get("rename") and argument.keyword is not None:
+        return [overwrite(argument.keyword, use.entry.row["use"])]
     forms = use.entry.row.get("write", {})
     value = argument.value.value if isinstance(argument.value, cst.Name) else None
     if call is None or value not in forms or any(a.star for a in call.args):
