@@ -12,7 +12,7 @@ from trainlint.api import Report, Rule, on, on_call
 from trainlint.checks.losses import BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX
 from trainlint.edits import insert_at_start, rename, replace
 from trainlint.findings import Severity
-from trainlint.semantics.interpreter import Interpreter
+from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, leaves, modules_in
 from trainlint.semantics.modules import Flow, Stored, contents, is_plain_module, is_self, is_weighted, leaf_kind
 from trainlint.semantics.namespace import Namespace
@@ -686,8 +686,22 @@ class ConstantInit(Rule):
         if step is None or before is None or before.layer is None or before.layer is flow.layer:
             return
         earlier = self.constant(before.layer)
-        if earlier is not None:
-            report(step.node, step.space, cls=class_of(flow.layer)).because([flow.layer.born, earlier])
+        if earlier is None:
+            return
+        if belongs_to_class(step):
+            self.tell(step, flow.layer, earlier, report)
+        else:
+            report.interp.event("alike", step.node, step, flow.layer, earlier)
+
+    @on("region")
+    def trained(self, region: Region, report: Report) -> None:
+        """Weights that a program sets by itself may be there to be looked at, as tests do."""
+        if region.kind == "program" and region.has("backward", "step"):
+            for _, _, _, step, layer, earlier in region.of("alike"):
+                self.tell(step, layer, earlier, report)
+
+    def tell(self, step: Step, layer: Instance, earlier: Step, report: Report) -> None:
+        report(step.node, step.space, cls=class_of(layer)).because([layer.born, earlier])
 
     def constant(self, layer: Instance) -> Step | None:
         """Where a layer's weights were made all the same."""
@@ -696,6 +710,19 @@ class ConstantInit(Rule):
             return None
         step: Step = drawn[1]
         return step
+
+
+def belongs_to_class(step: Step) -> bool:
+    """Whether a place is in a class, or in a function that a class of the same file names."""
+    source = step.space.source
+    if source is None:
+        return True
+    above = list(source.index.ancestors(step.node))
+    if any(node.__class__ is cst.ClassDef for node in above):
+        return True
+    names = {node.name.value for node in above if isinstance(node, cst.FunctionDef)}
+    classes = (n for n in source.tree.body if isinstance(n, cst.ClassDef)) if names else ()
+    return any(isinstance(n, cst.Name) and n.value in names for c in classes for n in nodes_in(c.body))
 
 
 SATURATING = ("torch.sigmoid", "torch.tanh")
