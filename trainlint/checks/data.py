@@ -192,9 +192,9 @@ class TrainNotShuffled(Rule):
     message = "the training loader does not shuffle, so every epoch sees the same batches in the same order"
     severity = Severity.WARNING
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop" or not isinstance(region.value, Instance) or region.value.family != "loader":
+        if not isinstance(region.value, Instance) or region.value.family != "loader":
             return
         kinds = region.kinds.keys()
         loader = region.value
@@ -258,11 +258,9 @@ class AugmentationInEvaluation(Rule):
         if part in HELD_OUT and step is not None:
             report(node, part="test" if part == "test" else "validation", what=step.label).because([step])
 
-    @on("region")
+    @on("program")
     def evaluated(self, region: Region, report: Report) -> None:
         """What a loop evaluates is held out: the random half of a split, or data that no loop trains on."""
-        if region.kind != "program":
-            return
         trained = {same_data(e[3]) for e in region.of("trained")}
         for event in region.events:
             if event[0] != "evaluated":
@@ -305,10 +303,8 @@ class PreprocessingDiffers(Rule):
     code, name = "TL406", "preprocessing-differs"
     message = "the {part} data are {how}, so the model sees other inputs there than in training"
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "program":
-            return
         made = [(e[1], e[2], e[3]) for e in region.of("dataset")]
         trained = [d for _, _, d in made if dataset_part(d) == "train" and normalisation(d) is not None]
         for node, space, dataset in made:
@@ -333,10 +329,8 @@ class SplitOverlap(Rule):
     message = "the model is evaluated on the data it was trained on, so the result says nothing about new data"
     severity = Severity.WARNING
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "program":
-            return
         trained = [e[3] for e in region.of("trained")]
         evaluated = [(e[1], e[2], e[3]) for e in region.of("evaluated")]
         if trained and evaluated:

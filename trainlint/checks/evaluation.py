@@ -119,11 +119,9 @@ class PartialLoad(Rule):
         if not any(edits(inner) for inner in nodes_in(around)):
             report.interp.event("partial", node.value, module)
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
         """A model that is trained on may well start from a part; one that only predicts needs all of it."""
-        if region.kind != "program":
-            return
         partial = list(region.of("partial"))
         if partial and not region.has("backward", "step"):
             for _, node, space, module in partial:
@@ -270,11 +268,9 @@ class MetricAccumulator(Rule):
                 what = "the total is never reset, so it also holds what earlier turns of the outer loop added up"
                 report(node, what=what)
 
-    @on("region")
+    @on("loop")
     def filled(self, region: Region, report: Report) -> None:
         """A loop that evaluates adds to what a loop that trains has filled."""
-        if region.kind != "loop":
-            return
         kinds = region.kinds.keys()
         interp = report.interp
         if "backward" in kinds:
@@ -313,9 +309,9 @@ class UnseededRun(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if not isinstance(region.node, cst.Module) or region.kind != "program":
+        if not isinstance(region.node, cst.Module):
             return
         kinds = region.kinds.keys()
         if "backward" not in kinds or "step" not in kinds:
@@ -334,10 +330,8 @@ class LossOnlyEvaluation(Rule):
     LOSSES = frozenset(f"torch.nn.functional.{name}" for name in ("cross_entropy", "nll_loss"))
     OTHER = frozenset(("backward", "step", "autograd", "compare", "predict", "collect", "threshold"))
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop":
-            return
         kinds = region.kinds.keys()
         if "model" not in kinds or "loss" not in kinds or kinds & self.OTHER:
             return
@@ -381,9 +375,9 @@ class Nondeterminism(Rule):
     default = False
     CUDNN = "torch.backends.cudnn"
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if not isinstance(region.node, cst.Module) or region.kind != "program":
+        if not isinstance(region.node, cst.Module):
             return
         settings = {e[3]: e for e in region.of("setting") if e[3].startswith(self.CUDNN)}
         timing, claim = settings.get(f"{self.CUDNN}.benchmark"), settings.get(f"{self.CUDNN}.deterministic")

@@ -169,9 +169,9 @@ class InputsNotNormalised(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop" or not bool(region.of("step")):
+        if not bool(region.of("step")):
             return
         for event in region.events:
             if event[0] != "model" or not event[6]:

@@ -51,10 +51,8 @@ class DistributedSampling(Rule):
     message = "{what}"
     severity = Severity.WARNING
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop":
-            return
         if isinstance(region.value, Instance) and region.value.family == "loader":
             self.undivided(region, region.value, report)
             return
@@ -165,9 +163,9 @@ class OneBatchReused(Rule):
     code, name = "TL419", "one-batch-reused"
     message = "{what}"
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop" or not bool(region.of("step")):
+        if not bool(region.of("step")):
             return
         inside = {event[4]: event for event in region.of("next") if event[4]}
         before: dict[int, Any] = {}
@@ -247,10 +245,8 @@ class EvaluationShuffled(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "program":
-            return
         trained = [loader for _, _, loader in trained_loaders(region)]
         for event in region.events:
             if event[0] != "evaluated" or any(event[3] is loader for loader in trained):
@@ -288,10 +284,8 @@ class WorkerSeeds(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "program":
-            return
         for event in region.events:
             if event[0] != "loader":
                 continue
@@ -353,10 +347,10 @@ class BatchSizeExtreme(Rule):
     default = False
     LARGE = 4096
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
         loader = region.value
-        if region.kind != "loop" or not isinstance(loader, Instance) or loader.family != "loader":
+        if not isinstance(loader, Instance) or loader.family != "loader":
             return
         if loader.born is None or loader.attrs.get("$open") or not surely_none(loader.attrs.get("batch_sampler")):
             return

@@ -330,10 +330,8 @@ class ThresholdOnLogits(Rule):
     code, name = "TL115", "threshold-on-logits"
     message = "raw scores (@) are {what}; the loss takes them as logits, where a probability of 0.5 is a score of 0"
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "program":
-            return
         cuts = list(region.of("threshold"))
         if not cuts:
             return

@@ -131,7 +131,7 @@ class MissingEvalMode(Rule):
     message = "the model is evaluated in train mode, so its {layers} makes the results noisy and depend on the batch"
     fixable = Safety.UNSAFE
 
-    @on("region")
+    @on("loop", "program", "no_grad", "call")
     def check(self, region: Region, report: Report) -> None:
         kinds = region.kinds.keys()
         if "model" not in kinds:
@@ -255,7 +255,7 @@ class MissingNoGrad(Rule):
     severity = Severity.WARNING
     fixable = Safety.UNSAFE
 
-    @on("region")
+    @on("loop", "program")
     def check(self, region: Region, report: Report) -> None:
         kinds = region.kinds.keys()
         if "model" not in kinds:
@@ -479,9 +479,9 @@ class FrozenNormUnfrozen(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "program" or not bool(region.of("backward")):
+        if not bool(region.of("backward")):
             return
         events = [e for e in region.events if e[0] in ("mode", "model")]
         for i, event in enumerate(events):

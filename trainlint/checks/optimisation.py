@@ -68,10 +68,8 @@ class OptimizerMissesParameters(Rule):
     code, name = "TL701", "optimizer-misses-parameters"
     message = "{what}"
 
-    @on("region")
+    @on("loop", "program")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind not in ("loop", "program"):
-            return
         steps = list(region.of("step"))
         losses = [e[3] for e in region.of("backward")]
         known = optimizers(report.interp)
@@ -183,10 +181,8 @@ class FrozenByAccident(Rule):
     code, name = "TL703", "frozen-by-accident"
     message = "{what}"
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop":
-            return
         steps = [e[3] for e in region.of("step") if isinstance(e[3], Instance)]
         losses = [e[3] for e in region.of("backward")]
         if not steps or not losses:
@@ -235,10 +231,8 @@ class LearningRateExtreme(Rule):
     LIMITS = {"SGD": 10.0, "Adam": 0.2, "AdamW": 0.2, "NAdam": 0.2, "RAdam": 0.2, "Adamax": 0.2}  # noqa: RUF012
     OWN_RATE = frozenset(("OneCycleLR", "CyclicLR"))
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "program":
-            return
         made = list(region.of("made"))
         for _, node, space, optimizer in made:
             if optimizer.family != "optimizer":
@@ -433,10 +427,10 @@ class RnnWithoutClipping(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
         kinds = region.kinds.keys()
-        if region.kind != "loop" or not {"backward", "step"} <= kinds or "clip" in kinds:
+        if not {"backward", "step"} <= kinds or "clip" in kinds:
             return
         for event in region.events:
             if event[0] != "backward":
@@ -460,9 +454,9 @@ class OptimizerRecreated(Rule):
     message = "{what}"
     severity = Severity.WARNING
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop" or not isinstance(region.node, (cst.For, cst.While)):
+        if not isinstance(region.node, (cst.For, cst.While)):
             return
         if not bool(region.of("made")) or bool(region.of("loaded")):
             return

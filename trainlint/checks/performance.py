@@ -61,9 +61,9 @@ class SyncInLoop(PerformanceRule):
     code, name = "TL903", "sync-in-loop"
     message = "`{name}` in every step makes the program wait for the GPU; gather tensors and read them once in a while"
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop" or not {"backward", "step"} <= region.kinds.keys():
+        if not {"backward", "step"} <= region.kinds.keys():
             return
         for kind, node, space, *details in list(region.events):
             if kind == "item" and isinstance(details[0], Tensor) and details[0].deps and isinstance(node, cst.Call):
@@ -138,9 +138,9 @@ class PythonLoopOverTensor(PerformanceRule):
     code, name = "TL906", "python-loop-over-tensor"
     message = "the loop runs in Python over the elements of a tensor; an operation on the whole tensor is far faster"
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind == "loop" and isinstance(region.value, Tensor) and region.value.lib == "torch":
+        if isinstance(region.value, Tensor) and region.value.lib == "torch":
             if region.value.graph and isinstance(region.node, cst.For):
                 report(region.node.iter, region.space)
 

@@ -89,7 +89,7 @@ class SchedulerGranularity(Rule):
     code, name = "TL205", "scheduler-granularity"
     message = "{what}"
 
-    @on("region")
+    @on("loop", "program")
     def check(self, region: Region, report: Report) -> None:
         if region.kind == "program":
             self.never(region, report)
@@ -219,9 +219,9 @@ class SchedulerLength(Rule):
     message = "{what}"
     severity = Severity.WARNING
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop" or not counts(region.node, region.value):
+        if not counts(region.node, region.value):
             return
         if not bool(region.of("scheduler")):
             return

@@ -37,10 +37,8 @@ class TestSetSelects(Rule):
     message = "the test data choose {what}, so the result on them is too good; choose on validation data"
     severity = Severity.WARNING
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop":
-            return
         kinds = region.kinds.keys()
         if "ranked" not in kinds or not kinds & {"step", "fitted"}:
             return
@@ -177,9 +175,9 @@ class NoHeldOutData(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "program" or not isinstance(region.node, cst.Module):
+        if not isinstance(region.node, cst.Module):
             return
         trained: list[Any] = []
         steps: set[int] = set()
@@ -241,10 +239,8 @@ class UnstratifiedSplit(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "program":
-            return
         splits = {id(event[1]): event for event in region.of("split")}
         for event in region.events if splits else ():
             if event[0] != "fitted" or not isinstance(event[3], Instance) or not isinstance(event[5], Tensor):

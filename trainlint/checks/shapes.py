@@ -443,10 +443,10 @@ class BatchNormLastBatch(Rule):
     )
     severity = Severity.ERROR
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
         loader = region.value
-        if region.kind != "loop" or not isinstance(loader, Instance) or loader.family != "loader":
+        if not isinstance(loader, Instance) or loader.family != "loader":
             return
         drop, batch = loader.attrs.get("drop_last"), loader.attrs.get("batch_size", Const(1))
         if (

@@ -38,10 +38,10 @@ class MissingZeroGrad(Rule):
         if optimizer is not None and line_of(index_of(draft.space), draft.node) is not None:
             draft.fix("clear the gradients after the step", insert_after(draft.node, optimizer, ".zero_grad()"))
 
-    @on("region")
+    @on("loop")
     def never(self, region: Region, report: Report) -> None:
         """A loop that fills gradients and steps, each perhaps not in every turn, and in no way clears any."""
-        kinds = region.kinds.keys() if region.kind == "loop" else set()
+        kinds = region.kinds.keys()
         if "clear" in kinds or not {"backward", "step"} <= kinds:
             return
         for kind, node, space, *details in region.events:
@@ -87,7 +87,7 @@ class StepOrder(Rule):
     message = "{what}"
     fixable = Safety.UNSAFE
 
-    @on("region")
+    @on("loop", "program")
     def check(self, region: Region, report: Report) -> None:
         if region.kind == "loop":
             self.step_first(region, report)
@@ -199,10 +199,8 @@ class SchedulerBeforeOptimizer(Rule):
     severity = Severity.WARNING
     fixable = Safety.UNSAFE
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop":
-            return
         for i, event in enumerate(region.events):
             if event[0] != "scheduler" or event[6] is not None:
                 continue  # told the epoch, it computes the rate of that epoch; told a metric, it starts from it
@@ -256,10 +254,8 @@ class GraphRetained(Rule):
     severity = Severity.WARNING
     fixable = Safety.SAFE
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop":
-            return
         losses = [event[3] for event in region.of("backward")]
         used = {node for loss in losses for node in loss.grown}
         if losses:
@@ -303,10 +299,8 @@ class ClipMisplaced(Rule):
     code, name = "TL207", "clip-misplaced"
     message = "gradients are clipped {what}"
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop":
-            return
         clips: dict[Any, list[Any]] = {}
         for event in region.events:
             if event[0] == "clip":
@@ -357,9 +351,9 @@ class UnscaledAccumulation(Rule):
     )
     severity = Severity.WARNING
 
-    @on("region")
+    @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "loop" or not any(e[3] == "periodic" for e in region.of("enter")):
+        if not any(e[3] == "periodic" for e in region.of("enter")):
             return
         if any(e[6] is not None and const(e[6]) != "mean" for e in region.of("loss")):
             return
@@ -411,9 +405,9 @@ class TrainingUnderNoGrad(Rule):
     code, name = "TL213", "training-under-no-grad"
     message = "the model that is trained runs without recording gradients, so `backward` (@) has nothing to go through"
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "program" or not any(e[0] == "backward" for e in region.events):
+        if not any(e[0] == "backward" for e in region.events):
             return
         calls: dict[Any, list[Any]] = {}
         backwards: dict[Any, list[Any]] = {}
@@ -443,7 +437,7 @@ class AmpMisuse(Rule):
     code, name = "TL209", "amp-misuse"
     message = "{what}"
 
-    @on("region")
+    @on("loop", "program")
     def check(self, region: Region, report: Report) -> None:
         if region.kind == "loop":
             self.steps(region, report)

@@ -342,7 +342,7 @@ class Interpreter:
         if use:
             for loader in options(region.value):
                 self.event(use, node, loader)
-        self.emit("region", region)
+        self.emit(region.kind, region)
 
     # ------------------------------------------------------------- statements
 
@@ -1790,7 +1790,7 @@ class Interpreter:
             spent[1] += 1
         if region.parent is not None:
             region.parent.events.extend(region.events)
-        self.emit("region", region)
+        self.emit(region.kind, region)
         self.remember(ident, key, function, value, start, mark, region.events, Object.count == objects, env)
         if not self.depth:
             self.reads.clear()

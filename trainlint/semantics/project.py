@@ -358,7 +358,7 @@ class Project:
             interp.region = region
             for body in space.deferred:
                 interp.block(body.body)
-            self.emit("region", region)
+            self.emit(region.kind, region)
 
         self.attempt(space, main, PROGRAM_EFFORT + LINE_EFFORT * size_of(space))
 
@@ -400,7 +400,7 @@ class Project:
         given = stand_ins(interp, function)
         value = interp.call_function(function, Arguments([], given), function.node)
         interp.event("escape", function.node, (value,))  # what becomes of it, its caller decides
-        self.emit("region", region)
+        self.emit(region.kind, region)
 
     def is_mentioned(self, name: str) -> bool:
         """Whether a function's name stands anywhere but in its definition: then it has callers, though none was run."""
@@ -450,7 +450,7 @@ class Project:
                     interp.emit("training_loss", (node, value))
                     self.emit("training_step", (method, instance, value, region))
                 interp.event("escape", node, (value,))
-            self.emit("region", region)
+            self.emit(region.kind, region)
 
         def run_all(interp: Interpreter) -> None:
             region = Region("program", cls.node, cls.space, None)
