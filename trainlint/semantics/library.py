@@ -544,7 +544,7 @@ class Library:
 
     def own_step(self, interp: Interpreter, method: Method, arguments: Arguments, node: Any) -> Value:
         """The step of an optimizer that the project writes itself."""
-        from trainlint.semantics.behaviours.training import take_step
+        from trainlint.semantics.behaviours.training import stepped, take_step
 
         optimizer, function = method.receiver, method.function
         assert isinstance(optimizer, Instance)
@@ -554,7 +554,7 @@ class Library:
         if interp.read(optimizer.attrs, "$state") == before:
             take_step(interp, optimizer, node)
         else:
-            interp.event("step", node, optimizer, before)
+            stepped(interp, node, optimizer, before)
         return result
 
     def method_row(self, receiver: Instance, name: str) -> Row | None:

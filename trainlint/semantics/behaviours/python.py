@@ -877,7 +877,7 @@ def opaque_zero_grad(call: Call) -> Value:
 
 @behaviour("opaque_step")
 def opaque_step(call: Call) -> Value:
-    from trainlint.semantics.behaviours.training import as_optimizer, called, optimizers, schedule, take_step
+    from trainlint.semantics.behaviours.training import as_optimizer, called, optimizers, schedule, stepped, take_step
 
     targets = optimizers(call.interp)
     if "sched" in called(call.node) and len(targets) == 1:
@@ -887,8 +887,7 @@ def opaque_step(call: Call) -> Value:
     if optimizer is not None and not call.arguments.keywords and len(call.arguments.positional) == 1:
         take_step(call.interp, optimizer, call.node)
     else:
-        unknown = frozenset(("?",))
-        call.interp.event("step", call.node, call.first, unknown, None, unknown)
+        stepped(call.interp, call.node, call.first)
     return UNKNOWN
 
 

@@ -324,8 +324,21 @@ def optimizer_step(call: Call) -> Value:
     if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
         take_step(interp, optimizer, call.node)
     else:
-        interp.event("step", call.node, optimizer, ANY, None, ANY)
+        stepped(interp, call.node, optimizer)
     return value
+
+
+def stepped(
+    interp: Interpreter,
+    node: Any,
+    optimizer: Value | None,
+    before: frozenset[str] = ANY,
+    scaler: Value | None = None,
+    scale: frozenset[str] = ANY,
+) -> None:
+    """Note that an optimizer stepped: the states of its gradients `before`, through which scaler, and how they were
+    scaled."""
+    interp.event("step", node, optimizer, before, scaler, scale)
 
 
 def take_step(interp: Interpreter, optimizer: Instance, node: Any, scaler: Instance | None = None) -> None:
@@ -335,7 +348,7 @@ def take_step(interp: Interpreter, optimizer: Instance, node: Any, scaler: Insta
     interp.write(optimizer.attrs, "$scale", NO_SCALE)
     alone = len(optimizers(interp)) == 1
     move_weights(interp, lambda owner: touches(optimizer, frozenset((Dep(owner, None, None),)), alone) is True)
-    interp.event("step", node, optimizer, before, scaler, scale)
+    stepped(interp, node, optimizer, before, scaler, scale)
     interp.emit("stepped", (node, optimizer, before))
 
 
@@ -472,7 +485,7 @@ def scaler_step(call: Call) -> Value:
     if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
         take_step(call.interp, optimizer, call.node, call.receiver if isinstance(call.receiver, Instance) else None)
     else:
-        call.interp.event("step", call.node, optimizer, ANY, call.receiver, ANY)
+        stepped(call.interp, call.node, optimizer, scaler=call.receiver)
     return NONE
 
 
