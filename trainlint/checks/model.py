@@ -693,10 +693,10 @@ class ConstantInit(Rule):
         else:
             report.interp.event("alike", step.node, step, flow.layer, earlier)
 
-    @on("region")
+    @on("program")
     def trained(self, region: Region, report: Report) -> None:
         """Weights that a program sets by itself may be there to be looked at, as tests do."""
-        if region.kind == "program" and region.has("backward", "step"):
+        if region.has("backward", "step"):
             for _, _, _, step, layer, earlier in region.of("alike"):
                 self.tell(step, layer, earlier, report)
 
