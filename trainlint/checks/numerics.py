@@ -282,6 +282,8 @@ class EpsMisplaced(Rule):
         if isinstance(left_node, cst.BinaryOperation) and isinstance(left_node.operator, cst.Divide):
             divisor = interp.eval(left_node.right)
             if isinstance(divisor, Tensor) and divisor.lo <= 0 and divisor.nature not in HARMLESS:
+                if divisor.nature is None and bounds(interp.eval(left_node.left))[0] >= 0:
+                    return  # the floor of a quotient that is not negative, such as a scale that others are divided by
                 draft = report(node, what="division")
                 if divisor.lo >= 0 and isinstance(node, cst.BinaryOperation):
                     guarded = (left_node.left, " / (", left_node.right, " + ", node.right, ")")

@@ -11,10 +11,12 @@ from trainlint.api import Draft, Report, Rule, on
 from trainlint.checks.repairs import around, called, definition, follows, index_of, is_plain, line_of, stepped
 from trainlint.edits import insert_after, insert_before, move_after, replace
 from trainlint.findings import Safety, Severity
+from trainlint.semantics.behaviours.layers import calls_in
+from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.behaviours.training import optimizers, touches
 from trainlint.semantics.interpreter import Region, may_learn, nested
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import FACTOR, FALSE, NONE, Api, Instance, Step, Tensor, const, truth, usual
+from trainlint.semantics.values import FACTOR, FALSE, NONE, Api, Class, Instance, Step, Tensor, const, truth, usual
 from trainlint.syntax import nodes_in
 
 
@@ -80,6 +82,19 @@ def stepped_empty(region: Region | None, node: Any) -> bool:
     return False
 
 
+def steps_elsewhere(region: Region) -> bool:
+    """Whether a program is just one method of an object, and there are steps in the methods that it does not call."""
+    if not isinstance(region.value, Instance) or not isinstance(region.value.cls, Class):
+        return False
+    taken = {event[1] for event in region.of("step")}
+    classes = [region.value.cls]
+    for cls in classes:
+        if any(written_name(call) == "step" and call not in taken for call in calls_in(cls.node)):
+            return True
+        classes += [base for base in cls.bases if isinstance(base, Class)]
+    return False
+
+
 class StepOrder(Rule):
     """Backward and step do not follow each other."""
 
@@ -141,7 +156,7 @@ class StepOrder(Rule):
             if any(e[3].attrs["$modules"] & optimizer.attrs["$modules"] for e in steps):
                 continue  # another optimizer holds these parameters too, and steps
             last = next((e for e in reversed(backwards) if touches(optimizer, e[3].deps, False)), None)
-            if last is not None and any(e[0] == "clear" for e in events):
+            if last is not None and any(e[0] == "clear" for e in events) and not steps_elsewhere(region):
                 what = (
                     "gradients are computed, but the optimizer of these parameters never steps, so they are not learnt"
                 )

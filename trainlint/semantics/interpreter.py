@@ -82,7 +82,9 @@ class OutOfBudget(Exception):
 
 
 class Region:
-    """A stretch of the run that rules ask about: a loop, a `with` block, a call, the program. Holds its events."""
+    """A stretch of the run that rules ask about: a loop, a `with` block, a call, the program. Holds its events.
+
+    `value` is what a loop walks over, or the object that a program is just one method of."""
 
     __slots__ = ("_by_kind", "_sorted", "events", "frame", "kind", "node", "parent", "seen", "space", "value")
 

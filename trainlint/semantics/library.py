@@ -606,6 +606,8 @@ class Library:
             target = getattr(getattr(node, "func", None), "value", None)
             if target.__class__.__name__ == "Call":  # `x.detach().clamp_(…)` changes x
                 target = getattr(getattr(target, "func", None), "value", None)
+                if isinstance(interp.peek(target), (Api, Object)):
+                    return result  # `torch.empty(3).uniform_()` changes nothing that has a name
             if target is not None and target.__class__.__name__ in ("Name", "Attribute"):
                 interp.bind(target, result)
         return result

@@ -250,7 +250,7 @@ def is_weighted(interp: Interpreter, module: Instance) -> bool:
 def leaf_kind(interp: Interpreter, value: object) -> str:
     """What a trainable tensor was made as: "parameter", "tensor", "moved", or "" where it is none."""
     found = interp.modules.leaves.get(id(value))
-    return found[1] if found is not None else ""
+    return found[1] if found is not None and found[0].graph else ""
 
 
 def is_self(node: Any) -> bool:

@@ -422,7 +422,7 @@ class Project:
         def run(
             interp: Interpreter, method: Function, instance: Instance, built: Region, flags: dict[str, Any]
         ) -> None:
-            region = Region("program", method.node, method.space, None)
+            region = Region("program", method.node, method.space, None, instance)
             region.events = list(built.events)
             interp.region = region
             interp.flags.update(flags)

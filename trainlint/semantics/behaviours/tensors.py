@@ -139,7 +139,9 @@ def requires_grad(call: Call) -> Value:
     tensor, wished = call.tensor, truth(wanted)
     set_requires_grad(call.interp, tensor, wanted, call.node)
     result = tensor.but(graph=wished)
-    return trainable(call, result.but(trace=(leaf_step(call),)) if wished and is_severed(tensor) else result)
+    result = result.but(trace=(leaf_step(call),)) if wished and is_severed(tensor) else result
+    known = call.interp.modules.leaves.get(id(tensor))
+    return trainable(call, result, known[1] if known is not None else "tensor")  # a `Parameter` is returned as it is
 
 
 def stopped(call: Call) -> frozenset[Dep]:
@@ -638,8 +640,8 @@ def fresh(call: Call, **fields: Any) -> Tensor:
 
 
 def trainable(call: Call, tensor: Tensor, kind: str = "tensor") -> Tensor:
-    """A tensor made here; one that asks for gradients is remembered as trainable."""
-    if tensor.graph and tensor.lib == "torch" and not tensor.deps:
+    """A tensor made here; a parameter and what asks for gradients are remembered."""
+    if (tensor.graph or kind == "parameter") and tensor.lib == "torch" and not tensor.deps:
         call.interp.modules.leaves[id(tensor)] = (tensor, kind)
     return tensor
 
