@@ -10,7 +10,7 @@ import libcst as cst
 import pytest
 
 from trainlint import edits
-from trainlint.config import Settings
+from trainlint.config import Selection, Settings
 from trainlint.discovery import Target
 from trainlint.edits import CodeEdit
 from trainlint.engine import Fixed, fix
@@ -200,3 +200,161 @@ def test_what_is_imported_is_spelled_as_the_file_does() -> None:
 
 def test_safety_is_that_of_the_rule() -> None:
     assert finding("TL101", 1, (1, 1, 1, "")).fix == Fix("mend it", (Edit("a.py", Span(1, 1, 1, 1), ""),), Safety.SAFE)
+
+
+# --- What rules write -------------------------------------------------------------------------------------------------
+
+STEP = """\
+import torch
+import torch.nn as nn
+
+
+def train(loader):
+    model = nn.Linear(4, 3)
+    optimizer = torch.optim.Adam(model.parameters())
+    scaler = torch.amp.GradScaler("cuda")
+    for i, (x, y) in enumerate(loader):
+        loss = nn.functional.cross_entropy(model(x), y)
+        {}
+"""
+
+CLASS = """\
+import torch
+import torch.nn as nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        {}
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x).relu()
+        return x
+"""
+
+EXP = """\
+import torch
+import torch.nn as nn
+
+net = nn.Linear(8, 3)
+
+
+def run(x):
+    scores = net(x)
+    {}
+"""
+
+
+def mended(template: str, body: str, code: str, folder: Path) -> str:
+    """What all fixes of one rule make of some lines, which stand at the mark in a template."""
+    indent = next(line for line in template.splitlines() if line.endswith("{}"))[:-2]
+    head, tail = template.split("{}")
+    path = folder / "a.py"
+    path.write_text(head + textwrap.indent(body, indent)[len(indent) :] + tail)
+    settings = Settings(root=folder, selections=(Selection(select=(code,)),))
+    outcome = fix([Target(path, "a.py", settings)], unsafe=True)
+    _, new = outcome.changes.get("a.py", ("", path.read_text()))
+    assert outcome.changes or any(found.code == code for found in outcome.result.findings)
+    assert new.startswith(head)
+    assert new.endswith(tail)
+    return textwrap.dedent(indent + new[len(head) : len(new) - len(tail)])
+
+
+CLIP = "nn.utils.clip_grad_norm_(model.parameters(), 1.0)"
+
+
+@pytest.mark.parametrize(
+    ("code", "template", "before", "after"),
+    [
+        (
+            "TL207",
+            STEP,
+            f"{CLIP}  # why\noptimizer.zero_grad()\nloss.backward()\noptimizer.step()",
+            f"optimizer.zero_grad()\nloss.backward()\n{CLIP}  # why\noptimizer.step()",
+        ),
+        (
+            "TL207",
+            STEP,
+            f"optimizer.zero_grad()\nloss.backward()\noptimizer.step()\n{CLIP}",
+            f"optimizer.zero_grad()\nloss.backward()\n{CLIP}\noptimizer.step()",
+        ),
+        (
+            "TL207",
+            STEP,
+            (
+                f"optimizer.zero_grad()\nscaler.scale(loss).backward()\nif True:\n    {CLIP}\n"
+                "scaler.step(optimizer)\nscaler.update()"
+            ),
+            (
+                "optimizer.zero_grad()\nscaler.scale(loss).backward()\nif True:\n    scaler.unscale_(optimizer)\n"
+                f"    {CLIP}\nscaler.step(optimizer)\nscaler.update()"
+            ),
+        ),
+        (
+            "TL208",
+            STEP,
+            (
+                "scaler.scale(loss).backward()\nif i % 4 == 3:\n    scaler.step(optimizer)\n    scaler.update()\n"
+                "    optimizer.zero_grad()"
+            ),
+            (
+                "scaler.scale(loss / 4).backward()\nif i % 4 == 3:\n    scaler.step(optimizer)\n    scaler.update()\n"
+                "    optimizer.zero_grad()"
+            ),
+        ),
+        (
+            "TL601",
+            CLASS,
+            "self.layers = []\nfor _ in range(3):\n    self.layers.append(nn.Linear(4, 4))",
+            "self.layers = nn.ModuleList()\nfor _ in range(3):\n    self.layers.append(nn.Linear(4, 4))",
+        ),
+        (
+            "TL601",
+            CLASS,
+            "self.layers = nn.Linear(4, 4), nn.Linear(4, 4)",
+            "self.layers = nn.ModuleList((nn.Linear(4, 4), nn.Linear(4, 4)))",
+        ),
+        (
+            "TL505",
+            EXP,
+            "return torch.exp(scores) / torch.sum(torch.exp(scores), -1, keepdim=True)",
+            "return torch.softmax(scores, dim=-1)",
+        ),
+        (
+            "TL505",
+            EXP,
+            "e = (scores / 2).exp()\nreturn e / e.sum(1, keepdim=True)",
+            "return torch.softmax((scores / 2), dim=1)",
+        ),
+        (
+            "TL505",
+            EXP,
+            "return torch.exp(scores).sum(dim=1, keepdim=True).log()",
+            "return torch.logsumexp(scores, dim=1, keepdim=True)",
+        ),
+        ("TL616", EXP, "net.requires_grad = not x.any()", "net.requires_grad_(not x.any())"),
+    ],
+)
+def test_what_rules_write(code: str, template: str, before: str, after: str, tmp_path: Path) -> None:
+    assert mended(template, before, code, tmp_path) == after
+
+
+@pytest.mark.parametrize(
+    ("code", "template", "text"),
+    [
+        # The order of other statements is not known to be right.
+        ("TL207", STEP, f"if i:\n    {CLIP}\noptimizer.zero_grad()\nloss.backward()\noptimizer.step()"),
+        # A ModuleList cannot be sorted, nor hold a list.
+        ("TL601", CLASS, "self.layers = [nn.Linear(4, 4) for _ in range(3)]\nself.layers.sort(key=id)"),
+        ("TL601", CLASS, "self.layers = [[nn.Linear(4, 4)], [nn.Linear(4, 4)]]"),
+        # A name that a ModuleDict has itself.
+        ("TL601", CLASS, 'self.layers = {"type": nn.Linear(4, 4), "b": nn.Linear(4, 4)}'),
+        # The exponentials are used once more, or all of them are summed.
+        ("TL505", EXP, "e = scores.exp()\nreturn e / e.sum(1, keepdim=True), e"),
+        ("TL505", EXP, "return torch.log(scores.exp().sum())"),
+    ],
+)
+def test_no_fix_where_it_may_be_wrong(code: str, template: str, text: str, tmp_path: Path) -> None:
+    assert mended(template, text, code, tmp_path) == text

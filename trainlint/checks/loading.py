@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import libcst as cst
 
-from trainlint.api import Report, Rule, on
+from trainlint.api import Draft, Report, Rule, on
 from trainlint.checks.data import HELD_OUT, fixed_order
-from trainlint.findings import Severity
+from trainlint.checks.repairs import around, assigned, index_of, is_plain_call, keyword, serves_one
+from trainlint.edits import insert_at_start, set_argument
+from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part, roots
 from trainlint.semantics.interpreter import Region, dotted_name
 from trainlint.semantics.namespace import Namespace
@@ -50,6 +53,7 @@ class DistributedSampling(Rule):
     code, name = "TL418", "distributed-sampler"
     message = "{what}"
     severity = Severity.WARNING
+    fixable = Safety.SAFE
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
@@ -69,7 +73,28 @@ class DistributedSampling(Rule):
                     "`DistributedSampler` is never told the epoch (`set_epoch`), "
                     "so every epoch serves the same batches in the same order"
                 )
-                report(sampler.born.node, sampler.born.space, what=what).because([Step(space, node, "trained on here")])
+                draft = report(sampler.born.node, sampler.born.space, what=what)
+                draft.because([Step(space, node, "trained on here")])
+                if region.space is sampler.born.space:
+                    draft.repair(partial(self.tell_epoch, region.node))
+
+    def tell_epoch(self, loop: Any, draft: Draft) -> None:
+        """Offer to tell the sampler the epoch, where its name is surely bound when a plain loop over epochs begins."""
+        index = index_of(draft.space)
+        statement = index.statement(draft.node)
+        target = statement.targets[0].target if isinstance(statement, cst.Assign) else None
+        if not isinstance(target, cst.Name) or assigned(statement, target) is not draft.node:
+            return
+        if not isinstance(loop, cst.For) or not isinstance(loop.target, cst.Name):
+            return
+        line: Any = index.parent(statement)  # type: ignore[arg-type]
+        block: Any = index.parent(line)
+        later = around(index, loop, block)
+        bound = index.lookup(target)
+        if later is None or len(bound) != 1 or index.function(loop) is not index.function(target):
+            return
+        if block.body.index(line) < block.body.index(later) and is_plain_call(loop.iter, "range"):
+            draft.fix("tell it the epoch", insert_at_start(loop, target, ".set_epoch(", loop.target, ")"))
 
     def undivided(self, region: Region, loader: Instance, report: Report) -> None:
         """A model wrapped for several processes is trained on a loader that serves all data to each of them."""
@@ -244,6 +269,7 @@ class EvaluationShuffled(Rule):
     message = "the {part} loader {how}"
     severity = Severity.WARNING
     default = False
+    fixable = Safety.UNSAFE
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
@@ -261,9 +287,23 @@ class EvaluationShuffled(Rule):
             elif is_true(loader.attrs.get("shuffle")):
                 how = "shuffles, so runs and their batches cannot be compared"
             if how:
-                report(
+                draft = report(
                     loader.born.node, loader.born.space, part="test" if part == "test" else "validation", how=how
                 ).because([Step(event[2], event[1], "evaluated here")])
+                if not any(other.born is not None and other.born.node is draft.node for other in trained):
+                    draft.repair(self.keep_order)
+
+    def keep_order(self, draft: Draft) -> None:
+        """Offer to serve all samples in their order, where the loader is for these data alone."""
+        call = draft.node
+        if is_plain_call(call, "DataLoader") and serves_one(draft.space, call):
+            asked = [name for name in ("shuffle", "drop_last") if is_name(keyword(call, name), "True")]
+            if asked:
+                draft.fix("serve all samples in their order", *(set_argument(call, name, "False") for name in asked))
+
+
+def is_name(node: Any, name: str) -> bool:
+    return isinstance(node, cst.Name) and node.value == name
 
 
 def is_true(value: Value | None) -> bool:

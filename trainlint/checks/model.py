@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import libcst as cst
 
-from trainlint.api import Report, Rule, on, on_call
+from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.losses import BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX
-from trainlint.edits import insert_at_start, rename, replace
-from trainlint.findings import Severity
+from trainlint.checks.repairs import (
+    assigned,
+    attribute_targets,
+    attribute_uses,
+    called,
+    index_of,
+    is_plain_call,
+    positional,
+)
+from trainlint.edits import imported, insert_at_start, overwrite, rename, replace, set_argument
+from trainlint.findings import Safety, Severity
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, leaves, modules_in
 from trainlint.semantics.modules import Flow, Stored, contents, is_plain_module, is_self, is_weighted, leaf_kind
@@ -104,12 +114,23 @@ class HiddenRule(Rule):
         return False
 
 
+# Before the kind of a container that holds more than layers, such as lists of them.
+MIXED = "mixed "
+
+
 class ModulesInPlainContainer(HiddenRule):
     """Layers are kept in a plain list or dict."""
 
     code, name = "TL601", "modules-in-plain-container"
     message = "`{name}` is a plain {kind} of layers: they are not registered, so they are not trained, moved or saved"
-    kinds = ("list", "dict", "tuple")
+    fixable = Safety.UNSAFE
+    kinds = tuple(mixed + kind for kind in ("list", "dict", "tuple") for mixed in ("", MIXED))
+    # What the registering containers can do as well.
+    METHODS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "ModuleList": ("append", "extend", "insert"),
+        "ModuleDict": ("keys", "values", "items"),
+    }
+    READERS = frozenset("enumerate len zip reversed iter list".split())
 
     @on("built")
     def check(self, fact: Any, report: Report) -> None:
@@ -135,7 +156,69 @@ class ModulesInPlainContainer(HiddenRule):
                 is_weighted(interp, m) for m in inside
             ):
                 kind = "dict" if isinstance(value, DictObject) else "tuple" if isinstance(value, Tuple) else "list"
-                hide(interp, instance, name, kind)
+                alone = all(isinstance(item, Instance) and item.family == "module" for item in items)
+                hide(interp, instance, name, kind if alone else MIXED + kind)
+
+    def tell(self, stored: Stored, kind: str, report: Report) -> None:
+        draft = report(stored.node, stored.space, name=stored.name, kind=kind.removeprefix(MIXED))
+        if not kind.startswith(MIXED):
+            draft.repair(self.register)
+
+    def register(self, draft: Draft) -> None:
+        """Offer a `ModuleList` or `ModuleDict`, where it can do all that the class does with the container."""
+        index, target = index_of(draft.space), draft.node
+        if not isinstance(target, cst.Attribute) or not is_self(target.value):
+            return
+        made = assigned(index.statement(target), target)
+        uses = [use for use in attribute_uses(index, target) if use is not target]
+        if made is None or attribute_targets(index, target) != [target]:
+            return
+        name = "ModuleDict" if isinstance(made, cst.Dict) else "ModuleList"
+        if not all(self.suits(name, index, use) for use in uses):
+            return
+        pieces: tuple[Any, ...] = ("(", made, ")")
+        if isinstance(made, cst.Dict):
+            if not made.elements or not all(is_layer_name(element) for element in made.elements):
+                return
+        elif isinstance(made, (cst.List, cst.Tuple)):
+            if not made.elements:
+                pieces = ("()",)
+            elif isinstance(made, cst.Tuple) and not made.lpar:
+                pieces = ("((", made, "))")
+        elif not isinstance(made, (cst.ListComp, cst.Call)):
+            return
+        draft.fix(f"make it a `{name}`", replace(made, imported(f"torch.nn.{name}"), *pieces))
+
+    def suits(self, name: str, index: Any, use: cst.Attribute) -> bool:
+        """Whether a `ModuleList` or `ModuleDict` serves in a place as well."""
+        parent = index.parent(use)
+        if isinstance(parent, (cst.For, cst.CompFor)):
+            return parent.iter is use
+        if isinstance(parent, cst.Subscript):
+            stores = isinstance(index.parent(parent), (cst.AssignTarget, cst.Del, cst.AugAssign))
+            return parent.value is use and not stores
+        if isinstance(parent, cst.Attribute):
+            return parent.attr.value in self.METHODS[name]
+        if isinstance(parent, cst.ComparisonTarget):
+            return name == "ModuleDict"
+        call = index.parent(parent) if isinstance(parent, cst.Arg) else None
+        return isinstance(call, cst.Call) and isinstance(call.func, cst.Name) and call.func.value in self.READERS
+
+
+# Names that a module has already.
+TAKEN = frozenset(
+    """train eval training type float double half bfloat16 to cpu cuda xpu ipu mtia keys values items pop update clear
+    forward modules children parameters buffers apply compile dump_patches call_super_init share_memory extra_repr
+    register_buffer register_module add_module state_dict zero_grad T_destination""".split()
+)
+
+
+def is_layer_name(element: Any) -> bool:
+    """Whether a member of a dict can be one of a `ModuleDict`: its key is a string that can be an attribute."""
+    if not isinstance(element, cst.DictElement) or not isinstance(element.key, cst.SimpleString):
+        return False
+    key = element.key.evaluated_value
+    return isinstance(key, str) and key.isidentifier() and key not in TAKEN
 
 
 def hide(interp: Interpreter, instance: Instance, name: str, kind: str) -> None:
@@ -603,7 +686,16 @@ class RequiresGradTypo(Rule):
                     return  # a setting of the class's own
             elif owner.cls is None:
                 return
-            report(node, name=name, what="module", instead="its parameters have it; call `requires_grad_(…)`")
+            draft = report(node, name=name, what="module", instead="its parameters have it; call `requires_grad_(…)`")
+            draft.repair(self.call)
+
+    def call(self, draft: Draft) -> None:
+        """Offer the method for the assignment."""
+        statement: Any = index_of(draft.space).statement(draft.node)
+        value = assigned(statement, draft.node)
+        if value is not None and isinstance(statement, cst.Assign):
+            text = f"{code_of(draft.node.value)}.requires_grad_({code_of(value)})"
+            draft.fix("call the method", overwrite(statement, text))
 
 
 SHARED = re.compile(r"shar|tied|tie_|recurr|universal|same|albert|loop", re.IGNORECASE)
@@ -759,6 +851,7 @@ class BiasBeforeBatchNorm(Rule):
     message = "the bias of this `{cls}` is taken away again by the batch norm behind it"
     severity = Severity.WARNING
     default = False
+    fixable = Safety.UNSAFE
 
     @on("layer")
     def check(self, flow: Flow, report: Report) -> None:
@@ -768,7 +861,22 @@ class BiasBeforeBatchNorm(Rule):
         layer = before.layer
         if layer is None or layer.born is None or const(layer.attrs.get("bias", TRUE)) is not True:
             return
-        report(layer.born.node, layer.born.space, cls=class_of(layer))
+        draft = report(layer.born.node, layer.born.space, cls=class_of(layer))
+        norm = flow.layer.born if flow.layer is not None else None
+        if isinstance(layer.cls, Api) and norm is not None and norm.space is layer.born.space:
+            draft.repair(partial(self.drop, norm.node))
+
+    def drop(self, norm: Any, draft: Draft) -> None:
+        """Offer to leave the bias out, where layer and batch norm are made together, neither without the other."""
+        index, layer = index_of(draft.space), draft.node
+        if not isinstance(layer, cst.Call) or not isinstance(norm, cst.Call):
+            return
+        blocks = [index.parent(index.parent(index.statement(node))) for node in (layer, norm)]  # type: ignore[arg-type]
+        depends = any(isinstance(above, cst.IfExp) for node in (layer, norm) for above in index.ancestors(node))
+        places = {"Linear": 2, "Conv1d": 7, "Conv2d": 7, "Conv3d": 7}  # of the bias among the arguments
+        if blocks[0] is blocks[1] and not depends and is_plain_call(layer, name := called(layer)):
+            if len(positional(layer)) <= places.get(name, -1):
+                draft.fix("leave the bias out", set_argument(layer, "bias", "False"))
 
 
 class InitForOtherActivation(Rule):

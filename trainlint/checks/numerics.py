@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.repairs import activation, called, definition, index_of, is_constant, local_activation
-from trainlint.edits import imported, replace, unwrap
+from trainlint.checks.repairs import (
+    activation,
+    called,
+    definition,
+    index_of,
+    is_constant,
+    is_plain_call,
+    keyword,
+    local_activation,
+    positional,
+)
+from trainlint.edits import delete, imported, replace, unwrap
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.arithmetic import EXPONENTIAL, EXPONENTIALS, FROM_NEARLY_ONE, NEARLY_ONE, UNIT
 from trainlint.semantics.behaviours.tensors import written_name
@@ -27,6 +37,7 @@ from trainlint.semantics.values import (
     bounds,
     is_number,
 )
+from trainlint.syntax import Index
 
 # What is random or a loss by itself does not reach zero in practice.
 HARMLESS = frozenset(
@@ -310,12 +321,13 @@ class ExpOverflow(Rule):
 
     code, name = "TL505", "exp-overflow"
     message = "`exp` of raw scores (@) is infinite above 88, and NaN follows; `{better}` computes the same without that"
+    fixable = Safety.SAFE
 
     @on("operation")
     def quotient(self, fact: Any, report: Report) -> None:
         operator, node, left, right, _, _, _ = fact
         if operator == "Divide" and is_exponential(left, EXPONENTIAL) and is_exponential(right, EXPONENTIALS):
-            report(node, better="softmax").because(left.trace)
+            report(node, better="softmax").because(left.trace).repair(self.softmax)
 
     @on_call("torch.log")
     def log(self, call: Call, report: Report) -> None:
@@ -329,7 +341,91 @@ class ExpOverflow(Rule):
             is_number(value := report.interp.eval(side)) and bounds(value)[0] >= 0.5
             for side in (inner.left, inner.right)
         )
-        report(call.node, better="softplus" if one else "logsumexp").because(operand.trace)
+        draft = report(call.node, better="softplus" if one else "logsumexp").because(operand.trace)
+        draft.repair(partial(self.softplus if one else self.logsumexp, inner))
+
+    def softmax(self, draft: Draft) -> None:
+        """Offer a softmax for `e / e.sum(dim)` where `e = exp(x)`, written out or in the line above."""
+        index, node = index_of(draft.space), draft.node
+        total = total_of(index, node.right) if isinstance(node, cst.BinaryOperation) else None
+        if total is None or not total.kept or not node.left.deep_equals(total.of):
+            return
+        exponential = exponential_of(index, node.left)
+        if exponential is not None:
+            draft.fix(
+                "use `softmax`", replace(node, imported("torch.softmax"), "(", exponential, ", dim=", total.dim, ")")
+            )
+        elif isinstance(node.left, cst.Name):
+            made = definition(index, node.left)
+            if made is None:
+                return
+            exponential = exponential_of(index, made)
+            lines: list[Any] = [index.parent(index.statement(place)) for place in (made, node)]  # type: ignore[arg-type]
+            block: Any = index.parent(lines[0])
+            if exponential is None or lines[1] not in getattr(block, "body", ()):
+                return
+            uses = [use for binding in index.lookup(node.left) for use in index.references(binding)]
+            if block.body.index(lines[0]) + 1 == block.body.index(lines[1]) and len(uses) == 2:
+                better = replace(node, imported("torch.softmax"), "(", exponential, ", dim=", total.dim, ")")
+                draft.fix("use `softmax`", better, delete(made))
+
+    def logsumexp(self, inner: Any, draft: Draft) -> None:
+        """Offer it for the logarithm of a plain sum of plain exponentials."""
+        index = index_of(draft.space)
+        total = total_of(index, inner)
+        exponential = exponential_of(index, total.of) if total is not None else None
+        if total is not None and exponential is not None:
+            kept = ", keepdim=True)" if total.kept else ")"
+            pieces = ("(", exponential, ", dim=", total.dim, kept)
+            draft.fix("use `logsumexp`", replace(draft.node, imported("torch.logsumexp"), *pieces))
+
+    def softplus(self, inner: Any, draft: Draft) -> None:
+        """Offer it for `log(1 + exp(x))`."""
+        for one, other in ((inner.left, inner.right), (inner.right, inner.left)):
+            exponential = exponential_of(index_of(draft.space), other)
+            if isinstance(inner.operator, cst.Add) and is_one(one) and exponential is not None:
+                better = (imported("torch.nn.functional.softplus"), "(", exponential, ")")
+                draft.fix("use `softplus`", replace(draft.node, *better))
+
+
+class Total(NamedTuple):
+    """A sum over an axis as it is written: `kept` if the axis stays."""
+
+    of: Any
+    dim: Any
+    kept: bool
+
+
+def total_of(index: Index, node: Any) -> Total | None:
+    """What `x.sum(dim)` or `torch.sum(x, dim)` sums, if there is nothing more to it."""
+    if not is_plain_call(node, "sum"):
+        return None
+    arguments = positional(node)
+    if "torch.sum" not in index.qualified_names(node.func):
+        if not isinstance(node.func, cst.Attribute):
+            return None
+        arguments.insert(0, node.func.value)
+    dim = keyword(node, "dim") or (arguments[1] if len(arguments) > 1 else None)
+    kept = keyword(node, "keepdim") or (arguments[2] if len(arguments) > 2 else None)
+    named = {argument.keyword.value for argument in node.args if argument.keyword is not None}
+    if dim is None or not arguments or not named <= {"dim", "keepdim"}:
+        return None
+    if kept is not None and not (isinstance(kept, cst.Name) and kept.value in ("True", "False")):
+        return None
+    return Total(arguments[0], dim, kept is not None and kept.value == "True")
+
+
+def exponential_of(index: Index, node: Any) -> Any:
+    """The `x` of `x.exp()` or `torch.exp(x)`."""
+    if not is_plain_call(node, "exp"):
+        return None
+    if "torch.exp" in index.qualified_names(node.func):
+        return positional(node)[0] if len(node.args) == 1 and positional(node) else None
+    return node.func.value if isinstance(node.func, cst.Attribute) and not node.args else None
+
+
+def is_one(node: Any) -> bool:
+    return isinstance(node, (cst.Integer, cst.Float)) and node.evaluated_value == 1
 
 
 def is_exponential(value: Value, nature: str) -> bool:

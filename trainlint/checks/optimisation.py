@@ -7,8 +7,10 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
+from trainlint.checks.repairs import called
 from trainlint.checks.schedules import inner_loops, over_batches
-from trainlint.findings import Severity
+from trainlint.edits import imported, replace
+from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, nested
 from trainlint.semantics.library import Call, Library, modules_in
@@ -355,11 +357,15 @@ class AdamL2(Rule):
     message = "`weight_decay` of Adam is an L2 penalty that its own scaling cancels; AdamW decays weights"
     severity = Severity.WARNING
     default = False
+    fixable = Safety.UNSAFE
 
     @on_call(OPTIMIZERS[0])
     def check(self, call: Call, report: Report) -> None:
         if call.short_name == "Adam" and (usual(call.value("weight_decay")) or 0) > 0:
-            report(call.argument("weight_decay"))
+            draft = report(call.argument("weight_decay"))
+            if call.actual.startswith("torch.") and isinstance(call.node, cst.Call) and called(call.node) == "Adam":
+                better = replace(call.node.func, imported("torch.optim.AdamW"))
+                draft.fix("use `AdamW`, with a decay to be tuned anew", better)
 
 
 class SgdWithoutMomentum(Rule):

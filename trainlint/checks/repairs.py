@@ -14,6 +14,7 @@ from trainlint.edits import CodeEdit, delete, remove_argument, rename, unwrap
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import Step, Tensor
 from trainlint.syntax import Index, nodes_in
+from trainlint.syntax.index import BindingKind
 
 # Methods and functions after which the greatest is still the greatest, and what the numbers are is no matter.
 RANKING = frozenset(("argmax", "max", "topk", "sort", "argsort"))
@@ -35,6 +36,46 @@ def called(call: cst.Call) -> str:
     if isinstance(func, cst.Attribute):
         return func.attr.value
     return func.value if isinstance(func, cst.Name) else ""
+
+
+def is_plain_call(node: Any, name: str) -> bool:
+    """Whether a node is a call of this name with all arguments in sight."""
+    return isinstance(node, cst.Call) and called(node) == name and not any(argument.star for argument in node.args)
+
+
+def keyword(node: Any, name: str) -> Any:
+    """The value of a keyword argument as it is written."""
+    for argument in getattr(node, "args", ()):
+        if argument.keyword is not None and argument.keyword.value == name:
+            return argument.value
+    return None
+
+
+def positional(call: cst.Call) -> list[Any]:
+    """The values of the positional arguments as they are written."""
+    return [argument.value for argument in call.args if argument.keyword is None]
+
+
+def serves_one(space: Namespace, call: cst.Call) -> bool:
+    """Whether a call that makes a loader makes it for data of its own, not for whatever its function is given."""
+    index = index_of(space)
+    function = index.function(call)
+    if isinstance(function, cst.FunctionDef) and space.source is not None:
+        if space.source.text.count(f"{function.name.value}(") > 2:
+            return False  # it is called in several places
+    data = keyword(call, "dataset") or next(iter(positional(call)), None)
+    made = definition(index, data)
+    return not any(
+        isinstance(node, cst.Name) and not isinstance(index.parent(node), cst.Attribute) and is_parameter(index, node)
+        for value in (data, made)
+        if value is not None
+        for node in nodes_in(value)
+    )
+
+
+def is_parameter(index: Index, name: cst.Name) -> bool:
+    """Whether a name is a parameter of a function."""
+    return any(binding.kind is BindingKind.PARAMETER for binding in index.lookup(name))
 
 
 def outermost(index: Index, node: Any) -> Any:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import libcst as cst
 
-from trainlint.api import Report, Rule, on
+from trainlint.api import Draft, Report, Rule, on
 from trainlint.checks.data import HELD_OUT
-from trainlint.findings import Severity
+from trainlint.checks.repairs import index_of, is_plain, is_plain_call, keyword, positional
+from trainlint.edits import set_argument
+from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part
 from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.interpreter import Region, target_names
@@ -153,14 +156,6 @@ def outcome(branch: cst.If, way: list[Any]) -> str:
     return ""
 
 
-def keyword(node: Any, name: str) -> Any:
-    """The value of a keyword argument as it is written."""
-    for argument in getattr(node, "args", ()):
-        if argument.keyword is not None and argument.keyword.value == name:
-            return argument.value
-    return None
-
-
 def keeps_order(node: Any) -> bool:
     """Whether a split is told not to shuffle."""
     wanted = keyword(node, "shuffle")
@@ -238,6 +233,7 @@ class UnstratifiedSplit(Rule):
     message = "the split does not stratify, so rare classes may be short of samples in one part"
     severity = Severity.WARNING
     default = False
+    fixable = Safety.UNSAFE
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
@@ -250,4 +246,22 @@ class UnstratifiedSplit(Rule):
             for found in event[5].data.splits & splits.keys():
                 _, node, space, *_ = splits[found]
                 if keyword(node, "stratify") is None and not keeps_order(node):
-                    report(node, space).because([Step(event[2], event[1], "a classifier is fitted here")])
+                    draft = report(node, space).because([Step(event[2], event[1], "a classifier is fitted here")])
+                    if event[2] is space:
+                        draft.repair(partial(self.stratify, event[1]))
+
+    def stratify(self, fit: Any, draft: Draft) -> None:
+        """Offer to stratify by that of the split arrays whose part the classifier is fitted to."""
+        index, split = index_of(draft.space), draft.node
+        statement = index.parent(split)
+        targets = statement.targets[0].target if isinstance(statement, cst.Assign) else None
+        if not isinstance(targets, cst.Tuple) or not is_plain_call(split, "train_test_split"):
+            return
+        arrays = positional(split)
+        given = keyword(fit, "y") or next(iter(positional(fit)[1:2]), None)
+        bindings = index.lookup(given) if isinstance(given, cst.Name) else []
+        if len(targets.elements) != 2 * len(arrays) or len(bindings) != 1:
+            return
+        for place, element in enumerate(targets.elements):
+            if element.value is bindings[0].node and is_plain(labels := arrays[place // 2]):
+                draft.fix("stratify it by the labels", set_argument(split, "stratify", labels))

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from trainlint.api import Report, Rule, on, on_call
+import libcst as cst
+
+from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.losses import BCE, BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX, NLL, SOFTMAX, LossRule, scores
-from trainlint.findings import Severity
+from trainlint.checks.repairs import is_plain_call, positional, serves_one
+from trainlint.edits import replace, set_argument
+from trainlint.findings import Safety, Severity
 from trainlint.semantics import shapes
 from trainlint.semantics.behaviours.data import RESHAPING, after_transforms, constants, raw_shape, steps_of
 from trainlint.semantics.interpreter import Region
@@ -76,7 +80,7 @@ class LossShapeBroadcast(LossRule):
 
     code, name = "TL110", "loss-shape-broadcast"
     message = "`{loss}` gets {given} (@) and {target}; {what}"
-    fixable = ""
+    fixable = Safety.UNSAFE
 
     @on_call(*REGRESSION, BCE, BCE_WITH_LOGITS)
     def check(self, call: Call, report: Report) -> None:
@@ -87,21 +91,50 @@ class LossShapeBroadcast(LossRule):
             return  # one and the same number everywhere may be stretched
         strict = call.path in (BCE, BCE_WITH_LOGITS)
         what = "it takes equal shapes only and fails" if strict else "they broadcast, so that all are compared with all"
-        self.tell(call.argument("input", 0), call.short_name, given, target, what, report)
+        places = (call.argument("input", 0), call.argument("target", 1))
+        self.tell(places[0], call.short_name, (given, target), places, what, report)
 
     @on("operation")
     def by_hand(self, fact: tuple[Any, ...], report: Report) -> None:
-        operator, node, left, right, *_ = fact
+        operator, node, left, right, left_node, right_node, _ = fact
         if operator != "Subtract" or not isinstance(left, Tensor) or not isinstance(right, Tensor):
             return
+        places = (left_node, right_node) if left.deps else (right_node, left_node)
         given, target = (left, right) if left.deps else (right, left)
         learnt = given.must_be(LOGITS) and given.batched and target.batched
         if learnt and not target.deps and target.graph is False and crossed(given, target):
-            self.tell(node, "-", given, target, "they broadcast, so that all are compared with all", report)
+            what = "they broadcast, so that all are compared with all"
+            self.tell(node, "-", (given, target), places, what, report)
 
-    def tell(self, node: Any, loss: str, given: Tensor, target: Tensor, what: str, report: Report) -> None:
+    def tell(
+        self, node: Any, loss: str, pair: tuple[Tensor, Tensor], places: tuple[Any, Any], what: str, report: Report
+    ) -> None:
+        given, target = pair
         column = target if given.shape is not None and len(target.shape or ()) > len(given.shape) else given
-        report(node, loss=loss, what=what, given=written(given), target=written(target)).because(why(column))
+        draft = report(node, loss=loss, what=what, given=written(given), target=written(target)).because(why(column))
+        other, place = (given, places[1]) if column is target else (target, places[0])
+        axis = spare_axis(column, other)
+        if axis is not None and isinstance(place, cst.BaseExpression):
+            draft.fix(f"squeeze axis {axis}", replace(place, place, f".squeeze({axis})"))
+
+
+def spare_axis(long: Tensor, short: Tensor) -> int | None:
+    """The one axis of length one, not the first, without which a tensor has the shape of another."""
+    if short.shape is None:
+        return None
+    if long.shape is None:
+        return -1 if long.last == 1 and len(short.shape) == 1 else None
+    axes = [
+        axis
+        for axis, size in enumerate(long.shape)
+        if axis and size == 1 and alike(long.shape[:axis] + long.shape[axis + 1 :], short.shape)
+    ]
+    return axes[0] if len(axes) == 1 else None
+
+
+def alike(one: Shape, other: Shape) -> bool:
+    """Whether two shapes may be equal, as far as they are known."""
+    return len(one) == len(other) and all(None in (m, n) or m == n for m, n in zip(one, other, strict=True))
 
 
 class LossDoesNotFitTask(LossRule):
@@ -442,6 +475,7 @@ class BatchNormLastBatch(Rule):
         "the last of these batches has one sample ({rows} samples, {size} each), and batch norm cannot train on it"
     )
     severity = Severity.ERROR
+    fixable = Safety.UNSAFE
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
@@ -460,13 +494,21 @@ class BatchNormLastBatch(Rule):
             return
         for event in region.events:
             if event[0] == "model" and event[4] is True and has_batch_norm(event[3]):
-                report(
+                draft = report(
                     loader.born.node if loader.born else event[1],
                     space=loader.born.space if loader.born else event[2],
                     rows=rows,
                     size=size,
                 )
+                if 1 < size < rows:
+                    draft.repair(self.drop)
                 return
+
+    def drop(self, draft: Draft) -> None:
+        """Offer to drop the last batch, where the loader is for these data alone."""
+        call = draft.node
+        if is_plain_call(call, "DataLoader") and len(positional(call)) < 9 and serves_one(draft.space, call):
+            draft.fix("drop the last batch", set_argument(call, "drop_last", "True"))
 
 
 def has_batch_norm(module: Instance) -> bool:

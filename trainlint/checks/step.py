@@ -8,8 +8,18 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
-from trainlint.checks.repairs import around, called, definition, follows, index_of, is_plain, line_of, stepped
-from trainlint.edits import insert_after, insert_before, move_after, replace
+from trainlint.checks.repairs import (
+    around,
+    called,
+    definition,
+    follows,
+    index_of,
+    is_plain,
+    line_of,
+    positional,
+    stepped,
+)
+from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.tensors import written_name
@@ -313,6 +323,7 @@ class ClipMisplaced(Rule):
 
     code, name = "TL207", "clip-misplaced"
     message = "gradients are clipped {what}"
+    fixable = Safety.UNSAFE
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
@@ -323,7 +334,40 @@ class ClipMisplaced(Rule):
         for node, found in clips.items():
             what, related = self.judge(region, found)
             if what:
-                report(node, found[0][2], what=what).because(related)
+                plan = partial(self.mend, what.split()[0], related, region, len(clips))
+                report(node, found[0][2], what=what).because(related).repair(plan)
+
+    def mend(self, what: str, related: list[Step], region: Region, count: int, draft: Draft) -> None:
+        """Offer the right place among the statements of one block, or what the clipping lacks."""
+        index, clip = index_of(draft.space), draft.node
+        if what == "of":
+            parameters = positional(clip)[0] if positional(clip) else None
+            made = definition(index, parameters) if isinstance(parameters, cst.Name) else None
+            if isinstance(made, cst.Call) and called(made) == "parameters":
+                draft.fix("keep the parameters in a list", replace(made, "list(", made, ")"))
+            return
+        place = related[0] if related else None
+        if place is None or place.space is not draft.space or not isinstance(place.node, cst.Call):
+            return
+        line, other = line_of(index, clip), line_of(index, place.node)
+        steps = [event for event in region.of("step") if event[2] is draft.space]
+        scaled = any(event[5] is not None for event in region.of("step"))
+        if what == "before" and follows(index, line, other):
+            later = [line_of(index, event[1]) for event in steps]
+            if not scaled and all(follows(index, other, step) for step in later):
+                draft.fix("clip after `backward`", move_after(clip, place.node))
+        elif what == "after" and follows(index, other, line) and not scaled:
+            backwards = [line_of(index, event[1]) for event in region.of("backward") if event[2] is draft.space]
+            if backwards and all(follows(index, backward, other) for backward in backwards):
+                draft.fix("clip before the step", move_before(clip, place.node))
+        elif what == "while" and count == 1 and other is not None:
+            optimizer, block = stepped(place.node), index.parent(other)
+            scaler = place.node.func.value if isinstance(place.node.func, cst.Attribute) else None
+            above = around(index, line, block) if line is not None else None
+            looped = any(isinstance(n, (cst.For, cst.While)) for n in nodes_in(above)) if above is not None else True
+            if optimizer is not None and is_plain(scaler) and place.node.args and not looped:
+                if above is line or follows(index, above, other):
+                    draft.fix("unscale them first", insert_before(clip, scaler, ".unscale_(", optimizer, ")"))
 
     def judge(self, region: Region, clips: list[Any]) -> tuple[str, list[Step]]:
         if any(spent for *_, spent in clips):
@@ -365,6 +409,7 @@ class UnscaledAccumulation(Rule):
         "the gradients of several batches are summed before each step (@), as the loss is not divided by their number"
     )
     severity = Severity.WARNING
+    fixable = Safety.UNSAFE
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
@@ -380,7 +425,22 @@ class UnscaledAccumulation(Rule):
             optimizer = event[3]
             if self.summed(region, report, flow, i, optimizer, every):
                 backward = next(e for e, around in flow if e[0] == "backward" and touches(optimizer, e[3].deps, True))
-                report(backward[1], backward[2]).because([Step(event[2], event[1], "the step")])
+                draft = report(backward[1], backward[2]).because([Step(event[2], event[1], "the step")])
+                if region.space is backward[2]:
+                    draft.repair(partial(self.divide, every[4].right))
+
+    def divide(self, number: Any, draft: Draft) -> None:
+        """Offer to divide what `backward` is called on, where the number is plainly named in the same function."""
+        index, call = index_of(draft.space), draft.node
+        if not (isinstance(number, cst.Integer) or is_plain(number)) or not isinstance(call, cst.Call):
+            return
+        if called(call) != "backward" or call.args or index.function(number) is not index.function(call):
+            return
+        loss = call.func.value if isinstance(call.func, cst.Attribute) else None
+        if isinstance(loss, cst.Call) and called(loss) == "scale" and len(loss.args) == 1:
+            loss = loss.args[0].value
+        if is_plain(loss):
+            draft.fix("divide the loss", replace(loss, loss, " / ", number))
 
     def summed(
         self, region: Region, report: Report, flow: list[Any], position: int, optimizer: Instance, every: Any
