@@ -116,8 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     rules.add_argument("--ignore", metavar="RULES", action="append", default=[], help="do not run these")
 
     fixes = check.add_argument_group("fixes")
-    fixes.add_argument("--fix", action="store_true", help="apply safe fixes to the files, and print what is left")
-    fixes.add_argument("--unsafe-fixes", action="store_true", help="count as fixes those that should be read as well")
+    switch = argparse.BooleanOptionalAction
+    fixes.add_argument("--fix", action=switch, help="apply safe fixes to the files, and print what is left")
+    fixes.add_argument("--unsafe-fixes", action=switch, help="count as fixes those that should be read as well")
     fixes.add_argument("--diff", action="store_true", help="print what --fix would change, and change nothing")
     fixes.add_argument("--show-fixes", action="store_true", help="list what was fixed")
 
@@ -173,6 +174,8 @@ def _configuration(options: argparse.Namespace) -> Configuration:
         selection=Selection(select, _split(options.extend_select), _split(options.ignore)),
         exclude=Patterns(Path.cwd(), excluded) if excluded else None,
         force_exclude=options.force_exclude,
+        fix=options.fix,
+        unsafe_fixes=options.unsafe_fixes,
         output_format=options.output_format,
     )
     return Configuration(overrides, config=options.config, isolated=options.isolated)
@@ -191,6 +194,7 @@ def _check(options: argparse.Namespace) -> int:
         _write(_described(settings), sys.stdout)
         return CLEAN
 
+    options.fix, options.unsafe_fixes = settings.fix, settings.unsafe_fixes
     targets, texts, encoding = _stdin(options, configuration)
     if targets is None:
         from trainlint.discovery import discover
@@ -404,6 +408,8 @@ def _described(settings: Settings) -> str:
     enabled = enabled_codes(settings.selections, infos)
     lines = [
         f"# {settings.source or 'No settings file'}, and the command line",
+        f"fix = {json.dumps(settings.fix)}",
+        f"unsafe-fixes = {json.dumps(settings.unsafe_fixes)}",
         f"output-format = {json.dumps(settings.output_format)}",
         f"respect-gitignore = {json.dumps(settings.respect_gitignore)}",
         f"force-exclude = {json.dumps(settings.force_exclude)}",

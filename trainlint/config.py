@@ -47,6 +47,8 @@ class Settings:
     per_file_ignores: tuple[tuple[Patterns, tuple[str, ...]], ...] = ()
     respect_gitignore: bool = True
     force_exclude: bool = False
+    fix: bool = False
+    unsafe_fixes: bool = False
     output_format: str = "concise"
     knowledge: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -58,6 +60,8 @@ class Overrides:
     selection: Selection = field(default_factory=Selection)
     exclude: Patterns | None = None
     force_exclude: bool = False
+    fix: bool | None = None
+    unsafe_fixes: bool | None = None
     output_format: str | None = None
 
     def apply(self, settings: Settings) -> Settings:
@@ -67,6 +71,8 @@ class Overrides:
             selections=(*settings.selections, self.selection),
             exclude=(*settings.exclude, *([self.exclude] if self.exclude else [])),
             force_exclude=settings.force_exclude or self.force_exclude,
+            fix=settings.fix if self.fix is None else self.fix,
+            unsafe_fixes=settings.unsafe_fixes if self.unsafe_fixes is None else self.unsafe_fixes,
             output_format=self.output_format or settings.output_format,
         )
 
@@ -166,6 +172,8 @@ def _settings(table: Mapping[str, Any], path: Path) -> Settings:
         ),
         respect_gitignore=read("respect-gitignore", True),
         force_exclude=read("force-exclude", False),
+        fix=read("fix", False),
+        unsafe_fixes=read("unsafe-fixes", False),
         output_format=read("output-format", "concise"),
         knowledge=read("knowledge", {}),
     )
@@ -226,6 +234,8 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "per-file-ignores": _lists_by_glob,
     "respect-gitignore": _switch,
     "force-exclude": _switch,
+    "fix": _switch,
+    "unsafe-fixes": _switch,
     "output-format": _output_format,
     "knowledge": _knowledge,
 }

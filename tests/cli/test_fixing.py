@@ -244,3 +244,23 @@ def test_json_tells_of_fixes(project, run: Run) -> None:
             }
         ],
     }
+
+
+def test_settings_may_ask_for_fixes(project, run: Run) -> None:
+    root = project({"train.py": UNCALLED, "trainlint.toml": "fix = true"})
+    assert run(*ONLY, "--no-fix").status == 1
+    assert text_of(root / "train.py") == UNCALLED
+    assert run(*ONLY).err == "Found 1 error (1 fixed, 0 remaining).\n"
+    assert text_of(root / "train.py") == FIXED
+
+
+def test_settings_may_count_unsafe_fixes(project, run: Run) -> None:
+    text = "import torch.nn.functional as F\n\n\ndef f(x, y):\n    return F.cross_entropy(F.softmax(x, dim=1), y)\n"
+    root = project({"train.py": text, "trainlint.toml": "unsafe-fixes = true"})
+    only = ("--select", "TL101")
+    assert run(*only).err == "Found 1 error.\n[*] 1 fixable with the `--fix` option.\n"
+    assert run(*only, "--fix", "--no-unsafe-fixes").status == 1
+    assert text_of(root / "train.py") == text
+    assert run(*only, "--fix").status == 0
+    assert "F.cross_entropy(x, y)" in text_of(root / "train.py")
+    assert "unsafe-fixes = true\n" in run("--show-settings").out
