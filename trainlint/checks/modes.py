@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.repairs import around, body_of, index_of, is_bound_within, is_left, model_of
+from trainlint.checks.repairs import around, body_of, called, index_of, is_bound_within, is_left, model_of
 from trainlint.edits import (
     CodeEdit,
     imported,
@@ -286,7 +286,11 @@ class MissingNoGrad(Rule):
                 call.report(region, report).repair(partial(self.switch_off, region))
 
     def switch_off(self, region: Region | None, draft: Draft) -> None:
-        """Offer to record nothing in the loop, or in the statement of a single call."""
+        """Offer to record nothing in the loop, or in the statement of a single call; not where the loop trains, too."""
+        if region is not None and any(
+            isinstance(n, cst.Call) and called(n) == "backward" for n in nodes_in(region.node)
+        ):
+            return
         index = index_of(draft.space)
         place = draft.node if region is None else judged_statement(index, region, draft)
         if place is not None:
