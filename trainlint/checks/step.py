@@ -237,8 +237,12 @@ class SchedulerBeforeOptimizer(Rule):
                     draft.repair(partial(self.move, region, later))
 
     def leads(self, region: Region, i: int) -> bool:
-        """Whether each turn of a loop begins with an event, a scheduler's step, and no optimizer steps before it."""
-        return not any(e[0] == "step" for e in region.events[:i]) and each_turn(region.node.body, region.events[i][1])
+        """Whether a scheduler's step comes in each turn of a loop, or right before the optimizer's, and no optimizer
+        steps before it."""
+        if any(e[0] == "step" for e in region.events[:i]):
+            return False
+        call, step = region.events[i][1], next((e[1] for e in region.events[i + 1 :] if e[0] == "step"), None)
+        return each_turn(region.node.body, call) or in_a_row(region.node.body, call, step)
 
     def move(self, region: Region, later: Any, draft: Draft) -> None:
         index = index_of(draft.space)
@@ -268,6 +272,22 @@ def each_turn(body: Any, call: cst.Call) -> bool:
             test = statement.test.left if isinstance(statement.test, cst.Comparison) else statement.test
             if test.deep_equals(call.func.value) and each_turn(statement.body, call):
                 return True
+    return False
+
+
+def in_a_row(body: Any, first: cst.Call, then: Any) -> bool:
+    """Whether a block in a loop makes two calls, one after the other, whenever it makes either."""
+    for block in nodes_in(body):
+        if isinstance(block, cst.IndentedBlock):
+            calls = [
+                s.value
+                for line in block.body
+                if isinstance(line, cst.SimpleStatementLine)
+                for s in line.body
+                if isinstance(s, cst.Expr)
+            ]
+            if any(c is first for c in calls):
+                return any(c is then for c in calls)
     return False
 
 

@@ -409,6 +409,8 @@ def reshaped(given: Form, wanted: list[int | None]) -> Form:
         total, known = (product(shape) if shape is not None else None), product(rest)
         if total is not None and known:
             result[at] = total // known if total % known == 0 else None
+            if at == 0 and shape and result[0] == shape[0]:
+                first = given.batched
         elif at and first and sample is not None:
             known = product(rest[1:])
             result[at] = sample // known if known and sample % known == 0 else None
@@ -783,7 +785,9 @@ def spread(call: Call, count: int) -> Form:
     given = form(call.tensor)
     if given.shape is None:
         return Form((None,) * (count + 2), None, given.batched)
-    return given if len(given.shape) in (count + 1, count + 2) else NOTHING
+    if len(given.shape) == count + 2:
+        return Form(given.shape, None, True)
+    return given if len(given.shape) == count + 1 else NOTHING
 
 
 def window(
