@@ -729,9 +729,21 @@ def vision_dataset(call: Call) -> Value:
         for k, v in sorted(dataset.attrs.items())
         if isinstance(v, Value) and "transform" not in k and k != "download"
     )
+    if call.short_name in CLASSES:
+        dataset.attrs["classes"] = ListObject((Text(),) * CLASSES[call.short_name])
     call.interp.event("dataset", call.node, dataset)
     call.interp.emit("dataset", (call.node, dataset, call))
     return dataset
+
+
+# How many classes torchvision's data sets have; EMNIST's depend on the split.
+CLASSES = {
+    **dict.fromkeys(("MNIST", "FashionMNIST", "KMNIST", "QMNIST", "CIFAR10", "STL10"), 10),
+    "CIFAR100": 100,
+    "Food101": 101,
+    "OxfordIIITPet": 37,
+    "DTD": 47,
+}
 
 
 def sameness(value: Value) -> Any:
