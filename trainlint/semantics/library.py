@@ -551,7 +551,7 @@ class Library:
         assert function is not None
         before = interp.read(optimizer.attrs, "$state")
         result = interp.call_function(function, arguments.with_first(optimizer), node)
-        if interp.read(optimizer.attrs, "$state") == before:
+        if interp.read(optimizer.attrs, "$state") in (before, frozenset(("fresh",))):  # a closure may have filled them
             take_step(interp, optimizer, node)
         else:
             stepped(interp, node, optimizer, before)
