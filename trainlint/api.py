@@ -117,8 +117,8 @@ def on_call(*paths: str) -> Callable[[Handler], Handler]:
 def on(*events: str) -> Callable[[Handler], Handler]:
     """Call the handler with the fact of an event: "operation", "comparison", "statement", "backward",
     "training_loss" (what a Lightning module returns to be run backward), "stepped", "cleared", "scheduler_step",
-    "signed" (an assignment of what begins with a sign), "loop", "program", "call", "no_grad" and other kinds of regions
-    when one ends, "split", "fit", "leak", "dataset",
+    "signed" (an assignment of what begins with a sign), "augmented" (`x += y`, with both values), "loop", "program",
+    "call", "no_grad" and other kinds of regions when one ends, "split", "fit", "leak", "dataset",
     "use" (of an API that has changed), "nan_compared",
     "sizes", "output", "step taken", "recurrent" (on shapes), "built" (an instance of a module class of the
     project), "store" (an attribute was assigned), "layer" (a layer or activation ran: a `Flow`), "forward" (a method of

@@ -11,6 +11,7 @@ from trainlint.findings import Safety, Severity
 FAMILIES = (
     "losses",
     "step",
+    "weights",
     "schedules",
     "optimisation",
     "modes",

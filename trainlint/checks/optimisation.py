@@ -11,7 +11,7 @@ from trainlint.checks.repairs import called
 from trainlint.checks.schedules import inner_loops, over_batches
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.training import descendants, optimizers, touches
+from trainlint.semantics.behaviours.training import Stream, descendants, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, nested
 from trainlint.semantics.library import Call, Library, modules_in
 from trainlint.semantics.values import (
@@ -31,6 +31,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
+    const,
     usual,
 )
 from trainlint.syntax import nodes_in
@@ -527,3 +528,39 @@ def keeps_state(optimizer: Instance) -> bool:
         momentum = optimizer.attrs.get("momentum")
         return momentum is not None and bounds(momentum)[0] > 0
     return optimizer.api_path.startswith("torch.optim.")
+
+
+class OneRateForAll(Rule):
+    """A pretrained model is fine-tuned as a whole at the rate of a new one."""
+
+    code, name = "TL714", "one-rate-for-all"
+    message = "all of a pretrained model (@) learns at {rate:g}, the rate of a new layer, so it unlearns what it knew"
+    severity = Severity.WARNING
+    default = False
+    # From here on, the first steps carry pretrained weights away.
+    HIGH = {"SGD": 0.05, "Adam": 1e-3, "AdamW": 1e-3, "NAdam": 1e-3, "RAdam": 1e-3}  # noqa: RUF012
+
+    @on("program")
+    def check(self, region: Region, report: Report) -> None:
+        if not region.has("step"):
+            return
+        for _, node, space, optimizer in region.of("made"):
+            high = self.HIGH.get(optimizer.api_path.rpartition(".")[2]) if optimizer.family == "optimizer" else None
+            rate = const(optimizer.attrs["lr"]) if "lr" in optimizer.attrs else 1e-3
+            if high is None or not isinstance(rate, (int, float)) or rate < high:
+                continue
+            if not any(e[3] is optimizer for e in region.of("step")):
+                continue
+            group = optimizer.attrs["param_groups"].attrs["element"]
+            given = group.attrs.get("params") if hasattr(group, "attrs") else None
+            model = given.source if isinstance(given, Stream) else None
+            if not isinstance(model, Instance) or self.scheduled(region, optimizer):
+                continue
+            whole = next((m for m in modules_in(model) if m.attrs.get("$pretrained") is TRUE), None)
+            frozen = any(m.attrs.get("$frozen", FALSE) is not FALSE for m in modules_in(model))
+            if whole is not None and not frozen and isinstance(model.cls, (Api, Class)):
+                report(node, space, rate=rate).because([whole.born])
+
+    def scheduled(self, region: Region, optimizer: Instance) -> bool:
+        """Whether a schedule sets the rate, which may begin low."""
+        return any(e[3].family == "scheduler" and e[3].attrs.get("optimizer") is optimizer for e in region.of("made"))

@@ -418,6 +418,7 @@ class Interpreter:
         if isinstance(old, ListObject) and operator == "Add":
             self.library.extend(self, old, value)
             return True
+        self.emit("augmented", (node, old, value))
         result = self.binary_values(operator, old, value, node, node.target, node.value)
         if operator in ("Add", "Subtract") and isinstance(result, Tensor) and isinstance(value, Tensor):
             result = self.grow(node, node.target, old, value, result)

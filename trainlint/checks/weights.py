@@ -1,0 +1,367 @@
+"""Weights that are changed by hand, and graphs that are kept without need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import libcst as cst
+
+from trainlint.api import Draft, Report, Rule, Safety, Severity, on
+from trainlint.checks.repairs import called, index_of
+from trainlint.checks.schedules import inner_loops
+from trainlint.edits import remove_argument
+from trainlint.semantics.behaviours.training import descendants
+from trainlint.semantics.interpreter import Interpreter, Region, nested
+from trainlint.semantics.library import PURE, modules_in
+from trainlint.semantics.values import ELSEWHERE, FALSE, Api, Class, Dep, Instance, Step, Tensor
+from trainlint.syntax import nodes_in
+
+# Methods that give a new tensor, and whose twins with a `_` change the one they are called on.
+COPYING = frozenset("abs add addcdiv addcmul clamp clip div lerp masked_fill mul neg pow sign sub".split())
+
+
+class ParameterEditedInGraph(Rule):
+    """A parameter is changed in a way that fails, is lost, or spoils the gradients."""
+
+    code, name = "TL210", "parameter-edited-in-graph"
+    message = "{what}"
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind == "program" and region.has("edit") and region.has("backward"):
+            self.between(region, report)
+        elif region.kind == "loop" and region.node.__class__ is cst.For and region.space is report.space():
+            self.walked(region, report)
+
+    def between(self, region: Region, report: Report) -> None:
+        """Weights changed past the graph between the forward pass and the backward pass through it."""
+        calls: dict[Any, int] = {}
+        edits: list[tuple[int, Any]] = []
+        owned = frozenset[int]().union(
+            *(e[3].attrs.get("$modules", ()) for e in region.of("step") if isinstance(e[3], Instance))
+        )
+        for i, event in enumerate(region.events):
+            if event[0] == "model":
+                calls[event[1]] = i
+            elif event[0] == "edit" and event[4].graph is False:
+                edits.append((i, event))
+            elif event[0] == "backward" and edits:
+                for dep in event[3].deps:
+                    if not dep.live or dep.node not in calls or owned.isdisjoint(descendants(dep.module)):
+                        continue
+                    begun = calls[dep.node]
+                    for place, edit in edits:
+                        if place > begun and related(edit[3], dep.module):
+                            what = (
+                                "these weights change after the forward pass (@) and before its `backward`, past the "
+                                "graph, so the gradients are silently wrong"
+                            )
+                            call = region.events[begun]
+                            draft = report(index_of(edit[2]).statement(edit[1]) or edit[1], edit[2], what=what)
+                            draft.because([Step(call[2], call[1], "forward"), Step(event[2], event[1], "backward")])
+
+    def walked(self, region: Region, report: Report) -> None:
+        """A loop over parameters whose body does not change them as it seems to."""
+        found = walked_parameter(region.node, region.value, report.interp)
+        if found is None:
+            return
+        name, module = found
+        records = report.interp.grad is True and learnable(module) and in_training(region)
+        for statement, guarded in statements(region.node.body):
+            value = getattr(statement, "value", None)
+            if isinstance(statement, cst.Assign):
+                target = statement.targets[0].target
+                if len(statement.targets) == 1 and is_name(target, name):
+                    if makes_new(value, name, report.interp) and never_read(region, statement, name):
+                        what = f"this only gives the name `{name}` a new tensor; the parameter itself stays as it was"
+                        report(statement, what=what)
+            elif isinstance(statement, cst.AugAssign):
+                if records and not guarded and is_name(statement.target, name):
+                    report(statement, what=self.raises)
+            elif isinstance(statement, cst.Expr) and isinstance(value, cst.Call):
+                owner, method = value.func, called(value)
+                if not isinstance(owner, cst.Attribute):
+                    continue
+                if method in COPYING and is_name(stripped(owner.value), name):
+                    what = f"`{method}` gives a new tensor, which is dropped, so the parameter itself stays as it was"
+                    report(value, what=what)
+                elif records and not guarded and is_name(owner.value, name) and changes(method):
+                    report(value, what=self.raises)
+
+    raises = "a parameter is changed in place where gradients are recorded, which fails; `torch.no_grad()` allows it"
+
+
+def related(edited: Instance, run: Instance) -> bool:
+    """Whether one of two modules is the other or lies in it."""
+    return id(edited) in descendants(run) or id(run) in descendants(edited)
+
+
+def changes(method: str) -> bool:
+    """Whether a method changes its tensor in place."""
+    return method.endswith("_") and not method.startswith("_") and method not in PURE
+
+
+def learnable(module: Instance) -> bool:
+    """Whether gradients are recorded for all parameters of a module, which was made in view."""
+    inside = modules_in(module)
+    return module.born is not None and all(m.attrs.get("$frozen", FALSE) is FALSE for m in inside)
+
+
+def in_training(region: Region | None) -> bool:
+    """Whether gradients were computed before, in the same loops."""
+    while region is not None:
+        if region.has("backward"):
+            return True
+        region = region.parent
+    return False
+
+
+def walked_parameter(loop: cst.For, value: Any, interp: Interpreter) -> tuple[str, Instance] | None:
+    """The name that a loop gives each parameter of a module, and the module: also in a `zip` or `enumerate`."""
+    source: Any = loop.iter
+    target: Any = loop.target
+    if not isinstance(source, cst.Call):
+        return None
+    if isinstance(source.func, cst.Name) and isinstance(target, cst.Tuple):
+        first = {"zip": 0, "enumerate": 1}.get(source.func.value)
+        if first is None or len(target.elements) != len(source.args) + first:
+            return None
+        for arg, element in zip(source.args, target.elements[first:], strict=True):
+            if isinstance(arg.value, cst.Call) and called(arg.value) in ("parameters", "named_parameters"):
+                source, target, value = arg.value, element.value, None
+                break
+    method = called(source)
+    if method == "named_parameters" and isinstance(target, cst.Tuple) and len(target.elements) == 2:
+        target = target.elements[1].value
+    elif method != "parameters":
+        return None
+    if not isinstance(target, cst.Name) or not isinstance(source.func, cst.Attribute):
+        return None
+    if value is None:
+        owner: Any = source.func.value
+        while isinstance(owner, cst.Attribute):
+            owner = owner.value
+        module = interp.eval(source.func.value) if isinstance(owner, cst.Name) else None
+    else:
+        module = value
+    if isinstance(module, Instance) and module.family == "module" and module.cls is not None:
+        return target.value, module
+    return None
+
+
+def statements(body: Any, guarded: bool = False) -> Iterator[tuple[Any, bool]]:
+    """The simple statements of a block, and whether a `with` or `try` lies around each of them."""
+    for statement in body.body:
+        if isinstance(statement, cst.SimpleStatementLine):
+            yield from ((small, guarded) for small in statement.body)
+        elif isinstance(statement, (cst.If, cst.Else, cst.With, cst.Try)) and hasattr(statement.body, "body"):
+            yield from statements(statement.body, guarded or isinstance(statement, (cst.With, cst.Try)))
+            if isinstance(statement, cst.If) and statement.orelse is not None:
+                yield from statements(cst.IndentedBlock([statement.orelse]), guarded)  # type: ignore[list-item]
+
+
+def is_name(node: Any, name: str) -> bool:
+    return isinstance(node, cst.Name) and node.value == name
+
+
+def stripped(node: Any) -> Any:
+    """`p` of `p.data` and `p.detach()`."""
+    if isinstance(node, cst.Call) and called(node) == "detach" and isinstance(node.func, cst.Attribute):
+        return node.func.value
+    return node.value if isinstance(node, cst.Attribute) and node.attr.value == "data" else node
+
+
+def makes_new(value: Any, name: str, interp: Interpreter) -> bool:
+    """Whether an expression computes a new tensor from a name's and does nothing besides."""
+    inside = list(nodes_in(value))
+    if not any(is_name(node, name) for node in inside):
+        return False
+    for node in inside:
+        if isinstance(node, cst.Call):
+            if not isinstance(node.func, cst.Attribute) or node.func.attr.value.endswith("_"):
+                return False
+            root: Any = node.func.value
+            while not isinstance(root, cst.Name):
+                if not isinstance(root, (cst.Attribute, cst.Call)):
+                    return False
+                root = root.func if isinstance(root, cst.Call) else root.value
+            function = interp.eval(node.func) if root.value != name else None
+            if root.value != name and not (isinstance(function, Api) and function.path.startswith("torch.")):
+                return False
+    return isinstance(value, (cst.BinaryOperation, cst.UnaryOperation, cst.Call))
+
+
+def never_read(region: Region, assign: Any, name: str) -> bool:
+    """Whether nothing reads what an assignment in a loop gives a loop's own name."""
+    index = index_of(region.space)
+    own = {id(node) for node in nodes_in(assign)}
+    around = {id(node): node for node in index.ancestors(assign)}
+    before = set()
+    for statement in region.node.body.body:
+        if id(statement) in around:
+            tests = [node.test for node in around.values() if isinstance(node, cst.If)]
+            before |= {id(node) for test in tests for node in nodes_in(test)}
+            break
+        before |= {id(node) for node in nodes_in(statement)}
+    here = {id(node) for node in nodes_in(region.node)}
+    uses = [use for binding in index.lookup(assign.targets[0].target) for use in index.references(binding)]
+    for use in uses:
+        if id(use) in own or id(use) in before:
+            continue
+        if id(use) in here or not rebound(index, use, name):
+            return False
+    return True
+
+
+def rebound(index: Any, use: Any, name: str) -> bool:
+    """Whether a loop around a use gives the name anew."""
+    return any(
+        isinstance(node, cst.For) and any(is_name(part, name) for part in nodes_in(node.target))
+        for node in index.ancestors(use)
+    )
+
+
+class NeedlessRetainGraph(Rule):
+    """A graph is kept although nothing goes through it again."""
+
+    code, name = "TL211", "needless-retain-graph"
+    message = "the graph is kept after `backward`, but nothing goes through it again, so its memory is held for nothing"
+    severity = Severity.WARNING
+    default = False
+    fixable = Safety.SAFE
+
+    @on("region")
+    def check(self, region: Region, report: Report) -> None:
+        if region.kind != "program" or not any(e[4] for e in region.of("backward")):
+            return
+        if region.has("autograd", "grown"):
+            return
+        kept: dict[Any, list[tuple[Any, set[Any]]]] = {}
+        needed: set[Any] = set()
+        open_graphs: dict[Any, set[Any]] = {}  # by the call of a model: those whose backward has kept its graph
+        inputs: dict[Any, list[Any]] = {}
+        order: dict[Any, int] = {}
+        for event, inside in nested(region.events):
+            if event[0] == "model":
+                open_graphs.pop(event[1], None)
+                inputs.setdefault(event[1], []).append(event)
+                order.setdefault(event[1], len(order))
+            elif event[0] in ("backward", "escape"):
+                graphs = through(event[3])
+                for call in graphs:
+                    needed |= open_graphs.get(call, set())
+                if event[0] == "backward":
+                    if event[4] is not True or not inner_loops(inside) or not plain(event[3]):
+                        needed.add(event[1])
+                    kept.setdefault(event[1], []).append((event, graphs))
+                    for call in graphs:
+                        open_graphs.setdefault(call, set()).add(event[1])
+        for node, events in kept.items():
+            calls = set[Any]().union(*(graphs for _, graphs in events))
+            argument = self.argument(node)
+            if node not in needed and argument is not None and calls and all(c in inputs for c in calls):
+                if not any(carried(event, order) for call in calls for event in inputs[call]):
+                    report(node, events[0][0][2]).repair(self.forget)
+
+    def argument(self, call: Any) -> Any:
+        """The argument that keeps the graph, where it is written out and no graph of gradients is made."""
+        if not isinstance(call, cst.Call) or any(not isinstance(arg.keyword, cst.Name) for arg in call.args):
+            return None
+        given = {arg.keyword.value: arg for arg in call.args if arg.keyword is not None}
+        found = given.get("retain_graph")
+        return found if found is not None and is_name(found.value, "True") and "create_graph" not in given else None
+
+    def forget(self, draft: Draft) -> None:
+        draft.fix("leave `retain_graph` out", remove_argument(draft.node, self.argument(draft.node)))
+
+
+def through(value: Any) -> set[Any]:
+    """The calls of models that a gradient would go through from a value, or from the values that code gets."""
+    if isinstance(value, tuple):
+        return set[Any]().union(*map(through, value))
+    if not isinstance(value, Tensor):
+        return set()
+    return {dep.node for dep in value.deps if dep.live and dep.node is not None and not scaling(dep)}
+
+
+def scaling(dep: Dep) -> bool:
+    return dep.module.family in ("factor", "scaler")
+
+
+def plain(loss: Tensor) -> bool:
+    """Whether a loss comes from calls of known models alone."""
+    deps = [dep for dep in loss.deps if not scaling(dep) and dep is not ELSEWHERE]
+    return bool(deps) and all(dep.node is not None and dep.module.cls is not None for dep in deps)
+
+
+def carried(call: Any, order: dict[Any, int]) -> bool:
+    """Whether a model got something computed in an earlier turn, or keeps something computed itself."""
+    if feeds_itself(call):
+        return True
+    late = [d for value in call[6] for d in value.deps if d.live and order.get(d.node, len(order)) >= order[call[1]]]
+    return bool(late) or any(keeps_state(module) for module in modules_in(call[3]))
+
+
+def keeps_state(module: Instance) -> bool:
+    """Whether a class of the project sets attributes of its instances after they were made."""
+    if not isinstance(module.cls, Class):
+        return False
+    methods = (node for node in module.cls.node.body.body if isinstance(node, cst.FunctionDef))
+    return any(
+        isinstance(part, cst.Attribute) and is_name(part.value, "self")
+        for method in methods
+        if method.name.value != "__init__"
+        for node in nodes_in(method)
+        if isinstance(node, cst.Assign)
+        for target in node.targets
+        for part in nodes_in(target)
+    )
+
+
+def feeds_itself(call: Any) -> bool:
+    """Whether a name that a call gets is one that its result is given to."""
+    statement = index_of(call[2]).statement(call[1])
+    if not isinstance(statement, cst.Assign) or not isinstance(call[1], cst.Call):
+        return False
+    given = {node.value for arg in call[1].args for node in nodes_in(arg) if isinstance(node, cst.Name)}
+    bound = {part.value for t in statement.targets for part in nodes_in(t) if isinstance(part, cst.Name)}
+    return not given.isdisjoint(bound - {"self"})
+
+
+class UpdateOutsideOptimizer(Rule):
+    """Weights are updated by hand."""
+
+    code, name = "TL212", "update-outside-optimizer"
+    message = "a step along the gradient is taken by hand, without what an optimizer would do and its state would keep"
+    severity = Severity.WARNING
+    default = False
+
+    @on("augmented")
+    def augmented(self, fact: Any, report: Report) -> None:
+        node, old, value = fact
+        if isinstance(old, Tensor) and is_gradient(value) and own_gradient(node.value, stripped(node.target)):
+            report(node)
+
+    @on("statement")
+    def statement(self, fact: Any, report: Report) -> None:
+        node = fact[0].value
+        if node.__class__ is not cst.Call or node.func.__class__ is not cst.Attribute or not node.args:
+            return
+        owner = stripped(node.func.value)
+        if node.func.attr.value in ("add_", "sub_"):
+            for arg in node.args:
+                if own_gradient(arg.value, owner) and is_gradient(report.interp.eval(arg.value)):
+                    report(node)
+
+
+def is_gradient(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.nature == "a gradient"
+
+
+def own_gradient(expression: Any, owner: Any) -> bool:
+    """Whether an expression reads the gradient of this very tensor."""
+    return any(
+        isinstance(node, cst.Attribute) and node.attr.value == "grad" and node.value.deep_equals(owner)
+        for node in nodes_in(expression)
+    )
