@@ -539,6 +539,31 @@ class AmpMisuse(Rule):
             self.precision(region, report)
         elif region.kind == "program":
             self.never_updated(region, report)
+            self.past_the_engine(region, report)
+
+    def past_the_engine(self, region: Region, report: Report) -> None:
+        """A plain `backward` for an optimizer that an Accelerator has prepared."""
+        for kind, node, space, loss, _, engine in region.of("backward"):
+            if engine or not isinstance(node, cst.Call) or called(node) != kind:
+                continue
+            for step in region.of("step"):
+                accelerator = step[3].attrs.get("$engine") if isinstance(step[3], Instance) else None
+                if not isinstance(accelerator, Instance) or not accelerator.api_path.startswith("accelerate."):
+                    continue
+                if any(d.module is FACTOR or d.module.family == "scaler" for d in loss.deps):
+                    continue
+                if touches(step[3], loss.deps, False) is True:
+                    batches = const(accelerator.attrs.get("gradient_accumulation_steps", NONE))
+                    if isinstance(batches, int) and batches > 1:
+                        what = f"which would divide the loss by the {batches} batches that it accumulates"
+                    elif const(accelerator.attrs.get("mixed_precision", NONE)) == "fp16":
+                        what = "so the loss is not scaled as its float16 needs"
+                    else:
+                        continue
+                    report(node, space, what=f"this `backward` passes the Accelerator by (@), {what}").because(
+                        [accelerator.born]
+                    )
+                    break
 
     def steps(self, region: Region, report: Report) -> None:
         """What the steps take: scaled gradients without the scaler, or plain ones through it."""

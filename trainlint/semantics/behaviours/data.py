@@ -1267,6 +1267,9 @@ def prepared(call: Call) -> Value:
     values = tuple(call.arguments.positional[1:])
     if call.arguments.open or not values:
         return UNKNOWN
+    for value in values:
+        if isinstance(value, Instance) and value.family == "optimizer" and isinstance(call.receiver, Instance):
+            call.interp.write(value.attrs, "$engine", call.receiver)
     return values[0] if len(values) == 1 else Tuple(values)
 
 
