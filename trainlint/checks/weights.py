@@ -8,7 +8,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, Safety, Severity, on
-from trainlint.checks.repairs import called, index_of
+from trainlint.checks.repairs import called, index_of, is_plain
 from trainlint.checks.schedules import inner_loops
 from trainlint.edits import remove_argument
 from trainlint.semantics.behaviours.training import descendants
@@ -63,10 +63,10 @@ class ParameterEditedInGraph(Rule):
 
     def walked(self, region: Region, report: Report) -> None:
         """A loop over parameters whose body does not change them as it seems to."""
-        found = walked_parameter(region.node, region.value, report.interp)
-        if found is None:
-            return
-        name, module = found
+        for name, module in walked_parameters(region.node, report.interp):
+            self.in_body(region, name, module, report)
+
+    def in_body(self, region: Region, name: str, module: Instance, report: Report) -> None:
         records = report.interp.grad is True and learnable(module) and in_training(region)
         for statement, guarded in statements(region.node.body):
             value = getattr(statement, "value", None)
@@ -117,37 +117,26 @@ def in_training(region: Region | None) -> bool:
     return False
 
 
-def walked_parameter(loop: cst.For, value: Any, interp: Interpreter) -> tuple[str, Instance] | None:
-    """The name that a loop gives each parameter of a module, and the module: also in a `zip` or `enumerate`."""
-    source: Any = loop.iter
-    target: Any = loop.target
-    if not isinstance(source, cst.Call):
-        return None
-    if isinstance(source.func, cst.Name) and isinstance(target, cst.Tuple):
-        first = {"zip": 0, "enumerate": 1}.get(source.func.value)
-        if first is None or len(target.elements) != len(source.args) + first:
-            return None
-        for arg, element in zip(source.args, target.elements[first:], strict=True):
-            if isinstance(arg.value, cst.Call) and called(arg.value) in ("parameters", "named_parameters"):
-                source, target, value = arg.value, element.value, None
-                break
-    method = called(source)
-    if method == "named_parameters" and isinstance(target, cst.Tuple) and len(target.elements) == 2:
-        target = target.elements[1].value
-    elif method != "parameters":
-        return None
-    if not isinstance(target, cst.Name) or not isinstance(source.func, cst.Attribute):
-        return None
-    if value is None:
-        owner: Any = source.func.value
-        while isinstance(owner, cst.Attribute):
-            owner = owner.value
-        module = interp.eval(source.func.value) if isinstance(owner, cst.Name) else None
-    else:
-        module = value
-    if isinstance(module, Instance) and module.family == "module" and module.cls is not None:
-        return target.value, module
-    return None
+def walked_parameters(loop: cst.For, interp: Interpreter) -> Iterator[tuple[str, Instance]]:
+    """The names that a loop gives the parameters of modules, and the modules: also in a `zip` or `enumerate`."""
+    pairs: list[tuple[Any, Any]] = [(loop.iter, loop.target)]
+    if isinstance(loop.iter, cst.Call) and isinstance(loop.iter.func, cst.Name) and isinstance(loop.target, cst.Tuple):
+        first = {"zip": 0, "enumerate": 1}.get(loop.iter.func.value)
+        targets = [element.value for element in loop.target.elements[first:]]
+        if first is not None and len(targets) == len(loop.iter.args):
+            pairs = [(arg.value, target) for arg, target in zip(loop.iter.args, targets, strict=True)]
+    for source, target in pairs:
+        if not isinstance(source, cst.Call) or not isinstance(source.func, cst.Attribute) or source.args:
+            continue
+        method, name = called(source), target
+        if method == "named_parameters" and isinstance(target, cst.Tuple) and len(target.elements) == 2:
+            name = target.elements[1].value
+        elif method != "parameters":
+            continue
+        if isinstance(name, cst.Name) and is_plain(source.func.value):
+            module = interp.eval(source.func.value)
+            if isinstance(module, Instance) and (module.family == "module" or module.cls is None):
+                yield name.value, module
 
 
 def statements(body: Any, guarded: bool = False) -> Iterator[tuple[Any, bool]]:
