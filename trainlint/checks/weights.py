@@ -27,7 +27,7 @@ class ParameterEditedInGraph(Rule):
     code, name = "TL210", "parameter-edited-in-graph"
     message = "{what}"
 
-    @on("region")
+    @on("loop", "program")
     def check(self, region: Region, report: Report) -> None:
         if region.kind == "program" and region.has("edit") and region.has("backward"):
             self.between(region, report)
@@ -220,9 +220,9 @@ class NeedlessRetainGraph(Rule):
     default = False
     fixable = Safety.SAFE
 
-    @on("region")
+    @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.kind != "program" or not any(e[4] for e in region.of("backward")):
+        if not any(e[4] for e in region.of("backward")):
             return
         if region.has("autograd", "grown"):
             return
