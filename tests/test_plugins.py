@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import tomli
 
+from trainlint.api import EVENTS, on
 from trainlint.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -159,3 +160,13 @@ def test_knowledge_that_cannot_be_is_refused(
     project({"trainlint.toml": text, "train.py": "import torch\n"})
     assert main(["train.py"]) == 2
     assert problem in capsys.readouterr().err
+
+
+def test_a_handler_of_an_event_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="no event regoin"):
+        on("regoin")
+
+
+def test_the_engine_tells_of_each_event() -> None:
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "trainlint" / "semantics").rglob("*.py"))
+    assert not [event for event in EVENTS if f'"{event}"' not in source]

@@ -114,15 +114,35 @@ def on_call(*paths: str) -> Callable[[Handler], Handler]:
     return mark
 
 
+# What rules can be told of besides calls, and the fact that comes with it; where that is a tuple, its first is a node.
+EVENTS = frozenset(
+    (
+        # Regions, when one ends: a `Region` with its events.
+        *("loop", "program", "call", "with", "no_grad", "autocast", "periodic"),
+        # Expressions and statements.
+        *("operation", "comparison", "statement", "store", "signed", "augmented", "enter", "nan_compared"),
+        # The step. "training_loss" and "training_step" are what a Lightning module's hook came to.
+        *("backward", "stepped", "cleared", "training_loss", "training_step", "restored"),
+        # Data.
+        *("split", "fit", "leak", "dataset", "pair", "learnt", "search"),
+        *("standardised", "pretrained", "indexed", "fitted"),
+        # Shapes: sizes that cannot fit, a model's output, a step taken from a sequence, a recurrent layer.
+        *("sizes", "output", "step taken", "recurrent"),
+        # Modules: an instance was built, a layer ran (a `Flow`), `forward` was called by name.
+        *("built", "layer", "forward"),
+        # A use of an API that has changed, and the end of all programs.
+        *("use", "project"),
+    )
+)
+
+
 def on(*events: str) -> Callable[[Handler], Handler]:
-    """Call the handler with the fact of an event: "operation", "comparison", "statement", "backward",
-    "training_loss" (what a Lightning module returns to be run backward), "stepped", "cleared", "scheduler_step",
-    "signed" (an assignment of what begins with a sign), "augmented" (`x += y`, with both values), "loop", "program",
-    "call", "no_grad" and other kinds of regions when one ends, "split", "fit", "leak", "dataset",
-    "use" (of an API that has changed), "nan_compared",
-    "sizes", "output", "step taken", "recurrent" (on shapes), "built" (an instance of a module class of the
-    project), "store" (an attribute was assigned), "layer" (a layer or activation ran: a `Flow`), "forward" (a method of
-    that name was called), "project" (all programs have run)."""
+    """Call the handler with the fact of an event, one of `EVENTS`.
+
+    Raises ValueError for any other: nobody would ever call the handler.
+    """
+    if unknown := [event for event in events if event not in EVENTS]:
+        raise ValueError(f"there is no event {', '.join(unknown)}")
 
     def mark(handler: Handler) -> Handler:
         handler.events = events  # type: ignore[attr-defined]
