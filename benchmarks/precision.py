@@ -29,6 +29,9 @@ Repositories that trainlint was not made with were checked with the rules that a
 read. `true`: the code does what the message says, and that does harm there. `arguable`: it does what the message says,
 but its author may have meant it, or the harm is small. `false`: the message is wrong.
 
+What was false at the first reading was mended at its cause where that could be done, and became a test; the table is of
+what is found after that. So it tells less of precision on code that nobody has looked at than the first reading did.
+
 `python benchmarks/precision.py` prints this table, from the judgements in
 [precision.jsonl](../benchmarks/precision.jsonl), which say why. With `--clone FOLDER` it fetches the repositories and
 checks them again.

@@ -114,3 +114,15 @@ def test_the_changelog_has_this_version() -> None:
     from trainlint import __version__
 
     assert f"\n## [{__version__}] - " in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_the_table_of_precision_is_what_the_judgements_say() -> None:
+    spec = importlib.util.spec_from_file_location("precision", ROOT / "benchmarks" / "precision.py")
+    assert spec is not None
+    assert spec.loader is not None
+    precision = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(precision)
+    assert precision.document() == (ROOT / "docs" / "precision.md").read_text("utf-8")
+    judged = precision.judgements()
+    assert {judgement.repository for judgement in judged} <= set(precision.repositories())
+    assert {judgement.verdict for judgement in judged} <= set(precision.VERDICTS)
