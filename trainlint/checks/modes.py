@@ -29,6 +29,7 @@ from trainlint.semantics.values import (
     FALSE,
     UNKNOWN,
     Api,
+    Class,
     Instance,
     Method,
     Step,
@@ -314,8 +315,15 @@ class MissingNoGrad(Rule):
                 and call.node not in learnt
                 and not call.on_noise
             ):
-                if not is_frozen(call.module) and not any(t.graph for t in call.inputs):
+                if not is_frozen(call.module) and not any(t.graph for t in call.inputs) and not in_model(call):
                     report(call.node, call.space).repair(partial(self.switch_off, None))
+
+
+def in_model(call: ModelCall) -> bool:
+    """Whether a model's own method calls one of its parts: training may come by there too."""
+    opener = index_of(call.space).class_(call.node)
+    cls = call.space.attrs.get(opener.name.value) if opener is not None else None
+    return isinstance(cls, Class) and cls.family == "module" and call.module.cls is not cls
 
 
 class StuckInEvalMode(Rule):

@@ -309,7 +309,9 @@ class EpsMisplaced(Rule):
             if what is not None:
                 inner = left_node.args[0].value if left_node.args else getattr(left_node.func, "value", None)
                 operand = interp.eval(inner) if inner is not None else left
-                if isinstance(operand, Tensor) and operand.lo <= 0:
+                # Without a gradient the root of 0 does no harm: optimizers guard what they divide by.
+                harmless = what == "square root" and isinstance(operand, Tensor) and operand.graph is not True
+                if isinstance(operand, Tensor) and operand.lo <= 0 and not harmless:
                     draft = report(node, what=what)
                     if operand.lo >= 0 and isinstance(node, cst.BinaryOperation):
                         moved = replace(inner, inner, " + ", node.right)

@@ -169,6 +169,8 @@ class Call:
     def value(self, name: str, position: int | None = None) -> Value | None:
         """The value of a parameter, None when it is not given."""
         found = self.arguments.keywords.get(name)
+        if found is None and name in NUMPY_NAMES:
+            found = self.arguments.keywords.get(NUMPY_NAMES[name])
         if found is not None:
             return found
         if position is None:
@@ -1133,6 +1135,8 @@ PURE = frozenset(("requires_grad_", "detach_", "share_memory_", "retain_grad_", 
 PYTHON_NAMES = frozenset(dir(builtins))
 # What loggers do with what they are given: they read it.
 TELLING = frozenset(("debug", "info", "warning", "warn", "error", "exception", "critical", "add_scalar", "add_graph"))
+# What NumPy calls the keywords of torch's functions, which take both.
+NUMPY_NAMES = {"dim": "axis", "keepdim": "keepdims"}
 MOVES = frozenset(("to", "cuda", "cpu", "float", "half"))
 # Methods that only tensors have: calling one tells what an unknown value is.
 TENSOR_METHODS = frozenset(

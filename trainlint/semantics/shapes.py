@@ -389,7 +389,7 @@ def product(numbers: Any) -> int | None:
     return result
 
 
-@shape_of("view", "reshape", named=True)
+@shape_of("view", "reshape", "resize", named=True)
 def reshape(call: Call) -> Form:
     """`view` and `reshape`."""
     given = form(call.tensor)
@@ -426,7 +426,7 @@ def reshaped(given: Form, wanted: list[int | None]) -> Form:
     return Form(tuple(result), None, first)
 
 
-@shape_of("view_as", "reshape_as", "expand_as", "broadcast_to_as")
+@shape_of("view_as", "reshape_as", "resize_as", "expand_as", "broadcast_to_as")
 def as_other(call: Call) -> Form:
     return form(call.value("other", 1))
 
@@ -1136,6 +1136,8 @@ def from_data(call: Call) -> Form:
         return form(call.receiver)
     if call.actual.endswith("Tensor") and isinstance(value, (Const, Number)):
         return Form(plain([size(v) for v in call.arguments.positional]))
+    if call.actual.endswith("Tensor") and isinstance(value, Tuple):
+        return NOTHING  # `torch.Tensor(x.shape)` takes sizes, another tuple is data
     return literal(call.interp, value)
 
 

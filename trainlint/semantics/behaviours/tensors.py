@@ -32,6 +32,7 @@ from trainlint.semantics.values import (
     DataInfo,
     Dep,
     Instance,
+    ListObject,
     Number,
     Sequence,
     Step,
@@ -701,12 +702,22 @@ def from_data(call: Call) -> Value:
     tensor = as_tensor(value)
     graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
     keeps = is_number(value) or tensor.kinds or tensor.data is not NO_DATA
+    lo, hi = listed_bounds(call, value)
     return trainable(
         call,
         tensor.but(graph=graph, deps=NO_DEPS, shape=None, lib=fresh(call).lib)
         if keeps
-        else Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data),
+        else Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data, lo=lo, hi=hi),
     )
+
+
+def listed_bounds(call: Call, value: Value) -> tuple[float, float]:
+    """The bounds of the numbers written down in a list."""
+    items = call.interp.known_items(value) if value.__class__ is ListObject else None
+    if not items or not all(is_number(item) for item in items):
+        return -INF, INF
+    ends = [bounds(item) for item in items]
+    return min(lo for lo, _ in ends), max(hi for _, hi in ends)
 
 
 @behaviour("variable")
