@@ -606,9 +606,10 @@ class Library:
             if tensor.deps and name not in PURE:
                 self.edit(interp, tensor, node)
             target = getattr(getattr(node, "func", None), "value", None)
-            if target.__class__.__name__ == "Call":  # `x.detach().clamp_(…)` changes x
-                target = getattr(getattr(target, "func", None), "value", None)
-                if isinstance(interp.peek(target), (Api, Object)):
+            if target.__class__.__name__ == "Call":  # `x.detach().clamp_(…)` changes x, `x.clone().clamp_(…)` does not
+                inner = getattr(target, "func", None)
+                target = getattr(inner, "value", None) if is_same_tensor(inner) else None
+                if target is not None and isinstance(interp.peek(target), (Api, Object)):
                     return result  # `torch.empty(3).uniform_()` changes nothing that has a name
             if target is not None and target.__class__.__name__ in ("Name", "Attribute"):
                 interp.bind(target, result)
@@ -1036,6 +1037,12 @@ def unsure_graph(tensor: Tensor) -> Tensor:
 def is_leaf(dep: Dep) -> bool:
     """Whether a dependency says that a value is a parameter itself, not that it was computed with it."""
     return dep.node is None and dep.module is not ELSEWHERE.module
+
+
+def is_same_tensor(method: Any) -> bool:
+    """Whether what a method gives is the tensor that it is called on, or shares all its elements in their shape."""
+    name = getattr(getattr(method, "attr", None), "value", "")
+    return name == "detach" or (name.endswith("_") and not name.startswith("_"))
 
 
 def is_learner(library: Library, module: Instance) -> bool:
