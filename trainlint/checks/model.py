@@ -313,7 +313,7 @@ class MissingSuperInit(Rule):
         if not isinstance(owner, Instance) or owner.family != "module" or "$ready" in owner.attrs:
             return
         interp, cls = report.interp, owner.cls
-        if not isinstance(cls, Class) or "?" in cls.api or cls.node.decorators or cls.find("__new__") is not None:
+        if not isinstance(cls, Class) or LAZY & {*cls.api} or cls.node.decorators or cls.find("__new__") is not None:
             return
         if not (isinstance(value, Instance) and value.family == "module") and leaf_kind(interp, value) != "parameter":
             return
@@ -328,6 +328,10 @@ class MissingSuperInit(Rule):
         draft = report(init.node.name, init.space, cls=(init.owner or cls).name, name=name)
         if calls is None:
             draft.fix("call it first", insert_at_start(init.node, "super().__init__()", space=init.space))
+
+
+# Bases out of view, and those that keep track of their parts without an `__init__` of their own.
+LAZY = frozenset(("?", "tensorflow.Module", "sonnet.Module", "flax.nnx.Module"))
 
 
 def calls_base(statement: Any) -> bool:
