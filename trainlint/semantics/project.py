@@ -499,6 +499,8 @@ class Project:
                     self.emit("use", use)
             except Exception:
                 self.fail(space, f"the engine failed: {last_line()}")
+            if space.source is not None:
+                space.source.forget_index()
 
     def finish(self) -> list[Finding]:
         """Turn drafts into findings, with positions for just the nodes that they name."""

@@ -70,6 +70,10 @@ class SourceFile:
             self._index = Index(self.tree)
         return self._index
 
+    def forget_index(self) -> None:
+        """Let go of the index, which takes a fifth of what the tree does; it is built again when asked for."""
+        self._index = None
+
     @property
     def positions(self) -> Positions:
         """Positions of nodes in `text`."""
