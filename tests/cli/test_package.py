@@ -45,7 +45,7 @@ def test_the_sdist_holds_what_tests_need(packages: Path) -> None:
     (sdist,) = packages.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "README.md", "LICENSE", "trainlint/cli.py", "tests/cli/test_package.py"} <= names
+    assert {"pyproject.toml", "README.md", "LICENSE", "trainlint/cli/check.py", "tests/cli/test_package.py"} <= names
     assert any(name.startswith("rules/TL101-") for name in names)
 
 

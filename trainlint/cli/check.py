@@ -1,22 +1,19 @@
-"""The command line. What is slow to import is imported by the command that needs it."""
+"""`trainlint check`: options, the check or the fixing, and the report."""
 
 from __future__ import annotations
 
 import argparse
 import codecs
-import gc
 import json
-import os
 import sys
-import threading
-import traceback
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, AnyStr, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from trainlint import __version__
+from trainlint.cli.output import CLEAN, FAILED, FOUND, color_argument, style_of, write
+from trainlint.cli.summary import fixes_by_file, hint, summary, would_fix
 from trainlint.config import (
     OUTPUT_FORMATS,
     OWN_FAILURE,
@@ -27,7 +24,6 @@ from trainlint.config import (
     Settings,
     UsageError,
     enabled_codes,
-    unknown_rule,
 )
 
 if TYPE_CHECKING:
@@ -36,93 +32,28 @@ if TYPE_CHECKING:
     from trainlint.findings import Finding
     from trainlint.reports.style import Style
 
-CLEAN, FOUND, FAILED, INTERRUPTED = 0, 1, 2, 130
-
 DESCRIPTION = "Find the mistakes that keep a neural network from learning."
-EPILOG = """\
-`trainlint PATH...` is short for `trainlint check PATH...`.
-Exit status: 0 nothing found, 1 something found, 2 bad usage or a failure of trainlint itself.
-"""
 
 
-def entry() -> int:
-    """The command itself: `main` in a process of its own, which needs no garbage collection before it ends."""
-    gc.disable()
-    status = main()
-    gc.freeze()
-    return status
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status."""
-    try:
-        return _run(sys.argv[1:] if argv is None else list(argv))
-    except UsageError as error:
-        print(f"trainlint: error: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("trainlint: interrupted", file=sys.stderr)
-        if threading.active_count() > 1:
-            os._exit(INTERRUPTED)  # do not wait for a check that goes on in its own thread
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - nobody who lints code should have to read our traceback
-        _tell_failure(error)
-        return FAILED
-
-
-def _tell_failure(error: Exception) -> None:
-    if os.environ.get("TRAINLINT_DEBUG"):
-        traceback.print_exception(error, file=sys.stderr)
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    print(
-        f"trainlint: internal error{where}: {type(error).__name__}: {error}\n"
-        "This is a mistake in trainlint, please report it; TRAINLINT_DEBUG=1 shows the traceback.",
-        file=sys.stderr,
-    )
-
-
-def _run(argv: list[str]) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        # File names and code may hold what the terminal's encoding does not.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    if not argv or argv[0] not in (*COMMANDS, "-h", "--help", "-V", "--version"):
-        argv = ["check", *argv]
-    options = _parser().parse_args(argv)
-    run: Callable[[argparse.Namespace], int] = COMMANDS[options.command]
-    return run(options)
-
-
-# --- The options ------------------------------------------------------------------------------------------------------
-
-
-def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("trainlint", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="files and folders (default: .), or - for stdin")
     parser.add_argument("-V", "--version", action="version", version=f"trainlint {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.add_argument("--stdin-filename", metavar="FILE", help="the name under which to check the standard input")
 
-    check = commands.add_parser(
-        "check", help="check files and folders", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw
-    )
-    check.add_argument("paths", nargs="*", metavar="PATH", help="files and folders (default: .), or - for stdin")
-    check.add_argument("-V", "--version", action="version", version=f"trainlint {__version__}")
-    check.add_argument("--stdin-filename", metavar="FILE", help="the name under which to check the standard input")
-
-    rules = check.add_argument_group("rules", "given by code, beginning of codes, name, or ALL; separated by commas")
+    rules = parser.add_argument_group("rules", "given by code, beginning of codes, name, or ALL; separated by commas")
     rules.add_argument("--select", metavar="RULES", action="append", help="run these instead of the default ones")
     rules.add_argument("--extend-select", metavar="RULES", action="append", default=[], help="run these as well")
     rules.add_argument("--ignore", metavar="RULES", action="append", default=[], help="do not run these")
 
-    fixes = check.add_argument_group("fixes")
+    fixes = parser.add_argument_group("fixes")
     switch = argparse.BooleanOptionalAction
     fixes.add_argument("--fix", action=switch, help="apply safe fixes to the files, and print what is left")
     fixes.add_argument("--unsafe-fixes", action=switch, help="count as fixes those that should be read as well")
     fixes.add_argument("--diff", action="store_true", help="print what --fix would change, and change nothing")
     fixes.add_argument("--show-fixes", action="store_true", help="list what was fixed")
 
-    files = check.add_argument_group("files and settings")
+    files = parser.add_argument_group("files and settings")
     files.add_argument(
         "--exclude", metavar="GLOBS", action="append", default=[], help="leave out files and folders that match"
     )
@@ -131,26 +62,17 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("--isolated", action="store_true", help="use no settings file")
     files.add_argument("--show-settings", action="store_true", help="print the settings in force and stop")
 
-    output = check.add_argument_group("output")
+    output = parser.add_argument_group("output")
     output.add_argument("--output-format", choices=OUTPUT_FORMATS, help="how to print findings (default: concise)")
     output.add_argument("--output-file", metavar="FILE", type=Path, help="write findings to this file")
     output.add_argument("--statistics", action="store_true", help="print how often each rule spoke instead")
     output.add_argument("-q", "--quiet", action="store_true", help="print findings and errors only")
-    output.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="when to use colour")
+    color_argument(output)
     output.add_argument("--exit-zero", action="store_true", help="exit with 0 although something was found")
 
-    speed = check.add_argument_group("speed")
+    speed = parser.add_argument_group("speed")
     speed.add_argument("--no-cache", action="store_true", help="do not use results of earlier runs")
     speed.add_argument("-j", "--jobs", metavar="N", type=_positive, help="number of processes")
-
-    rule = commands.add_parser("rule", help="explain a rule", description="Explain a rule.")
-    rule.add_argument("rule", metavar="RULE", help="its code or name")
-    rule.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="when to use colour")
-
-    listing = commands.add_parser("rules", help="list all rules", description="List all rules.")
-    listing.add_argument("--output-format", choices=("text", "json"), default="text", help="how to print them")
-    listing.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="when to use colour")
-    return parser
 
 
 def _positive(text: str) -> int:
@@ -181,17 +103,15 @@ def _configuration(options: argparse.Namespace) -> Configuration:
     return Configuration(overrides, config=options.config, isolated=options.isolated)
 
 
-# --- trainlint check --------------------------------------------------------------------------------------------------
-
-
-def _check(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    """Check, or fix, or show the settings."""
     from trainlint import engine
 
     configuration = _configuration(options)
     settings = configuration.for_folder(Path.cwd())
     _validate(settings)
     if options.show_settings:
-        _write(_described(settings), sys.stdout)
+        write(_described(settings), sys.stdout)
         return CLEAN
 
     options.fix, options.unsafe_fixes = settings.fix, settings.unsafe_fixes
@@ -211,8 +131,8 @@ def _check(options: argparse.Namespace) -> int:
     _report(result.findings, texts, settings.output_format, options)
     if not options.quiet and settings.output_format != "json":
         sys.stdout.flush()
-        print(_summary(result.findings, result.files), file=sys.stderr)
-        _hint(result.findings, options)
+        print(summary(result.findings, result.files), file=sys.stderr)
+        hint(result.findings, options)
     return _status(result.findings, bool(result.findings) and not options.exit_zero)
 
 
@@ -226,25 +146,24 @@ def _fix(
     targets: Sequence[Target], texts: dict[str, str], encoding: str, settings: Settings, options: argparse.Namespace
 ) -> int:
     """Check, and write what the fixes make of the files; or show it only."""
-    from trainlint import engine
-    from trainlint.fixing import difference, write
+    from trainlint import engine, fixing
 
     with _progress(options) as progress:
         outcome = engine.fix(targets, unsafe=options.unsafe_fixes, texts=texts, progress=progress)
     result, mended = outcome.result, outcome.mended
     failures = []
     if options.diff:
-        _write((difference(name, *change) for name, change in outcome.changes.items()), sys.stdout)
+        write((fixing.difference(name, *change) for name, change in outcome.changes.items()), sys.stdout)
     else:
         for name, (old, new) in outcome.changes.items():
             if name not in texts:
                 try:
-                    write(next(target.path for target in targets if target.filename == name), old, new)
+                    fixing.write(next(target.path for target in targets if target.filename == name), old, new)
                 except OSError as error:
                     failures.append(f"{name} cannot be written: {error.strerror or error}")
         for name, text in texts.items():  # the fixed source takes the place of the findings
             new = outcome.changes[name][1] if name in outcome.changes else text
-            _write([new.encode(encoding)], sys.stdout.buffer)
+            write([new.encode(encoding)], sys.stdout.buffer)
         left = {**texts, **{name: change[1] for name, change in outcome.changes.items()}}
         _report(result.findings, left, settings.output_format, options, sys.stderr if texts else sys.stdout)
     for failure in failures:
@@ -252,51 +171,15 @@ def _fix(
     if not options.quiet and settings.output_format != "json":
         sys.stdout.flush()
         if options.show_fixes:
-            sys.stderr.writelines(_fixes_by_file(mended, options))
+            sys.stderr.writelines(fixes_by_file(mended, options))
         if options.diff:
-            print(_would_fix(mended, result.findings, options), file=sys.stderr)
+            print(would_fix(mended, result.findings, options), file=sys.stderr)
         else:
             counts = f" ({len(mended)} fixed, {len(result.findings)} remaining)" if mended else ""
-            print(_summary((*mended, *result.findings), result.files, counts), file=sys.stderr)
-            _hint(result.findings, options)
+            print(summary((*mended, *result.findings), result.files, counts), file=sys.stderr)
+            hint(result.findings, options)
     found = bool(mended if options.diff else result.findings) and not options.exit_zero
     return FAILED if failures else _status(result.findings, found)
-
-
-def _hint(findings: Iterable[Finding], options: argparse.Namespace) -> None:
-    """Say how many findings could be fixed."""
-    fixable, hidden = _fixable(findings, options)
-    more = f" ({_counted(hidden, 'hidden fix', 'es')} can be enabled with the `--unsafe-fixes` option)"
-    if fixable:
-        print(f"[*] {fixable} fixable with the `--fix` option{more if hidden else ''}.", file=sys.stderr)
-    elif hidden:
-        print(f"No fixes available{more}.", file=sys.stderr)
-
-
-def _fixable(findings: Iterable[Finding], options: argparse.Namespace) -> tuple[int, int]:
-    """How many findings can be fixed, and how many more if unsafe fixes counted."""
-    fixes = [finding.fix for finding in findings if finding.fix is not None]
-    fixable = sum(options.unsafe_fixes or fix.safety.value == "safe" for fix in fixes)
-    return fixable, len(fixes) - fixable
-
-
-def _would_fix(mended: Sequence[Finding], left: Iterable[Finding], options: argparse.Namespace) -> str:
-    hidden = _fixable(left, options)[1]
-    more = f" ({_counted(hidden, 'additional fix', 'es')} available with `--unsafe-fixes`)" if hidden else ""
-    return f"Would fix {_listed(mended)}{more}." if mended else f"Nothing would be fixed{more}."
-
-
-def _fixes_by_file(mended: Sequence[Finding], options: argparse.Namespace) -> Iterable[str]:
-    from trainlint.reports.style import Style, one_line, wants_color
-
-    style = Style(wants_color(options.color, sys.stderr))
-    if mended:
-        yield f"Fixed {_listed(mended)}:\n"
-    for filename in dict.fromkeys(finding.filename for finding in mended):
-        yield f"- {style.paint(one_line(filename), 'bold')}:\n"
-        counts = Counter((finding.code, finding.name) for finding in mended if finding.filename == filename)
-        for (code, name), count in sorted(counts.items()):
-            yield f"    {count} × {code} ({name})\n"
 
 
 def _validate(settings: Settings) -> None:
@@ -370,34 +253,13 @@ def _report(
         return renderer(output_format)(findings, Sources(texts), style)
 
     if options.output_file is None:
-        _write(pieces(_style(options, stream)), stream or sys.stdout)
+        write(pieces(style_of(options, stream)), stream or sys.stdout)
         return
     try:
         with open(options.output_file, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.writelines(pieces(Style(options.color == "always")))
     except OSError as error:
         raise UsageError(f"cannot write to {options.output_file}: {error.strerror}") from error
-
-
-def _summary(findings: Sequence[Finding], files: int, more: str = "") -> str:
-    """One line for people, such as `Found 2 errors and 1 warning in 1 of 12 files.`"""
-    if not findings:
-        return "All checks passed!"
-    among = f" in {len({finding.filename for finding in findings})} of {files} files" if files > 1 else ""
-    return f"Found {_listed(findings)}{among}{more}."
-
-
-_NOUNS = {"error": "error", "warning": "warning", "info": "remark"}
-
-
-def _listed(findings: Iterable[Finding]) -> str:
-    counts = Counter(finding.severity.value for finding in findings)
-    parts = [_counted(counts[severity], noun) for severity, noun in _NOUNS.items() if counts[severity]]
-    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
-
-
-def _counted(number: int, noun: str, plural: str = "s") -> str:
-    return f"{number} {noun}{'' if number == 1 else plural}"
 
 
 def _described(settings: Settings) -> str:
@@ -424,69 +286,3 @@ def _described(settings: Settings) -> str:
         ),
     ]
     return "\n".join(lines) + "\n"
-
-
-# --- trainlint rule, trainlint rules ----------------------------------------------------------------------------------
-
-
-def _rule(options: argparse.Namespace) -> int:
-    from trainlint.checks import catalogue
-    from trainlint.pages import page
-
-    infos = catalogue()
-    info = next((info for info in infos if options.rule.lower() in (info.code.lower(), info.name)), None)
-    if info is None:
-        raise UsageError(unknown_rule(options.rule, infos))
-    text = page(info.code) or f"# {info.code} {info.name}\n\n{info.summary}\n"
-    if not _style(options).color:
-        _write([text], sys.stdout)
-        return CLEAN
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    console = Console(force_terminal=True)
-    with console.capture() as capture:
-        console.print(Markdown(text))
-    _write([capture.get()], sys.stdout)
-    return CLEAN
-
-
-def _rules(options: argparse.Namespace) -> int:
-    from trainlint.checks import catalogue
-
-    infos = catalogue()
-    if options.output_format == "json":
-        keys = ("code", "name", "summary", "severity", "default", "fix")
-        _write([json.dumps([{key: getattr(info, key) for key in keys} for info in infos], indent=2), "\n"], sys.stdout)
-        return CLEAN
-    style = _style(options)
-    columns = os.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
-    name_width = max(len(info.name) for info in infos)
-    lines = []
-    for info in infos:
-        state = "on" if info.default else "opt-in"
-        before = f"{info.name:<{name_width}}  {info.severity.value:<7}  {state:<6}  {info.fix or '-':<6}  "
-        room = max(20, columns - len(info.code) - 2 - len(before))
-        summary = info.summary if len(info.summary) <= room else info.summary[: room - 1] + "…"
-        lines.append(f"{style.paint(info.code, info.severity.value)}  {before}{summary}\n")
-    _write(lines, sys.stdout)
-    return CLEAN
-
-
-def _style(options: argparse.Namespace, stream: TextIO | None = None) -> Style:
-    from trainlint.reports.style import Style, wants_color
-
-    return Style(wants_color(options.color, stream or sys.stdout))
-
-
-def _write(pieces: Iterable[AnyStr], stream: IO[AnyStr]) -> None:
-    """Write to a stream; if nobody reads any more, as with `| head`, that is no failure."""
-    try:
-        stream.writelines(pieces)
-        stream.flush()
-    except BrokenPipeError:
-        # Python flushes the stream once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-COMMANDS = {"check": _check, "rule": _rule, "rules": _rules}
