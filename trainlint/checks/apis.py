@@ -5,6 +5,7 @@ Which these are is told by `knowledge/apis.toml`; `semantics.uses` finds where t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import zip_longest
 from typing import Any
 
@@ -33,7 +34,7 @@ from trainlint.semantics.values import Api, Method, Tensor, is_number
 TITLES = {"torch": "PyTorch", "functorch": "PyTorch", "torchvision": "torchvision"}
 
 
-class ApiRule(Rule):
+class ApiRule(Rule, ABC):
     """A rule on the uses of one kind of rows."""
 
     @on("use")
@@ -56,9 +57,9 @@ class ApiRule(Rule):
         if edits:
             draft.fix(f"use `{entry.get('use')}`" if entry.get("use") else f"leave `{entry.name}` out", *edits)
 
+    @abstractmethod
     def concerns(self, entry: Entry, package: str) -> bool:
         """Whether the rule is about such rows."""
-        raise NotImplementedError
 
 
 def is_due(use: Use) -> bool:
