@@ -1,7 +1,8 @@
 """Write the tables of the documentation that follow from the rules: `python docs/tables.py`, or `--check` to compare.
 
 README.md lists the rules, from their classes. docs/checklists.md says of each tip which rules find it, from the line
-of metadata on the rules' pages; README.md has the tips whose fault shows in the source.
+of metadata on the rules' pages; README.md has the tips whose fault shows in the source. docs/trainlint.schema.json is
+the schema of the settings.
 """
 
 from __future__ import annotations
@@ -73,7 +74,15 @@ def coverage() -> list[tuple[str, str, str]]:
     return [(tip, advice, " ".join(found.get(tip, ())).replace("](../", "](")) for tip, advice in tips]
 
 
+def schema(_: str) -> str:
+    """The schema of the settings."""
+    from trainlint.cli import config
+
+    return config.as_json(config.schema())
+
+
 TABLES: dict[Path, Callable[[str], str]] = {
+    ROOT / "docs" / "trainlint.schema.json": schema,
     ROOT / "README.md": lambda text: with_coverage(with_rules(text)),
     ROOT / "docs" / "checklists.md": with_tips,
 }

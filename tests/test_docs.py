@@ -12,7 +12,7 @@ import pytest
 
 from trainlint.checks import catalogue
 from trainlint.cli import main
-from trainlint.config import codes_of, load_settings
+from trainlint.config import SETTINGS, codes_of, load_settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -91,9 +91,7 @@ def test_settings_are_accepted_and_complete(tmp_path: Path) -> None:
     for selector in (*(selection.select or ()), *selection.extend_select, *selection.ignore, *ignored):
         assert codes_of(selector, catalogue())
 
-    from trainlint import config
-
-    assert {line.split(" = ")[0] for line in text.splitlines()[1:]} == set(config._READERS)
+    assert {line.split(" = ")[0] for line in text.splitlines()[1:]} == set(SETTINGS)
 
 
 def test_the_commands_for_a_fresh_machine() -> None:

@@ -11,7 +11,7 @@ import pytest
 from trainlint import pages as shipped
 from trainlint import testing as pages
 from trainlint.checks import catalogue
-from trainlint.config import Selection, Settings
+from trainlint.config import Settings
 from trainlint.discovery import Target
 from trainlint.engine import check, fix
 from trainlint.findings import Finding, Safety
@@ -22,7 +22,7 @@ PAGES = [pages.read(path) for path in sorted(shipped.folder().glob("*.md"))]
 
 def targets_of(case: pages.Case, folder: Path) -> list[Target]:
     """The case's files, with the page's own rule on."""
-    settings = Settings(root=folder, selections=(Selection(extend_select=(case.page,)),))
+    settings = Settings(root=folder, extend_select=(case.page,))
     return [Target(path, name, settings) for path, name in case.write(folder)]
 
 

@@ -10,7 +10,7 @@ import libcst as cst
 import pytest
 
 from trainlint import edits
-from trainlint.config import Selection, Settings
+from trainlint.config import Settings
 from trainlint.discovery import Target
 from trainlint.edits import CodeEdit
 from trainlint.engine import Fixed, fix
@@ -253,7 +253,7 @@ def mended(template: str, body: str, code: str, folder: Path) -> str:
     head, tail = template.split("{}")
     path = folder / "a.py"
     path.write_text(head + textwrap.indent(body, indent)[len(indent) :] + tail)
-    settings = Settings(root=folder, selections=(Selection(select=(code,)),))
+    settings = Settings(root=folder, select=(code,))
     outcome = fix([Target(path, "a.py", settings)], unsafe=True)
     _, new = outcome.changes.get("a.py", ("", path.read_text()))
     assert outcome.changes or any(found.code == code for found in outcome.result.findings)

@@ -1,12 +1,14 @@
-"""Settings: where they are written, how they are checked, and which rules they enable."""
+"""Settings: which there are, where they are written, and which rules they enable."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from trainlint.kinds import GLOBS, KNOWLEDGE, RULES, RULES_BY_GLOB, SWITCH, Kind, Patterns, choice
 
 if TYPE_CHECKING:
     from trainlint.checks import RuleInfo
@@ -29,28 +31,68 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Patterns:
-    """Globs in the syntax of `.gitignore`, relative to the folder of the file that holds them."""
+class Setting:
+    """What there is to know about a setting apart from its name and default."""
 
-    root: Path
-    lines: tuple[str, ...]
+    kind: Kind
+    meaning: str
+    # A value that a settings file may have.
+    example: Any
+
+
+def _setting(kind: Kind, default: Any, meaning: str, example: Any) -> Any:
+    about = {"setting": Setting(kind, meaning, example)}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: default, metadata=about, hash=False)
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All that can be configured, for the files below one settings file."""
+    """All that can be configured, for the files below one settings file.
+
+    The fields below are the one place where settings are defined: what reads settings files, `--show-settings`,
+    `trainlint config` and the schema follow them.
+    """
 
     root: Path
     source: Path | None = None
-    selections: tuple[Selection, ...] = ()
-    exclude: tuple[Patterns, ...] = ()
-    per_file_ignores: tuple[tuple[Patterns, tuple[str, ...]], ...] = ()
-    respect_gitignore: bool = True
-    force_exclude: bool = False
-    fix: bool = False
-    unsafe_fixes: bool = False
-    output_format: str = "concise"
-    knowledge: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    # What the command line selects, on top of what the settings do.
+    overriding: tuple[Selection, ...] = ()
+
+    select: tuple[str, ...] | None = _setting(
+        RULES, None, "run these rules instead of the default ones", ["TL1", "TL2"]
+    )
+    extend_select: tuple[str, ...] = _setting(RULES, (), "run these rules as well", ["TL301"])
+    ignore: tuple[str, ...] = _setting(RULES, (), "do not run these rules", ["graph-retained"])
+    exclude: tuple[Patterns, ...] = _setting(
+        GLOBS, (), "leave these files and folders out, as in a .gitignore", ["third_party/", "*_old.py"]
+    )
+    per_file_ignores: tuple[tuple[Patterns, tuple[str, ...]], ...] = _setting(
+        RULES_BY_GLOB, (), "do not report these rules in files that match", {"tests/**": ["TL4"]}
+    )
+    respect_gitignore: bool = _setting(SWITCH, True, "leave out what .gitignore files name", False)
+    force_exclude: bool = _setting(SWITCH, False, "also leave out files that are named on the command line", True)
+    fix: bool = _setting(SWITCH, False, "fix without being asked to; `--no-fix` prevents it", True)
+    unsafe_fixes: bool = _setting(SWITCH, False, "count unsafe fixes too; `--no-unsafe-fixes` prevents it", True)
+    output_format: str = _setting(choice(*OUTPUT_FORMATS), "concise", "how to print findings", "full")
+    knowledge: Mapping[str, Any] = _setting(
+        KNOWLEDGE, {}, "what is known of other libraries; see docs/knowledge.md", {"harmless": ["lablog"]}
+    )
+
+    @property
+    def selections(self) -> tuple[Selection, ...]:
+        """The layers of rule selectors, each on top of those before."""
+        return (Selection(self.select, self.extend_select, self.ignore), *self.overriding)
+
+
+_FIELDS = {item.name.replace("_", "-"): item for item in fields(Settings) if "setting" in item.metadata}
+SETTINGS: dict[str, Setting] = {key: item.metadata["setting"] for key, item in _FIELDS.items()}
+
+
+def shown(settings: Settings, key: str) -> Any:
+    """The value of a setting as a settings file would have it."""
+    return SETTINGS[key].kind.show(getattr(settings, _FIELDS[key].name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +101,16 @@ class Overrides:
 
     selection: Selection = field(default_factory=Selection)
     exclude: Patterns | None = None
-    force_exclude: bool = False
-    fix: bool | None = None
-    unsafe_fixes: bool | None = None
-    output_format: str | None = None
+    # Values of other settings, by the names of their fields.
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def apply(self, settings: Settings) -> Settings:
         """The settings with these on top."""
         return replace(
             settings,
-            selections=(*settings.selections, self.selection),
+            overriding=(*settings.overriding, self.selection),
             exclude=(*settings.exclude, *([self.exclude] if self.exclude else [])),
-            force_exclude=settings.force_exclude or self.force_exclude,
-            fix=settings.fix if self.fix is None else self.fix,
-            unsafe_fixes=settings.unsafe_fixes if self.unsafe_fixes is None else self.unsafe_fixes,
-            output_format=self.output_format or settings.output_format,
+            **self.values,
         )
 
 
@@ -148,97 +185,19 @@ def load_settings(path: Path, *, required: bool = False) -> Settings | None:
 def _settings(table: Mapping[str, Any], path: Path) -> Settings:
     """Check the values of a settings table."""
     root = path.absolute().parent
-    for key in table:
-        if key not in _READERS:
-            raise UsageError(f"{path}: unknown key `{key}`{did_you_mean(key, _READERS)}")
-
-    def read(key: str, default: Any) -> Any:
-        if key not in table:
-            return default
+    values = {}
+    for key, value in table.items():
+        if key not in SETTINGS:
+            raise UsageError(f"{path}: unknown key `{key}`{did_you_mean(key, SETTINGS) or _SEE_ALL}")
+        kind = SETTINGS[key].kind
         try:
-            return _READERS[key](table[key])
+            values[_FIELDS[key].name] = kind.read(value, root)
         except TypeError as error:
-            raise UsageError(f"{path}: `{key}` must be {error}") from error
-
-    return Settings(
-        root=root,
-        source=path,
-        selections=(
-            Selection(select=read("select", None), extend_select=read("extend-select", ()), ignore=read("ignore", ())),
-        ),
-        exclude=(Patterns(root, read("exclude", ())),),
-        per_file_ignores=tuple(
-            (Patterns(root, (glob,)), selectors) for glob, selectors in read("per-file-ignores", {}).items()
-        ),
-        respect_gitignore=read("respect-gitignore", True),
-        force_exclude=read("force-exclude", False),
-        fix=read("fix", False),
-        unsafe_fixes=read("unsafe-fixes", False),
-        output_format=read("output-format", "concise"),
-        knowledge=read("knowledge", {}),
-    )
+            raise UsageError(f"{path}: `{key}` must be {error if error.args else kind.text}") from error
+    return Settings(root=root, source=path, **values)
 
 
-# The readers raise TypeError with what the value must be.
-def _strings(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise TypeError('a list of strings, such as ["TL1", "TL301"]')
-    return tuple(value)
-
-
-def _switch(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError("true or false")
-    return value
-
-
-def _output_format(value: object) -> str:
-    if value not in OUTPUT_FORMATS:
-        raise TypeError("one of " + ", ".join(f'"{name}"' for name in OUTPUT_FORMATS))
-    return str(value)
-
-
-def _lists_by_glob(value: object) -> dict[str, tuple[str, ...]]:
-    try:
-        if isinstance(value, dict):
-            return {glob: _strings(selectors) for glob, selectors in value.items()}
-    except TypeError:
-        pass
-    raise TypeError('a table of lists, such as { "tests/**" = ["TL4"] }')
-
-
-def _knowledge(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, dict) or not set(value) <= {"api", "class", "harmless"}:
-        raise TypeError("a table with the keys `api`, `class` and `harmless`")
-    if "harmless" in value:
-        try:
-            _strings(value["harmless"])
-        except TypeError:
-            raise TypeError("a table whose `harmless` is a list of packages") from None
-    for kind, named in (("api", "calls"), ("class", "names")):
-        rows = value.get(kind, [])
-        if not isinstance(rows, list) or not all(isinstance(row, dict) and _is_text(row.get(named)) for row in rows):
-            raise TypeError(f"a table whose `{kind}` is a list of tables with the dotted names of {named} in `{named}`")
-    return value
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value.strip() != ""
-
-
-_READERS: dict[str, Callable[[object], Any]] = {
-    "select": _strings,
-    "extend-select": _strings,
-    "ignore": _strings,
-    "exclude": _strings,
-    "per-file-ignores": _lists_by_glob,
-    "respect-gitignore": _switch,
-    "force-exclude": _switch,
-    "fix": _switch,
-    "unsafe-fixes": _switch,
-    "output-format": _output_format,
-    "knowledge": _knowledge,
-}
+_SEE_ALL = "; `trainlint config` lists all"
 
 
 def enabled_codes(selections: Iterable[Selection], catalogue: Sequence[RuleInfo]) -> frozenset[str]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainlint.config import Configuration, Patterns, Settings, UsageError
+from trainlint.config import Configuration, Settings, UsageError
+from trainlint.kinds import Patterns
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

@@ -19,7 +19,7 @@ from pathlib import Path
 import libcst as cst
 
 from trainlint.api import Report, Rule, on
-from trainlint.config import Selection, Settings
+from trainlint.config import Settings
 from trainlint.discovery import Target
 from trainlint.engine import check
 from trainlint.findings import Finding
@@ -195,7 +195,7 @@ def _add(page: Page, section: str, heading: str, filename: str, block: Sequence[
 def findings(case: Case, folder: Path) -> list[Finding]:
     """What a check of the case's files, written to a folder, finds with the page's own rule on."""
     own = (case.page,) if _CODE.fullmatch(case.page) else ()
-    settings = Settings(root=folder, selections=(Selection(extend_select=own),))
+    settings = Settings(root=folder, extend_select=own)
     return list(check([Target(path, name, settings) for path, name in case.write(folder)]).findings)
 
 

@@ -121,7 +121,7 @@ def test_a_named_file_and_isolation_replace_the_search(write) -> None:
 
 def test_the_command_line_comes_last(write) -> None:
     root = write({"trainlint.toml": 'output-format = "json"\nselect = ["TL1"]\nforce-exclude = true'})
-    settings = Configuration(Overrides(Selection(ignore=("TL101",)), output_format="full")).for_folder(root)
+    settings = Configuration(Overrides(Selection(ignore=("TL101",)), values={"output_format": "full"})).for_folder(root)
     assert settings.output_format == "full"
     assert settings.force_exclude
     assert enabled(*settings.selections) == "TL102 TL118"

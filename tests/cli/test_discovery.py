@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from trainlint.config import Configuration, Overrides, Patterns, Settings, UsageError
+from trainlint.config import Configuration, Overrides, Settings, UsageError
 from trainlint.discovery import discover, is_excluded
+from trainlint.kinds import Patterns
 
 
 def names(*paths: str, exclude: tuple[str, ...] = (), force_exclude: bool = False) -> list[str]:
     """The files found, as they would be shown."""
     patterns = Patterns(Path.cwd(), exclude) if exclude else None
-    configuration = Configuration(Overrides(exclude=patterns, force_exclude=force_exclude))
+    configuration = Configuration(Overrides(exclude=patterns, values={"force_exclude": force_exclude}))
     return [target.filename.replace(os.sep, "/") for target in discover(paths or ["."], configuration)]
 
 

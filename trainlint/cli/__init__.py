@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "check files and folders",
     "rule": "explain a rule",
     "rules": "list all rules",
+    "config": "explain the settings",
 }
 
 DESCRIPTION = "Find the mistakes that keep a neural network from learning."

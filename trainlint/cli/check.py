@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import codecs
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -19,12 +18,12 @@ from trainlint.config import (
     OWN_FAILURE,
     Configuration,
     Overrides,
-    Patterns,
     Selection,
     Settings,
     UsageError,
     enabled_codes,
 )
+from trainlint.kinds import Patterns
 
 if TYPE_CHECKING:
     from trainlint.discovery import Target
@@ -57,7 +56,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     files.add_argument(
         "--exclude", metavar="GLOBS", action="append", default=[], help="leave out files and folders that match"
     )
-    files.add_argument("--force-exclude", action="store_true", help="also leave out what is named on the command line")
+    files.add_argument(
+        "--force-exclude", action=switch, help="also leave out what is named on the command line", default=None
+    )
     files.add_argument("--config", metavar="FILE", type=Path, help="use this settings file and no other")
     files.add_argument("--isolated", action="store_true", help="use no settings file")
     files.add_argument("--show-settings", action="store_true", help="print the settings in force and stop")
@@ -87,6 +88,10 @@ def _split(lists: Iterable[str]) -> tuple[str, ...]:
     return tuple(item.strip() for text in lists for item in text.split(",") if item.strip())
 
 
+# Settings that an option of the same name replaces; the others add up.
+_REPLACED = ("force_exclude", "fix", "unsafe_fixes", "output_format")
+
+
 def _configuration(options: argparse.Namespace) -> Configuration:
     if options.config is not None and options.isolated:
         raise UsageError("--config and --isolated exclude each other")
@@ -95,10 +100,7 @@ def _configuration(options: argparse.Namespace) -> Configuration:
     overrides = Overrides(
         selection=Selection(select, _split(options.extend_select), _split(options.ignore)),
         exclude=Patterns(Path.cwd(), excluded) if excluded else None,
-        force_exclude=options.force_exclude,
-        fix=options.fix,
-        unsafe_fixes=options.unsafe_fixes,
-        output_format=options.output_format,
+        values={name: vars(options)[name] for name in _REPLACED if vars(options)[name] is not None},
     )
     return Configuration(overrides, config=options.config, isolated=options.isolated)
 
@@ -111,7 +113,9 @@ def run(options: argparse.Namespace) -> int:
     settings = configuration.for_folder(Path.cwd())
     _validate(settings)
     if options.show_settings:
-        write(_described(settings), sys.stdout)
+        from trainlint.cli.config import in_force
+
+        write(in_force(settings), sys.stdout)
         return CLEAN
 
     options.fix, options.unsafe_fixes = settings.fix, settings.unsafe_fixes
@@ -260,29 +264,3 @@ def _report(
             file.writelines(pieces(Style(options.color == "always")))
     except OSError as error:
         raise UsageError(f"cannot write to {options.output_file}: {error.strerror}") from error
-
-
-def _described(settings: Settings) -> str:
-    """The settings in force, in the syntax of a settings file where that can be."""
-    from trainlint.checks import catalogue
-
-    infos = catalogue()
-    enabled = enabled_codes(settings.selections, infos)
-    lines = [
-        f"# {settings.source or 'No settings file'}, and the command line",
-        f"fix = {json.dumps(settings.fix)}",
-        f"unsafe-fixes = {json.dumps(settings.unsafe_fixes)}",
-        f"output-format = {json.dumps(settings.output_format)}",
-        f"respect-gitignore = {json.dumps(settings.respect_gitignore)}",
-        f"force-exclude = {json.dumps(settings.force_exclude)}",
-        f"exclude = {json.dumps([line for patterns in settings.exclude for line in patterns.lines])}",
-        "select = [",
-        *(f'    "{info.code}",  # {info.name}' for info in infos if info.code in enabled),
-        "]",
-        "[per-file-ignores]",
-        *(
-            f"{json.dumps(patterns.lines[0])} = {json.dumps(selectors)}"
-            for patterns, selectors in settings.per_file_ignores
-        ),
-    ]
-    return "\n".join(lines) + "\n"
