@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BARE_PARSE = Path(__file__).resolve().with_name("bare_parse.py")
 CHECK = ["check", "--isolated", "--no-cache", "-j1", "--exit-zero", "--select", "ALL", "--output-format", "json"]
 
+FLAKE8 = "TL = trainlint.integrations.flake8:Plugin"
+
 # The other linters for PyTorch code: what to install, what to call.
 PEERS: dict[str, tuple[str, list[str]]] = {
     "TorchFix": ("torchfix==0.7.0", ["torchfix", "--select", "ALL", "-j", "1"]),
@@ -200,6 +202,25 @@ def startup(runs: int, scratch: Path) -> dict[str, float]:
     }
 
 
+def in_flake8(cache: Path, runs: int, scratch: Path) -> tuple[int, dict[str, float]]:
+    """Lines of Python's own library, where nothing is trained, and the seconds that flake8 takes for them with and
+    without the plugin, by turns. The parser is not even installed there."""
+    library = Path(json.__file__).parent.parent
+    folders = [library / name for name in ("asyncio", "email", "http", "importlib", "multiprocessing", "unittest")]
+    configurations = {
+        "flake8": "[flake8]\n",
+        "flake8 with the plugin": f"[flake8:local-plugins]\nextension = {FLAKE8}\n",
+    }
+    program = installed("flake8==7.3.0", cache) / "flake8"
+    seconds: dict[str, list[float]] = {name: [] for name in configurations}
+    for _ in range(max(5, runs)):
+        for name, text in configurations.items():
+            configuration = scratch / "flake8.ini"
+            configuration.write_text(text, encoding="utf-8")
+            seconds[name].append(run([program, "-j1", "--exit-zero", "--config", configuration, *folders]).cpu)
+    return corpus.count_lines(folders), {name: min(measured) for name, measured in seconds.items()}
+
+
 def linearity(folders: list[Path], lines: int, runs: int, scratch: Path) -> dict[str, list[tuple[int, float]]]:
     """Lines and seconds for the same code once, twice and four times: as many files, and as one long file."""
     quarter: list[Path] = []
@@ -238,17 +259,21 @@ def _renamed(code: str, number: int) -> str:
     return code
 
 
-def peer(name: str, cache: Path, folders: list[Path], lines: int) -> Row:
-    """A peer on the same files, one process, in an environment of its own."""
-    requirement, command = PEERS[name]
+def installed(requirement: str, cache: Path) -> Path:
+    """Where the programs of a package are, in an environment of its own."""
     environment = cache / "peers" / requirement.replace("==", "-")
-    program = environment / "bin" / command[0]
-    if not program.exists():
+    if not environment.exists():
         print(f"installing {requirement}", file=sys.stderr)
         venv.create(environment, with_pip=True, clear=True)
         pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", requirement]
         subprocess.run([str(part) for part in pip], check=True, stdout=sys.stderr)
-    measured = run([program, *command[1:], *folders], cwd=cache)
+    return environment / "bin"
+
+
+def peer(name: str, cache: Path, folders: list[Path], lines: int) -> Row:
+    """A peer on the same files, one process, in an environment of its own."""
+    requirement, command = PEERS[name]
+    measured = run([installed(requirement, cache) / command[0], *command[1:], *folders], cwd=cache)
     if "Traceback (most recent call last)" in measured.output:
         print(f"{name} broke off: {measured.output.strip().splitlines()[-1]}", file=sys.stderr)
     return _row(f"{requirement.replace('==', ' ')}, one process", measured, lines)
@@ -303,7 +328,7 @@ def main() -> None:
     corpus.add_arguments(parser)
     parser.add_argument("--runs", type=int, default=3, help="take the best of so many runs (default: 3)")
     parser.add_argument("--peers", default=",".join(PEERS), help="of %(default)s, or `none`: they take many minutes")
-    parser.add_argument("--skip", default="", help="parts to leave out, of startup,linearity")
+    parser.add_argument("--skip", default="", help="parts to leave out, of startup,flake8,linearity")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file, too")
     options = parser.parse_args()
     peers = [] if options.peers == "none" else options.peers.split(",")
@@ -329,6 +354,11 @@ def main() -> None:
             figures["startup"] = startup(options.runs, scratch)
             seconds = [(what, f"{median:.3f}") for what, median in figures["startup"].items()]
             print(table(("start-up, median", "wall s"), seconds), "\n", flush=True)
+        if "flake8" not in options.skip:
+            lines_there, figures["flake8"] = in_flake8(options.cache.resolve(), options.runs, scratch)
+            without = min(figures["flake8"].values())
+            seconds = [(name, f"{cpu:.2f}", f"{cpu / without:.3f}") for name, cpu in figures["flake8"].items()]
+            print(table((f"{lines_there:,} lines that train nothing", "CPU s", "x best"), seconds), "\n", flush=True)
         if "linearity" not in options.skip:
             figures["linearity"] = linearity(folders, lines, options.runs, scratch)
             print(show_linearity(figures["linearity"]), "\n", flush=True)

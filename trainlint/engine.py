@@ -28,9 +28,18 @@ class Result:
 
 
 def check(
-    targets: Sequence[Target], *, texts: Mapping[str, str] | None = None, progress: Progress | None = None
+    targets: Sequence[Target],
+    *,
+    texts: Mapping[str, str] | None = None,
+    noqa: bool = True,
+    progress: Progress | None = None,
 ) -> Result:
-    """Check files. `texts` gives the contents, by file name, of those that are not to be read from the disk."""
+    """Check files.
+
+    `texts` gives the contents of those that are not to be read from the disk: by file name, or by path if they are no
+    targets but imported. Without `noqa`, comments that other linters share do not hide anything, for the caller will
+    see to them.
+    """
     from trainlint import plugins
 
     texts = texts or {}
@@ -70,7 +79,7 @@ def check(
     for target, has_comments in candidates.items():
         codes = enabled.of(target)
         findings = [finding for finding in found[target.filename] if finding.code in codes]
-        shown += _unsuppressed(target, findings, codes, infos, texts) if has_comments else findings
+        shown += _unsuppressed(target, findings, codes, infos, texts, noqa=noqa) if has_comments else findings
     return Result(tuple(sorted(shown, key=lambda finding: finding.sort_key)), len(targets))
 
 
@@ -245,6 +254,8 @@ def _unsuppressed(
     enabled: frozenset[str],
     catalogue: Sequence[RuleInfo],
     texts: Mapping[str, str],
+    *,
+    noqa: bool,
 ) -> list[Finding]:
     """The findings in one file less those that a comment hides, and one for each comment that hides nothing."""
     from trainlint import suppress
@@ -257,6 +268,8 @@ def _unsuppressed(
     except Unreadable:
         return list(findings)
     comments = suppress.directives(raw if notebook is None else notebook.text)
+    if not noqa:
+        comments = [comment for comment in comments if comment.is_own]
     shown = suppress.visible(findings, comments)
     # Of a file that could not be checked nobody knows what would have been found in it.
     if UNUSED_SUPPRESSION in enabled and not any(finding.code in (UNREADABLE, OWN_FAILURE) for finding in findings):

@@ -75,12 +75,13 @@ class Project:
         knowledge: Sequence_[Mapping[str, Any]] = (),
     ) -> None:
         self.files = files
-        self.texts = texts
         self.drafts: dict[tuple[str, int], Draft] = {}
         self.choices: list[list[list[Draft]]] = []
         self.findings: list[Finding] = []
         self.spaces: dict[Path, Namespace] = {}
         self.names = {Path(os.path.abspath(path)): name for path, name in files}
+        paths = {name: path for path, name in files}
+        self.texts = {Path(os.path.abspath(paths.get(name, name))): text for name, text in texts.items()}
         parents = [p.parent for p in self.names]
         self.common = Path(os.path.commonpath(parents)) if parents else Path()
         self.roots: dict[Path, list[Path]] = {}
@@ -182,6 +183,7 @@ class Project:
                 found = frozenset(os.listdir(folder))
             except OSError:
                 found = frozenset()
+            found |= {path.name for path in self.texts if path.parent == folder}  # perhaps not on the disk yet
             self.present[folder] = found
         return found
 
@@ -282,7 +284,7 @@ class Project:
             space.path = path
             name = self.names.get(path) or shown_path(path)
             try:
-                space.source = load(path, name, self.texts.get(name))
+                space.source = load(path, name, self.texts.get(path))
             except Unreadable as problem:
                 space.state = "failed"
                 if path in self.names:
@@ -691,8 +693,9 @@ def check_files(
     knowledge: Sequence_[Mapping[str, Any]] = (),
     progress: Progress | None = None,
 ) -> list[Finding]:
-    """Check files that belong together. `texts` replaces what is on disk, by file name (standard input); `knowledge`
-    are tables of APIs besides those in trainlint/knowledge.
+    """Check files that belong together. `texts` replaces what is on disk, by the name of a file to check or by the path
+    of one that such files import (standard input, what an editor has not saved); `knowledge` are tables of APIs
+    besides those in trainlint/knowledge.
 
     Raises UsageError if a row of these is not as it must be.
     """
