@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import libcst as cst
@@ -196,9 +197,8 @@ class TrainNotShuffled(Rule):
     def check(self, region: Region, report: Report) -> None:
         if not isinstance(region.value, Instance) or region.value.family != "loader":
             return
-        kinds = region.kinds.keys()
         loader = region.value
-        if not {"backward", "step"} <= kinds or loader.born is None or not fixed_order(loader):
+        if not region.has("backward") or not region.has("step") or loader.born is None or not fixed_order(loader):
             return
         dataset = loader.attrs.get("dataset")
         size = loader.attrs.get("batch_size")
@@ -261,18 +261,16 @@ class AugmentationInEvaluation(Rule):
     @on("program")
     def evaluated(self, region: Region, report: Report) -> None:
         """What a loop evaluates is held out: the random half of a split, or data that no loop trains on."""
-        trained = {same_data(e[3]) for e in region.of("trained")}
-        for event in region.events:
-            if event[0] != "evaluated":
-                continue
-            dataset = event[3].attrs.get("dataset")
+        trained = {same_data(e.loader) for e in region.of("trained")}
+        for event in region.of("evaluated"):
+            dataset = event.loader.attrs.get("dataset")
             step = transforms_of(dataset)
             if step is None or not isinstance(dataset, Instance):
                 continue
             if dataset.attrs.get("$random") is not None or "$indices" in dataset.attrs:
-                if dataset_part(dataset) in HELD_OUT or apart(event[3], trained):
+                if dataset_part(dataset) in HELD_OUT or apart(event.loader, trained):
                     report(step.node, step.space, part="held-out", what=step.label).because([dataset.born])
-            elif dataset.born is not None and dataset_part(dataset) is None and apart(event[3], trained):
+            elif dataset.born is not None and dataset_part(dataset) is None and apart(event.loader, trained):
                 report(dataset.born.node, dataset.born.space, part="held-out", what=step.label).because([step])
 
 
@@ -305,9 +303,9 @@ class PreprocessingDiffers(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        made = [(e[1], e[2], e[3]) for e in region.of("dataset")]
-        trained = [d for _, _, d in made if dataset_part(d) == "train" and normalisation(d) is not None]
-        for node, space, dataset in made:
+        made = region.of("dataset")
+        trained = [d for *_, d in made if dataset_part(d) == "train" and normalisation(d) is not None]
+        for _, node, space, dataset in made:
             part, given = dataset_part(dataset), normalisation(dataset)
             if part not in HELD_OUT or given is None:
                 continue
@@ -331,11 +329,10 @@ class SplitOverlap(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        trained = [e[3] for e in region.of("trained")]
-        evaluated = [(e[1], e[2], e[3]) for e in region.of("evaluated")]
+        trained, evaluated = [e.loader for e in region.of("trained")], region.of("evaluated")
         if trained and evaluated:
             self.loaders(region, trained, evaluated, report)
-        elif not evaluated and bool(region.of("split")):
+        elif not evaluated and region.has("split"):
             self.tensors(region, report)
 
     @on("fitted")
@@ -348,19 +345,19 @@ class SplitOverlap(Rule):
             if name and name == dotted_name(call.argument("x")):
                 report(first)
 
-    def loaders(
-        self, region: Region, trained: list[Instance], evaluated: list[tuple[Any, Any, Instance]], report: Report
-    ) -> None:
+    def loaders(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
         """No loader that is evaluated serves anything but what is trained on."""
         sources: dict[Any, list[Step | None]] = {}
         for loader in trained:
             sources.setdefault(same_data(loader), []).append(loader.born)
         seen = sources.keys() - {None}
-        if any(same_data(loader) not in seen for _, _, loader in evaluated):
+        if any(same_data(loader) not in seen for *_, loader in evaluated):
             return
-        used = {id(loader) for loader in trained} | {id(loader) for _, _, loader in evaluated}
-        idle = [e[3] for e in region.of("loader") if id(e[3]) not in used and same_data(e[3]) not in seen]
-        for node, space, loader in evaluated:
+        used = {id(loader) for loader in (*trained, *(e.loader for e in evaluated))}
+        idle = [
+            loader for *_, loader in region.of("loader") if id(loader) not in used and same_data(loader) not in seen
+        ]
+        for _, node, space, loader in evaluated:
             if loader not in trained and loader.born is not None:
                 report(loader.born.node, loader.born.space).because(sources[same_data(loader)])
             elif idle:
@@ -370,14 +367,13 @@ class SplitOverlap(Rule):
 
     def tensors(self, region: Region, report: Report) -> None:
         """The training part of a split is judged, and the held-out part is never given to the model."""
-        calls = list(region.of("model"))
-        if any(t.data.part in HELD_OUT for e in calls for t in e[6]):
+        calls = region.of("model")
+        if any(t.data.part in HELD_OUT for e in calls for t in e.inputs):
             return
-        for event in calls:
-            _, node, space, module, _, grad, inputs, *_ = event
-            if grad is False and inputs and all(t.data.part == "train" for t in inputs):
-                if any(any(d.module is module for d in e[3].deps) for e in region.of("compare")):
-                    report(node, space)
+        for call in calls:
+            if call.grad is False and call.inputs and all(t.data.part == "train" for t in call.inputs):
+                if any(any(d.module is call.module for d in e.value.deps) for e in region.of("compare")):
+                    report(call.node, call.space)
 
 
 def same_data(loader: Instance) -> Any:

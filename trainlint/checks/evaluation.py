@@ -10,7 +10,7 @@ from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import optimizers
-from trainlint.semantics.interpreter import Region, target_names
+from trainlint.semantics.interpreter import Region, outwards, target_names
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.values import (
     UNKNOWN,
@@ -122,10 +122,9 @@ class PartialLoad(Rule):
     @on("program")
     def check(self, region: Region, report: Report) -> None:
         """A model that is trained on may well start from a part; one that only predicts needs all of it."""
-        partial = list(region.of("partial"))
-        if partial and not region.has("backward", "step"):
-            for _, node, space, module in partial:
-                if not any(any(holds(v, module) for v in e[3]) for e in region.of("escape")):
+        if not region.has("backward", "step"):
+            for _, node, space, module in region.of("partial"):
+                if not any(any(holds(v, module) for v in e.values) for e in region.of("escape")):
                     report(node, space)
 
 
@@ -271,27 +270,17 @@ class MetricAccumulator(Rule):
     @on("loop")
     def filled(self, region: Region, report: Report) -> None:
         """A loop that evaluates adds to what a loop that trains has filled."""
-        kinds = region.kinds.keys()
         interp = report.interp
-        if "backward" in kinds:
+        if region.has("backward"):
             interp.event("learnt", region.node)
-        elif "filled" in kinds and "model" in kinds and not kinds & {"step", "autograd"}:
-            before = [e for r in around(interp.region) for e in r.events]
-            learnt = {e[1] for e in before if e[0] == "learnt"}
-            for _, node, space, target, former, loop in (e for e in region.of("filled")):
-                again = former in learnt or any(e[0] == "filled" and e[3] is target and e[5] in learnt for e in before)
+        elif region.has("filled") and region.has("model") and not region.has("step", "autograd"):
+            learnt = {e.node for r in outwards(interp.region) for e in r.of("learnt")}
+            before = [e for r in outwards(interp.region) for e in r.of("filled")]
+            for _, node, space, total, former, loop in region.of("filled"):
+                again = former in learnt or any(e.total is total and e.loop in learnt for e in before)
                 if loop is region.node and again:
                     what = "what the training loop has added up or collected goes on being filled here"
                     report(node, space, what=what)
-
-
-def around(region: Region | None) -> list[Region]:
-    """A region and those that hold it."""
-    found = []
-    while region is not None:
-        found.append(region)
-        region = region.parent
-    return found
 
 
 def same_loader(total: Tally, count: Value) -> bool:
@@ -313,10 +302,9 @@ class UnseededRun(Rule):
     def check(self, region: Region, report: Report) -> None:
         if not isinstance(region.node, cst.Module):
             return
-        kinds = region.kinds.keys()
-        if "backward" not in kinds or "step" not in kinds:
+        if not region.has("backward") or not region.has("step"):
             return
-        if "seed" not in kinds and not any("seed" in e[3] for e in region.of("outside")):
+        if not region.has("seed") and not any("seed" in e.path for e in region.of("outside")):
             report(region.node.body[0], region.space)
 
 
@@ -328,21 +316,20 @@ class LossOnlyEvaluation(Rule):
     severity = Severity.WARNING
     default = False
     LOSSES = frozenset(f"torch.nn.functional.{name}" for name in ("cross_entropy", "nll_loss"))
-    OTHER = frozenset(("backward", "step", "autograd", "compare", "predict", "collect", "threshold"))
+    OTHER = ("backward", "step", "autograd", "compare", "predict", "collect", "threshold")
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        kinds = region.kinds.keys()
-        if "model" not in kinds or "loss" not in kinds or kinds & self.OTHER:
+        if not region.has("model") or not region.has("loss") or region.has(*self.OTHER):
             return
-        if not all(e[4] is False or e[5] is False for e in region.of("model")):
+        if not all(e.mode is False or e.grad is False for e in region.of("model")):
             return  # not in eval mode, and gradients are recorded
-        gone = (v for e in region.events if e[0] in ("outside", "escape") for v in e[4 if e[0] == "outside" else 3])
+        gone = (v for e in (*region.of("outside"), *region.of("escape")) for v in e.values)
         if any(isinstance(v, Tensor) and v.deps and v.nature != "a loss" for v in gone):
             return
-        for _, node, space, path, given, *_ in (e for e in region.of("loss")):
-            if path in self.LOSSES and given.deps:
-                report(node, space)
+        for loss in region.of("loss"):
+            if loss.path in self.LOSSES and loss.given.deps:
+                report(loss.node, loss.space)
 
 
 class CheckpointIncomplete(Rule):
@@ -379,10 +366,10 @@ class Nondeterminism(Rule):
     def check(self, region: Region, report: Report) -> None:
         if not isinstance(region.node, cst.Module):
             return
-        settings = {e[3]: e for e in region.of("setting") if e[3].startswith(self.CUDNN)}
+        settings = {e.path: e for e in region.of("setting")}
         timing, claim = settings.get(f"{self.CUDNN}.benchmark"), settings.get(f"{self.CUDNN}.deterministic")
-        if claim is None or truth(claim[4]) is not True:
-            asked = (e for e in region.of("outside") if e[3] == "torch.use_deterministic_algorithms")
-            claim = next((e for e in asked if e[4] and truth(e[4][0]) is True), None)
-        if timing is not None and claim is not None and truth(timing[4]) is True:
-            report(timing[1], timing[2]).because([Step(claim[2], claim[1], "asked for")])
+        if claim is None or truth(claim.value) is not True:
+            asked = (e for e in region.of("outside") if e.path == "torch.use_deterministic_algorithms")
+            claim = next((e for e in asked if e.values and truth(e.values[0]) is True), None)
+        if timing is not None and claim is not None and truth(timing.value) is True:
+            report(timing.node, timing.space).because([Step(claim.space, claim.node, "asked for")])

@@ -10,7 +10,7 @@ import libcst as cst
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import steps_of
-from trainlint.semantics.interpreter import Region
+from trainlint.semantics.interpreter import Region, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.values import Const, Function, Instance, ListObject, Number, Step, Tuple, bounds
 from trainlint.syntax import nodes_in
@@ -59,13 +59,12 @@ class PairingBroken(Rule):
 
     def meant(self, node: Any, report: Report) -> bool:
         """Whether labels are permuted to see what a model learns from nothing."""
-        region = report.interp.region
-        while region is not None:
-            if region.kind == "call" and isinstance(region.value, Function):
-                if _PERMUTATION_TEST.search(region.value.name):
-                    return True
-            region = region.parent
-        return bool(_PERMUTATION_TEST.search(written_names(node)))
+        around = " ".join(
+            region.value.name
+            for region in outwards(report.interp.region)
+            if region.kind == "call" and isinstance(region.value, Function)
+        )
+        return bool(_PERMUTATION_TEST.search(f"{around} {written_names(node)}"))
 
 
 class LabelInFeatures(Rule):
@@ -171,16 +170,12 @@ class InputsNotNormalised(Rule):
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if not bool(region.of("step")):
-            return
-        for event in region.events:
-            if event[0] != "model" or not event[6]:
-                continue
-            scale, module = event[6][0].data.scale, event[3]
+        for call in region.of("model") if region.has("step") else ():
+            scale, module = call.inputs[0].data.scale if call.inputs else None, call.module
             if scale is None or scale[0] != "plain" or scale[-1] is None or "$pretrained" in module.attrs:
                 continue
             if not any("BatchNorm" in inner.api_path for inner in modules_in(module)):
-                report(scale[-1].node, scale[-1].space).because([Step(event[2], event[1], "given to the model")])
+                report(scale[-1].node, scale[-1].space).because([Step(call.space, call.node, "given to the model")])
 
 
 # ------------------------------------------------------------------- augmentation

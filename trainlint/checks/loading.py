@@ -14,7 +14,7 @@ from trainlint.checks.repairs import around, assigned, index_of, is_plain_call, 
 from trainlint.edits import insert_at_start, set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part, roots
-from trainlint.semantics.interpreter import Region, dotted_name
+from trainlint.semantics.interpreter import Region, dotted_name, outwards
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     Api,
@@ -36,15 +36,10 @@ def surely_none(value: Value | None) -> bool:
     return value is None or (isinstance(value, Const) and value.value is None)
 
 
-def trained_loaders(region: Region) -> list[tuple[Any, Namespace, Instance]]:
-    """The loaders that loops inside a region train on, each with its loop."""
-    return [(event[1], event[2], event[3]) for event in region.of("trained")]
-
-
 def learnt_calls(region: Region) -> list[Any]:
     """The events of model calls whose outputs a backward in the region reaches."""
-    nodes = {dep.node for event in region.events if event[0] == "backward" for dep in event[3].deps if dep.live}
-    return [event for event in region.of("model") if event[1] in nodes]
+    nodes = {dep.node for event in region.of("backward") for dep in event.loss.deps if dep.live}
+    return [event for event in region.of("model") if event.node in nodes]
 
 
 class DistributedSampling(Rule):
@@ -60,11 +55,10 @@ class DistributedSampling(Rule):
         if isinstance(region.value, Instance) and region.value.family == "loader":
             self.undivided(region, region.value, report)
             return
-        kinds = region.kinds.keys()
-        if "trained" not in kinds or "set_epoch" in kinds:
+        if region.has("set_epoch"):
             return
-        made = [event[3] for event in region.of("loader")]
-        for node, space, loader in trained_loaders(region):
+        made = [event.loader for event in region.of("loader")]
+        for _, node, space, loader in region.of("trained"):
             sampler = distributed_sampler(loader)
             if sampler is None or sampler.born is None or "$epoch" in sampler.attrs or any(loader is m for m in made):
                 continue
@@ -101,9 +95,9 @@ class DistributedSampling(Rule):
         attrs = loader.attrs
         if attrs.get("$open") or not surely_none(attrs.get("sampler")) or not surely_none(attrs.get("batch_sampler")):
             return
-        if loader.born is None or not bool(region.of("step")):
+        if loader.born is None or not region.has("step"):
             return
-        if not any("$distributed" in event[3].attrs for event in learnt_calls(region)):
+        if not any("$distributed" in call.module.attrs for call in learnt_calls(region)):
             return
         dataset = attrs.get("dataset")
         found = [] if isinstance(dataset, Instance) and "$indices" in dataset.attrs else roots(dataset)
@@ -134,12 +128,11 @@ def distributed_sampler(loader: Instance) -> Instance | None:
 
 def escapes(region: Region, *objects: Instance) -> bool:
     """Whether code out of view may have got hold of one of these objects in a region."""
-    for event in region.events:
-        if event[0] == "escape":
-            for value in event[3]:
-                held = value.attrs.values() if isinstance(value, Instance) else ()
-                if any(value is o or any(item is o for item in held) for o in objects):
-                    return True
+    for event in region.of("escape"):
+        for value in event.values:
+            held = value.attrs.values() if isinstance(value, Instance) else ()
+            if any(value is o or any(item is o for item in held) for o in objects):
+                return True
     return False
 
 
@@ -190,14 +183,10 @@ class OneBatchReused(Rule):
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if not bool(region.of("step")):
+        if not region.has("step"):
             return
-        inside = {event[4]: event for event in region.of("next") if event[4]}
-        before: dict[int, Any] = {}
-        outer = region.parent
-        while outer is not None:
-            before.update((event[4], event) for event in outer.of("next") if event[4])
-            outer = outer.parent
+        inside = {event.token: event for event in region.of("next") if event.token}
+        before = {event.token: event for outer in outwards(region.parent) for event in outer.of("next") if event.token}
         if not inside and not before:
             return
         sources = sources_of(region)
@@ -226,9 +215,9 @@ class OneBatchReused(Rule):
 
 def sources_of(region: Region) -> list[frozenset[int]]:
     """For each time that data are learnt from in a region, which data they are."""
-    given = [[t for t in call[6] if t.graph is False] for call in learnt_calls(region)]
-    if not given and bool(region.of("backward")):
-        given = [[event[4]] for event in region.of("loss") if event[5].graph is not False]
+    given = [[t for t in call.inputs if t.graph is False] for call in learnt_calls(region)]
+    if not given and region.has("backward"):
+        given = [[event.given] for event in region.of("loss") if event.result.graph is not False]
     return [frozenset(token for tensor in tensors for token in tensor.data.tokens) for tensors in given]
 
 
@@ -242,11 +231,9 @@ def deliberate(region: Region, node: Any, space: Namespace) -> bool:
     """Whether the words around say that training on one batch is meant."""
     if space.path is not None and re.search(r"test|bench|debug|profil", space.path.name.lower()):
         return True
-    outer: Region | None = region
-    while outer is not None:
+    for outer in outwards(region):
         if outer.kind == "call" and isinstance(outer.value, Function) and _DELIBERATE.search(outer.value.name):
             return True
-        outer = outer.parent
     for place, where in ((node, space), (region.node, region.space)):
         source = where.source
         if source is None:
@@ -273,13 +260,10 @@ class EvaluationShuffled(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        trained = [loader for _, _, loader in trained_loaders(region)]
-        for event in region.events:
-            if event[0] != "evaluated" or any(event[3] is loader for loader in trained):
-                continue
-            loader = event[3]
+        trained = [event.loader for event in region.of("trained")]
+        for _, node, space, loader in region.of("evaluated"):
             part = dataset_part(loader.attrs.get("dataset"))
-            if part not in HELD_OUT or loader.born is None:
+            if part not in HELD_OUT or loader.born is None or any(loader is other for other in trained):
                 continue
             how = ""
             if is_true(loader.attrs.get("drop_last")):
@@ -289,7 +273,7 @@ class EvaluationShuffled(Rule):
             if how:
                 draft = report(
                     loader.born.node, loader.born.space, part="test" if part == "test" else "validation", how=how
-                ).because([Step(event[2], event[1], "evaluated here")])
+                ).because([Step(space, node, "evaluated here")])
                 if not any(other.born is not None and other.born.node is draft.node for other in trained):
                     draft.repair(self.keep_order)
 
@@ -326,10 +310,7 @@ class WorkerSeeds(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        for event in region.events:
-            if event[0] != "loader":
-                continue
-            loader = event[3]
+        for _, _, _, loader in region.of("loader"):
             workers, init = loader.attrs.get("num_workers"), loader.attrs.get("worker_init_fn")
             if loader.attrs.get("$open") or not surely_none(init) or not at_work(workers):
                 continue
@@ -401,7 +382,7 @@ class BatchSizeExtreme(Rule):
         size = 1 if value is None else value.value if isinstance(value, Const) else None
         if not isinstance(size, int):
             return
-        if size == 1 and any(call[4] is True and call[8] == "batch norm" for call in calls):
+        if size == 1 and any(call.mode is True and call.layers == "batch norm" for call in calls):
             what = "batches of one sample: batch norm takes its mean and variance from that sample alone"
         elif size >= self.LARGE and (rates := rates_of(region)) and max(rates) <= 1e-3:
             what = f"batches of {size} with a rate of {max(rates):g}: few, small steps; scale the rate with the batch"
@@ -414,6 +395,5 @@ class BatchSizeExtreme(Rule):
 
 def rates_of(region: Region) -> list[float]:
     """The constant learning rates of the optimizers that step in a region."""
-    optimizers = [event[3] for event in region.of("step") if isinstance(event[3], Instance)]
-    rates = [o.attrs.get("lr") for o in optimizers]
+    rates = [event.optimizer.attrs.get("lr") for event in region.of("step") if isinstance(event.optimizer, Instance)]
     return [r.value for r in rates if isinstance(r, Const) and isinstance(r.value, (int, float))]

@@ -332,13 +332,9 @@ class ThresholdOnLogits(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        cuts = list(region.of("threshold"))
-        if not cuts:
-            return
-        losses = list(region.of("loss"))
-        for _, node, space, given, what in cuts:
+        for _, node, space, given, what in region.of("threshold"):
             origin = given.trace[0].node
-            paths = {e[3] for e in losses if e[4].trace and e[4].trace[0].node is origin}
+            paths = {e.path for e in region.of("loss") if e.given.trace and e.given.trace[0].node is origin}
             if paths and paths <= {BCE_WITH_LOGITS, FOCAL}:
                 report(node, space, what=what).because(given.trace)
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
+from trainlint.checks.data import HELD_OUT
+from trainlint.checks.model import DROPOUT
 from trainlint.checks.repairs import around, body_of, called, index_of, is_bound_within, is_left, model_of
 from trainlint.edits import (
     CodeEdit,
@@ -22,7 +24,7 @@ from trainlint.edits import (
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import is_frozen, mode_matters
 from trainlint.semantics.behaviours.tensors import written_name
-from trainlint.semantics.interpreter import Interpreter, Region
+from trainlint.semantics.interpreter import Interpreter, Region, outwards
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -41,37 +43,25 @@ from trainlint.semantics.values import (
 )
 from trainlint.syntax import Index, nodes_in, path_to
 
-LEARNING = frozenset(("backward", "step", "autograd"))
-HELD_OUT = ("val", "test")
-DROPOUT_LAYERS = tuple(f"torch.nn.{name}" for name in ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d"))
+LEARNING = ("backward", "step", "autograd")
 # What code that looks at the mode by itself writes.
 MODE_NAMES = frozenset(("training", "is_training", "is_train", "train", "eval"))
 
 
 def measured(region: Region, module: Instance) -> bool:
     """Whether a region judges a model's outputs: compares them, takes their loss, or collects them over a data set."""
-    for event in region.events:
-        kind = event[0]
-        if kind == "compare" and depends(event[3], module):
-            return True
-        if kind == "loss" and depends(event[4], module):
-            return True
-        if kind == "collect" and depends(event[3], module) and event[3].data.tokens:
-            return True
-        if kind == "item" and region.kind == "loop" and depends(event[3], module):
-            return True
-        if (
-            kind == "outside"
-            and "metric" in event[3]
-            and any(isinstance(v, Tensor) and depends(v, module) for v in event[4])
-        ):
-            return True
-    return False
+    return (
+        compared(region, module)
+        or any(depends(e.given, module) for e in region.of("loss"))
+        or any(depends(e.value, module) and e.value.data.tokens for e in region.of("collect"))
+        or (region.kind == "loop" and any(depends(e.value, module) for e in region.of("item")))
+        or any("metric" in e.path and any(depends(v, module) for v in e.values) for e in region.of("outside"))
+    )
 
 
 def predicted(region: Region, module: Instance) -> bool:
     """Whether a loop over data takes decisions from a model's outputs: the largest score, or the numbers themselves."""
-    return over_data(region) and any(e[0] == "predict" and depends(e[3], module) for e in region.events)
+    return over_data(region) and any(depends(e.value, module) for e in region.of("predict"))
 
 
 def over_data(region: Region) -> bool:
@@ -122,7 +112,7 @@ def model_calls(region: Region) -> list[ModelCall]:
 
 def told(region: Region, report: Report) -> set[Any]:
     """The model calls in a region that a rule has told of, in a region inside it."""
-    return {event[1] for event in region.of("told") if event[3] == report.rule.code}
+    return {event.node for event in region.of("told") if event.rule == report.rule.code}
 
 
 class MissingEvalMode(Rule):
@@ -134,8 +124,7 @@ class MissingEvalMode(Rule):
 
     @on("loop", "program", "no_grad", "call")
     def check(self, region: Region, report: Report) -> None:
-        kinds = region.kinds.keys()
-        if "model" not in kinds:
+        if not region.has("model"):
             return
         if region.kind == "program":
             learnt, judged = outcomes(region)
@@ -150,7 +139,7 @@ class MissingEvalMode(Rule):
                 ):
                     draft = report(call.node, call.space, layers=call.layers).because([call.module.born])
                     draft.repair(partial(self.switch, call, region, False))
-        if kinds & LEARNING:
+        if region.has(*LEARNING):
             return
         before = told(region, report)
         for call in model_calls(region):
@@ -189,22 +178,15 @@ class MissingEvalMode(Rule):
             return False
         if measured(region, call.module):
             return True
-        for event in region.events:
-            if event[0] in ("predict", "item") and depends(event[3], call.module):
-                return True
-            if event[0] == "outside" and any(depends(value, call.module) for value in event[4]):
-                return True
-        return False
+        taken = (*region.of("predict"), *region.of("item"))
+        return any(depends(event.value, call.module) for event in taken) or any(
+            depends(value, call.module) for event in region.of("outside") for value in event.values
+        )
 
 
 def learns(region: Region) -> bool:
     """Whether anything is learnt in the program that a region is part of."""
-    found: Region | None = region
-    while found is not None:
-        if found.has(*LEARNING):
-            return True
-        found = found.parent
-    return False
+    return any(outer.has(*LEARNING) for outer in outwards(region))
 
 
 def judged_statement(index: Index, region: Region, draft: Draft) -> Any:
@@ -223,24 +205,11 @@ def judged_statement(index: Index, region: Region, draft: Draft) -> Any:
 
 def outcomes(region: Region) -> tuple[set[Any], set[Any]]:
     """Of the model calls in a program, those whose outputs are (or may be) learnt from, and those that are judged."""
-    learnt: set[Any] = set()
-    judged: set[Any] = set()
-    for event in region.events:
-        kind = event[0]
-        if kind in LEARNING and kind != "step":
-            learnt |= {dep.node for dep in event[3].deps}
-        elif kind == "escape":
-            learnt |= {
-                dep.node
-                for value in event[3]
-                if isinstance(value, Tensor) and value.graph is not False
-                for dep in value.deps
-            }
-        elif kind in ("compare", "item", "predict"):
-            judged |= {dep.node for dep in event[3].deps}
-        elif kind == "loss":
-            judged |= {dep.node for dep in event[4].deps}
-    return learnt, judged
+    escaped = (v for e in region.of("escape") for v in e.values if isinstance(v, Tensor) and v.graph is not False)
+    learnt = (*(e.loss for e in region.of("backward")), *(e.value for e in region.of("autograd")), *escaped)
+    scored = (e.value for kind in ("compare", "item", "predict") for e in region.of(kind))
+    judged = (*scored, *(e.given for e in region.of("loss")))
+    return {dep.node for value in learnt for dep in value.deps}, {dep.node for value in judged for dep in value.deps}
 
 
 def is_test(region: Region) -> bool:
@@ -252,7 +221,7 @@ def is_test(region: Region) -> bool:
 
 def compared(region: Region, module: Instance) -> bool:
     """Whether a model's outputs are compared with something there, as predictions are with labels."""
-    return any(depends(event[3], module) for event in region.of("compare"))
+    return any(depends(event.value, module) for event in region.of("compare"))
 
 
 class MissingNoGrad(Rule):
@@ -265,12 +234,11 @@ class MissingNoGrad(Rule):
 
     @on("loop", "program")
     def check(self, region: Region, report: Report) -> None:
-        kinds = region.kinds.keys()
-        if "model" not in kinds:
+        if not region.has("model"):
             return
         if region.kind == "program":
             self.single(region, report)
-        if region.kind != "loop" or kinds & LEARNING:
+        if region.kind != "loop" or region.has(*LEARNING):
             return
         before = told(region, report)
         for call in model_calls(region):
@@ -301,8 +269,7 @@ class MissingNoGrad(Rule):
         """Calls in eval mode, wherever they stand, whose outputs are judged and never learnt from; those of loops are
         told of already."""
         learnt, judged = outcomes(region)
-        kinds = region.kinds.keys()
-        if "step" not in kinds and kinds & LEARNING:
+        if region.has("backward", "autograd") and not region.has("step"):
             return  # gradients without training: of the inputs, as attacks and saliency maps take them
         if is_test(region):
             return  # run once, on a few samples
@@ -345,17 +312,18 @@ class StuckInEvalMode(Rule):
             culprit: Any = None
             trained: Any = None
             turn: Region | None = None
-            region: Region | None = interp.region
-            while region is not None:
-                for event in reversed(region.events):
-                    if event[0] == "mode" and culprit is None and holds(event[3], dep.module):
-                        culprit, turn = event, region
-                    elif event[:2] == ("model", dep.node) and event[3] is dep.module and event[4] is True:
-                        trained = event
-                region = region.parent
-            if culprit is not None and culprit[4] is False and trained is not None and mode_matters(interp, dep.module):
-                draft = report(culprit[1], culprit[2]).because([Step(trained[2], trained[1], "trained here")])
-                draft.repair(partial(self.switch, turn, trained[2], trained[1]))
+            for region in outwards(interp.region):
+                switched = (e for e in reversed(region.of("mode")) if holds(e.module, dep.module))
+                if culprit is None and (culprit := next(switched, None)) is not None:
+                    turn = region
+                for call in region.of("model"):
+                    if call.node is dep.node and call.module is dep.module and call.mode is True:
+                        trained = call
+                        break
+            if culprit is not None and culprit.training is False and trained and mode_matters(interp, dep.module):
+                draft = report(culprit.node, culprit.space)
+                draft.because([Step(trained.space, trained.node, "trained here")])
+                draft.repair(partial(self.switch, turn, trained.space, trained.node))
 
     def switch(self, turn: Region | None, space: Namespace, trained: Any, draft: Draft) -> None:
         """Offer to go back to train mode in each turn of the loop that evaluates, or of the function that it calls."""
@@ -446,7 +414,7 @@ class DropoutIgnoresMode(Rule):
             if params and params[0].name.value == "self":
                 draft.fix("pass the mode on", set_argument(draft.node, "training", "self.training"))
 
-    @on_call(*DROPOUT_LAYERS)
+    @on_call(*DROPOUT)
     def layer(self, call: Call, report: Report) -> None:
         interp = report.interp
         function = interp.frame.function
@@ -504,16 +472,16 @@ class FrozenNormUnfrozen(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if not bool(region.of("backward")):
+        if not region.has("backward"):
             return
-        events = [e for e in region.events if e[0] in ("mode", "model")]
+        events = [e for e in region.events if e.kind in ("mode", "model")]
         for i, event in enumerate(events):
-            if event[0] != "mode" or event[4] is not False or "BatchNorm" not in event[3].api_path:
+            if event.kind != "mode" or event.training is not False or "BatchNorm" not in event.module.api_path:
                 continue
             woken: Any = None
             for later in events[i + 1 :]:
-                if later[0] == "mode" and holds(later[3], event[3]):
-                    woken = later if later[4] is True and later[3] is not event[3] else None
-                elif later[0] == "model" and woken is not None and later[4] is True and later[5] is True:
-                    report(event[1], event[2]).because([Step(woken[2], woken[1], "train")])
+                if later.kind == "mode" and holds(later.module, event.module):
+                    woken = later if later.training is True and later.module is not event.module else None
+                elif later.kind == "model" and woken is not None and later.mode is True and later.grad is True:
+                    report(event.node, event.space).because([Step(woken.space, woken.node, "train")])
                     break

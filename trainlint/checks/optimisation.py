@@ -8,7 +8,7 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.checks.repairs import called
-from trainlint.checks.schedules import inner_loops, over_batches
+from trainlint.checks.schedules import always, inner_loops, over_batches
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import Stream, descendants, optimizers, touches
@@ -73,12 +73,11 @@ class OptimizerMissesParameters(Rule):
 
     @on("loop", "program")
     def check(self, region: Region, report: Report) -> None:
-        steps = list(region.of("step"))
-        losses = [e[3] for e in region.of("backward")]
+        steps, losses = region.of("step"), [e.loss for e in region.of("backward")]
         known = optimizers(report.interp)
         if not steps or not losses or not known or not all(o.attrs.get("$complete") for o in known):
             return
-        if any(not isinstance(e[3], Instance) or "$modules" not in e[3].attrs for e in steps):
+        if any(not isinstance(e.optimizer, Instance) or "$modules" not in e.optimizer.attrs for e in steps):
             return
         owned: frozenset[int] = frozenset().union(*(o.attrs["$modules"] for o in known))
         models = trained_modules(losses)
@@ -86,7 +85,7 @@ class OptimizerMissesParameters(Rule):
             if id(model) in owned:
                 self.put_in_later(model, owned, report)
         if region.kind == "loop":
-            self.another(region, steps, models, owned, report)
+            self.another(region, steps[0].optimizer, models, owned, report)
         else:
             self.left_out(region, losses, models, owned, report)
 
@@ -109,16 +108,14 @@ class OptimizerMissesParameters(Rule):
                 report(module.born.node, module.born.space, what=what).because([makers[0].born])
 
     def another(
-        self, region: Region, steps: list[Any], models: list[Instance], owned: frozenset[int], report: Report
+        self, region: Region, optimizer: Instance, models: list[Instance], owned: frozenset[int], report: Report
     ) -> None:
         """The optimizer holds another object than the one that is trained: nothing of what it holds is run at all."""
-        run = [e[3] for e in region.of("model")]
-        gone = [v for e in region.events if e[0] in ("escape", "autograd") for v in carried(e[3])]
-        if not models or any(m.cls is None for m in run) or any(id(v) in owned for v in gone):
+        run = [e.module for e in region.of("model")]
+        if not models or any(m.cls is None for m in run) or not owned.isdisjoint(handed_on(region)):
             return
         if any(not owned.isdisjoint(descendants(model)) for model in run):
             return
-        optimizer = steps[0][3]
         library = report.interp.library
         fresh = any(has_own_weights(library, m) for model in models for m in modules_in(model))
         if fresh and optimizer.attrs["$modules"] and optimizer.born is not None:
@@ -135,7 +132,6 @@ class OptimizerMissesParameters(Rule):
             if model in learnt or not learnt or not isinstance(model.cls, Class) or model.born is None:
                 continue
             inside = modules_in(model)
-            ids = {id(m) for m in inside}
             weights = [m for m in inside if has_own_weights(library, m)]
             if not weights or any(name in m.attrs for m in inside for name in ("$loaded", "$edited", "weight")):
                 continue
@@ -143,7 +139,7 @@ class OptimizerMissesParameters(Rule):
                 continue
             if any((isinstance(m.cls, Api) and library.is_model(m.cls.path)) or m.cls is None for m in inside):
                 continue
-            if any(e[0] in ("escape", "autograd") and any(id(v) in ids for v in carried(e[3])) for e in region.events):
+            if not handed_on(region).isdisjoint(id(m) for m in inside):
                 continue
             together = any(
                 any(d.module is model for d in loss.deps)
@@ -154,6 +150,12 @@ class OptimizerMissesParameters(Rule):
             if together and id(model.born.node) not in places:
                 what = "`{}` has parameters of its own, but no optimizer holds them, so they are never learnt"
                 report(model.born.node, model.born.space, what=what.format(model.describe()))
+
+
+def handed_on(region: Region) -> set[int]:
+    """Identities of what reaches code out of view, or is differentiated by hand."""
+    given = (*(e.values for e in region.of("escape")), *(e.value for e in region.of("autograd")))
+    return {id(value) for values in given for value in carried(values)}
 
 
 def carried(values: Any, depth: int = 0) -> list[Value]:
@@ -186,8 +188,8 @@ class FrozenByAccident(Rule):
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        steps = [e[3] for e in region.of("step") if isinstance(e[3], Instance)]
-        losses = [e[3] for e in region.of("backward")]
+        steps = [e.optimizer for e in region.of("step") if isinstance(e.optimizer, Instance)]
+        losses = [e.loss for e in region.of("backward")]
         if not steps or not losses:
             return
         models = {id(dep.module): dep.module for loss in losses for dep in loss.deps if dep.node is not None}
@@ -236,7 +238,7 @@ class LearningRateExtreme(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        made = list(region.of("made"))
+        made = region.of("made")
         for _, node, space, optimizer in made:
             if optimizer.family != "optimizer":
                 continue
@@ -253,20 +255,19 @@ class LearningRateExtreme(Rule):
             if isinstance(group.attrs.get("params"), (ListObject, Tuple, Union)):
                 continue  # groups with rates of their own
             if any(
-                e[3].family == "scheduler"
-                and e[3].attrs.get("optimizer") is optimizer
-                and e[3].api_path.rpartition(".")[2] in self.OWN_RATE
+                e.instance.family == "scheduler"
+                and e.instance.attrs.get("optimizer") is optimizer
+                and e.instance.api_path.rpartition(".")[2] in self.OWN_RATE
                 for e in made
             ):
                 continue
             if any(
-                e[0] == "escape" and not isinstance(e[1], cst.FunctionDef) and optimizer in carried(e[3])
-                for e in region.events
+                not isinstance(e.node, cst.FunctionDef) and optimizer in carried(e.values) for e in region.of("escape")
             ):
                 continue
             name = optimizer.describe()
             if rate > limit:
-                if name == "SGD" and bool(region.of("clip")):
+                if name == "SGD" and region.has("clip"):
                     continue  # clipped gradients take a high rate
                 report(node, space, what=f"a learning rate of {rate:g} is far too high for {name}: training diverges")
             elif rate < 0:
@@ -276,8 +277,9 @@ class LearningRateExtreme(Rule):
 
     def trains(self, region: Region, optimizer: Instance) -> bool:
         """Whether an optimizer steps in a loop on a real loss, or is handed to a framework that does so."""
-        if any(e[0] == "step" and e[3] is optimizer and inner_loops(inside) for e, inside in nested(region.events)):
-            return any(e[0] == "loss" for e in region.events)
+        steps = ((e, inside) for e, inside in nested(region.events) if e.kind == "step")
+        if any(e.optimizer is optimizer and inner_loops(inside) for e, inside in steps):
+            return region.has("loss")
         if getattr(getattr(region.node, "name", None), "value", "") != "configure_optimizers":
             return False
         params = optimizer.attrs["param_groups"].attrs["element"].attrs.get("params")
@@ -436,16 +438,13 @@ class RnnWithoutClipping(Rule):
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        kinds = region.kinds.keys()
-        if not {"backward", "step"} <= kinds or "clip" in kinds:
+        if not region.has("step") or region.has("clip"):
             return
-        for event in region.events:
-            if event[0] != "backward":
-                continue
-            for model in trained_modules([event[3]]):
+        for backward in region.of("backward"):
+            for model in trained_modules([backward.loss]):
                 layer = next((m for m in modules_in(model) if is_recurrent(report.interp.library, m)), None)
                 if layer is not None:
-                    report(event[1], event[2]).because([layer.born])
+                    report(backward.node, backward.space).because([layer.born])
                     break
 
 
@@ -465,48 +464,49 @@ class OptimizerRecreated(Rule):
     def check(self, region: Region, report: Report) -> None:
         if not isinstance(region.node, (cst.For, cst.While)):
             return
-        if not bool(region.of("made")) or bool(region.of("loaded")):
+        if not region.has("made") or region.has("loaded"):
             return
         flow = list(nested(region.events))
         made: dict[Any, list[Any]] = {}
         for event, inside in flow:
-            if event[0] == "made" and not inner_loops(inside):
-                if any(r[3] == "periodic" for r in inside):
+            if event.kind == "made" and not inner_loops(inside):
+                if not always(inside):
                     return
-                made.setdefault(event[1], []).append(event)
+                made.setdefault(event.node, []).append(event)
         renewed: list[Instance] = []
         for node, events in made.items():
-            objects = [e[3] for e in events]
+            objects = [e.instance for e in events]
             if len(objects) >= 2 and self.renewed(region, flow, objects):
                 if objects[0].family == "optimizer":
                     renewed += objects
                     what = "the optimizer is made anew at every turn of the loop (@), so it forgets its momentum"
-                    report(node, events[0][2], what=what).because([Step(region.space, region.node, "the loop")])
+                    report(node, events[0].space, what=what).because([Step(region.space, region.node, "the loop")])
                 else:
                     targets = [o.attrs.get("optimizer") for o in objects]
                     if all(t is targets[0] for t in targets) and targets[0] not in renewed:
                         what = "the scheduler is made anew at every turn of the loop (@), so it never gets anywhere"
-                        report(node, events[0][2], what=what).because([Step(region.space, region.node, "the loop")])
+                        report(node, events[0].space, what=what).because([Step(region.space, region.node, "the loop")])
 
     def renewed(self, region: Region, flow: list[Any], objects: list[Instance]) -> bool:
         """Whether each turn uses what it has made itself, on the same parameters as the turn before."""
         optimizer = objects[0].family == "optimizer"
-        kind = "step" if optimizer else "scheduler"
+        kind, moved = ("step", "optimizer") if optimizer else ("scheduler", "scheduler")
         if optimizer:
             held = objects[0].attrs.get("$modules")
             if not held or any(o.attrs.get("$modules") != held for o in objects):
                 return False
             if not keeps_state(objects[0]):
                 return False
-        used = [(e, inside) for e, inside in flow if e[0] == kind and any(e[3] is o for o in objects)]
-        nodes = {e[1] for e, _ in used}
-        if not used or any(e[0] == kind and e[1] in nodes and not any(e[3] is o for o in objects) for e, _ in flow):
+        moves = [(e, getattr(e, moved), inside) for e, inside in flow if e.kind == kind]
+        used = [(e, inside) for e, mover, inside in moves if any(mover is o for o in objects)]
+        nodes = {e.node for e, _ in used}
+        if not used or any(e.node in nodes and not any(mover is o for o in objects) for e, mover, _ in moves):
             return False  # another one, made elsewhere, is used there too
         current: Instance | None = None
         for event, _ in flow:
-            if event[0] == "made" and any(event[3] is o for o in objects):
-                current = event[3]
-            elif event[0] == kind and event[1] in nodes and event[3] is not current:
+            if event.kind == "made" and any(event.instance is o for o in objects):
+                current = event.instance
+            elif event.kind == kind and event.node in nodes and getattr(event, moved) is not current:
                 return False  # made on some turns only
         levels = [inner_loops(inside) for _, inside in used]
         if not optimizer:
@@ -549,7 +549,7 @@ class OneRateForAll(Rule):
             rate = const(optimizer.attrs["lr"]) if "lr" in optimizer.attrs else 1e-3
             if high is None or not isinstance(rate, (int, float)) or rate < high:
                 continue
-            if not any(e[3] is optimizer for e in region.of("step")):
+            if not any(e.optimizer is optimizer for e in region.of("step")):
                 continue
             group = optimizer.attrs["param_groups"].attrs["element"]
             given = group.attrs.get("params") if hasattr(group, "attrs") else None
@@ -563,4 +563,5 @@ class OneRateForAll(Rule):
 
     def scheduled(self, region: Region, optimizer: Instance) -> bool:
         """Whether a schedule sets the rate, which may begin low."""
-        return any(e[3].family == "scheduler" and e[3].attrs.get("optimizer") is optimizer for e in region.of("made"))
+        made = (e.instance for e in region.of("made"))
+        return any(o.family == "scheduler" and o.attrs.get("optimizer") is optimizer for o in made)

@@ -63,10 +63,10 @@ class SyncInLoop(PerformanceRule):
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if not {"backward", "step"} <= region.kinds.keys():
+        if not region.has("backward") or not region.has("step"):
             return
-        for kind, node, space, *details in list(region.events):
-            if kind == "item" and isinstance(details[0], Tensor) and details[0].deps and isinstance(node, cst.Call):
+        for _, node, space, value in region.of("item"):
+            if isinstance(value, Tensor) and value.deps and isinstance(node, cst.Call):
                 if space is region.space and is_each_turn(node, region, space):
                     report(node, space, name=f".{written_name(node)}()")
 

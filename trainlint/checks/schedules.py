@@ -19,7 +19,8 @@ NOTHING = 1e-4
 
 
 def inner_loops(inside: tuple[Any, ...]) -> list[Any]:
-    return [region for region in inside if region[3] == "loop"]
+    """The loops among the regions around an event."""
+    return [region for region in inside if region.block == "loop"]
 
 
 def counts(node: Any, value: Any) -> bool:
@@ -31,7 +32,7 @@ def counts(node: Any, value: Any) -> bool:
 
 def over_batches(loop: Any) -> bool:
     """Whether a loop walks over batches: something that is no range and no list known item by item."""
-    return isinstance(loop[1], cst.For) and isinstance(loop[4], Instance) and loop[4].family != "module"
+    return isinstance(loop.node, cst.For) and isinstance(loop.value, Instance) and loop.value.family != "module"
 
 
 def stop_of(node: Any) -> Any:
@@ -58,19 +59,20 @@ class Scheduling:
         self.steps: list[tuple[Any, tuple[Any, ...]]] = []
         others = set()
         for event, inside in nested(region.events):
-            if event[0] == "scheduler":
-                self.moves.setdefault(event[1], []).append((event, inside))
-            elif event[0] == "step":
-                others.add(event[1])
+            if event.kind == "scheduler":
+                self.moves.setdefault(event.node, []).append((event, inside))
+            elif event.kind == "step":
+                others.add(event.node)
                 self.steps.append((event, inside))
         self.moves = {node: moves for node, moves in self.moves.items() if node not in others}
 
     def steps_of(self, scheduler: Any) -> list[tuple[Any, tuple[Any, ...]]]:
-        return [(e, inside) for e, inside in self.steps if any(e[3] is target for target in scheduler[4])]
+        return [(e, inside) for e, inside in self.steps if any(e.optimizer is o for o in scheduler.optimizers)]
 
 
 def always(inside: tuple[Any, ...]) -> bool:
-    return not any(region[3] == "periodic" for region in inside)
+    """Whether something happens on each turn of the loops around it, not on every nth one only."""
+    return not any(region.block == "periodic" for region in inside)
 
 
 def lone_loop(inside: tuple[Any, ...]) -> Any:
@@ -93,20 +95,20 @@ class SchedulerGranularity(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind == "program":
             self.never(region, report)
-        if region.kind != "loop" or not bool(region.of("scheduler")):
+        if region.kind != "loop" or not region.has("scheduler"):
             return
         scheduling = Scheduling(region)
         for node, moves in scheduling.moves.items():
             found = [self.judge(region, report, scheduling, event, inside) for event, inside in moves]
             if found and all(found):
-                scheduler = moves[0][0][3]
-                report(node, moves[0][0][2], what=found[0]).because([scheduler.born])
+                first = moves[0][0]
+                report(node, first.space, what=found[0]).because([first.scheduler.born])
 
     def judge(
         self, region: Region, report: Report, scheduling: Scheduling, event: Any, inside: tuple[Any, ...]
     ) -> str | None:
         """What is wrong with one step of one scheduler."""
-        scheduler, given, kind = event[3], event[6], kind_of(event[3])
+        scheduler, given, kind = event.scheduler, event.given, kind_of(event.scheduler)
         if kind == "ReduceLROnPlateau":
             return self.plateau(region, event, given, inside)
         if given is not None or not counts(region.node, region.value):
@@ -118,7 +120,8 @@ class SchedulerGranularity(Rule):
             if batches and all(b is not None and over_batches(b) for b in batches) and for_batches(scheduler, kind):
                 return f"`{kind}` (@) is made for one step a batch, but moves once an epoch, so it hardly gets started"
         elif loop is not None and over_batches(loop) and always(inside) and turns(region, report) != 1:
-            if any(lone_loop(around) is not None and lone_loop(around)[1] is loop[1] for _, around in steps):
+            around = [lone_loop(inside) for _, inside in steps]
+            if any(other is not None and other.node is loop.node for other in around):
                 return self.too_often(region, report, scheduler, kind)
         return None
 
@@ -134,7 +137,7 @@ class SchedulerGranularity(Rule):
     def plateau(self, region: Region, event: Any, given: Value | None, inside: tuple[Any, ...]) -> str | None:
         if given is None:
             return "`ReduceLROnPlateau` (@) steps without the metric that it watches"
-        node = event[1]
+        node = event.node
         argument = node.args[0].value if isinstance(node, cst.Call) and node.args else None
         counter = region.node.target if isinstance(region.node, cst.For) else None
         if (
@@ -144,7 +147,7 @@ class SchedulerGranularity(Rule):
             and isinstance(given, Number)
             and given.integer
             and region.value is None
-            and region.space is event[2]
+            and region.space is event.space
             and not inner_loops(inside)
         ):
             return "`ReduceLROnPlateau` (@) is given the number of the epoch, not a metric"
@@ -152,11 +155,11 @@ class SchedulerGranularity(Rule):
 
     def never(self, region: Region, report: Report) -> None:
         """A scheduler is made, its optimizer is stepped in loops, and nothing else is done with the scheduler."""
-        made = [e for e in region.of("made") if e[3].family == "scheduler"]
+        made = [e for e in region.of("made") if e.instance.family == "scheduler"]
         if not made:
             return
-        moved = {id(e[3]) for e in region.of("scheduler")}
-        stepped = {id(e[3]) for e, inside in nested(region.events) if e[0] == "step" and inner_loops(inside)}
+        moved = {id(e.scheduler) for e in region.of("scheduler")}
+        stepped = {id(e.optimizer) for e, inside in nested(region.events) if e.kind == "step" and inner_loops(inside)}
         for _, node, space, scheduler in made:
             target = scheduler.attrs.get("optimizer")
             if id(scheduler) in moved or target is None or id(target) not in stepped or space.source is None:
@@ -223,7 +226,7 @@ class SchedulerLength(Rule):
     def check(self, region: Region, report: Report) -> None:
         if not counts(region.node, region.value):
             return
-        if not bool(region.of("scheduler")):
+        if not region.has("scheduler"):
             return
         epochs = turns(region, report)
         if epochs is None or epochs < 2:
@@ -231,14 +234,15 @@ class SchedulerLength(Rule):
         scheduling = Scheduling(region)
         for node, moves in scheduling.moves.items():
             found = [self.judge(scheduling, event, inside, epochs) for event, inside in moves]
-            scheduler = moves[0][0][3]
+            first = moves[0][0]
+            scheduler = first.scheduler
             if found and all(found) and isinstance(scheduler, Instance) and scheduler.born is not None:
-                place = Step(moves[0][0][2], node, "stepped")
+                place = Step(first.space, node, "stepped")
                 report(scheduler.born.node, scheduler.born.space, what=found[0]).because([place])
 
     def judge(self, scheduling: Scheduling, event: Any, inside: tuple[Any, ...], epochs: float) -> str | None:
-        scheduler, kind = event[3], kind_of(event[3])
-        if event[6] is not None or not always(inside):
+        scheduler, kind = event.scheduler, kind_of(event.scheduler)
+        if event.given is not None or not always(inside):
             return None
         if inner_loops(inside):
             return self.one_cycle(scheduling, event, inside, epochs) if kind == "OneCycleLR" else None
@@ -261,7 +265,7 @@ class SchedulerLength(Rule):
         return None
 
     def one_cycle(self, scheduling: Scheduling, event: Any, inside: tuple[Any, ...], epochs: float) -> str | None:
-        meant, loop = usual(event[3].attrs.get("epochs")), lone_loop(inside)
+        meant, loop = usual(event.scheduler.attrs.get("epochs")), lone_loop(inside)
         if meant is None or loop is None or not over_batches(loop) or meant == epochs:
             return None
         return f"the schedule is made for {meant:g} epochs, but the loop (@) makes {epochs:g}"

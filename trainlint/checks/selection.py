@@ -42,29 +42,22 @@ class TestSetSelects(Rule):
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        kinds = region.kinds.keys()
-        if "ranked" not in kinds or not kinds & {"step", "fitted"}:
-            return
-        for event in region.events:
-            if event[0] == "ranked":
-                _, node, space = event
-                what = chosen(node, space, region)
-                if what and self.is_test(node, space, region):
-                    report(node, space, what=what)
+        for _, node, space in region.of("ranked") if region.has("step", "fitted") else ():
+            what = chosen(node, space)
+            if what and self.is_test(node, region):
+                report(node, space, what=what)
 
-    def is_test(self, node: Any, space: Namespace, region: Region) -> bool:
+    def is_test(self, node: Any, region: Region) -> bool:
         """Whether the program too takes these data for its test data, and has no validation data beside them."""
         words = set(names_in(region.node)) | set(names_in(node))
         declared = False
-        for event in region.events:
-            if event[0] == "evaluated":
-                loader = event[3]
-                words |= set(names_in(event[1].iter if isinstance(event[1], cst.For) else event[1]))
-                dataset = loader.attrs.get("dataset")
-                declared = declared or is_declared(dataset)
-                for made in (loader, dataset):
-                    if isinstance(made, Instance) and made.born is not None:
-                        words |= statement_names(made.born)
+        for _, loop, _, loader in region.of("evaluated"):
+            words |= set(names_in(loop.iter if isinstance(loop, cst.For) else loop))
+            dataset = loader.attrs.get("dataset")
+            declared = declared or is_declared(dataset)
+            for made in (loader, dataset):
+                if isinstance(made, Instance) and made.born is not None:
+                    words |= statement_names(made.born)
         if any(_VALIDATION.search(word) for word in words):
             return False
         return declared or any(_TEST.search(word) for word in words)
@@ -117,7 +110,7 @@ def statement_names(step: Step) -> set[str]:
     return set()
 
 
-def chosen(node: Any, space: Namespace, region: Region) -> str:
+def chosen(node: Any, space: Namespace) -> str:
     """In words, what a comparison of scores decides; "" when nothing lasting hangs on it."""
     if space.source is None:
         return ""
@@ -174,24 +167,18 @@ class NoHeldOutData(Rule):
     def check(self, region: Region, report: Report) -> None:
         if not isinstance(region.node, cst.Module):
             return
-        trained: list[Any] = []
-        steps: set[int] = set()
-        for event in region.events:
-            kind = event[0]
-            if kind == "trained":
-                trained.append(event)
-            elif kind == "step":
-                steps.add(id(event[3]))
-            elif kind in ("evaluated", "split", "compare", "fitted") or self.holds_out(event):
-                return
-        if trained and len(steps) == 1:
-            report(trained[0][1].iter, trained[0][2])
+        trained = region.of("trained")
+        if not trained or region.has("evaluated", "split", "compare", "fitted") or self.holds_out(region):
+            return
+        if len({id(event.optimizer) for event in region.of("step")}) == 1:
+            report(trained[0].node.iter, trained[0].space)
 
-    def holds_out(self, event: Any) -> bool:
-        """Whether an event shows data that were held out, or a model that is judged."""
-        if event[0] == "model":
-            return event[4] is False or any(t.data.part in HELD_OUT for t in event[6])
-        return event[0] in ("loader", "dataset") and dataset_part(event[3].attrs.get("dataset", event[3])) in HELD_OUT
+    def holds_out(self, region: Region) -> bool:
+        """Whether a program has data that are held out, or a model that is judged."""
+        if any(e.mode is False or any(t.data.part in HELD_OUT for t in e.inputs) for e in region.of("model")):
+            return True
+        made = (*(e.loader for e in region.of("loader")), *(e.dataset for e in region.of("dataset")))
+        return any(dataset_part(one.attrs.get("dataset", one)) in HELD_OUT for one in made)
 
 
 _TIME = re.compile(r"date|time|(^|_)(day|month|year|hour|week|ts)($|_)", re.IGNORECASE)
@@ -237,18 +224,18 @@ class UnstratifiedSplit(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        splits = {id(event[1]): event for event in region.of("split")}
-        for event in region.events if splits else ():
-            if event[0] != "fitted" or not isinstance(event[3], Instance) or not isinstance(event[5], Tensor):
+        splits = {id(event.node): event for event in region.of("split")}
+        for fit in region.of("fitted") if splits else ():
+            if not isinstance(fit.estimator, Instance) or not isinstance(fit.y, Tensor):
                 continue
-            if not _CLASSIFIER.search(event[3].describe()):
+            if not _CLASSIFIER.search(fit.estimator.describe()):
                 continue
-            for found in event[5].data.splits & splits.keys():
-                _, node, space, *_ = splits[found]
+            for found in fit.y.data.splits & splits.keys():
+                _, node, space = splits[found]
                 if keyword(node, "stratify") is None and not keeps_order(node):
-                    draft = report(node, space).because([Step(event[2], event[1], "a classifier is fitted here")])
-                    if event[2] is space:
-                        draft.repair(partial(self.stratify, event[1]))
+                    draft = report(node, space).because([Step(fit.space, fit.node, "a classifier is fitted here")])
+                    if fit.space is space:
+                        draft.repair(partial(self.stratify, fit.node))
 
     def stratify(self, fit: Any, draft: Draft) -> None:
         """Offer to stratify by that of the split arrays whose part the classifier is fitted to."""

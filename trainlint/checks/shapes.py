@@ -14,7 +14,7 @@ from trainlint.edits import replace, set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics import shapes
 from trainlint.semantics.behaviours.data import RESHAPING, after_transforms, constants, raw_shape, steps_of
-from trainlint.semantics.interpreter import Region
+from trainlint.semantics.interpreter import Region, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.values import (
     INDICES,
@@ -287,11 +287,10 @@ class SoftmaxDim(Rule):
 def in_loop_of_forward(region: Region | None) -> bool:
     """Whether a loop lies between the place at hand and a `forward` around it."""
     looped = False
-    while region is not None:
-        looped |= region.kind == "loop"
-        if looped and isinstance(region.value, Function) and region.value.name == "forward":
+    for outer in outwards(region):
+        looped |= outer.kind == "loop"
+        if looped and isinstance(outer.value, Function) and outer.value.name == "forward":
             return True
-        region = region.parent
     return False
 
 
@@ -492,14 +491,10 @@ class BatchNormLastBatch(Rule):
         size, rows = const(batch) if isinstance(batch, Value) else None, length_of(loader.attrs.get("dataset"))
         if not isinstance(size, int) or rows is None or size < 1 or (rows % size != 1 and size > 1):
             return
-        for event in region.events:
-            if event[0] == "model" and event[4] is True and has_batch_norm(event[3]):
-                draft = report(
-                    loader.born.node if loader.born else event[1],
-                    space=loader.born.space if loader.born else event[2],
-                    rows=rows,
-                    size=size,
-                )
+        for call in region.of("model"):
+            if call.mode is True and has_batch_norm(call.module):
+                place = loader.born or call
+                draft = report(place.node, place.space, rows=rows, size=size)
                 if 1 < size < rows:
                     draft.repair(self.drop)
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -19,12 +20,13 @@ from trainlint.checks.repairs import (
     positional,
     stepped,
 )
+from trainlint.checks.schedules import always, inner_loops
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.behaviours.training import optimizers, touches
-from trainlint.semantics.interpreter import Region, may_learn, nested
+from trainlint.semantics.interpreter import Region, may_learn, nested, outwards
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import FACTOR, FALSE, NONE, Api, Class, Instance, Step, Tensor, const, truth, usual
 from trainlint.syntax import nodes_in
@@ -53,12 +55,11 @@ class MissingZeroGrad(Rule):
     @on("loop")
     def never(self, region: Region, report: Report) -> None:
         """A loop that fills gradients and steps, each perhaps not in every turn, and in no way clears any."""
-        kinds = region.kinds.keys()
-        if "clear" in kinds or not {"backward", "step"} <= kinds:
+        if region.has("clear") or not region.has("backward"):
             return
-        for kind, node, space, *details in region.events:
-            if kind == "step" and "stale" in details[1] and "?" not in details[1] and not details[0].attrs.get("$many"):
-                report(node, space).repair(self.clear)
+        for step in region.of("step"):
+            if "stale" in step.before and "?" not in step.before and not step.optimizer.attrs.get("$many"):
+                report(step.node, step.space).repair(self.clear)
 
 
 class ZeroGradAfterBackward(Rule):
@@ -85,18 +86,14 @@ class ZeroGradAfterBackward(Rule):
 
 def stepped_empty(region: Region | None, node: Any) -> bool:
     """Whether this step was run before with no gradients at all: then the order is at fault, not the clearing."""
-    while region is not None:
-        if any(e[1] is node and e[4] == {"clear"} for e in region.of("step")):
-            return True
-        region = region.parent
-    return False
+    return any(e.node is node and e.before == {"clear"} for r in outwards(region) for e in r.of("step"))
 
 
 def steps_elsewhere(region: Region) -> bool:
     """Whether a program is just one method of an object, and there are steps in the methods that it does not call."""
     if not isinstance(region.value, Instance) or not isinstance(region.value.cls, Class):
         return False
-    taken = {event[1] for event in region.of("step")}
+    taken = {event.node for event in region.of("step")}
     classes = [region.value.cls]
     for cls in classes:
         if any(written_name(call) == "step" and call not in taken for call in calls_in(cls.node)):
@@ -121,19 +118,17 @@ class StepOrder(Rule):
 
     def step_first(self, region: Region, report: Report) -> None:
         """Each turn steps with no gradients at hand, and fills them afterwards."""
-        events = [e for e in region.events if e[0] in ("step", "backward", "escape")]
-        for i, event in enumerate(events):
-            if event[0] == "step" and event[4] == {"clear"} and isinstance(event[3], Instance):
-                later = [e for e in events[i + 1 :] if e[0] == "backward" and touches(event[3], e[3].deps, True)]
-                same = [e for e in events if e[0] == "step" and e[1] is event[1]]
-                if later and len(same) > 1 and all(e[4] <= {"clear", "wiped"} for e in same):
-                    draft = report(
-                        event[1],
-                        event[2],
-                        what="`step` runs before `backward`, so it finds no gradients and changes nothing",
-                    )
-                    draft.because([Step(later[0][2], later[0][1], "backward")])
-                    draft.repair(partial(self.move, later[0][2], later[0][1]))
+        events = [e for e in region.events if e.kind in ("step", "backward")]
+        for i, step in enumerate(events):
+            if step.kind == "step" and step.before == {"clear"} and isinstance(step.optimizer, Instance):
+                later = (e for e in events[i + 1 :] if e.kind == "backward")
+                backward = next((e for e in later if touches(step.optimizer, e.loss.deps, True)), None)
+                same = [e for e in region.of("step") if e.node is step.node]
+                if backward and len(same) > 1 and all(e.before <= {"clear", "wiped"} for e in same):
+                    what = "`step` runs before `backward`, so it finds no gradients and changes nothing"
+                    draft = report(step.node, step.space, what=what)
+                    draft.because([Step(backward.space, backward.node, "backward")])
+                    draft.repair(partial(self.move, backward.space, backward.node))
 
     def move(self, space: Namespace, backward: Any, draft: Draft) -> None:
         if space is draft.space:
@@ -142,42 +137,40 @@ class StepOrder(Rule):
                 draft.fix("step after `backward`", move_after(draft.node, backward))
 
     def one_missing(self, region: Region, report: Report) -> None:
-        events = region.events
-        if any(e[0] in ("autograd", "gradient", "named") or (e[0] == "escape" and may_learn(e[3])) for e in events):
+        if region.has("autograd", "gradient", "named") or any(may_learn(e.values) for e in region.of("escape")):
             return
-        backwards = [e for e in events if e[0] == "backward"]
-        steps = [e for e in events if e[0] == "step"]
+        backwards, steps = region.of("backward"), region.of("step")
         if not backwards:
-            losses = [e for e in events if e[0] == "loss" and isinstance(e[5], Tensor) and e[5].graph and e[5].deps]
-            for event in steps:
-                if event[4] == {"clear"} and any(touches(event[3], e[5].deps, False) for e in losses):
+            losses = [e for e in region.of("loss") if isinstance(e.result, Tensor) and e.result.graph and e.result.deps]
+            for step in steps:
+                if step.before == {"clear"} and any(touches(step.optimizer, e.result.deps, False) for e in losses):
                     what = "`step` runs without any `backward`, so it finds no gradients and nothing is learnt"
-                    report(event[1], event[2], what=what).repair(partial(self.run_backward, losses))
+                    report(step.node, step.space, what=what).repair(partial(self.run_backward, losses))
             return
-        if any(not isinstance(e[3], Instance) or "$state" not in e[3].attrs for e in steps):
+        if any(not isinstance(e.optimizer, Instance) or "$state" not in e.optimizer.attrs for e in steps):
             return
         for optimizer in optimizers(report.interp):
             if (
-                any(e[3] is optimizer for e in steps)
+                any(e.optimizer is optimizer for e in steps)
                 or "?" in optimizer.attrs.get("$state", "?")
                 or not optimizer.attrs["$complete"]
             ):
                 continue
-            if any(e[3].attrs["$modules"] & optimizer.attrs["$modules"] for e in steps):
+            if any(e.optimizer.attrs["$modules"] & optimizer.attrs["$modules"] for e in steps):
                 continue  # another optimizer holds these parameters too, and steps
-            last = next((e for e in reversed(backwards) if touches(optimizer, e[3].deps, False)), None)
-            if last is not None and any(e[0] == "clear" for e in events) and not steps_elsewhere(region):
+            last = next((e for e in reversed(backwards) if touches(optimizer, e.loss.deps, False)), None)
+            if last is not None and region.has("clear") and not steps_elsewhere(region):
                 what = (
                     "gradients are computed, but the optimizer of these parameters never steps, so they are not learnt"
                 )
-                draft = report(last[1], last[2], what=what).because([optimizer.born])
-                clears = [e for e in events if e[0] == "clear" and len(e) > 3 and e[3] is optimizer and e[2] is last[2]]
-                draft.repair(partial(self.step, [e[1] for e in clears]))
+                draft = report(last.node, last.space, what=what).because([optimizer.born])
+                clears = (e for e in region.of("clear") if e.optimizer is optimizer and e.space is last.space)
+                draft.repair(partial(self.step, [e.node for e in clears]))
 
     def run_backward(self, losses: list[Any], draft: Draft) -> None:
         """Offer to run the only loss backward, where it is a name of its own in the same block."""
-        places = {event[1] for event in losses if event[2] is draft.space}
-        if len(places) != 1 or len(places) != len({event[1] for event in losses}):
+        places = {event.node for event in losses if event.space is draft.space}
+        if len(places) != 1 or len(places) != len({event.node for event in losses}):
             return
         index = index_of(draft.space)
         statement = index.statement(places.pop())
@@ -209,11 +202,11 @@ class StepOrder(Rule):
         method, module, value, region = fact
         manual = module.attrs.get("automatic_optimization")
         if value.key == NONE.key and (manual is None or truth(manual) is True):
-            losses = [e for e in region.of("loss") if isinstance(e[5], Tensor) and e[5].deps]
+            losses = [e for e in region.of("loss") if isinstance(e.result, Tensor) and e.result.deps]
             if losses and not region.has("backward", "step"):
                 what = "`training_step` returns nothing, so Lightning skips every batch and nothing is learnt"
                 loss = losses[-1]
-                report(method.node.name, method.space, what=what).because([Step(loss[2], loss[1], "the loss")])
+                report(method.node.name, method.space, what=what).because([Step(loss.space, loss.node, "the loss")])
 
 
 class SchedulerBeforeOptimizer(Rule):
@@ -227,21 +220,22 @@ class SchedulerBeforeOptimizer(Rule):
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
         for i, event in enumerate(region.events):
-            if event[0] != "scheduler" or event[6] is not None:
+            if event.kind != "scheduler" or event.given is not None:
                 continue  # told the epoch, it computes the rate of that epoch; told a metric, it starts from it
-            if event[5] or (event[5] is None and self.leads(region, i)):
-                steps = (e for e in region.events[i + 1 :] if e[0] == "step")
-                later = next((e for e in steps if any(e[3] is optimizer for optimizer in event[4])), None)
+            if event.first or (event.first is None and self.leads(region, i)):
+                steps = (e for e in region.events[i + 1 :] if e.kind == "step")
+                later = next((e for e in steps if any(e.optimizer is o for o in event.optimizers)), None)
                 if later is not None:
-                    draft = report(event[1], event[2]).because([Step(later[2], later[1], "the optimizer's step")])
+                    draft = report(event.node, event.space)
+                    draft.because([Step(later.space, later.node, "the optimizer's step")])
                     draft.repair(partial(self.move, region, later))
 
     def leads(self, region: Region, i: int) -> bool:
         """Whether a scheduler's step comes in each turn of a loop, or right before the optimizer's, and no optimizer
         steps before it."""
-        if any(e[0] == "step" for e in region.events[:i]):
+        if any(e.kind == "step" for e in region.events[:i]):
             return False
-        call, step = region.events[i][1], next((e[1] for e in region.events[i + 1 :] if e[0] == "step"), None)
+        call, step = region.events[i].node, next((e.node for e in region.events[i + 1 :] if e.kind == "step"), None)
         return each_turn(region.node.body, call) or in_a_row(region.node.body, call, step)
 
     def move(self, region: Region, later: Any, draft: Draft) -> None:
@@ -250,7 +244,7 @@ class SchedulerBeforeOptimizer(Rule):
         body = getattr(region.node, "body", None)
         if line is None or draft.node.args or index.parent(line) is not body or not isinstance(body, cst.IndentedBlock):
             return
-        target = around(index, later[1], body) if later[2] is draft.space else None
+        target = around(index, later.node, body) if later.space is draft.space else None
         following = body.body[body.body.index(line) + 1 :]
         if (
             target is None
@@ -301,14 +295,12 @@ class GraphRetained(Rule):
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        losses = [event[3] for event in region.of("backward")]
+        losses = [event.loss for event in region.of("backward")]
         used = {node for loss in losses for node in loss.grown}
-        if losses:
-            for kind, node, space, *details in region.events:
-                if kind == "grown" and details[1] is region.node and node not in used:
-                    value = details[0]
-                    if value.graph or any(same_loss(value, loss) for loss in losses):
-                        report(node, space).repair(self.detach)
+        for grown in region.of("grown") if losses else ():
+            if grown.loop is region.node and grown.node not in used:
+                if grown.value.graph or any(same_loss(grown.value, loss) for loss in losses):
+                    report(grown.node, grown.space).repair(self.detach)
 
     def detach(self, draft: Draft) -> None:
         node, kept = draft.node, None
@@ -333,11 +325,6 @@ def same_loss(value: Tensor, loss: Tensor) -> bool:
 # --------------------------------------------------------------------------- clipping and accumulation
 
 
-def loops(inside: tuple[Any, ...]) -> list[Any]:
-    """The loops among the regions around an event."""
-    return [region for region in inside if region[3] == "loop"]
-
-
 class ClipMisplaced(Rule):
     """Gradients are clipped where that has no effect."""
 
@@ -347,15 +334,12 @@ class ClipMisplaced(Rule):
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        clips: dict[Any, list[Any]] = {}
-        for event in region.events:
-            if event[0] == "clip":
-                clips.setdefault(event[1], []).append(event)
+        clips = by_node(region.of("clip"))
         for node, found in clips.items():
             what, related = self.judge(region, found)
             if what:
                 plan = partial(self.mend, what.split()[0], related, region, len(clips))
-                report(node, found[0][2], what=what).because(related).repair(plan)
+                report(node, found[0].space, what=what).because(related).repair(plan)
 
     def mend(self, what: str, related: list[Step], region: Region, count: int, draft: Draft) -> None:
         """Offer the right place among the statements of one block, or what the clipping lacks."""
@@ -370,14 +354,14 @@ class ClipMisplaced(Rule):
         if place is None or place.space is not draft.space or not isinstance(place.node, cst.Call):
             return
         line, other = line_of(index, clip), line_of(index, place.node)
-        steps = [event for event in region.of("step") if event[2] is draft.space]
-        scaled = any(event[5] is not None for event in region.of("step"))
+        steps = [event for event in region.of("step") if event.space is draft.space]
+        scaled = any(event.scaler is not None for event in region.of("step"))
         if what == "before" and follows(index, line, other):
-            later = [line_of(index, event[1]) for event in steps]
+            later = [line_of(index, event.node) for event in steps]
             if not scaled and all(follows(index, other, step) for step in later):
                 draft.fix("clip after `backward`", move_after(clip, place.node))
         elif what == "after" and follows(index, other, line) and not scaled:
-            backwards = [line_of(index, event[1]) for event in region.of("backward") if event[2] is draft.space]
+            backwards = [line_of(index, event.node) for event in region.of("backward") if event.space is draft.space]
             if backwards and all(follows(index, backward, other) for backward in backwards):
                 draft.fix("clip before the step", move_before(clip, place.node))
         elif what == "while" and count == 1 and other is not None:
@@ -390,35 +374,32 @@ class ClipMisplaced(Rule):
                     draft.fix("unscale them first", insert_before(clip, scaler, ".unscale_(", optimizer, ")"))
 
     def judge(self, region: Region, clips: list[Any]) -> tuple[str, list[Step]]:
-        if any(spent for *_, spent in clips):
+        if any(clip.spent for clip in clips):
             return "of a generator of parameters that was walked through before, so none of them is clipped", []
-        if not all(states for _, _, _, states, _ in clips):
+        if not all(clip.states for clip in clips):
             return "", []
-        held = [entry for _, _, _, states, _ in clips for entry in states]
+        held = [entry for clip in clips for entry in clip.states]
         owners = [owner for owner, _, _ in held]
-        steps = [e for e in region.of("step") if e[3] in owners]
-        backwards = [e for e in region.of("backward") if any(touches(o, e[3].deps, True) for o in owners)]
+        steps = [e for e in region.of("step") if e.optimizer in owners]
+        backwards = [e for e in region.of("backward") if any(touches(o, e.loss.deps, True) for o in owners)]
         if not steps or not backwards:
             return "", []
         state = frozenset[str]().union(*(state for _, state, _ in held))
-        if state == {"used"} or (state == {"clear"} and clips_late(region.events, clips[0][1], steps)):
-            return "after the step that uses them (@), so the clipping does nothing", [Step(*step_place(steps))]
+        step = Step(steps[0].space, steps[0].node, "the step")
+        if state == {"used"} or (state == {"clear"} and clips_late(region.events, clips[0].node, steps)):
+            return "after the step that uses them (@), so the clipping does nothing", [step]
         if state <= {"used", "clear"}:
-            place = Step(backwards[0][2], backwards[0][1], "backward")
-            return "before `backward` fills them (@), so the clipping does nothing", [place]
-        if all(scale == {"scaled"} for _, _, scale in held) and all(isinstance(e[5], Instance) for e in steps):
-            return "while still multiplied by the loss scale; `unscale_` belongs before", [Step(*step_place(steps))]
+            backward = Step(backwards[0].space, backwards[0].node, "backward")
+            return "before `backward` fills them (@), so the clipping does nothing", [backward]
+        if all(scale == {"scaled"} for _, _, scale in held) and all(isinstance(e.scaler, Instance) for e in steps):
+            return "while still multiplied by the loss scale; `unscale_` belongs before", [step]
         return "", []
-
-
-def step_place(steps: list[Any]) -> tuple[Any, Any, str]:
-    return steps[0][2], steps[0][1], "the step"
 
 
 def clips_late(events: list[Any], clip: Any, steps: list[Any]) -> bool:
     """Whether the first clipping of a loop comes after its first step."""
-    first = next(e for e in events if e in steps or (e[0] == "clip" and e[1] is clip))
-    return bool(first[0] == "step")
+    first = next(e for e in events if e in steps or (e.kind == "clip" and e.node is clip))
+    return bool(first.kind == "step")
 
 
 class UnscaledAccumulation(Rule):
@@ -433,21 +414,21 @@ class UnscaledAccumulation(Rule):
 
     @on("loop")
     def check(self, region: Region, report: Report) -> None:
-        if not any(e[3] == "periodic" for e in region.of("enter")):
+        if not any(e.block == "periodic" for e in region.of("enter")):
             return
-        if any(e[6] is not None and const(e[6]) != "mean" for e in region.of("loss")):
+        if any(e.reduction is not None and const(e.reduction) != "mean" for e in region.of("loss")):
             return
-        flow = [(event, inside) for event, inside in nested(region.events) if not loops(inside)]
-        for i, (event, inside) in enumerate(flow):
-            every = next((r for r in inside if r[3] == "periodic"), None)
-            if event[0] != "step" or every is None or not isinstance(event[3], Instance):
+        flow = [(event, inside) for event, inside in nested(region.events) if not inner_loops(inside)]
+        for i, (step, inside) in enumerate(flow):
+            every = next((r for r in inside if r.block == "periodic"), None)
+            if step.kind != "step" or every is None or not isinstance(step.optimizer, Instance):
                 continue
-            optimizer = event[3]
-            if self.summed(region, report, flow, i, optimizer, every):
-                backward = next(e for e, around in flow if e[0] == "backward" and touches(optimizer, e[3].deps, True))
-                draft = report(backward[1], backward[2]).because([Step(event[2], event[1], "the step")])
-                if region.space is backward[2]:
-                    draft.repair(partial(self.divide, every[4].right))
+            if self.summed(region, report, flow, i, step.optimizer, every):
+                backwards = (e for e, _ in flow if e.kind == "backward")
+                backward = next(e for e in backwards if touches(step.optimizer, e.loss.deps, True))
+                draft = report(backward.node, backward.space).because([Step(step.space, step.node, "the step")])
+                if region.space is backward.space:
+                    draft.repair(partial(self.divide, every.value.right))
 
     def divide(self, number: Any, draft: Draft) -> None:
         """Offer to divide what `backward` is called on, where the number is plainly named in the same function."""
@@ -466,32 +447,28 @@ class UnscaledAccumulation(Rule):
         self, region: Region, report: Report, flow: list[Any], position: int, optimizer: Instance, every: Any
     ) -> bool:
         """Whether what this step takes is a sum over turns that nothing has divided."""
-        number = usual(report.interp.eval(every[4].right)) if region.space is report.interp.frame.space else None
+        number = usual(report.interp.eval(every.value.right)) if region.space is report.interp.frame.space else None
         if number is not None and number <= 1:
             return False
         for event, inside in flow[:position][::-1]:
             if every not in inside:
                 break
-            if event[0] in ("clear", "backward"):
+            if event.kind in ("clear", "backward"):
                 return False
-        backwards = [
-            (e, inside) for e, inside in flow if e[0] == "backward" and touches(optimizer, e[3].deps, True) is not False
-        ]
-        outside = [e for e, inside in flow if e[0] == "clear" and e[3:4] in ((), (optimizer,)) and not periodic(inside)]
-        if not backwards or outside:
+        if any(e.kind == "clear" and e.optimizer in (None, optimizer) and always(inside) for e, inside in flow):
             return False
-        return all(
-            not periodic(inside)
-            and not e[5]
-            and (e[3].deps or e[3].nature == "a loss")
-            and not any(dep.module is FACTOR for dep in e[3].deps)
+        backwards = [
+            (e, inside)
+            for e, inside in flow
+            if e.kind == "backward" and touches(optimizer, e.loss.deps, True) is not False
+        ]
+        return bool(backwards) and all(
+            always(inside)
+            and not e.engine
+            and (e.loss.deps or e.loss.nature == "a loss")
+            and not any(dep.module is FACTOR for dep in e.loss.deps)
             for e, inside in backwards
         )
-
-
-def periodic(inside: tuple[Any, ...]) -> bool:
-    """Whether something happens on some turns of a loop only."""
-    return any(r[3] == "periodic" for r in inside)
 
 
 class TrainingUnderNoGrad(Rule):
@@ -502,20 +479,14 @@ class TrainingUnderNoGrad(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if not any(e[0] == "backward" for e in region.events):
+        if not region.has("backward"):
             return
-        calls: dict[Any, list[Any]] = {}
-        backwards: dict[Any, list[Any]] = {}
-        for event in region.events:
-            if event[0] == "model":
-                calls.setdefault(event[1], []).append(event)
-            elif event[0] == "backward":
-                backwards.setdefault(event[1], []).append(event)
+        calls, backwards = by_node(region.of("model")), by_node(region.of("backward"))
         for node, events in backwards.items():
-            found = [self.unrecorded(event[3], calls) for event in events]
+            found = [self.unrecorded(event.loss, calls) for event in events]
             if all(found):  # code that runs both ways runs backward on one of them only
                 call = found[0][0]
-                report(call[1], call[2]).because([Step(events[0][2], node, "trained on here")])
+                report(call.node, call.space).because([Step(events[0].space, node, "trained on here")])
 
     def unrecorded(self, loss: Tensor, calls: dict[Any, list[Any]]) -> list[Any]:
         """The calls that a loss depends on, where none of them records gradients."""
@@ -523,7 +494,15 @@ class TrainingUnderNoGrad(Rule):
         if not deps or any(dep.live or dep.node is None for dep in deps):
             return []
         found = [event for dep in deps for event in calls.get(dep.node, ())]
-        return found if all(event[5] is False for event in found) else []
+        return found if all(event.grad is False for event in found) else []
+
+
+def by_node(events: Iterable[Any]) -> dict[Any, list[Any]]:
+    """Events by the place where they happened, each place in order."""
+    found: dict[Any, list[Any]] = {}
+    for event in events:
+        found.setdefault(event.node, []).append(event)
+    return found
 
 
 class AmpMisuse(Rule):
@@ -547,12 +526,12 @@ class AmpMisuse(Rule):
             if engine or not isinstance(node, cst.Call) or called(node) != kind:
                 continue
             for step in region.of("step"):
-                accelerator = step[3].attrs.get("$engine") if isinstance(step[3], Instance) else None
+                accelerator = step.optimizer.attrs.get("$engine") if isinstance(step.optimizer, Instance) else None
                 if not isinstance(accelerator, Instance) or not accelerator.api_path.startswith("accelerate."):
                     continue
                 if any(d.module is FACTOR or d.module.family == "scaler" for d in loss.deps):
                     continue
-                if touches(step[3], loss.deps, False) is True:
+                if touches(step.optimizer, loss.deps, False) is True:
                     batches = const(accelerator.attrs.get("gradient_accumulation_steps", NONE))
                     if isinstance(batches, int) and batches > 1:
                         what = f"which would divide the loss by the {batches} batches that it accumulates"
@@ -567,45 +546,39 @@ class AmpMisuse(Rule):
 
     def steps(self, region: Region, report: Report) -> None:
         """What the steps take: scaled gradients without the scaler, or plain ones through it."""
-        found: dict[Any, list[Any]] = {}
-        for event in region.events:
-            if event[0] == "step":
-                found.setdefault(event[1], []).append(event)
-        for node, steps in found.items():
-            scales = frozenset[str]().union(*(e[6] for e in steps))
-            scalers = [e[5] for e in steps]
+        for node, steps in by_node(region.of("step")).items():
+            scales = frozenset[str]().union(*(e.scale for e in steps))
+            scalers = [e.scaler for e in steps]
             if scales == {"scaled"} and scalers == [None] * len(steps):
                 what = "`step` takes gradients that are still multiplied by the loss scale; it belongs in `scaler.step`"
-                report(node, steps[0][2], what=what)
+                report(node, steps[0].space, what=what)
             elif scales == {"plain"} and all(isinstance(s, Instance) and enabled(s) for s in scalers):
                 what = "`scaler.step` divides by a loss scale that the loss was never multiplied with"
-                report(node, steps[0][2], what=what)
+                report(node, steps[0].space, what=what)
 
     def precision(self, region: Region, report: Report) -> None:
         """Gradients scaled for float16 in a block that computes in bfloat16."""
-        casts = [e[4] for e in region.of("enter") if e[3] == "autocast"]
+        casts = [e.value for e in region.of("enter") if e.block == "autocast"]
         if not casts or not all(is_bfloat16(cast.attrs["$autocast"]) and enabled(cast) for cast in casts):
             return
-        for event in region.events:
-            if event[0] == "backward":
-                scaler = next((dep.module for dep in event[3].deps if dep.module.family == "scaler"), None)
-                if scaler is None or scaler.born is None or not enabled(scaler):
-                    continue
-                if scaler.born.space is region.space:
-                    what = "the loss is scaled for float16, but computed in bfloat16, which has the range of float32"
-                    report(scaler.born.node, scaler.born.space, what=what)
+        for event in region.of("backward"):
+            scaler = next((dep.module for dep in event.loss.deps if dep.module.family == "scaler"), None)
+            if scaler is None or scaler.born is None or not enabled(scaler):
+                continue
+            if scaler.born.space is region.space:
+                what = "the loss is scaled for float16, but computed in bfloat16, which has the range of float32"
+                report(scaler.born.node, scaler.born.space, what=what)
 
     def never_updated(self, region: Region, report: Report) -> None:
-        updated = [e[3] for e in region.of("scaler_update")]
-        for event in region.events:
-            if event[0] != "step" or not isinstance(event[5], Instance) or event[5] in updated:
+        updated = [e.scaler for e in region.of("scaler_update")]
+        for _, node, space, _, _, scaler, _ in region.of("step"):
+            if not isinstance(scaler, Instance) or scaler in updated:
                 continue
-            scaler = event[5]
-            gone = any(scaler in e[3] for e in region.of("escape"))
-            mentioned = event[2].source is not None and ".update(" in event[2].source.text
+            gone = any(scaler in e.values for e in region.of("escape"))
+            mentioned = space.source is not None and ".update(" in space.source.text
             if not gone and not mentioned and enabled(scaler):
                 what = "the scaler steps, but is never updated, so its scale never follows the gradients"
-                report(event[1], event[2], what=what)
+                report(node, space, what=what)
 
 
 def enabled(holder: Instance) -> bool:

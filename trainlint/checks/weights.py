@@ -12,7 +12,7 @@ from trainlint.checks.repairs import called, index_of, is_plain
 from trainlint.checks.schedules import inner_loops
 from trainlint.edits import remove_argument
 from trainlint.semantics.behaviours.training import descendants
-from trainlint.semantics.interpreter import Interpreter, Region, nested
+from trainlint.semantics.interpreter import Interpreter, Region, nested, outwards
 from trainlint.semantics.library import PURE, modules_in
 from trainlint.semantics.values import ELSEWHERE, FALSE, Api, Class, Dep, Instance, Step, Tensor
 from trainlint.syntax import nodes_in
@@ -39,27 +39,29 @@ class ParameterEditedInGraph(Rule):
         calls: dict[Any, int] = {}
         edits: list[tuple[int, Any]] = []
         owned = frozenset[int]().union(
-            *(e[3].attrs.get("$modules", ()) for e in region.of("step") if isinstance(e[3], Instance))
+            *(e.optimizer.attrs.get("$modules", ()) for e in region.of("step") if isinstance(e.optimizer, Instance))
         )
         for i, event in enumerate(region.events):
-            if event[0] == "model":
-                calls[event[1]] = i
-            elif event[0] == "edit" and event[4].graph is False:
+            if event.kind == "model":
+                calls[event.node] = i
+            elif event.kind == "edit" and event.tensor.graph is False:
                 edits.append((i, event))
-            elif event[0] == "backward" and edits:
-                for dep in event[3].deps:
+            elif event.kind == "backward" and edits:
+                for dep in event.loss.deps:
                     if not dep.live or dep.node not in calls or owned.isdisjoint(descendants(dep.module)):
                         continue
                     begun = calls[dep.node]
                     for place, edit in edits:
-                        if place > begun and related(edit[3], dep.module):
+                        if place > begun and related(edit.module, dep.module):
                             what = (
                                 "these weights change after the forward pass (@) and before its `backward`, past the "
                                 "graph, so the gradients are silently wrong"
                             )
                             call = region.events[begun]
-                            draft = report(index_of(edit[2]).statement(edit[1]) or edit[1], edit[2], what=what)
-                            draft.because([Step(call[2], call[1], "forward"), Step(event[2], event[1], "backward")])
+                            statement = index_of(edit.space).statement(edit.node)
+                            draft = report(statement or edit.node, edit.space, what=what)
+                            forward = Step(call.space, call.node, "forward")
+                            draft.because([forward, Step(event.space, event.node, "backward")])
 
     def walked(self, region: Region, report: Report) -> None:
         """A loop over parameters whose body does not change them as it seems to."""
@@ -110,11 +112,7 @@ def learnable(module: Instance) -> bool:
 
 def in_training(region: Region | None) -> bool:
     """Whether gradients were computed before, in the same loops."""
-    while region is not None:
-        if region.has("backward"):
-            return True
-        region = region.parent
-    return False
+    return any(outer.has("backward") for outer in outwards(region))
 
 
 def walked_parameters(loop: cst.For, interp: Interpreter) -> Iterator[tuple[str, Instance]]:
@@ -222,7 +220,7 @@ class NeedlessRetainGraph(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if not any(e[4] for e in region.of("backward")):
+        if not any(e.kept for e in region.of("backward")):
             return
         if region.has("autograd", "grown"):
             return
@@ -232,26 +230,26 @@ class NeedlessRetainGraph(Rule):
         inputs: dict[Any, list[Any]] = {}
         order: dict[Any, int] = {}
         for event, inside in nested(region.events):
-            if event[0] == "model":
-                open_graphs.pop(event[1], None)
-                inputs.setdefault(event[1], []).append(event)
-                order.setdefault(event[1], len(order))
-            elif event[0] in ("backward", "escape"):
-                graphs = through(event[3])
+            if event.kind == "model":
+                open_graphs.pop(event.node, None)
+                inputs.setdefault(event.node, []).append(event)
+                order.setdefault(event.node, len(order))
+            elif event.kind in ("backward", "escape"):
+                graphs = through(event.loss if event.kind == "backward" else event.values)
                 for call in graphs:
                     needed |= open_graphs.get(call, set())
-                if event[0] == "backward":
-                    if event[4] is not True or not inner_loops(inside) or not plain(event[3]):
-                        needed.add(event[1])
-                    kept.setdefault(event[1], []).append((event, graphs))
+                if event.kind == "backward":
+                    if event.kept is not True or not inner_loops(inside) or not plain(event.loss):
+                        needed.add(event.node)
+                    kept.setdefault(event.node, []).append((event, graphs))
                     for call in graphs:
-                        open_graphs.setdefault(call, set()).add(event[1])
+                        open_graphs.setdefault(call, set()).add(event.node)
         for node, events in kept.items():
             calls = set[Any]().union(*(graphs for _, graphs in events))
             argument = self.argument(node)
             if node not in needed and argument is not None and calls and all(c in inputs for c in calls):
                 if not any(carried(event, order) for call in calls for event in inputs[call]):
-                    report(node, events[0][0][2]).repair(self.forget)
+                    report(node, events[0][0].space).repair(self.forget)
 
     def argument(self, call: Any) -> Any:
         """The argument that keeps the graph, where it is written out and no graph of gradients is made."""
@@ -288,8 +286,9 @@ def carried(call: Any, order: dict[Any, int]) -> bool:
     """Whether a model got something computed in an earlier turn, or keeps something computed itself."""
     if feeds_itself(call):
         return True
-    late = [d for value in call[6] for d in value.deps if d.live and order.get(d.node, len(order)) >= order[call[1]]]
-    return bool(late) or any(keeps_state(module) for module in modules_in(call[3]))
+    deps = (dep for value in call.inputs for dep in value.deps if dep.live)
+    late = any(order.get(dep.node, len(order)) >= order[call.node] for dep in deps)
+    return late or any(keeps_state(module) for module in modules_in(call.module))
 
 
 def keeps_state(module: Instance) -> bool:
@@ -310,10 +309,10 @@ def keeps_state(module: Instance) -> bool:
 
 def feeds_itself(call: Any) -> bool:
     """Whether a name that a call gets is one that its result is given to."""
-    statement = index_of(call[2]).statement(call[1])
-    if not isinstance(statement, cst.Assign) or not isinstance(call[1], cst.Call):
+    statement = index_of(call.space).statement(call.node)
+    if not isinstance(statement, cst.Assign) or not isinstance(call.node, cst.Call):
         return False
-    given = {node.value for arg in call[1].args for node in nodes_in(arg) if isinstance(node, cst.Name)}
+    given = {node.value for arg in call.node.args for node in nodes_in(arg) if isinstance(node, cst.Name)}
     bound = {part.value for t in statement.targets for part in nodes_in(t) if isinstance(part, cst.Name)}
     return not given.isdisjoint(bound - {"self"})
 

@@ -18,6 +18,7 @@ import libcst as cst
 
 from trainlint.semantics import arithmetic
 from trainlint.semantics.classes import build_class, instantiate
+from trainlint.semantics.events import RECORDS
 from trainlint.semantics.journal import MISSING, Delta, Journal, widen
 from trainlint.semantics.modules import ModuleIndex
 from trainlint.semantics.namespace import Namespace
@@ -104,7 +105,7 @@ class Region:
         """The events so far by their kind, each kind in order; each event is looked at once for all rules."""
         events, found = self.events, self._by_kind
         for event in events[self._sorted :] if self._sorted else events:
-            found.setdefault(event[0], []).append(event)
+            found.setdefault(event.kind, []).append(event)
         self._sorted = len(events)
         return found
 
@@ -322,10 +323,10 @@ class Interpreter:
         return Step(self.frame.space, node, label)
 
     def event(self, kind: str, node: Any, *details: Any) -> None:
-        """Note that something happened, in the region at hand and in all around it."""
+        """Note that something happened (`events` tells of what kinds), in the region at hand and in all around it."""
         region = self.region
         if region is not None:
-            region.events.append((kind, node, self.frame.space, *details))
+            region.events.append(RECORDS[kind](kind, node, self.frame.space, *details))
 
     @contextmanager
     def in_region(self, kind: str, node: Any, value: Any = None) -> Iterator[Region]:
@@ -337,9 +338,9 @@ class Interpreter:
             self.region = region.parent
             if region.parent is not None and region.events:
                 outer = region.parent.events
-                outer.append(("enter", node, self.frame.space, kind, value))
+                outer.append(RECORDS["enter"]("enter", node, self.frame.space, kind, value))
                 outer.extend(region.events)
-                outer.append(("leave", node, self.frame.space, kind))
+                outer.append(RECORDS["leave"]("leave", node, self.frame.space, kind))
         use = loop_use(region)
         if use:
             for loader in options(region.value):
@@ -457,10 +458,7 @@ class Interpreter:
         return Tally(what, self.frame, tuple(self.frame.loops))
 
     def nearest_loop(self) -> Region | None:
-        region = self.region
-        while region is not None and region.kind != "loop":
-            region = region.parent
-        return region
+        return next((region for region in outwards(self.region) if region.kind == "loop"), None)
 
     def carried_over(self, target: Any) -> bool:
         """Whether a variable still holds what it held when the present turn of the loop began."""
@@ -1912,13 +1910,20 @@ def names_of(owner: Object) -> DictObject:
     return DictObject({**known, DictObject.REST: UNKNOWN})
 
 
+def outwards(region: Region | None) -> Iterator[Region]:
+    """A region and those around it."""
+    while region is not None:
+        yield region
+        region = region.parent
+
+
 def nested(events: list[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """The events of a region, each with the inner regions that it happened in: "enter" events, outermost first."""
     inside: tuple[Any, ...] = ()
     for event in events:
-        if event[0] == "enter":
+        if event.kind == "enter":
             inside = (*inside, event)
-        elif event[0] == "leave":
+        elif event.kind == "leave":
             inside = inside[:-1]
         else:
             yield event, inside
@@ -1960,13 +1965,10 @@ def loop_use(region: Region) -> str:
         return ""
     if not all(isinstance(option, Instance) and option.family == "loader" for option in options(region.value)):
         return ""
-    kinds = {event[0] for event in region.events}
-    if "backward" in kinds:
-        return "trained" if "step" in kinds else ""
-    learns = kinds & {"step", "autograd"} or any(
-        event[0] == "escape" and may_learn(event[3]) for event in region.events
-    )
-    return "evaluated" if "model" in kinds and kinds & {"compare", "loss"} and not learns else ""
+    if region.has("backward"):
+        return "trained" if region.has("step") else ""
+    learns = region.has("step", "autograd") or any(may_learn(event.values) for event in region.of("escape"))
+    return "evaluated" if region.has("model") and region.has("compare", "loss") and not learns else ""
 
 
 def may_learn(values: tuple[Value, ...]) -> bool:

@@ -869,7 +869,7 @@ def opaque_zero_grad(call: Call) -> Value:
     optimizer = as_optimizer(call.interp, call.first, call.node)
     if optimizer is not None:
         return optimizer_zero_grad(Call(call.interp, call.node, call.path, call.row, call.arguments, optimizer))
-    call.interp.event("clear", call.node)
+    call.interp.event("clear", call.node, None)
     for held in optimizers(call.interp):
         advance(call.interp, held, AFTER_CLEAR, certain=True, node=call.node)
     return UNKNOWN

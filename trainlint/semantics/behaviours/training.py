@@ -264,7 +264,7 @@ def parameters_escape(interp: Interpreter, module: Instance) -> None:
 
 def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> None:
     """`p.grad = None` and `module.zero_grad()`: clear the optimizers that hold these parameters."""
-    interp.event("clear", node)
+    interp.event("clear", node, None)
     reach = Reach(deps)
     for optimizer in optimizers(interp):
         reached = reach.touches(optimizer, True)
@@ -285,7 +285,7 @@ def set_gradients(interp: Interpreter, owner: Tensor, value: Value, node: Any) -
     if value.key == NONE.key or (isinstance(value, Tensor) and value.lo == value.hi == 0):
         clear_gradients(interp, owner.deps, node)
     elif not isinstance(value, Tensor) or not belongs_to(owner) or belongs_to(value) != belongs_to(owner):
-        interp.event("clear", node)
+        interp.event("clear", node, None)
         reach = Reach(owner.deps)
         for optimizer in optimizers(interp):
             if reach.touches(optimizer, True) is not False:

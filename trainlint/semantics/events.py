@@ -1,0 +1,68 @@
+"""What happens in a run, as regions note it and rules ask for it: for each kind of event a record with named fields.
+
+Every record begins with its kind, the node at which it happened and the file of that node.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+# The fields after these three.
+FIELDS = {
+    # Regions: of which kind, and what a loop walks over or a `with` enters.
+    "enter": "block value",
+    "leave": "block",
+    # Models: one was called (`mode` and `grad` as they were, `layers` says what in it depends on the mode), put into a
+    # mode, given weights from a file; a module was made; its parameters were changed in place.
+    "model": "module mode grad inputs loaded layers",
+    "mode": "module training",
+    "loaded": "module",
+    "built": "instance",
+    "edit": "module tensor",
+    # The step. `before` is the state of the optimizer's gradients, `scale` how they were scaled.
+    "made": "instance",  # an optimizer or a scheduler
+    "backward": "loss kept engine",
+    "autograd": "value",
+    "gradient": "",
+    "clear": "optimizer",  # None where gradients are cleared otherwise
+    "clip": "states spent",
+    "step": "optimizer before scaler scale",
+    "scheduler": "scheduler optimizers first given",
+    "scaler_update": "scaler",
+    # What becomes of outputs. A running total or list has got what it was `former`ly filled with in another loop.
+    "loss": "path given result reduction",
+    "compare": "value",
+    "predict": "value",
+    "item": "value",
+    "collect": "value",
+    "threshold": "scores what",
+    "ranked": "",
+    "grown": "value loop",
+    "filled": "total former loop",
+    # Data. "trained" and "evaluated" tell what a loop over a loader did with it.
+    "dataset": "dataset",
+    "loader": "loader",
+    "next": "loader token",
+    "set_epoch": "sampler",
+    "split": "",
+    "fitted": "estimator x y call",
+    "trained": "loader",
+    "evaluated": "loader",
+    # Code out of view: values that it may change, and all calls of it.
+    "escape": "values",
+    "outside": "path values",
+    # The rest of the program.
+    "seed": "",
+    "setting": "path value",
+    "named": "name",
+    # What rules note for themselves.
+    "told": "rule",
+    "alike": "start layer earlier",
+    "partial": "module",
+    "learnt": "",
+}
+
+RECORDS: dict[str, Any] = {
+    kind: namedtuple(kind, ("kind", "node", "space", *fields.split())) for kind, fields in FIELDS.items()
+}
