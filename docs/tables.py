@@ -1,8 +1,8 @@
 """Write the tables of the documentation that follow from the rules: `python docs/tables.py`, or `--check` to compare.
 
-README.md lists the rules, from their classes. docs/checklists.md says of each tip which rules find it, from the line
-of metadata on the rules' pages; README.md has the tips whose fault shows in the source. docs/trainlint.schema.json is
-the schema of the settings.
+README.md lists the rules, from their classes, and the output formats, from the first lines of their docstrings.
+docs/checklists.md says of each tip which rules find it, from the line of metadata on the rules' pages; README.md has
+the tips whose fault shows in the source. docs/trainlint.schema.json is the schema of the settings.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RULES = ROOT / "rules"
 
 _TABLE = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- end of rules -->)", re.DOTALL)
+_FORMATS = re.compile(r"(?<=<!-- formats -->\n).*?(?=<!-- end of formats -->)", re.DOTALL)
 _COVERAGE = re.compile(r"(?<=<!-- coverage -->\n).*?(?=<!-- end of coverage -->)", re.DOTALL)
 _IN_SOURCE = re.compile(r"^\| (\w+) \| (.*) \| source[^|]* \| [^|]*\|$", re.MULTILINE)
 _TIP = re.compile(r"^(\| (?!id )(\w+) \| .* \| )[^|]*\|$", re.MULTILINE)
@@ -38,6 +39,22 @@ def _rule_rows() -> Iterator[str]:
         summary = rule.summary[0].lower() + rule.summary[1:]
         severity = rule.severity.value + ("" if rule.default else ", opt-in")
         yield f"| {page} | {rule.name} | {summary} | {severity} |\n"
+
+
+def with_formats(text: str) -> str:
+    """A text with the table of output formats between its markers."""
+    if not _FORMATS.search(text):
+        raise ValueError("the markers of the table of formats are missing")
+    return _FORMATS.sub(lambda _: "\n" + "".join(_format_rows()) + "\n", text)
+
+
+def _format_rows() -> Iterator[str]:
+    from trainlint.reports import OUTPUT_FORMATS, renderer
+
+    yield "| format | |\n|---|---|\n"
+    for name in OUTPUT_FORMATS:
+        docstring = sys.modules[renderer(name).__module__].__doc__ or ""
+        yield f"| `{name}` | {docstring.splitlines()[0].rstrip('.')} |\n"
 
 
 def with_tips(text: str) -> str:
@@ -83,7 +100,7 @@ def schema(_: str) -> str:
 
 TABLES: dict[Path, Callable[[str], str]] = {
     ROOT / "docs" / "trainlint.schema.json": schema,
-    ROOT / "README.md": lambda text: with_coverage(with_rules(text)),
+    ROOT / "README.md": lambda text: with_coverage(with_rules(with_formats(text))),
     ROOT / "docs" / "checklists.md": with_tips,
 }
 

@@ -50,6 +50,8 @@ def test_stale_tables_are_renewed(tables: ModuleType) -> None:
 def test_tables_that_cannot_be_written_are_refused(tables: ModuleType) -> None:
     with pytest.raises(ValueError, match="markers"):
         tables.with_rules("no markers")
+    with pytest.raises(ValueError, match="markers"):
+        tables.with_formats("no markers")
     with pytest.raises(ValueError, match="not listed: I19"):
         tables.with_tips(checklist(tables, last="old").rpartition("| I19")[0])
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainlint.kinds import GLOBS, KNOWLEDGE, RULES, RULES_BY_GLOB, SWITCH, Kind, Patterns, choice
+from trainlint.reports import OUTPUT_FORMATS
 
 if TYPE_CHECKING:
     from trainlint.checks import RuleInfo
 
 UNREADABLE, UNUSED_SUPPRESSION, OWN_FAILURE = "TL000", "TL001", "TL002"
-OUTPUT_FORMATS = ("concise", "full", "json")
 
 
 class UsageError(Exception):

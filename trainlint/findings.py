@@ -26,12 +26,18 @@ class Safety(str, Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A half-open range of text: `line:column` up to, not including, `end_line:end_column`."""
+    """A half-open range of text: `line:column` up to, not including, `end_line:end_column`.
+
+    `NOWHERE`, with the line 0, stands for a file as a whole: a record of a run has no lines, and what a run shows may
+    belong to no line of code."""
 
     line: int
     column: int
     end_line: int
     end_column: int
+
+
+NOWHERE = Span(0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,8 @@ class Fix:
 class Finding:
     """One mistake at one place.
 
-    `filename` is the path as the user gave it (or found below a folder that the user gave).
+    `filename` is the path as the user gave it (or found below a folder that the user gave), whether it is source or
+    a record of a run.
     In a notebook `cell` is the number of the code cell (from 1) and lines count within that cell.
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
@@ -22,3 +24,37 @@ def page(code: str) -> str | None:
         other = plugins.page_folder(code)
         path = None if other is None else next(other.glob(f"{code}-*.md"), None)
     return None if path is None else path.read_text("utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The part of a page that explains: what the rule reports, why that is wrong, and an example with its correction.
+
+    All of it is Markdown; what a page lacks is empty."""
+
+    what: str
+    why: str
+    bad: str
+    fixed: str
+
+    def as_markdown(self) -> str:
+        """The explanation as a short page."""
+        parts = {"Why": self.why, "Wrong": self.bad, "Corrected": self.fixed}
+        return "\n\n".join([self.what, *(f"## {title}\n\n{text}" for title, text in parts.items() if text)])
+
+
+def explanation(code: str) -> Explanation | None:
+    """What a code's page says without its further examples; None if there is no page."""
+    text = page(code)
+    if text is None:
+        return None
+    what, *sections = re.split(r"^## (?=\w)", text, flags=re.MULTILINE)
+    parts = {title: body.strip() for title, _, body in (section.partition("\n") for section in sections)}
+    # Below its heading a page begins with a line of metadata.
+    _, _, what = what.strip().partition("\n\n")[2].partition("\n\n")
+    return Explanation(what, parts.get("Why", ""), _first_example(parts.get("Bad")), _first_example(parts.get("Fixed")))
+
+
+def _first_example(section: str | None) -> str:
+    """The first of the examples below a heading: its blocks of code, without its title."""
+    return re.split(r"^### .*\n", section or "", flags=re.MULTILINE)[1:2][0].strip() if section else ""

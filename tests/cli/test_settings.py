@@ -106,7 +106,7 @@ def test_all_settings_are_listed(run: Run) -> None:
 
 
 def test_a_setting_is_explained(run: Run) -> None:
-    assert run("config", "output-format").out.startswith('how to print findings\n\nType: one of "concise", "full"')
+    assert run("config", "output-format").out.startswith('how to print findings\n\nType: one of "azure", "concise"')
     assert "\nDefault: none\n" in run("config", "select").out
     assert run("config", "respect-gitignore").out.endswith(
         "Default: true\nExample:\n\n    [tool.trainlint]\n    respect-gitignore = false\n"

@@ -14,7 +14,6 @@ from trainlint import __version__
 from trainlint.cli.output import CLEAN, FAILED, FOUND, color_argument, style_of, write
 from trainlint.cli.summary import fixes_by_file, hint, summary, would_fix
 from trainlint.config import (
-    OUTPUT_FORMATS,
     OWN_FAILURE,
     Configuration,
     Overrides,
@@ -24,6 +23,7 @@ from trainlint.config import (
     enabled_codes,
 )
 from trainlint.kinds import Patterns
+from trainlint.reports import FOR_PEOPLE, OUTPUT_FORMATS
 
 if TYPE_CHECKING:
     from trainlint.discovery import Target
@@ -64,7 +64,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--show-settings", action="store_true", help="print the settings in force and stop")
 
     output = parser.add_argument_group("output")
-    output.add_argument("--output-format", choices=OUTPUT_FORMATS, help="how to print findings (default: concise)")
+    output.add_argument(
+        "--output-format",
+        metavar="FORMAT",
+        choices=OUTPUT_FORMATS,
+        help=f"how to print findings: {', '.join(OUTPUT_FORMATS)} (default: concise)",
+    )
     output.add_argument("--output-file", metavar="FILE", type=Path, help="write findings to this file")
     output.add_argument("--statistics", action="store_true", help="print how often each rule spoke instead")
     output.add_argument("-q", "--quiet", action="store_true", help="print findings and errors only")
@@ -133,11 +138,15 @@ def run(options: argparse.Namespace) -> int:
     with _progress(options) as progress:
         result = engine.check(targets, texts=texts, progress=progress)
     _report(result.findings, texts, settings.output_format, options)
-    if not options.quiet and settings.output_format != "json":
+    if _wants_summary(settings, options):
         sys.stdout.flush()
         print(summary(result.findings, result.files), file=sys.stderr)
         hint(result.findings, options)
     return _status(result.findings, bool(result.findings) and not options.exit_zero)
+
+
+def _wants_summary(settings: Settings, options: argparse.Namespace) -> bool:
+    return not options.quiet and (settings.output_format in FOR_PEOPLE or options.output_file is not None)
 
 
 def _status(findings: Iterable[Finding], found: bool) -> int:
@@ -172,7 +181,7 @@ def _fix(
         _report(result.findings, left, settings.output_format, options, sys.stderr if texts else sys.stdout)
     for failure in failures:
         print(f"trainlint: error: {failure}", file=sys.stderr)
-    if not options.quiet and settings.output_format != "json":
+    if _wants_summary(settings, options):
         sys.stdout.flush()
         if options.show_fixes:
             sys.stderr.writelines(fixes_by_file(mended, options))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
-from trainlint.findings import Span
+from trainlint.findings import Related, Span
 
 _CODES = {"bold": "1", "dim": "2", "red": "31;1", "yellow": "33;1", "blue": "34;1", "cyan": "36"}
 _SEVERITIES = {"error": "red", "warning": "yellow", "info": "blue"}
@@ -38,13 +38,20 @@ def wants_color(choice: str, stream: TextIO, environ: Mapping[str, str] = os.env
 
 
 def position(cell: int | None, span: Span) -> str:
-    """What follows the path: `:line:column`, or `:cell N:line:column` in a notebook."""
-    return f":{'' if cell is None else f'cell {cell}:'}{span.line}:{span.column}"
+    """What follows the path: `:line:column`, or `:cell N:line:column` in a notebook; nothing for a file as a whole."""
+    return ("" if cell is None else f":cell {cell}") + (f":{span.line}:{span.column}" if span.line else "")
 
 
 def shown_path(filename: str) -> str:
     """A path for people: relative to the working folder if it lies below."""
     return filename.removeprefix(os.getcwd().rstrip(os.sep) + os.sep)
+
+
+def related_line(related: Related) -> str:
+    """A place that explains a finding, in one line."""
+    return (
+        f"{one_line(shown_path(related.filename))}{position(related.cell, related.span)}: {one_line(related.message)}"
+    )
 
 
 def one_line(text: str) -> str:

@@ -1,13 +1,13 @@
-"""Findings with their lines of code, and with those of the places that explain them."""
+"""For each finding the code, and the places that explain it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from trainlint.findings import Finding, Safety, Span
-from trainlint.reports.concise import headline
+from trainlint.reports.formats.concise import headline
 from trainlint.reports.sources import Sources
-from trainlint.reports.style import Style, one_line, position, shown_path, width
+from trainlint.reports.style import Style, one_line, related_line, width
 
 # A line longer than this is shown around the place in question only.
 _WIDEST = 160
@@ -15,7 +15,12 @@ _WIDEST = 160
 
 def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Iterator[str]:
     """For each finding its headline, a frame of code, a frame for each related place, and what a fix would do."""
-    return ("".join(_lines_of(finding, sources, style)) + "\n" for finding in findings)
+    return (described(finding, sources, style) + "\n" for finding in findings)
+
+
+def described(finding: Finding, sources: Sources, style: Style) -> str:
+    """All that there is to say about a finding, as lines."""
+    return "".join(_lines_of(finding, sources, style))
 
 
 def _lines_of(finding: Finding, sources: Sources, style: Style) -> Iterator[str]:
@@ -24,8 +29,7 @@ def _lines_of(finding: Finding, sources: Sources, style: Style) -> Iterator[str]
     line = sources.line(finding.filename, finding.cell, finding.span.line)
     yield from _frame(line, finding.span, "^", finding.severity.value, margin, style)
     for related in finding.related:
-        where = one_line(shown_path(related.filename)) + position(related.cell, related.span)
-        yield f"{' ' * margin} {style.paint('-->', 'blue')} {where}: {one_line(related.message)}\n"
+        yield f"{' ' * margin} {style.paint('-->', 'blue')} {related_line(related)}\n"
         line = sources.line(related.filename, related.cell, related.span.line)
         yield from _frame(line, related.span, "-", "blue", margin, style)
     if finding.fix is not None:

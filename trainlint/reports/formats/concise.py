@@ -1,4 +1,4 @@
-"""One line a finding, in the shape that editors and scripts know."""
+"""One line a finding, as editors and scripts know it: `path:line:column: CODE message`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trainlint.reports.style import Style, one_line, position
 
 
 def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Iterator[str]:
-    """`path:line:column: CODE message` lines."""
+    """A line for each finding."""
     return (headline(finding, style) + "\n" for finding in findings)
 
 

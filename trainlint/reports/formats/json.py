@@ -1,4 +1,4 @@
-"""Findings as a JSON list of objects."""
+"""A JSON list of objects, with everything that is known of a finding."""
 
 from __future__ import annotations
 
