@@ -8,13 +8,14 @@ from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainlint.kinds import GLOBS, KNOWLEDGE, RULES, RULES_BY_GLOB, SWITCH, Kind, Patterns, choice
+from trainlint.kinds import FILE, GLOBS, KNOWLEDGE, RULES, RULES_BY_GLOB, SWITCH, Kind, Patterns, choice
 from trainlint.reports import OUTPUT_FORMATS
 
 if TYPE_CHECKING:
     from trainlint.checks import RuleInfo
 
 UNREADABLE, UNUSED_SUPPRESSION, OWN_FAILURE = "TL000", "TL001", "TL002"
+SEVERITIES = ("error", "warning", "info")
 
 
 class UsageError(Exception):
@@ -76,6 +77,12 @@ class Settings:
     fix: bool = _setting(SWITCH, False, "fix without being asked to; `--no-fix` prevents it", True)
     unsafe_fixes: bool = _setting(SWITCH, False, "count unsafe fixes too; `--no-unsafe-fixes` prevents it", True)
     output_format: str = _setting(choice(*OUTPUT_FORMATS), "concise", "how to print findings", "full")
+    fail_on: str = _setting(
+        choice(*SEVERITIES), "info", "how severe a finding must be for an exit status of 1", "error"
+    )
+    baseline: Path | None = _setting(
+        FILE, None, "the findings that are known already and not reported", "trainlint-baseline.json"
+    )
     knowledge: Mapping[str, Any] = _setting(
         KNOWLEDGE, {}, "what is known of other libraries; see docs/knowledge.md", {"harmless": ["lablog"]}
     )

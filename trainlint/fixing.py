@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainlint.files import replace
 from trainlint.findings import Edit, Finding, Fix, Span
 
 if TYPE_CHECKING:
@@ -86,10 +84,11 @@ def applied(texts: Mapping[str, str], findings: Iterable[Finding]) -> dict[str, 
     for finding in findings:
         for edit in finding.fix.edits if finding.fix is not None else ():
             edits[edit.filename][edit] = None
-    return {filename: _edited(filename, texts[filename], list(wanted)) for filename, wanted in edits.items()}
+    return {filename: edited(filename, texts[filename], list(wanted)) for filename, wanted in edits.items()}
 
 
-def _edited(filename: str, text: str, edits: Sequence[Edit]) -> str:
+def edited(filename: str, text: str, edits: Sequence[Edit]) -> str:
+    """A file's contents with edits applied that do not overlap."""
     if not filename.endswith(".ipynb"):
         return _replaced(text, edits)
     from trainlint.syntax.notebook import Notebook, rewrite
@@ -136,19 +135,10 @@ def write(path: Path, old: str, new: str) -> None:
     """Replace the contents of a file at once or not at all; encoding and mode stay, and what links to it."""
     from trainlint.syntax import decode
 
-    path = Path(os.path.realpath(path))
     text, encoding = decode(path.read_bytes())
     if text != old:
         raise OSError("it was changed in the meantime")
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(new.encode(encoding))
-        shutil.copymode(path, name)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    replace(path, new.encode(encoding))
 
 
 def difference(filename: str, old: str, new: str) -> str:

@@ -100,7 +100,7 @@ SWITCH = Kind("true or false", {"type": "boolean"}, _switch)
 RULES = Kind(
     'a list of strings, such as ["TL1", "TL301"]', {"type": "array", "items": {"$ref": "#/definitions/rule"}}, _strings
 )
-FILE = Kind("the name of a file", _TEXT, _file, str)
+FILE = Kind("the name of a file", _TEXT, _file, lambda value: value and value.as_posix())
 GLOBS = Kind(
     'a list of strings, such as ["third_party/", "*_old.py"]',
     _STRINGS,

@@ -95,6 +95,13 @@ def directives(text: str) -> list[Directive]:
     return found
 
 
+def code_lists(comment: str) -> Iterator[tuple[int, str]]:
+    """The lists of codes of `noqa` in a comment, each with the offset of its end; those for the whole file left out."""
+    for match in _NOQA.finditer(comment):
+        if match["codes"] and not match["flake8"]:
+            yield match.end("codes"), match["codes"]
+
+
 def _next_code_line(text: str, starts: Sequence[int], line: int) -> int:
     """The number of the first line after `line` that holds more than space and a comment."""
     for number in range(line, len(starts)):
