@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from trainlint.files import replace
 from trainlint.findings import Edit, Finding, Fix, Span
+from trainlint.reports.style import shown_path
 
 if TYPE_CHECKING:
     from trainlint.api import Draft
@@ -117,6 +118,21 @@ def _replaced(text: str, edits: Sequence[Edit]) -> str:
     for start, end, new in reversed(changes):
         text = text[:start] + new + text[end:]
     return text
+
+
+def preview(fix: Fix, text_of: Callable[[str, int | None], str | None]) -> str | None:
+    """What a fix changes, as a unified diff; None if `text_of` lacks one of the files, or cells, that it edits."""
+    edits: dict[tuple[str, int | None], list[Edit]] = defaultdict(list)
+    for edit in fix.edits:
+        edits[edit.filename, edit.cell].append(edit)
+    shown = []
+    for (filename, cell), wanted in edits.items():
+        text = text_of(filename, cell)
+        if text is None:
+            return None
+        name = shown_path(filename) if cell is None else f"{shown_path(filename)}:cell {cell}"
+        shown.append(_unified(name, text, _replaced(text, wanted)))
+    return "".join(shown)
 
 
 def verify(path: Path, filename: str, old: str, new: str) -> None:

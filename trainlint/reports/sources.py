@@ -9,10 +9,11 @@ from typing import Any
 
 
 class Sources:
-    """Gives single lines of files, read when asked for; `texts` gives those that are not on the disk."""
+    """Gives files and their lines, read when asked for; `texts` gives those that are not on the disk."""
 
     def __init__(self, texts: Mapping[str, str] | None = None) -> None:
-        self._texts = texts or {}
+        self._texts: dict[str, str | None] = dict(texts or {})
+        self._notebooks: dict[str, Any] = {}
         self._lines: dict[tuple[str, int | None], list[str]] = {}
 
     def line(self, filename: str, cell: int | None, number: int) -> str | None:
@@ -20,19 +21,25 @@ class Sources:
         if (filename, cell) not in self._lines:
             from trainlint.syntax.positions import NEWLINE
 
-            text = self._text(filename, cell)
+            text = self.text(filename, cell)
             self._lines[filename, cell] = [] if text is None else NEWLINE.split(text)
         lines = self._lines[filename, cell]
         return lines[number - 1] if 0 < number <= len(lines) else None
 
-    def _text(self, filename: str, cell: int | None) -> str | None:
+    def text(self, filename: str, cell: int | None = None) -> str | None:
+        """The whole of a file or of a notebook's code cell; None if it cannot be had."""
         from trainlint.syntax import Unreadable, read_text
 
         try:
-            text = self._texts.get(filename)
-            if text is None:
-                text = read_text(Path(filename))
-            return text if cell is None else _cell_text(json.loads(text), cell)
+            if filename not in self._texts:
+                self._texts[filename] = None
+                self._texts[filename] = read_text(Path(filename))
+            text = self._texts[filename]
+            if text is None or cell is None:
+                return text
+            if filename not in self._notebooks:
+                self._notebooks[filename] = json.loads(text)
+            return _cell_text(self._notebooks[filename], cell)
         except (Unreadable, ValueError, LookupError, TypeError, AttributeError):
             return None
 
