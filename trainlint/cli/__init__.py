@@ -25,6 +25,8 @@ COMMANDS = {
     "rule": "explain a rule",
     "rules": "list all rules",
     "config": "explain the settings",
+    "init": "write settings and a hook for pre-commit",
+    "completion": "complete commands and options in a shell",
 }
 
 DESCRIPTION = "Find the mistakes that keep a neural network from learning."

@@ -46,13 +46,13 @@ def _object(key: str) -> dict[str, Any]:
         "key": key,
         "meaning": setting.meaning,
         "type": setting.kind.text,
-        "default": _default(key),
+        "default": default_of(key),
         "example": setting.example,
     }
 
 
 def _explained(key: str) -> str:
-    setting, default = SETTINGS[key], _default(key)
+    setting, default = SETTINGS[key], default_of(key)
     return (
         f"{setting.meaning}\n\n"
         f"Type: {setting.kind.text}\n"
@@ -63,7 +63,8 @@ def _explained(key: str) -> str:
     )
 
 
-def _default(key: str) -> Any:
+def default_of(key: str) -> Any:
+    """The default of a setting as a settings file would have it."""
     return shown(Settings(root=Path()), key)
 
 
@@ -124,7 +125,7 @@ def schema() -> dict[str, Any]:
 
 
 def _annotations(key: str) -> dict[str, Any]:
-    setting, default = SETTINGS[key], _default(key)
+    setting, default = SETTINGS[key], default_of(key)
     about: dict[str, Any] = {"description": setting.meaning, "examples": [setting.example]}
     return about if default is None else {**about, "default": default}
 
