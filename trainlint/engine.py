@@ -145,7 +145,7 @@ def fix(
             for edit in finding.fix.edits if finding.fix is not None else ():
                 if edit.filename not in current:
                     current[edit.filename] = read_text(paths[edit.filename])
-        done, new, broken = _round(chosen, current, paths)
+        done, new, broken = apply(chosen, current, paths)
         if broken is not None:
             useless.add((broken.code, broken.filename))
             place = f"line {broken.span.line}" if broken.cell is None else f"cell {broken.cell}"
@@ -169,7 +169,7 @@ def fix(
     return Fixed(Result(tuple(shown), result.files), tuple(mended), changes)
 
 
-def _round(
+def apply(
     chosen: Sequence[Finding], texts: Mapping[str, str], paths: Mapping[str, Path]
 ) -> tuple[list[Finding], dict[str, str], Finding | None]:
     """Apply fixes that are compatible: which were, what came out, and one that breaks the syntax all by itself."""

@@ -17,13 +17,19 @@ def folder() -> Path:
 
 def page(code: str) -> str | None:
     """The Markdown text of a code's page, if there is one."""
-    path = next(folder().glob(f"{code}-*.md"), None)
-    if path is None:
+    found = path(code)
+    return None if found is None else found.read_text("utf-8")
+
+
+def path(code: str) -> Path | None:
+    """The file of a code's page, if there is one."""
+    found = next(folder().glob(f"{code}-*.md"), None)
+    if found is None:
         from trainlint import plugins
 
         other = plugins.page_folder(code)
-        path = None if other is None else next(other.glob(f"{code}-*.md"), None)
-    return None if path is None else path.read_text("utf-8")
+        found = None if other is None else next(other.glob(f"{code}-*.md"), None)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

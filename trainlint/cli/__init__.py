@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "check files and folders",
     "rule": "explain a rule",
     "rules": "list all rules",
+    "lsp": "serve an editor",
     "config": "explain the settings",
     "init": "write settings and a hook for pre-commit",
     "completion": "complete commands and options in a shell",

@@ -9,10 +9,12 @@ from typing import Any
 
 
 class Sources:
-    """Gives files and their lines, read when asked for; `texts` gives those that are not on the disk."""
+    """Gives files and their lines, read when asked for; `texts` gives those that are not on the disk, and `paths` says
+    where files are that are not called by their paths."""
 
-    def __init__(self, texts: Mapping[str, str] | None = None) -> None:
+    def __init__(self, texts: Mapping[str, str] | None = None, paths: Mapping[str, Path] | None = None) -> None:
         self._texts: dict[str, str | None] = dict(texts or {})
+        self._paths = paths or {}
         self._notebooks: dict[str, Any] = {}
         self._lines: dict[tuple[str, int | None], list[str]] = {}
 
@@ -33,7 +35,7 @@ class Sources:
         try:
             if filename not in self._texts:
                 self._texts[filename] = None
-                self._texts[filename] = read_text(Path(filename))
+                self._texts[filename] = read_text(self._paths.get(filename) or Path(filename))
             text = self._texts[filename]
             if text is None or cell is None:
                 return text
