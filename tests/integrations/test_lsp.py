@@ -455,8 +455,13 @@ def test_a_finding_is_explained(client: Client, tmp_path: Path) -> None:
     (found,) = client.open(path)
     hover = client.hover(path, 5, 30)
     assert hover is not None
+    assert (hover["contents"]["kind"], hover["range"]) == ("markdown", found["range"])
     page = (ROOT / "rules" / "TL101-softmax-before-cross-entropy.md").read_text()
-    assert hover == {"contents": {"kind": "markdown", "value": page}, "range": found["range"]}
+    shown = hover["contents"]["value"]
+    assert shown.startswith("# TL101 softmax-before-cross-entropy\n\n")
+    assert len([line for line in shown.splitlines() if line not in page]) == 2  # headings of its own
+    assert "## Why" in shown
+    assert "```python" in shown
     assert client.hover(path, 5, 5) is None
     assert client.hover(path, 99, 5) is None
 

@@ -174,8 +174,12 @@ _WORD = re.compile(r"[\w-]+")
 
 
 def hover(codes: Iterable[str], place: types.Range | None, client: Client) -> types.Hover | None:
-    """The pages of rules; None if there are none."""
-    texts = [text for code in dict.fromkeys(codes) if (text := pages.page(code)) is not None]
+    """What the pages of rules say, their further examples left out; None if there are no pages."""
+    texts = [
+        f"# {page.stem.replace('-', ' ', 1)}\n\n{explanation.as_markdown()}\n"
+        for code in dict.fromkeys(codes)
+        if (page := pages.path(code)) is not None and (explanation := pages.explanation(code)) is not None
+    ]
     kind = types.MarkupKind.Markdown if client.markdown else types.MarkupKind.PlainText
     return types.Hover(types.MarkupContent(kind, "\n\n---\n\n".join(texts)), place) if texts else None
 
