@@ -24,12 +24,12 @@ from trainlint.edits import (
     set_argument,
 )
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.library import Call
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.requirements import allowed, version
-from trainlint.semantics.uses import Entry, Use, names_in, table
+from trainlint.semantics.uses import Entry, Use, table
 from trainlint.semantics.values import Api, Method, Tensor, is_number
+from trainlint.syntax.code import called, is_one, names_in
 
 TITLES = {"torch": "PyTorch", "functorch": "PyTorch", "torchvision": "torchvision"}
 
@@ -200,7 +200,7 @@ class RemovedApi(ApiRule):
         """A method that went with the function of its name."""
         if not isinstance(call.receiver, Tensor) or call.receiver.lib != "torch":
             return
-        name = written_name(call.node)
+        name = called(call.node)
         entry, space = table().entry(f"torch.{name}"), call.interp.frame.space
         if entry is not None and is_due(Use(space, entry.name, entry, call.node, call.node)):
             removed, advice = f"in PyTorch {entry.get('removed')}", f"; use `{entry.get('use')}`"
@@ -328,7 +328,7 @@ class LossOfPrecision(Rule):
         operand = call.argument("input", 0)
         if operand is call.node and isinstance(operand, cst.Call) and isinstance(operand.func, cst.Attribute):
             operand = operand.func.value
-        if written_name(call.node) != "log" or not isinstance(operand, cst.BinaryOperation):
+        if called(call.node) != "log" or not isinstance(operand, cst.BinaryOperation):
             return
         if isinstance(operand.operator, cst.Add) and (is_one(operand.left) or is_one(operand.right)):
             other = operand.right if is_one(operand.left) else operand.left
@@ -349,11 +349,6 @@ class LossOfPrecision(Rule):
             draft = report(node, written="1 - exp(x)", better="-expm1(x)")
             if isinstance(right_node, cst.Call) and isinstance(right_node.func, cst.Attribute):
                 draft.fix("use `expm1`", replace(node, "-", right_node), rename(right_node.func, "expm1"))
-
-
-def is_one(node: Any) -> bool:
-    """Whether a literal one is written."""
-    return isinstance(node, (cst.Integer, cst.Float)) and node.evaluated_value == 1
 
 
 def is_exponential(node: Any, report: Report) -> bool:

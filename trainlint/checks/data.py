@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Call, Draft, Report, Rule, on
-from trainlint.checks.repairs import called, index_of, line_of
+from trainlint.checks.repairs import index_of, line_of
 from trainlint.edits import delete, rename
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import PART_WORDS, augments, constants, dataset_part, roots, steps_of
@@ -33,8 +33,9 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called
 
-HELD_OUT = ("val", "test")
+HELD_OUT = {"val": "validation", "test": "test"}  # parts of the data, and what users call them
 
 
 class FitBeforeSplit(Rule):
@@ -84,8 +85,7 @@ class FitOnTest(Rule):
                 or not another_part(earlier[2].data, data.data, call.argument("x", 1))
             ):
                 return
-        where = "test" if part == "test" else "validation" if part else "held-out"
-        draft = report(node, what=f"`{estimator.describe()}`", part=where)
+        draft = report(node, what=f"`{estimator.describe()}`", part=HELD_OUT.get(part, "held-out"))
         if earlier is not None:
             draft.because([Step(earlier[0], earlier[1], "fitted before")]).repair(self.transform)
 
@@ -102,7 +102,7 @@ class FitOnTest(Rule):
     @on("standardised")
     def by_hand(self, fact: Any, report: Report) -> None:
         node, part = fact
-        report(node, what="a normalisation by hand", part="test" if part == "test" else "validation")
+        report(node, what="a normalisation by hand", part=HELD_OUT[part])
 
 
 def another_part(first: DataInfo, second: DataInfo, node: Any) -> bool:
@@ -256,7 +256,7 @@ class AugmentationInEvaluation(Rule):
         part = dataset_part(dataset)
         step = transforms_of(dataset)
         if part in HELD_OUT and step is not None:
-            report(node, part="test" if part == "test" else "validation", what=step.label).because([step])
+            report(node, part=HELD_OUT[part], what=step.label).because([step])
 
     @on("program")
     def evaluated(self, region: Region, report: Report) -> None:
@@ -317,7 +317,7 @@ class PreprocessingDiffers(Rule):
                     how = "normalised with other constants than the training data"
                 else:
                     how = f"{'' if given else 'not '}normalised and the training data are{' not' if given else ''}"
-                report(node, space, part="test" if part == "test" else "validation", how=how).because([twins[0].born])
+                report(node, space, part=HELD_OUT[part], how=how).because([twins[0].born])
 
 
 class SplitOverlap(Rule):

@@ -28,6 +28,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in, path_to
+from trainlint.syntax.code import contains
 
 
 class BestWeightsAlias(Rule):
@@ -112,11 +113,10 @@ class PartialLoad(Rule):
             return
         if brings_weights(module):
             return  # the file holds the rest
-        function, source = report.interp.frame.function, report.space().source
+        function = report.interp.frame.function
         if function is not None and function.owner is not None and function.owner.family == "module":
             return  # whoever builds it decides what becomes of the rest
-        around: Any = function.node if function is not None else source.tree if source is not None else node
-        if not any(edits(inner) for inner in nodes_in(around)):
+        if not any(edits(inner) for inner in nodes_in(function_at(report) or node)):
             report.interp.event("partial", node.value, module)
 
     @on("program")
@@ -221,10 +221,15 @@ def batched(loader: Any) -> bool | None:
     return size is not None and bounds(size)[1] > 1
 
 
+def function_at(report: Report) -> Any:
+    """The function that is run, or the whole file outside of any; None if there is no file."""
+    function, source = report.interp.frame.function, report.space().source
+    return function.node if function is not None else source.tree if source is not None else None
+
+
 def compensated(report: Report, node: cst.CSTNode) -> bool:
     """Whether a quotient is multiplied or divided on, which may make up for the number it was divided by."""
-    function, source = report.interp.frame.function, report.space().source
-    around: Any = function.node if function is not None else source.tree if source is not None else None
+    around = function_at(report)
     above = path_to(around, node)[:-1] if around is not None else []
     factors = (
         n for n in reversed(above) if isinstance(n, (cst.BinaryOperation, cst.AugAssign, cst.SimpleStatementLine))
@@ -232,7 +237,7 @@ def compensated(report: Report, node: cst.CSTNode) -> bool:
     for outer in factors:
         if not isinstance(outer, cst.BinaryOperation) or not isinstance(outer.operator, (cst.Multiply, cst.Divide)):
             return False
-        other = outer.right if any(inner is node for inner in nodes_in(outer.left)) else outer.left
+        other = outer.right if contains(outer.left, node) else outer.left
         if not isinstance(other, (cst.Integer, cst.Float)):
             return True
     return False

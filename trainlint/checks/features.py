@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import libcst as cst
-
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import steps_of
 from trainlint.semantics.interpreter import Region, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.values import Const, Function, Instance, ListObject, Number, Step, Tuple, bounds
-from trainlint.syntax import nodes_in
+from trainlint.syntax.code import names_in
 
 _PERMUTATION_TEST = re.compile(r"perm|null|random|chance|surrogate|fake|corrupt|noise|negative", re.IGNORECASE)
 
@@ -25,10 +23,6 @@ def place(fact: Any, report: Report) -> tuple[Any, Any]:
     """The node of a pair's fact and the file it is in."""
     node, _, how, source = fact
     return (node, source.born.space) if how == "sample" else (node, report.space())
-
-
-def written_names(node: Any) -> str:
-    return " ".join(n.value for n in nodes_in(node) if isinstance(n, cst.Name))
 
 
 class PairingBroken(Rule):
@@ -64,7 +58,7 @@ class PairingBroken(Rule):
             for region in outwards(report.interp.region)
             if region.kind == "call" and isinstance(region.value, Function)
         )
-        return bool(_PERMUTATION_TEST.search(f"{around} {written_names(node)}"))
+        return bool(_PERMUTATION_TEST.search(f"{around} {' '.join(names_in(node))}"))
 
 
 class LabelInFeatures(Rule):

@@ -10,7 +10,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
 from trainlint.checks.data import HELD_OUT, fixed_order
-from trainlint.checks.repairs import around, assigned, index_of, is_plain_call, keyword, serves_one
+from trainlint.checks.repairs import around, assigned, index_of, serves_one
 from trainlint.edits import insert_at_start, set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part, roots
@@ -30,6 +30,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import nodes_in
+from trainlint.syntax.code import is_name, is_plain_call, keyword
 
 
 def surely_none(value: Value | None) -> bool:
@@ -271,9 +272,8 @@ class EvaluationShuffled(Rule):
             elif is_true(loader.attrs.get("shuffle")):
                 how = "shuffles, so runs and their batches cannot be compared"
             if how:
-                draft = report(
-                    loader.born.node, loader.born.space, part="test" if part == "test" else "validation", how=how
-                ).because([Step(space, node, "evaluated here")])
+                draft = report(loader.born.node, loader.born.space, part=HELD_OUT[part], how=how)
+                draft.because([Step(space, node, "evaluated here")])
                 if not any(other.born is not None and other.born.node is draft.node for other in trained):
                     draft.repair(self.keep_order)
 
@@ -284,10 +284,6 @@ class EvaluationShuffled(Rule):
             asked = [name for name in ("shuffle", "drop_last") if is_name(keyword(call, name), "True")]
             if asked:
                 draft.fix("serve all samples in their order", *(set_argument(call, name, "False") for name in asked))
-
-
-def is_name(node: Any, name: str) -> bool:
-    return isinstance(node, cst.Name) and node.value == name
 
 
 def is_true(value: Value | None) -> bool:

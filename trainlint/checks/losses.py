@@ -11,7 +11,7 @@ from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.repairs import flows_only, local_activation, maker_of
 from trainlint.edits import rename, replace
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.tensors import LEAF, written_name
+from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, as_tensor
 from trainlint.semantics.values import (
@@ -31,6 +31,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called
 
 KL_DIV = "torch.nn.functional.kl_div"
 CROSS_ENTROPY = "torch.nn.functional.cross_entropy"
@@ -359,8 +360,8 @@ class HandWrittenLoss(Rule):
         operator, node, left, right, left_node, right_node, _ = fact
         if not isinstance(left, Tensor) or not isinstance(right, Tensor) or left.lib != "torch":
             return
-        if operator == "Divide" and written_name(left_node) == "exp" and written_name(right_node) == "sum":
-            if any(written_name(inner) == "exp" for inner in nodes_in(right_node)):
+        if operator == "Divide" and called(left_node) == "exp" and called(right_node) == "sum":
+            if any(called(inner) == "exp" for inner in nodes_in(right_node)):
                 report(node, what="a softmax", ready="softmax")
         elif operator == "Add" and times_log(left_node) and times_log(right_node):
             report(node, what="binary cross entropy", ready="binary_cross_entropy_with_logits")
@@ -370,11 +371,11 @@ def is_difference(node: Any) -> bool:
     """Whether an expression subtracts one thing from another, and not a constant or a thing's own mean from it."""
     if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Subtract):
         return False
-    return written_name(node.right) != "mean" and not isinstance(node.right, (cst.Integer, cst.Float))
+    return called(node.right) != "mean" and not isinstance(node.right, (cst.Integer, cst.Float))
 
 
 def times_log(node: Any) -> bool:
     """Whether an expression is a product with a logarithm."""
     if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Multiply):
         return False
-    return "log" in (written_name(node.left), written_name(node.right))
+    return "log" in (called(node.left), called(node.right))

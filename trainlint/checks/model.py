@@ -11,15 +11,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.losses import BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX
-from trainlint.checks.repairs import (
-    assigned,
-    attribute_targets,
-    attribute_uses,
-    called,
-    index_of,
-    is_plain_call,
-    positional,
-)
+from trainlint.checks.repairs import assigned, attribute_targets, attribute_uses, index_of
 from trainlint.edits import imported, insert_at_start, overwrite, rename, replace, set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.interpreter import Interpreter, Region
@@ -44,6 +36,7 @@ from trainlint.semantics.values import (
     is_number,
 )
 from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called, contains, is_name, is_plain_call, positional
 
 LINEAR = "torch.nn.Linear"
 CONVOLUTIONS = ("torch.nn.Conv1d", "torch.nn.Conv2d", "torch.nn.Conv3d")
@@ -56,11 +49,6 @@ WEIGHTED = (
     LINEAR, *CONVOLUTIONS, *RECURRENT, *NORMS, "torch.nn.ConvTranspose2d", "torch.nn.Embedding",
     "torch.nn.MultiheadAttention", "torch.nn.TransformerEncoderLayer",
 )  # fmt: skip
-
-
-def class_of(layer: Instance) -> str:
-    """A layer's class as users write it."""
-    return layer.describe()
 
 
 def passed_in(values: Iterator[Value]) -> set[int]:
@@ -305,7 +293,7 @@ class MissingSuperInit(Rule):
 
     code, name = "TL604", "missing-super-init"
     message = "`{cls}.__init__` assigns `{name}` without `super().__init__()` before it, which fails"
-    fixable = "safe"
+    fixable = Safety.SAFE
 
     @on("store")
     def check(self, fact: Any, report: Report) -> None:
@@ -323,7 +311,7 @@ class MissingSuperInit(Rule):
             return
         statements = init.node.body.body
         calls = next((i for i, s in enumerate(statements) if calls_base(s)), None)
-        if calls is not None and not any(n is node for s in statements[:calls] for n in nodes_in(s)):
+        if calls is not None and not any(contains(statement, node) for statement in statements[:calls]):
             return
         draft = report(init.node.name, init.space, cls=(init.owner or cls).name, name=name)
         if calls is None:
@@ -371,7 +359,7 @@ class ModuleBuiltInForward(Rule):
         if any(const(layer.attrs.get(k, TRUE)) is False for k in ("affine", "elementwise_affine")):
             return
         if is_weighted(interp, layer) and runs_at_once(function, node):
-            report(node, cls=class_of(layer))
+            report(node, cls=layer.describe())
 
 
 MOVES = frozenset(("to", "cuda", "cpu", "type", "float", "double", "half", "train", "type_as"))
@@ -453,15 +441,15 @@ class LinearWithoutNonlinearity(Rule):
         if first is None or second is None:
             return
         if before.chain is not None and before.chain is flow.chain:
-            report(second.node, second.space, cls=class_of(flow.layer), before=class_of(before.layer)).because(
-                [first._replace(label=f"`{class_of(before.layer)}`")]
+            report(second.node, second.space, cls=flow.layer.describe(), before=before.layer.describe()).because(
+                [first._replace(label=f"`{before.layer.describe()}`")]
             )
             return
         if before.chain is not None or flow.chain is not None or report.interp.module_depth < 2:
             return  # where a program puts two networks in a row, each is one of its own
         function = report.interp.frame.function
         if function is not None and before.space is flow.space and follows(function, before.node, flow.node):
-            report(flow.node, cls=class_of(flow.layer), before=class_of(before.layer)).because(
+            report(flow.node, cls=flow.layer.describe(), before=before.layer.describe()).because(
                 [Step(before.space, before.node, "called")]
             )
 
@@ -541,14 +529,6 @@ def assignment(statement: Any, name: str) -> Any:
     if inner.__class__ is cst.Assign and len(inner.targets) == 1 and is_name(inner.targets[0].target, name):
         return inner.value
     return None
-
-
-def is_name(node: Any, name: str) -> bool:
-    return node.__class__ is cst.Name and node.value == name
-
-
-def contains(tree: Any, wanted: Any) -> bool:
-    return any(node is wanted for node in nodes_in(tree))
 
 
 def loads(tree: Any, name: str) -> int:
@@ -641,7 +621,7 @@ class ForwardCalledDirectly(Rule):
     code, name = "TL615", "forward-called-directly"
     message = "`{text}.forward(…)` runs no hooks; call the module itself"
     severity = Severity.WARNING
-    fixable = "safe"
+    fixable = Safety.SAFE
 
     @on("forward")
     def check(self, fact: Any, report: Report) -> None:
@@ -670,7 +650,7 @@ class RequiresGradTypo(Rule):
 
     code, name = "TL616", "requires-grad-typo"
     message = "setting `{name}` on a {what} does nothing: {instead}"
-    fixable = "unsafe"
+    fixable = Safety.UNSAFE
 
     @on("store")
     def check(self, fact: Any, report: Report) -> None:
@@ -722,7 +702,7 @@ class SharedLayerReplicated(Rule):
                     continue
                 for item, element in zip(contents(value), display.elements, strict=False):
                     if isinstance(item, Instance) and self.repeats(item, element.value, node, report):
-                        report(node, cls=class_of(item), many=const(count, "of them"))
+                        report(node, cls=item.describe(), many=const(count, "of them"))
 
     @on_call("torch.nn.ModuleList", "torch.nn.Sequential")
     def comprehended(self, call: Call, report: Report) -> None:
@@ -733,7 +713,7 @@ class SharedLayerReplicated(Rule):
         count = len(contents(call.arguments.positional[0])) if len(call.arguments.nodes) > 1 else "of them"
         if isinstance(value, Instance) and not any(is_name(n, node.elt.value) for n in nodes_in(node.for_in)):
             if self.repeats(value, node.elt, node, report):
-                report(node, cls=class_of(value), many=count)
+                report(node, cls=value.describe(), many=count)
 
     def repeats(self, layer: Instance, element: Any, place: Any, report: Report) -> bool:
         """Whether a layer with weights, made for this alone, is repeated without a word that it is meant."""
@@ -797,7 +777,7 @@ class ConstantInit(Rule):
                 self.tell(step, layer, earlier, report)
 
     def tell(self, step: Step, layer: Instance, earlier: Step, report: Report) -> None:
-        report(step.node, step.space, cls=class_of(layer)).because([layer.born, earlier])
+        report(step.node, step.space, cls=layer.describe()).because([layer.born, earlier])
 
     def constant(self, layer: Instance) -> Step | None:
         """Where a layer's weights were made all the same."""
@@ -865,7 +845,7 @@ class BiasBeforeBatchNorm(Rule):
         layer = before.layer
         if layer is None or layer.born is None or const(layer.attrs.get("bias", TRUE)) is not True:
             return
-        draft = report(layer.born.node, layer.born.space, cls=class_of(layer))
+        draft = report(layer.born.node, layer.born.space, cls=layer.describe())
         norm = flow.layer.born if flow.layer is not None else None
         if isinstance(layer.cls, Api) and norm is not None and norm.space is layer.born.space:
             draft.repair(partial(self.drop, norm.node))

@@ -10,7 +10,7 @@ import libcst as cst
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import HELD_OUT
 from trainlint.checks.model import DROPOUT
-from trainlint.checks.repairs import around, body_of, called, index_of, is_bound_within, is_left, model_of
+from trainlint.checks.repairs import around, body_of, index_of, is_bound_within, is_left, model_of
 from trainlint.edits import (
     CodeEdit,
     imported,
@@ -23,7 +23,6 @@ from trainlint.edits import (
 )
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import is_frozen, mode_matters
-from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.interpreter import Interpreter, Region, outwards
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.namespace import Namespace
@@ -42,6 +41,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import Index, nodes_in, path_to
+from trainlint.syntax.code import called, contains
 
 LEARNING = ("backward", "step", "autograd")
 # What code that looks at the mode by itself writes.
@@ -101,7 +101,7 @@ class ModelCall(NamedTuple):
         need not tell of it again."""
         report.interp.event("told", self.node, report.rule.code)
         loop = region.node
-        if isinstance(loop, cst.For) and not any(node is self.node for node in nodes_in(loop.body)):
+        if isinstance(loop, cst.For) and not contains(loop.body, self.node):
             return report(loop.iter, region.space, **fields).because([Step(self.space, self.node, "called here")])
         return report(self.node, self.space, **fields)
 
@@ -447,7 +447,7 @@ def asks_for_mode(function: cst.FunctionDef) -> bool:
     for node in nodes_in(function):
         if isinstance(node, cst.Name) and node.value in MODE_NAMES:
             asked += 1
-        elif isinstance(node, cst.Call) and "dropout" in written_name(node):
+        elif isinstance(node, cst.Call) and "dropout" in called(node):
             given = (inner for argument in node.args for inner in nodes_in(argument))
             asked -= sum(isinstance(inner, cst.Name) and inner.value in MODE_NAMES for inner in given)
     return asked > 0

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.repairs import (
-    activation,
-    called,
-    definition,
-    index_of,
-    is_constant,
-    is_plain_call,
-    keyword,
-    local_activation,
-    positional,
-)
+from trainlint.checks.repairs import activation, definition, index_of, is_constant, local_activation
 from trainlint.edits import delete, imported, replace, unwrap
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.arithmetic import EXPONENTIAL, EXPONENTIALS, FROM_NEARLY_ONE, NEARLY_ONE, UNIT
-from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.library import Call, as_tensor
 from trainlint.semantics.values import (
     INF,
@@ -38,6 +28,7 @@ from trainlint.semantics.values import (
     is_number,
 )
 from trainlint.syntax import Index
+from trainlint.syntax.code import called, is_one, is_plain_call, keyword, positional
 
 # What is random or a loss by itself does not reach zero in practice.
 HARMLESS = frozenset(
@@ -159,7 +150,25 @@ class LogOfSoftmax(Rule):
         draft.fix(f"use `{better}`", replace(draft.node, function, "(", found.given, *options, ")"))
 
 
-class UnguardedSqrt(Rule):
+class RootRule(Rule, ABC):
+    """A rule on square roots, however they are written."""
+
+    @on_call("torch.sqrt", "torch.rsqrt")
+    def root(self, call: Call, report: Report) -> None:
+        self.judge(call.node, operand_of(call), as_tensor(call.first), report, inverse=call.path == "torch.rsqrt")
+
+    @on("operation")
+    def power(self, fact: Any, report: Report) -> None:
+        operator, node, left, right, left_node, _, _ = fact
+        if operator == "Power" and is_number(right) and bounds(right) in ((0.5, 0.5), (-0.5, -0.5)):
+            self.judge(node, left_node, left, report, inverse=bounds(right)[0] < 0)
+
+    @abstractmethod
+    def judge(self, node: Any, inner: Any, operand: Value, report: Report, inverse: bool) -> None:
+        """Report the root at a node, if it is one that the rule is about; `inner` is what its operand is written as."""
+
+
+class UnguardedSqrt(RootRule):
     """A square root can see zero."""
 
     code, name = "TL502", "unguarded-sqrt"
@@ -179,16 +188,6 @@ class UnguardedSqrt(Rule):
         )
     )
 
-    @on_call("torch.sqrt", "torch.rsqrt")
-    def root(self, call: Call, report: Report) -> None:
-        self.judge(call.node, operand_of(call), as_tensor(call.first), report, inverse=call.path == "torch.rsqrt")
-
-    @on("operation")
-    def power(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, left_node, _, _ = fact
-        if operator == "Power" and is_number(right) and bounds(right) in ((0.5, 0.5), (-0.5, -0.5)):
-            self.judge(node, left_node, left, report, inverse=bounds(right)[0] < 0)
-
     def judge(self, node: Any, inner: Any, operand: Value, report: Report, inverse: bool) -> None:
         nature = reaches_zero(operand)
         if isinstance(operand, Tensor) and operand.nature == "a loss" and operand.graph:
@@ -204,7 +203,7 @@ def squares(nature: str) -> bool:
     return nature == "a square" or nature.startswith("a square plus")
 
 
-class NormAtZero(Rule):
+class NormAtZero(RootRule):
     """A norm written by hand has no gradient at zero."""
 
     code, name = "TL508", "norm-at-zero"
@@ -212,19 +211,9 @@ class NormAtZero(Rule):
     severity = Severity.WARNING
     fixable = Safety.UNSAFE
 
-    @on_call("torch.sqrt")
-    def check(self, call: Call, report: Report) -> None:
-        self.judge(call.node, operand_of(call), as_tensor(call.first), report)
-
-    @on("operation")
-    def power(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, left_node, _, _ = fact
-        if operator == "Power" and is_number(right) and bounds(right) == (0.5, 0.5):
-            self.judge(node, left_node, left, report)
-
-    def judge(self, node: Any, inner: Any, operand: Value, report: Report) -> None:
+    def judge(self, node: Any, inner: Any, operand: Value, report: Report, inverse: bool) -> None:
         nature = reaches_zero(operand)
-        if nature is not None and squares(nature) and isinstance(operand, Tensor) and operand.graph:
+        if not inverse and nature is not None and squares(nature) and isinstance(operand, Tensor) and operand.graph:
             report(node).repair(partial(guard, inner, "1e-12"))
 
 
@@ -300,12 +289,7 @@ class EpsMisplaced(Rule):
                     guarded = (left_node.left, " / (", left_node.right, " + ", node.right, ")")
                     draft.fix("guard the divisor", replace(node, *guarded))
         elif isinstance(left_node, cst.Call):
-            written = (
-                left_node.func.attr.value
-                if isinstance(left_node.func, cst.Attribute)
-                else getattr(left_node.func, "value", "")
-            )
-            what = self.CALLS.get(str(written))
+            what = self.CALLS.get(called(left_node))
             if what is not None:
                 inner = left_node.args[0].value if left_node.args else getattr(left_node.func, "value", None)
                 operand = interp.eval(inner) if inner is not None else left
@@ -336,9 +320,7 @@ class ExpOverflow(Rule):
         operand = as_tensor(call.first)
         if not is_exponential(operand, EXPONENTIALS):
             return
-        inner = call.argument("input", 0)
-        if inner is call.node and isinstance(inner, cst.Call) and isinstance(inner.func, cst.Attribute):
-            inner = inner.func.value
+        inner = operand_of(call)
         one = isinstance(inner, cst.BinaryOperation) and any(
             is_number(value := report.interp.eval(side)) and bounds(value)[0] >= 0.5
             for side in (inner.left, inner.right)
@@ -426,10 +408,6 @@ def exponential_of(index: Index, node: Any) -> Any:
     return node.func.value if isinstance(node.func, cst.Attribute) and not node.args else None
 
 
-def is_one(node: Any) -> bool:
-    return isinstance(node, (cst.Integer, cst.Float)) and node.evaluated_value == 1
-
-
 def is_exponential(value: Value, nature: str) -> bool:
     """Whether a value is such an exponential, with nothing to bound it, where gradients may flow."""
     return isinstance(value, Tensor) and value.nature == nature and value.hi == INF and value.graph is not False
@@ -453,7 +431,7 @@ class InverseTrigEdge(Rule):
             tanh = operand.must_be(TANH)
             what = "a tanh output" if tanh else operand.nature or "values clamped to its whole domain"
             edge = "±1" if low and high else "1" if high else "-1"
-            draft = report(call.node, function=written_name(call.node), what=what, edge=edge).because(operand.trace)
+            draft = report(call.node, function=called(call.node), what=what, edge=edge).because(operand.trace)
             draft.repair(partial(self.clamp, operand_of(call)))
 
     def clamp(self, node: Any, draft: Draft) -> None:
@@ -594,11 +572,11 @@ class WhereNanGradient(Rule):
                 return self.singular(node.left) or self.singular(node.right)
         if isinstance(node, cst.UnaryOperation):
             return self.singular(node.expression)
-        if isinstance(node, cst.Call) and written_name(node) in self.FUNCTIONS:
+        if isinstance(node, cst.Call) and called(node) in self.FUNCTIONS:
             if node.args and len(node.args) == 1 and not node.args[0].star:
-                return written_name(node), node.args[0].value
+                return called(node), node.args[0].value
             if not node.args and isinstance(node.func, cst.Attribute):
-                return written_name(node), node.func.value
+                return called(node), node.func.value
         return None
 
 

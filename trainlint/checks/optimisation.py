@@ -7,7 +7,6 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
-from trainlint.checks.repairs import called
 from trainlint.checks.schedules import always, inner_loops, over_batches
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
@@ -35,12 +34,10 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called
 
-OPTIMIZERS = (
-    "torch.optim.SGD",
-    "torch.optim.Adam",
-    "torch.optim.AdamW",
-)
+# The name that stands for all of PyTorch's optimizers.
+OPTIMIZER = "torch.optim.SGD"
 
 
 def has_own_weights(library: Library, module: Instance) -> bool:
@@ -60,7 +57,7 @@ def trained_modules(losses: list[Tensor]) -> list[Instance]:
     found: dict[int, Instance] = {}
     for loss in losses:
         for dep in loss.deps:
-            if dep.live and dep.node is not None and dep.module.family not in ("factor", "scaler"):
+            if dep.live and dep.node is not None and not dep.scales:
                 found[id(dep.module)] = dep.module
     return list(found.values())
 
@@ -362,7 +359,7 @@ class AdamL2(Rule):
     default = False
     fixable = Safety.UNSAFE
 
-    @on_call(OPTIMIZERS[0])
+    @on_call(OPTIMIZER)
     def check(self, call: Call, report: Report) -> None:
         if call.short_name == "Adam" and (usual(call.value("weight_decay")) or 0) > 0:
             draft = report(call.argument("weight_decay"))
@@ -379,7 +376,7 @@ class SgdWithoutMomentum(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on_call(OPTIMIZERS[0])
+    @on_call(OPTIMIZER)
     def check(self, call: Call, report: Report) -> None:
         if call.short_name == "SGD" and not call.arguments.open and len(call.arguments.positional) < 3:
             momentum = call.value("momentum")
@@ -405,7 +402,7 @@ class PenaltyMisuse(Rule):
         elif right.graph is False and all(not dep.live for dep in right.deps) and report.interp.grad:
             report(node, what="the penalty is computed on detached weights, so it adds nothing to their gradients")
 
-    @on_call(OPTIMIZERS[0])
+    @on_call(OPTIMIZER)
     def decay(self, call: Call, report: Report) -> None:
         decay, rate = usual(call.value("weight_decay")), usual(call.value("lr", 1))
         # What each step takes from the weights is the product.
@@ -417,14 +414,12 @@ class PenaltyMisuse(Rule):
 
 
 def is_loss(value: Tensor) -> bool:
-    return value.nature == "a loss" or any(
-        dep.live and dep.node is not None and dep.module.family not in ("factor", "scaler") for dep in value.deps
-    )
+    return value.nature == "a loss" or bool(trained_modules([value]))
 
 
 def is_penalty(value: Tensor) -> bool:
     """Whether a value is computed from parameters only, and never less than 0."""
-    leaves = [dep for dep in value.deps if dep is not ELSEWHERE and dep.module.family not in ("factor", "scaler")]
+    leaves = [dep for dep in value.deps if dep is not ELSEWHERE and not dep.scales]
     return bool(leaves) and len(leaves) == len(value.deps) and all(d.node is None for d in leaves) and value.lo >= 0
 
 

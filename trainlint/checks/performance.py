@@ -7,12 +7,12 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
-from trainlint.edits import CodeEdit, remove_argument
+from trainlint.edits import remove_argument
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call
 from trainlint.semantics.values import Api, Const, Instance, Tensor, truth
+from trainlint.syntax.code import called
 
 LOADER = "torch.utils.data.DataLoader"
 
@@ -68,7 +68,7 @@ class SyncInLoop(PerformanceRule):
         for _, node, space, value in region.of("item"):
             if isinstance(value, Tensor) and value.deps and isinstance(node, cst.Call):
                 if space is region.space and is_each_turn(node, region, space):
-                    report(node, space, name=f".{written_name(node)}()")
+                    report(node, space, name=f".{called(node)}()")
 
 
 def is_each_turn(node: Any, region: Region, space: Any) -> bool:
@@ -98,13 +98,9 @@ class TransferInLoop(PerformanceRule):
         if not isinstance(made, cst.Call) or report.interp.nearest_loop() is None:
             return
         maker = report.interp.eval(made.func)
-        if (
-            not isinstance(maker, Api)
-            or maker.path.rpartition(".")[0] != "torch"
-            or written_name(made) not in self.MAKERS
-        ):
+        if not isinstance(maker, Api) or maker.path.rpartition(".")[0] != "torch" or called(made) not in self.MAKERS:
             return
-        if written_name(call.node) == "cuda" or moves(call):
+        if called(call.node) == "cuda" or moves(call):
             report(call.node)
 
 
@@ -162,7 +158,7 @@ class CatInLoop(PerformanceRule):
         target, parts = statement.targets[0].target, call.argument("tensors", 0)
         if isinstance(target, cst.Name) and isinstance(parts, (cst.List, cst.Tuple)):
             grows = any(isinstance(e.value, cst.Name) and e.value.value == target.value for e in parts.elements)
-            if grows and written_name(call.node) in ("cat", "concat") and report.interp.carried_over(target):
+            if grows and called(call.node) in ("cat", "concat") and report.interp.carried_over(target):
                 report(call.node, name=target.value)
 
 
@@ -180,5 +176,4 @@ class ZeroedGradients(PerformanceRule):
             draft = report(call.node)
             argument = next((a for a in call.node.args if a.keyword is not None), None)
             if argument is not None:
-                edit: CodeEdit = remove_argument(call.node, argument)
-                draft.fix("leave it out", edit)
+                draft.fix("leave it out", remove_argument(call.node, argument))

@@ -14,6 +14,7 @@ from trainlint.edits import CodeEdit, delete, remove_argument, rename, unwrap
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import Step, Tensor
 from trainlint.syntax import Index, nodes_in
+from trainlint.syntax.code import called, is_plain, keyword, positional
 from trainlint.syntax.index import BindingKind
 
 # Methods and functions after which the greatest is still the greatest, and what the numbers are is no matter.
@@ -28,32 +29,6 @@ INSIDE = frozenset(("shape", "device", "dtype"))
 def index_of(space: Namespace) -> Index:
     assert space.source is not None  # findings are in files
     return space.source.index
-
-
-def called(call: cst.Call) -> str:
-    """The last part of the name of what is called."""
-    func = call.func
-    if isinstance(func, cst.Attribute):
-        return func.attr.value
-    return func.value if isinstance(func, cst.Name) else ""
-
-
-def is_plain_call(node: Any, name: str) -> bool:
-    """Whether a node is a call of this name with all arguments in sight."""
-    return isinstance(node, cst.Call) and called(node) == name and not any(argument.star for argument in node.args)
-
-
-def keyword(node: Any, name: str) -> Any:
-    """The value of a keyword argument as it is written."""
-    for argument in getattr(node, "args", ()):
-        if argument.keyword is not None and argument.keyword.value == name:
-            return argument.value
-    return None
-
-
-def positional(call: cst.Call) -> list[Any]:
-    """The values of the positional arguments as they are written."""
-    return [argument.value for argument in call.args if argument.keyword is None]
 
 
 def serves_one(space: Namespace, call: cst.Call) -> bool:
@@ -384,13 +359,6 @@ def stepped(call: Any) -> Any:
         return None
     optimizer = call.args[0].value if call.args else call.func.value
     return optimizer if is_plain(optimizer) else None
-
-
-def is_plain(node: Any) -> bool:
-    """Whether an expression is a name or an attribute of one, which may be written twice."""
-    while isinstance(node, cst.Attribute):
-        node = node.value
-    return isinstance(node, cst.Name)
 
 
 def model_of(call: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -11,26 +10,20 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
 from trainlint.checks.data import HELD_OUT
-from trainlint.checks.repairs import index_of, is_plain, is_plain_call, keyword, positional
+from trainlint.checks.repairs import index_of
 from trainlint.edits import set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part
-from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.interpreter import Region, target_names
 from trainlint.semantics.library import Call
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import Const, Instance, ListObject, Step, Tensor, Tuple, Value
 from trainlint.syntax import nodes_in, path_to
+from trainlint.syntax.code import called, contains, is_plain, is_plain_call, keyword, names_in, positional
 
 _VALIDATION = re.compile(r"(^|_|\d)(val(?!u)|dev(_|$|set|l)|eval(_|$|set|l))|valid", re.IGNORECASE)
 _TEST = re.compile(r"test", re.IGNORECASE)
 _KEEPS = re.compile(r"save|state_dict|deepcopy|checkpoint|^copy$")
-
-
-def names_in(node: Any) -> Iterator[str]:
-    for inner in nodes_in(node):
-        if isinstance(inner, cst.Name):
-            yield inner.value
 
 
 class TestSetSelects(Rule):
@@ -116,7 +109,7 @@ def chosen(node: Any, space: Namespace) -> str:
         return ""
     way = list(path_to(space.source.tree, node))
     branch = next((n for n in reversed(way) if isinstance(n, cst.If)), None)
-    if branch is not None and any(inner is node for inner in nodes_in(branch.test)):
+    if branch is not None and contains(branch.test, node):
         return outcome(branch, way)
     statement = next((n for n in reversed(way) if isinstance(n, cst.Assign)), None)
     if statement is None or not isinstance(statement.targets[0].target, cst.Name):
@@ -126,7 +119,7 @@ def chosen(node: Any, space: Namespace) -> str:
     for inner in nodes_in(function) if function is not None else ():
         if isinstance(inner, cst.If) and flag in names_in(inner.test):
             return outcome(inner, way)
-        if isinstance(inner, cst.Call) and _KEEPS.search(written_name(inner)):
+        if isinstance(inner, cst.Call) and _KEEPS.search(called(inner)):
             if any(flag in names_in(argument.value) for argument in inner.args):
                 return "which checkpoint is kept"
     return ""
@@ -139,7 +132,7 @@ def outcome(branch: cst.If, way: list[Any]) -> str:
         if isinstance(outer, cst.For):
             counters |= set(target_names(outer.target))
     for inner in nodes_in(branch.body):
-        if isinstance(inner, cst.Call) and _KEEPS.search(written_name(inner)):
+        if isinstance(inner, cst.Call) and _KEEPS.search(called(inner)):
             return "which checkpoint is kept"
         if isinstance(inner, cst.Break):
             return "when training stops"

@@ -9,9 +9,9 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.losses import BCE, BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX, NLL, SOFTMAX, LossRule, scores
-from trainlint.checks.repairs import is_plain_call, positional, serves_one
+from trainlint.checks.repairs import serves_one
 from trainlint.edits import replace, set_argument
-from trainlint.findings import Safety, Severity
+from trainlint.findings import Safety
 from trainlint.semantics import shapes
 from trainlint.semantics.behaviours.data import RESHAPING, after_transforms, constants, raw_shape, steps_of
 from trainlint.semantics.interpreter import Region, outwards
@@ -30,6 +30,7 @@ from trainlint.semantics.values import (
     Value,
     const,
 )
+from trainlint.syntax.code import is_plain_call, positional
 
 MSE = "torch.nn.functional.mse_loss"
 REGRESSION = (MSE, "torch.nn.functional.l1_loss", "torch.nn.functional.smooth_l1_loss")
@@ -473,7 +474,6 @@ class BatchNormLastBatch(Rule):
     message = (
         "the last of these batches has one sample ({rows} samples, {size} each), and batch norm cannot train on it"
     )
-    severity = Severity.ERROR
     fixable = Safety.UNSAFE
 
     @on("loop")

@@ -9,27 +9,17 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
-from trainlint.checks.repairs import (
-    around,
-    called,
-    definition,
-    follows,
-    index_of,
-    is_plain,
-    line_of,
-    positional,
-    stepped,
-)
+from trainlint.checks.repairs import around, definition, follows, index_of, line_of, stepped
 from trainlint.checks.schedules import always, inner_loops
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import calls_in
-from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.behaviours.training import optimizers, touches
 from trainlint.semantics.interpreter import Region, may_learn, nested, outwards
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import FACTOR, FALSE, NONE, Api, Class, Instance, Step, Tensor, const, truth, usual
 from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called, is_plain, positional
 
 
 class MissingZeroGrad(Rule):
@@ -96,7 +86,7 @@ def steps_elsewhere(region: Region) -> bool:
     taken = {event.node for event in region.of("step")}
     classes = [region.value.cls]
     for cls in classes:
-        if any(written_name(call) == "step" and call not in taken for call in calls_in(cls.node)):
+        if any(called(call) == "step" and call not in taken for call in calls_in(cls.node)):
             return True
         classes += [base for base in cls.bases if isinstance(base, Class)]
     return False
@@ -490,7 +480,7 @@ class TrainingUnderNoGrad(Rule):
 
     def unrecorded(self, loss: Tensor, calls: dict[Any, list[Any]]) -> list[Any]:
         """The calls that a loss depends on, where none of them records gradients."""
-        deps = [dep for dep in loss.deps if dep.module.family not in ("factor", "scaler")]
+        deps = [dep for dep in loss.deps if not dep.scales]
         if not deps or any(dep.live or dep.node is None for dep in deps):
             return []
         found = [event for dep in deps for event in calls.get(dep.node, ())]
@@ -529,7 +519,7 @@ class AmpMisuse(Rule):
                 accelerator = step.optimizer.attrs.get("$engine") if isinstance(step.optimizer, Instance) else None
                 if not isinstance(accelerator, Instance) or not accelerator.api_path.startswith("accelerate."):
                     continue
-                if any(d.module is FACTOR or d.module.family == "scaler" for d in loss.deps):
+                if any(dep.scales for dep in loss.deps):
                     continue
                 if touches(step.optimizer, loss.deps, False) is True:
                     batches = const(accelerator.attrs.get("gradient_accumulation_steps", NONE))

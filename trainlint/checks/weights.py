@@ -8,14 +8,15 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, Safety, Severity, on
-from trainlint.checks.repairs import called, index_of, is_plain
+from trainlint.checks.repairs import index_of
 from trainlint.checks.schedules import inner_loops
 from trainlint.edits import remove_argument
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, nested, outwards
 from trainlint.semantics.library import PURE, modules_in
-from trainlint.semantics.values import ELSEWHERE, FALSE, Api, Class, Dep, Instance, Step, Tensor
+from trainlint.semantics.values import ELSEWHERE, FALSE, Api, Class, Instance, Step, Tensor
 from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called, is_name, is_plain
 
 # Methods that give a new tensor, and whose twins with a `_` change the one they are called on.
 COPYING = frozenset("abs add addcdiv addcmul clamp clip div lerp masked_fill mul neg pow sign sub".split())
@@ -148,10 +149,6 @@ def statements(body: Any, guarded: bool = False) -> Iterator[tuple[Any, bool]]:
                 yield from statements(cst.IndentedBlock([statement.orelse]), guarded)  # type: ignore[list-item]
 
 
-def is_name(node: Any, name: str) -> bool:
-    return isinstance(node, cst.Name) and node.value == name
-
-
 def stripped(node: Any) -> Any:
     """`p` of `p.data` and `p.detach()`."""
     if isinstance(node, cst.Call) and called(node) == "detach" and isinstance(node.func, cst.Attribute):
@@ -269,16 +266,12 @@ def through(value: Any) -> set[Any]:
         return set[Any]().union(*map(through, value))
     if not isinstance(value, Tensor):
         return set()
-    return {dep.node for dep in value.deps if dep.live and dep.node is not None and not scaling(dep)}
-
-
-def scaling(dep: Dep) -> bool:
-    return dep.module.family in ("factor", "scaler")
+    return {dep.node for dep in value.deps if dep.live and dep.node is not None and not dep.scales}
 
 
 def plain(loss: Tensor) -> bool:
     """Whether a loss comes from calls of known models alone."""
-    deps = [dep for dep in loss.deps if not scaling(dep) and dep is not ELSEWHERE]
+    deps = [dep for dep in loss.deps if not dep.scales and dep is not ELSEWHERE]
     return bool(deps) and all(dep.node is not None and dep.module.cls is not None for dep in deps)
 
 

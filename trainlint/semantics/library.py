@@ -620,7 +620,7 @@ class Library:
         if tensor.nature == "a gradient":
             return
         for dep in tensor.deps:
-            if dep.node is None and dep.module.family not in ("factor", "scaler"):
+            if dep.node is None and not dep.scales:
                 interp.write(dep.module.attrs, "$edited", TRUE)
                 interp.event("edit", node, dep.module, tensor)
 

@@ -25,7 +25,6 @@ from trainlint.api import Draft, Report, Rule
 from trainlint.findings import Finding, Related, Severity, Span
 from trainlint.semantics.behaviours.layers import calls_in, set_mode
 from trainlint.semantics.behaviours.python import candidate
-from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.behaviours.training import OPTIMIZERS, optimizers
 from trainlint.semantics.classes import instantiate
 from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOfBudget, Region, dotted_name
@@ -49,6 +48,7 @@ from trainlint.semantics.values import (
     Value,
 )
 from trainlint.syntax import SourceFile, Unreadable, load, unvalidated_nodes, with_room
+from trainlint.syntax.code import called
 
 Progress = Callable[[int, int], None]
 
@@ -299,30 +299,16 @@ class Project:
     def isolated(self, space: Namespace) -> Iterator[Interpreter]:
         """Run something in a frame of its own, at the top of the call stack."""
         interp = self.interp
-        saved = (
-            interp.frame,
-            interp.depth,
-            interp.module_depth,
-            interp.region,
-            interp.flags,
-            interp.reads,
-            interp.stack,
-        )
+        names = ("frame", "depth", "module_depth", "region", "flags", "reads", "stack")
+        saved = [getattr(interp, name) for name in names]
         interp.depth = interp.module_depth = 0
         interp.region, interp.flags, interp.reads, interp.stack = None, {"grad": TRUE}, [], []
         interp.frame = Frame(space.attrs, (), space, None, interp.journal.mark())
         try:
             yield interp
         finally:
-            (
-                interp.frame,
-                interp.depth,
-                interp.module_depth,
-                interp.region,
-                interp.flags,
-                interp.reads,
-                interp.stack,
-            ) = saved
+            for name, value in zip(names, saved):
+                setattr(interp, name, value)
 
     def run_module(self, space: Namespace) -> None:
         """Run a module's top level, once."""
@@ -543,7 +529,7 @@ def learns(function: Function) -> bool:
     source = function.space.source
     if source is None or "backward(" not in source.text:
         return False
-    return any(written_name(call) == "backward" for call in calls_in(function.node))
+    return any(called(call) == "backward" for call in calls_in(function.node))
 
 
 def has_weights(module: Instance) -> bool:

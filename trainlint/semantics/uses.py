@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import libcst as cst
 
-from trainlint.syntax.index import Binding, BindingKind, Index, nodes_in
+from trainlint.syntax.code import names_in
+from trainlint.syntax.index import Binding, BindingKind, Index
 
 if TYPE_CHECKING:
     from trainlint.semantics.namespace import Namespace
@@ -238,11 +239,6 @@ def is_guarded(index: Index, node: cst.CSTNode) -> bool:
 def asks(test: Any) -> bool:
     """Whether a condition asks for a version or for what there is."""
     return any(_ASKS.search(name) for name in names_in(test))
-
-
-def names_in(node: Any) -> Iterator[str]:
-    """All names in an expression, those of attributes too."""
-    return (n.value for n in nodes_in(node) if isinstance(n, cst.Name)) if node is not None else iter(())
 
 
 def leaves(body: Any) -> bool:

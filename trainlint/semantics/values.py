@@ -227,6 +227,11 @@ class Dep(NamedTuple):
     live: bool = True  # False behind a detach: computed by the module, but no gradient gets there
     cut: Step | None = None  # what stopped the gradient, where that is an operation on the value
 
+    @property
+    def scales(self) -> bool:
+        """Whether this is no module, but the scaler or the number that a loss was multiplied with."""
+        return self.module.family in ("factor", "scaler")
+
 
 def cut(deps: frozenset[Dep], step: Step | None = None) -> frozenset[Dep]:
     """The same modules, out of reach of gradients."""

@@ -9,7 +9,7 @@ import libcst as cst
 
 from trainlint.semantics import shapes
 from trainlint.semantics.arithmetic import graph_of
-from trainlint.semantics.behaviours.tensors import made, noted, written_name
+from trainlint.semantics.behaviours.tensors import made, noted
 from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor, modules_in
 from trainlint.semantics.shapes import shaped, with_form
 from trainlint.semantics.values import (
@@ -46,6 +46,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Arguments, Interpreter
@@ -421,7 +422,7 @@ def parameters(call: Call) -> Value:
     """`parameters()` and the like: a stream whose source is the module."""
     from trainlint.semantics.behaviours.training import Stream
 
-    _interp, module, name = call.interp, call.receiver, written_name(call.node)
+    module, name = call.receiver, called(call.node)
     if not isinstance(module, Instance):
         return UNKNOWN
     if "parameters" in name or "buffers" in name:
@@ -444,7 +445,7 @@ def has_more(module: Instance) -> bool:
 
 @behaviour("module_members")
 def module_members(call: Call) -> Value:
-    module, name = call.receiver, written_name(call.node)
+    module, name = call.receiver, called(call.node)
     if not isinstance(module, Instance):
         return UNKNOWN
     children = list(children_of(module))
@@ -459,7 +460,7 @@ def add_child(call: Call) -> Value:
     """`append`, `extend`, `insert`, `add_module`."""
     from trainlint.semantics import containers
 
-    interp, module, name = call.interp, call.receiver, written_name(call.node)
+    interp, module, name = call.interp, call.receiver, called(call.node)
     if not isinstance(module, Instance):
         return UNKNOWN
     values = call.arguments.positional[1:]
@@ -487,7 +488,7 @@ def add_child(call: Call) -> Value:
 @behaviour("module_itself")
 def module_itself(call: Call) -> Value:
     module = call.receiver
-    if isinstance(module, Instance) and written_name(call.node) == "requires_grad_":
+    if isinstance(module, Instance) and called(call.node) == "requires_grad_":
         wanted = call.value("requires_grad", 1)
         frozen = truth(wanted) is False if wanted is not None else False
         from trainlint.semantics.behaviours.training import freeze

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from trainlint.semantics import containers
-from trainlint.semantics.behaviours.tensors import written_name
 from trainlint.semantics.journal import MISSING
 from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.namespace import Namespace
@@ -48,6 +47,7 @@ from trainlint.semantics.values import (
     measured_on,
     truth,
 )
+from trainlint.syntax.code import called
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
@@ -877,10 +877,17 @@ def opaque_zero_grad(call: Call) -> Value:
 
 @behaviour("opaque_step")
 def opaque_step(call: Call) -> Value:
-    from trainlint.semantics.behaviours.training import as_optimizer, called, optimizers, schedule, stepped, take_step
+    from trainlint.semantics.behaviours.training import (
+        as_optimizer,
+        optimizers,
+        owner_name,
+        schedule,
+        stepped,
+        take_step,
+    )
 
     targets = optimizers(call.interp)
-    if "sched" in called(call.node) and len(targets) == 1:
+    if "sched" in owner_name(call.node) and len(targets) == 1:
         schedule(call, call.first, targets)
         return UNKNOWN
     optimizer = as_optimizer(call.interp, call.first, call.node)
@@ -894,7 +901,7 @@ def opaque_step(call: Call) -> Value:
 @behaviour("opaque_parameters")
 def opaque_parameters(call: Call) -> Value:
     owner = call.first
-    name = written_name(call.node)
+    name = called(call.node)
     if isinstance(owner, Instance) and "parameters" in name:
         from trainlint.semantics.behaviours.layers import parameters
 

@@ -49,6 +49,7 @@ from trainlint.semantics.values import (
     mix_data,
     truth,
 )
+from trainlint.syntax.code import called
 
 KINDS = {name: bit for bit, name in KIND_NAMES.items()} | {
     "sigmoid": SIGMOID,
@@ -56,12 +57,6 @@ KINDS = {name: bit for bit, name in KIND_NAMES.items()} | {
     "log-sigmoid": LOG_SIGMOID,
     "tanh": TANH,
 }
-
-
-def written_name(node: Any) -> str:
-    """The last part of the name that a call is written with."""
-    func = getattr(node, "func", None)
-    return str(getattr(getattr(func, "attr", func), "value", ""))
 
 
 def operands(call: Call) -> list[Tensor]:
@@ -124,7 +119,7 @@ FLOATS = {"half": "float16", "float16": "float16", "bfloat16": "bfloat16", "floa
 
 def cast_to(call: Call) -> str | None:
     """The number format that a cast names."""
-    name = written_name(call.node)
+    name = called(call.node)
     if name in ("to", "type"):
         wanted = call.arguments.keywords.get("dtype") or call.value("other", 1)
         return FLOATS.get(wanted.path.rpartition(".")[2]) if isinstance(wanted, Api) else None
@@ -538,7 +533,7 @@ def amin(call: Call) -> Value:
 def indices(call: Call) -> Value:
     call.interp.event("predict", call.node, call.tensor)
     result = made(call, kinds=INDICES, lo=0.0).but(graph=False, grown=frozenset(), deps=stopped(call))
-    if written_name(call.node) == "argsort":
+    if called(call.node) == "argsort":
         return result.but(
             nature="a sorting",
             data=result.data._replace(order=frozenset((("sorted", call.interp.step(call.node, "sorted")),))),
@@ -584,7 +579,7 @@ def masked_fill(call: Call) -> Value:
 @behaviour("compare")
 def compare(call: Call) -> Value:
     other = call.value("other", 1) or UNKNOWN
-    name = {"eq": "Equal", "ne": "NotEqual"}.get(written_name(call.node), "GreaterThan")
+    name = {"eq": "Equal", "ne": "NotEqual"}.get(called(call.node), "GreaterThan")
     result = arithmetic.compare(call.interp, name, call.tensor, other, call.node)
     if isinstance(result, Tensor):
         call.interp.compared(name, call.node, call.tensor, other, result)
@@ -599,7 +594,7 @@ def truth_(call: Call) -> Value:
 @behaviour("operator")
 def operator(call: Call) -> Value:
     name = {"add": "Add", "sub": "Subtract", "subtract": "Subtract", "mul": "Multiply", "multiply": "Multiply"}
-    operation = name.get(written_name(call.node).rstrip("_"), "Divide")
+    operation = name.get(called(call.node).rstrip("_"), "Divide")
     other = call.value("other", 1) or UNKNOWN
     result = arithmetic.binary(call.interp, operation, call.first, other, call.node)
     nodes = call.arguments.nodes
@@ -650,7 +645,7 @@ def trainable(call: Call, tensor: Tensor, kind: str = "tensor") -> Tensor:
 @behaviour("zeros")
 def zeros(call: Call) -> Value:
     tensor = call.receiver
-    if isinstance(tensor, Tensor) and tensor.nature == "a gradient" and written_name(call.node) in ("zero_", "fill_"):
+    if isinstance(tensor, Tensor) and tensor.nature == "a gradient" and called(call.node) in ("zero_", "fill_"):
         from trainlint.semantics.behaviours.training import clear_gradients
 
         clear_gradients(call.interp, tensor.deps, call.node)
@@ -664,7 +659,7 @@ def ones(call: Call) -> Value:
 
 @behaviour("full")
 def full(call: Call) -> Value:
-    if written_name(call.node) == "fill_":
+    if called(call.node) == "fill_":
         zeros(call)
     lo, hi = bounds(call.value("fill_value", 1) or UNKNOWN)
     return fresh(call, lo=lo, hi=hi)
@@ -673,7 +668,7 @@ def full(call: Call) -> Value:
 @behaviour("uniform")
 def uniform(call: Call) -> Value:
     ends = call.arguments.positional[1:3]
-    if written_name(call.node) == "uniform_" and len(ends) == 2:
+    if called(call.node) == "uniform_" and len(ends) == 2:
         return fresh(call, lo=bounds(ends[0])[0], hi=bounds(ends[1])[1], nature="random numbers", data=DRAWN)
     return fresh(call, lo=0.0, hi=1.0, data=DRAWN)
 

@@ -151,12 +151,8 @@ def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -
 
 def in_comprehension(interp: Interpreter) -> bool:
     """Whether what is made here is made once for each item: one object then stands for all of them."""
-    region = interp.region
-    while region is not None:
-        if region.kind == "loop":
-            return region.node.__class__ is cst.CompFor
-        region = region.parent
-    return False
+    loop = interp.nearest_loop()
+    return loop is not None and loop.node.__class__ is cst.CompFor
 
 
 @behaviour("add_param_group")
@@ -173,7 +169,7 @@ class Reach:
     """What the gradients of a value with some dependencies reach; looked through once for all optimizers."""
 
     def __init__(self, deps: frozenset[Dep]) -> None:
-        self.deps = [dep for dep in deps if dep is not ELSEWHERE and dep.module.family not in ("factor", "scaler")]
+        self.deps = [dep for dep in deps if dep is not ELSEWHERE and not dep.scales]
         self.live = [dep.module for dep in self.deps if dep.live]
         self.modules = {id(module) for module in self.live}
         self.opaque = any(dep.module.cls is None for dep in deps)
@@ -359,8 +355,8 @@ def move_weights(interp: Interpreter, changed: Callable[[Instance], bool], but: 
             interp.write(weights.attrs, "$moved", TRUE)
 
 
-def called(node: Any) -> str:
-    """The name of the object whose method a call is, in lower case."""
+def owner_name(node: Any) -> str:
+    """The name of the object whose method is called, in lower case."""
     owner = getattr(getattr(node, "func", None), "value", None)
     name = getattr(getattr(owner, "attr", owner), "value", "")
     return name.lower() if isinstance(name, str) else ""
@@ -372,7 +368,7 @@ def as_optimizer(interp: Interpreter, receiver: Value, node: Any) -> Instance | 
         return None
     if "$state" in receiver.attrs:
         return receiver
-    if "optim" not in called(node):
+    if "optim" not in owner_name(node):
         return None
     register_optimizer(interp, receiver, UNKNOWN)
     interp.write(receiver.attrs, "$state", ANY)

@@ -1,0 +1,63 @@
+"""What is written: questions about single nodes that the engine and several rules ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import libcst as cst
+
+from trainlint.syntax.index import nodes_in
+
+
+def called(node: Any) -> str:
+    """The last part of the name of what is called; "" where no call stands, or one of something without a name."""
+    func = getattr(node, "func", None)
+    if func.__class__ is cst.Attribute:
+        return str(func.attr.value)
+    return str(func.value) if func.__class__ is cst.Name else ""
+
+
+def is_plain_call(node: Any, name: str) -> bool:
+    """Whether a node is a call of this name with all arguments in sight."""
+    return isinstance(node, cst.Call) and called(node) == name and not any(argument.star for argument in node.args)
+
+
+def keyword(node: Any, name: str) -> Any:
+    """The value of a keyword argument as it is written."""
+    for argument in getattr(node, "args", ()):
+        if argument.keyword is not None and argument.keyword.value == name:
+            return argument.value
+    return None
+
+
+def positional(call: cst.Call) -> list[Any]:
+    """The values of the positional arguments as they are written."""
+    return [argument.value for argument in call.args if argument.keyword is None]
+
+
+def is_name(node: Any, name: str) -> bool:
+    """Whether a node is this name."""
+    return node.__class__ is cst.Name and node.value == name
+
+
+def is_plain(node: Any) -> bool:
+    """Whether an expression is a name or an attribute of one, which may be written twice."""
+    while isinstance(node, cst.Attribute):
+        node = node.value
+    return isinstance(node, cst.Name)
+
+
+def is_one(node: Any) -> bool:
+    """Whether a literal one is written."""
+    return isinstance(node, (cst.Integer, cst.Float)) and node.evaluated_value == 1
+
+
+def contains(tree: Any, wanted: Any) -> bool:
+    """Whether a node is another or lies in it."""
+    return any(node is wanted for node in nodes_in(tree))
+
+
+def names_in(node: Any) -> Iterator[str]:
+    """All names in a piece of code, those of attributes too."""
+    return (n.value for n in nodes_in(node) if isinstance(n, cst.Name)) if node is not None else iter(())
