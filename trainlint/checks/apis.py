@@ -12,6 +12,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
+from trainlint.checks.numerics import operand_of
 from trainlint.edits import (
     CodeEdit,
     imported,
@@ -325,9 +326,7 @@ class LossOfPrecision(Rule):
 
     @on_call("torch.log")
     def log(self, call: Call, report: Report) -> None:
-        operand = call.argument("input", 0)
-        if operand is call.node and isinstance(operand, cst.Call) and isinstance(operand.func, cst.Attribute):
-            operand = operand.func.value
+        operand = operand_of(call)
         if called(call.node) != "log" or not isinstance(operand, cst.BinaryOperation):
             return
         if isinstance(operand.operator, cst.Add) and (is_one(operand.left) or is_one(operand.right)):

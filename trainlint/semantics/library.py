@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainlint.config import UsageError
 from trainlint.semantics import containers
+from trainlint.semantics.registry import registrar
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
     BOOL,
@@ -265,26 +266,8 @@ def column(frame: Tensor, name: Any) -> Tensor:
     return frame.but(shape=None, data=frame.data._replace(columns=("only", frozenset((name,))) if known else None))
 
 
-def behaviour(*names: str) -> Callable[[Behaviour], Behaviour]:
-    """Register the meaning that rows name in `does`."""
-
-    def register(function: Behaviour) -> Behaviour:
-        for name in names:
-            BEHAVIOURS[name] = function
-        return function
-
-    return register
-
-
-def builtin(*names: str) -> Callable[[Behaviour], Behaviour]:
-    """Register a Python builtin, or a method of a builtin type as `type.method`."""
-
-    def register(function: Behaviour) -> Behaviour:
-        for name in names:
-            BUILTINS[name] = function
-        return function
-
-    return register
+behaviour = registrar(BEHAVIOURS)  # of the meaning that rows name in `does`
+builtin = registrar(BUILTINS)  # of a Python builtin, or a method of a builtin type as `type.method`
 
 
 class Library:

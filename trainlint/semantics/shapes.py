@@ -8,9 +8,10 @@ is the batch as it came in. A rule that meets sizes that cannot fit says so in a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trainlint.semantics.registry import registrar
 from trainlint.semantics.values import (
     MASK,
     NONE,
@@ -806,64 +807,58 @@ def count_in(call: Call) -> int:
     return int(name[-2]) if name[-1:] == "d" and name[-2:-1].isdigit() else 2
 
 
-@shape_of("Conv1d", "Conv2d", "Conv3d", "LazyConv1d", "LazyConv2d", named=True)
-def convolution(call: Call) -> Form:
-    axes = count_in(call)
+Resize = Callable[[Shape], Iterable[int | None]]
+
+
+def convolved(call: Call, axes: int, out: int | None, resized: Resize) -> Form:
+    """The form behind a convolution over `axes` axes: `out` channels, and what these axes are resized to."""
     given = spread(call, axes)
     if given.shape is None:
         return NOTHING
-    shape = given.shape
-    channel = len(shape) - axes - 1
-    misfit(call, channel, size(option(call, "in_channels")), shape[channel])
-    kernel = several(call, option(call, "kernel_size"), axes, None)
-    stride = several(call, option(call, "stride"), axes, 1)
-    dilation = several(call, option(call, "dilation"), axes, 1)
-    padding = option(call, "padding")
+    channel = len(given.shape) - axes - 1
+    misfit(call, channel, size(option(call, "in_channels")), given.shape[channel])
+    return Form((*given.shape[:channel], out, *resized(given.shape[channel + 1 :])), None, given.batched)
+
+
+def strided(call: Call, axes: int, kernel: list[int | None]) -> Resize:
+    """How a convolution that is no transposed one resizes: by its stride, padding and dilation."""
+    padding = option(call, "padding", 4)
     if const(padding or UNKNOWN) == "same":
-        space = list(shape[channel + 1 :])
-    else:
-        pads = [0] * axes if const(padding or UNKNOWN) == "valid" else several(call, padding, axes, 0)
-        space = [window(*w) for w in zip(shape[channel + 1 :], kernel, stride, pads, dilation)]
-    return Form((*shape[:channel], size(option(call, "out_channels")), *space), None, given.batched)
+        return tuple
+    pads = [0] * axes if const(padding or UNKNOWN) == "valid" else several(call, padding, axes, 0)
+    stride, dilation = (several(call, option(call, *given), axes, 1) for given in (("stride", 3), ("dilation", 5)))
+    return lambda space: (window(*w) for w in zip(space, kernel, stride, pads, dilation))
+
+
+@shape_of("Conv1d", "Conv2d", "Conv3d", "LazyConv1d", "LazyConv2d", named=True)
+def convolution(call: Call) -> Form:
+    axes = count_in(call)
+    kernel = several(call, option(call, "kernel_size"), axes, None)
+    return convolved(call, axes, size(option(call, "out_channels")), strided(call, axes, kernel))
 
 
 @shape_of("conv1d", "conv2d", "conv3d")
 def convolution_function(call: Call) -> Form:
-    axes = count_in(call)
-    given, weight = spread(call, axes), form(call.value("weight", 1)).shape
-    if given.shape is None:
-        return NOTHING
-    shape = given.shape
-    channel = len(shape) - axes - 1
-    kernel = list(weight[2:]) if weight and len(weight) == axes + 2 else [None] * axes
-    stride = several(call, call.value("stride", 3), axes, 1)
-    pads = several(call, call.value("padding", 4), axes, 0)
-    dilation = several(call, call.value("dilation", 5), axes, 1)
-    space = [window(*w) for w in zip(shape[channel + 1 :], kernel, stride, pads, dilation)]
-    return Form((*shape[:channel], weight[0] if weight else None, *space), None, given.batched)
+    axes, weight = count_in(call), form(call.value("weight", 1)).shape
+    kernel: list[int | None] = list(weight[2:]) if weight and len(weight) == axes + 2 else [None] * axes
+    return convolved(call, axes, weight[0] if weight else None, strided(call, axes, kernel))
 
 
 @shape_of("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", named=True)
 def transposed_convolution(call: Call) -> Form:
     axes = count_in(call)
-    given = spread(call, axes)
-    if given.shape is None:
-        return NOTHING
-    shape = given.shape
-    channel = len(shape) - axes - 1
-    misfit(call, channel, size(option(call, "in_channels")), shape[channel])
     kernel = several(call, option(call, "kernel_size"), axes, None)
     stride = several(call, option(call, "stride"), axes, 1)
     pads = several(call, option(call, "padding"), axes, 0)
     more = several(call, option(call, "output_padding"), axes, 0)
     dilation = several(call, option(call, "dilation"), axes, 1)
-    space: list[int | None] = []
-    for n, k, s, p, o, d in zip(shape[channel + 1 :], kernel, stride, pads, more, dilation):
-        if n is None or k is None or s is None or p is None or o is None or d is None:
-            space.append(None)
-        else:
-            space.append((n - 1) * s - 2 * p + d * (k - 1) + o + 1)
-    return Form((*shape[:channel], size(option(call, "out_channels")), *space), None, given.batched)
+
+    def resized(space: Shape) -> Iterable[int | None]:
+        for n, k, s, p, o, d in zip(space, kernel, stride, pads, more, dilation):
+            unknown = n is None or k is None or s is None or p is None or o is None or d is None
+            yield None if unknown else (n - 1) * s - 2 * p + d * (k - 1) + o + 1
+
+    return convolved(call, axes, size(option(call, "out_channels")), resized)
 
 
 POOLS = "MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d LPPool2d"
@@ -1172,15 +1167,7 @@ def unsure(call: Call) -> Form:
 # -------------------------------------------------------------------------------- frames
 
 
-def frame_of(*names: str) -> Callable[[Rule], Rule]:
-    """Register the rule of methods of frames."""
-
-    def register(rule: Rule) -> Rule:
-        for name in names:
-            FRAMES[name] = rule
-        return rule
-
-    return register
+frame_of = registrar(FRAMES)  # of the rule of methods of frames
 
 
 @frame_of("read_csv", "read_excel", "read_parquet", "read_table", "DataFrame", "get_dummies")
