@@ -11,7 +11,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.losses import BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX
-from trainlint.checks.repairs import assigned, attribute_targets, attribute_uses, index_of
+from trainlint.checks.repairs import assigned, attribute_targets, attribute_uses, definition, index_of
 from trainlint.edits import imported, insert_at_start, overwrite, rename, replace, set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.interpreter import Interpreter, Region
@@ -301,7 +301,7 @@ class MissingSuperInit(Rule):
         if not isinstance(owner, Instance) or owner.family != "module" or "$ready" in owner.attrs:
             return
         interp, cls = report.interp, owner.cls
-        if not isinstance(cls, Class) or LAZY & {*cls.api} or cls.node.decorators or cls.find("__new__") is not None:
+        if not isinstance(cls, Class) or "?" in cls.api or cls.node.decorators or cls.find("__new__") is not None:
             return
         if not (isinstance(value, Instance) and value.family == "module") and leaf_kind(interp, value) != "parameter":
             return
@@ -316,10 +316,6 @@ class MissingSuperInit(Rule):
         draft = report(init.node.name, init.space, cls=(init.owner or cls).name, name=name)
         if calls is None:
             draft.fix("call it first", insert_at_start(init.node, "super().__init__()", space=init.space))
-
-
-# Bases out of view, and those that keep track of their parts without an `__init__` of their own.
-LAZY = frozenset(("?", "tensorflow.Module", "sonnet.Module", "flax.nnx.Module"))
 
 
 def calls_base(statement: Any) -> bool:
@@ -870,6 +866,7 @@ class InitForOtherActivation(Rule):
     message = "{init} initialisation suits {suits}, but {follows} follows (@)"
     severity = Severity.WARNING
     default = False
+    fixable = Safety.UNSAFE
 
     @on("layer")
     def check(self, flow: Flow, report: Report) -> None:
@@ -881,10 +878,22 @@ class InitForOtherActivation(Rule):
             return
         path, step = drawn
         if "xavier" in path and flow.path == "torch.relu":
+            other = ("xavier", "kaiming")
             draft = report(step.node, step.space, init="Xavier", suits="tanh and sigmoid", follows="ReLU")
         elif "kaiming" in path and flow.path in SATURATING:
+            other = ("kaiming", "xavier")
             what = flow.path.rpartition(".")[2]
             draft = report(step.node, step.space, init="Kaiming", suits="ReLU", follows=what)
         else:
             return
         draft.because([Step(flow.space, flow.node, flow.path.rpartition(".")[2])])
+        draft.repair(partial(self.rename, before.layer, other))
+
+    def rename(self, layer: Instance, names: tuple[str, str], draft: Draft) -> None:
+        """Offer the other rule, where it is plainly this layer's weight that is drawn, with nothing else said."""
+        index, call = index_of(draft.space), draft.node
+        weight = call.args[0].value if isinstance(call, cst.Call) and len(call.args) == 1 else None
+        if not isinstance(weight, cst.Attribute) or weight.attr.value != "weight" or layer.born is None:
+            return
+        if definition(index, weight.value) is layer.born.node:
+            draft.fix(f"draw with {names[1].title()}'s rule", rename(call.func, called(call).replace(*names)))

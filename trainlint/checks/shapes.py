@@ -30,7 +30,7 @@ from trainlint.semantics.values import (
     Value,
     const,
 )
-from trainlint.syntax.code import is_plain_call, positional
+from trainlint.syntax.code import called, is_plain_call, keyword, positional
 
 MSE = "torch.nn.functional.mse_loss"
 REGRESSION = (MSE, "torch.nn.functional.l1_loss", "torch.nn.functional.smooth_l1_loss")
@@ -223,6 +223,7 @@ class SoftmaxDim(Rule):
 
     code, name = "TL109", "softmax-dim"
     message = "`{softmax}` {what}"
+    fixable = Safety.UNSAFE
 
     @on_call(SOFTMAX, LOG_SOFTMAX)
     def given(self, call: Call, report: Report) -> None:
@@ -260,7 +261,9 @@ class SoftmaxDim(Rule):
         ):
             return
         what = "is given no `dim`; torch guesses one from the number of axes, 0 or 1, and warns"
-        report(call.node, softmax=call.short_name, what=what)
+        draft = report(call.node, softmax=call.short_name, what=what)
+        if isinstance(call.node, cst.Call) and len(call.tensor.shape or ()) == 2:
+            draft.fix("pass the `dim` of the classes", set_argument(call.node, "dim", "1"))
 
     @on("output")
     def returned(self, fact: tuple[Any, Instance, Value], report: Report) -> None:
@@ -282,7 +285,16 @@ class SoftmaxDim(Rule):
         if tensor.trace:
             step = tensor.trace[-1]
             what = "runs over the batch: for each class the samples share 1 among them"
-            report(step.node, space=step.space, softmax=step.label, what=what).because(why(tensor))
+            draft = report(step.node, space=step.space, softmax=step.label, what=what).because(why(tensor))
+            draft.repair(self.over_classes)
+
+    def over_classes(self, draft: Draft) -> None:
+        """Offer the axis of the classes, where the batch's is written in the call itself."""
+        call = draft.node
+        if isinstance(call, cst.Call) and called(call) in ("softmax", "log_softmax"):
+            dim = keyword(call, "dim") or next(iter(positional(call)[-1:]), None)
+            if isinstance(dim, cst.Integer) and dim.value == "0":
+                draft.fix("run it over the classes", replace(dim, "1"))
 
 
 def in_loop_of_forward(region: Region | None) -> bool:
