@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -10,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from cli.support import MISTAKE
+from cli.support import FIXABLE, MISTAKE
 
 import trainlint
 from trainlint.checks import catalogue
@@ -81,7 +82,7 @@ def test_the_wheel_works_outside_the_checkout(packages: Path, tmp_path: Path) ->
     assert succeed(command, "rules", cwd=tmp_path).count("\n") == len(catalogue())
 
 
-def test_pre_commit_stops_a_bad_commit_and_lets_a_good_one_pass(tmp_path: Path) -> None:
+def test_pre_commit_stops_a_bad_commit_mends_what_it_can_and_lets_a_good_one_pass(tmp_path: Path) -> None:
     # pre-commit installs hooks from repositories: make one of the checkout as it is now.
     hooks, work = tmp_path / "hooks", tmp_path / "work"
     identity = {
@@ -111,7 +112,7 @@ def test_pre_commit_stops_a_bad_commit_and_lets_a_good_one_pass(tmp_path: Path) 
     revision = git(hooks, "rev-parse", "HEAD").stdout.strip()
 
     (work / ".pre-commit-config.yaml").write_text(
-        f"repos:\n- repo: {hooks.as_uri()}\n  rev: {revision}\n  hooks:\n  - id: trainlint\n"
+        f"repos:\n- repo: {hooks.as_uri()}\n  rev: {revision}\n  hooks:\n  - id: trainlint-fix\n  - id: trainlint\n"
     )
     pre_commit = (sys.executable, "-m", "pre_commit")
     succeed(*pre_commit, "install", "--install-hooks", cwd=work, **identity)
@@ -124,7 +125,17 @@ def test_pre_commit_stops_a_bad_commit_and_lets_a_good_one_pass(tmp_path: Path) 
     assert "train.py:6:28: TL101" in stopped.stdout + stopped.stderr
     assert git(work, "log").returncode != 0  # there is no commit
 
-    (work / "train.py").write_text(MISTAKE.replace("torch.softmax(model(images), dim=1)", "model(images)"))
+    (work / "train.py").write_text(FIXABLE)
+    git(work, "add", "--all")
+    mended = git(work, "commit", "--message", "mended")
+    assert mended.returncode == 1
+    assert re.search(
+        r"trainlint \(fix\)\.+Failed\n- hook id: trainlint-fix\n- exit code: 1\n- files were", mended.stderr
+    )
+    assert re.search(r"trainlint\.+Passed", mended.stderr)
+    assert (work / "train.py").read_text() == FIXABLE.replace("total += loss", "total += loss.detach()")
+    assert git(work, "log").returncode != 0
+
     git(work, "add", "--all")
     passed = git(work, "commit", "--message", "good")
     assert passed.returncode == 0, passed.stdout + passed.stderr

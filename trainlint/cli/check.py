@@ -47,6 +47,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--diff", action="store_true", help="print what --fix or --add-noqa would change, and change nothing"
     )
     fixes.add_argument("--show-fixes", action="store_true", help="list what was fixed")
+    fixes.add_argument(
+        "--exit-non-zero-on-fix", action="store_true", help="exit with 1 if anything was fixed, as hooks do"
+    )
 
     files = parser.add_argument_group("files and settings")
     files.add_argument(

@@ -64,11 +64,16 @@ def tell(lines: Iterable[str], settings: Settings, options: argparse.Namespace) 
 
 
 def status(
-    findings: Iterable[Finding], settings: Settings, options: argparse.Namespace, *, failed: bool = False
+    findings: Iterable[Finding],
+    settings: Settings,
+    options: argparse.Namespace,
+    *,
+    changed: bool = False,
+    failed: bool = False,
 ) -> int:
-    """The exit status after a check that came to these findings."""
+    """The exit status after a check that came to these findings, `changed` files of its own will, or failed to."""
     found = {(finding.code, finding.severity.value) for finding in findings}
     if failed or any(code == OWN_FAILURE for code, _ in found):
         return FAILED
     grave = SEVERITIES[: SEVERITIES.index(settings.fail_on) + 1]
-    return FOUND if not options.exit_zero and any(severity in grave for _, severity in found) else CLEAN
+    return FOUND if not options.exit_zero and (changed or any(severity in grave for _, severity in found)) else CLEAN

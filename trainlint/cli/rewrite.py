@@ -33,7 +33,8 @@ def fix(inputs: Inputs, known: Known, settings: Settings, options: argparse.Name
         _report_left(left, inputs, outcome.changes, settings, options)
     tell(_told(mended, left, files, known, settings, options), settings, options)
     found = (*mended, *(finding for finding in left if finding.code == OWN_FAILURE)) if options.diff else left
-    return status(found, settings, options, failed=not is_written)
+    changed = options.exit_non_zero_on_fix and bool(mended)
+    return status(found, settings, options, changed=changed, failed=not is_written)
 
 
 def _told(
