@@ -11,12 +11,17 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from difflib import SequenceMatcher
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainlint.config import OWN_FAILURE, UsageError
 from trainlint.files import replace
 from trainlint.findings import Finding
+
+if TYPE_CHECKING:
+    from trainlint.reports.sources import Sources
 
 # File, relative to the folder of the baseline, and code.
 Key = tuple[str, str]
@@ -98,6 +103,25 @@ class Baseline:
 
     def _place(self, key: Key) -> tuple[Path, str]:
         return self._path.parent / key[0], key[1]
+
+
+def unknown(
+    findings: Sequence[Finding], baseline: Path | None, sources: Sources, place: Callable[[str], Path] = Path
+) -> Sequence[Finding]:
+    """The findings that a baseline, if there is one, does not know; `place` says which file goes by a name.
+
+    Raises UsageError if the baseline cannot be read.
+    """
+    if baseline is None or not findings:
+        return findings
+    placed = {replaced(finding, filename=str(place(finding.filename))): finding for finding in findings}
+
+    def line_of(finding: Finding) -> str:
+        here = placed[finding]
+        return (sources.line(here.filename, here.cell, here.span.line) or "").strip()
+
+    news = Baseline.read(baseline).compare(placed, line_of, lambda *_: False).new
+    return [placed[finding] for finding in news]
 
 
 # Whether a check could have found what the baseline says of this file and code.

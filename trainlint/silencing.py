@@ -30,7 +30,7 @@ def silence(
     for filename, here in by_file.items():
         try:
             old = texts[filename] if filename in texts else read_text(paths[filename])
-            comments = _comments(filename, old, here)
+            comments = comments_for(filename, old, here)
             new = edited(filename, old, list(comments))
             verify(paths[filename], filename, old, new)
         except (Broken, Unreadable):
@@ -41,7 +41,7 @@ def silence(
     return silenced, changes
 
 
-def _comments(filename: str, raw: str, findings: Iterable[Finding]) -> dict[Edit, list[Finding]]:
+def comments_for(filename: str, raw: str, findings: Iterable[Finding]) -> dict[Edit, list[Finding]]:
     """The edits that suppress findings in one file, and what each suppresses.
 
     A finding is left out if no line of its statement can carry a comment: all end in a string or in a backslash.

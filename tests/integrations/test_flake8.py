@@ -106,6 +106,14 @@ def test_settings_of_the_files_folder(flake8: Flake8, tmp_path: Path) -> None:
     assert codes(flake8(".")) == [f"./checked/{FOUND}"]
 
 
+def test_what_the_baseline_knows_is_no_news(flake8: Flake8, tmp_path: Path) -> None:
+    for name in ("old.py", "new.py"):
+        (tmp_path / name).write_text(MISTAKE)
+    (tmp_path / "trainlint.toml").write_text('baseline = "known.json"\n')
+    (tmp_path / "known.json").write_text('{"old.py": {"TL101": ["x"]}}')
+    assert codes(flake8(".")) == ["./new.py:6:28: TL101"]
+
+
 def test_per_file_ignores_of_flake8(flake8: Flake8, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(MISTAKE)
     assert codes(flake8("--per-file-ignores=train.py:TL1", "train.py")) == []

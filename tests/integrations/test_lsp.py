@@ -336,6 +336,20 @@ def test_a_mistake_in_the_settings_is_shown_once(client: Client, tmp_path: Path)
     assert codes(client.diagnostics(path.as_uri(), 3)) == ["TL101"]
 
 
+def test_what_the_baseline_knows_is_no_news(client: Client, tmp_path: Path) -> None:
+    (path,) = written(tmp_path / "project" / "src", train=MISTAKE)
+    folder = tmp_path / "project"
+    (folder / "trainlint.toml").write_text('baseline = "known.json"\n')
+    (folder / "known.json").write_text(
+        json.dumps({"src/train.py": {"TL101": ["return F.cross_entropy(probabilities)"]}})
+    )
+    client.initialize(folder)
+    assert client.open(path) == []
+    more = MISTAKE + MISTAKE.partition("\n\n")[2].replace("loss_of", "other_loss").replace("labels)", "targets)")
+    client.change(path, more)
+    assert places(client.diagnostics(path.as_uri(), 2)) == [("TL101", 8, 27, 8, 40)]
+
+
 def test_several_folders_and_none(client: Client, tmp_path: Path) -> None:
     one, two, other = (tmp_path / name for name in ("one", "two", "other"))
     for folder in (one, two, other):
@@ -388,17 +402,37 @@ def test_a_fix_mends_its_finding(client: Client, tmp_path: Path) -> None:
     (path,) = written(tmp_path, train=FIXABLE)
     client.initialize(tmp_path)
     assert codes(client.open(path)) == ["TL305", "TL101"]
-    (safe,) = client.actions(path, 4, 3, ["quickfix"])
+    safe, silence = client.actions(path, 4, 3, ["quickfix"])
     assert (safe["title"], safe["kind"], safe["isPreferred"]) == ("Call it (TL305)", "quickfix", True)
     assert codes(safe["diagnostics"]) == ["TL305"]
+    assert (silence["title"], silence["isPreferred"]) == ("Suppress TL305 here", False)
     apply(client, safe)
     assert client.texts[path.as_uri()] == FIXABLE.replace("model.eval", "model.eval()")
     assert codes(client.diagnostics(path.as_uri(), 2)) == ["TL101"]
-    (unsafe,) = client.actions(path, 6, 30, ["quickfix"])
+    unsafe, silence = client.actions(path, 6, 30, ["quickfix"])
+    assert silence["title"] == "Suppress TL101 here"
     assert unsafe["title"] == "Take the softmax away (TL101; read the change before you keep it)"
     assert unsafe["isPreferred"] is False
     apply(client, unsafe)
     assert client.diagnostics(path.as_uri(), 3) == []
+
+
+def test_a_finding_is_suppressed(client: Client, tmp_path: Path) -> None:
+    text = FIXABLE.replace(".long()))", ".long()))  # 🙂 kept  # noqa: E501")
+    (path,) = written(tmp_path, train=text)
+    client.initialize(tmp_path)
+    client.open(path)
+    _, silence = client.actions(path, 6, 30, ["quickfix"])
+    apply(client, silence)
+    assert client.texts[path.as_uri()] == text.replace("E501", "E501, TL101")
+    assert codes(client.diagnostics(path.as_uri(), 2)) == ["TL305"]
+
+
+def test_what_cannot_be_hidden_is_not_offered_to_be(client: Client, tmp_path: Path) -> None:
+    (path,) = written(tmp_path, train="import torch\ndef (\n")
+    client.initialize(tmp_path)
+    (found,) = client.open(path)
+    assert client.actions(path, found["range"]["start"]["line"], found["range"]["start"]["character"]) == []
 
 
 def test_a_fix_may_be_in_another_file(client: Client, tmp_path: Path) -> None:
@@ -406,7 +440,7 @@ def test_a_fix_may_be_in_another_file(client: Client, tmp_path: Path) -> None:
     client.initialize(tmp_path)
     client.open(model)
     client.open(train)
-    (action,) = client.actions(train, 6, 30, ["quickfix"])
+    action, _ = client.actions(train, 6, 30, ["quickfix"])
     apply(client, action)
     assert client.texts[model.as_uri()] == GOOD_MODEL
     assert client.diagnostics(train.as_uri()) == []
@@ -432,7 +466,7 @@ def test_actions_wait_for_the_text_as_it_is(client: Client, tmp_path: Path) -> N
     client.initialize(tmp_path)
     client.open(path)
     client.change(path, "\n\n" + FIXABLE)
-    (action,) = client.actions(path, 6, 3, ["quickfix"])
+    action, _ = client.actions(path, 6, 3, ["quickfix"])
     apply(client, action)
     assert "model.eval()\n" in client.texts[path.as_uri()]
 
@@ -441,7 +475,7 @@ def test_a_client_without_versions_gets_plain_edits(client: Client, tmp_path: Pa
     (path,) = written(tmp_path, train=FIXABLE)
     client.initialize(tmp_path, capabilities={})
     client.open(path)
-    (action,) = client.actions(path, 4, 3, ["quickfix"])
+    action, _ = client.actions(path, 4, 3, ["quickfix"])
     (edits,) = action["edit"]["changes"].values()
     assert edited(FIXABLE, edits) == FIXABLE.replace("model.eval", "model.eval()")
 
@@ -540,7 +574,7 @@ def test_a_notebook_is_one_program_shown_by_cells(client: Client, tmp_path: Path
 
     place = {"line": 2, "character": 3}
     params = {"textDocument": {"uri": new["uri"]}, "range": {"start": place, "end": place}}
-    (action,) = client.request(
+    action, _ = client.request(
         "textDocument/codeAction", {**params, "context": {"diagnostics": [], "only": ["quickfix"]}}
     )
     (change,) = action["edit"]["documentChanges"]

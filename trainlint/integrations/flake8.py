@@ -55,7 +55,14 @@ class Plugin:
         if is_excluded(str(path), settings):
             return ()
         target = Target(path, self._filename, settings)
-        return engine.check([target], texts={self._filename: self._text}, noqa=False).findings
+        texts = {self._filename: self._text}
+        findings = engine.check([target], texts=texts, noqa=False).findings
+        if not findings:
+            return ()
+        from trainlint.baseline import unknown
+        from trainlint.reports.sources import Sources
+
+        return unknown(findings, settings.baseline, Sources(texts))
 
 
 @cache

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainlint import engine
+from trainlint.baseline import unknown
 from trainlint.config import Configuration
 from trainlint.discovery import Target, discover, is_excluded
 from trainlint.findings import Finding
@@ -89,7 +90,9 @@ class Project:
         paths = {name: path for path, name in names.items()}
         go_on()
         found = engine.check(together, texts=by_name, progress=go_on).findings
-        return Checked(found, paths, by_name, Sources(by_name, paths))
+        checked = Checked(found, paths, by_name, Sources(by_name, paths))
+        known = None if folder is None else configuration.for_folder(folder).baseline
+        return replace(checked, findings=tuple(unknown(found, known, checked.sources, checked.path)))
 
     def _together(self, targets: Mapping[Path, Target], here: set[Path], texts: Mapping[Path, str]) -> list[Target]:
         """The files that run in the same programs as some: those that import them, and all that these import."""

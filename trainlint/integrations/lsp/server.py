@@ -148,13 +148,18 @@ class Server(LanguageServer):
         return found
 
     def _quick_fixes(self, shown: Shown) -> list[types.CodeAction]:
-        fix = shown.finding.fix
-        if fix is None:
-            return []
-        action = self._action(
-            translation.fix_title(shown.finding), types.CodeActionKind.QuickFix.value, fix.edits, [shown]
-        )
-        return [] if action is None else [action]
+        """To mend a finding, and to suppress it."""
+        from trainlint.silencing import comments_for
+
+        finding, checked = shown.finding, shown.checked
+        comment = comments_for(finding.filename, checked.texts[finding.filename], [finding])
+        offers = [(f"Suppress {finding.code} here", tuple(comment), False)] if comment else []
+        if finding.fix is not None:
+            is_safe = finding.fix.safety is Safety.SAFE
+            offers.insert(0, (translation.fix_title(finding), finding.fix.edits, is_safe))
+        kind = types.CodeActionKind.QuickFix.value
+        actions = [self._action(title, kind, edits, [shown], preferred=best) for title, edits, best in offers]
+        return [action for action in actions if action is not None]
 
     def _fix_all(self, here: Sequence[Shown]) -> list[types.CodeAction]:
         """One action for all safe fixes that stay within the document."""
@@ -168,16 +173,16 @@ class Server(LanguageServer):
         action = self._action("Fix all that is safe to fix (trainlint)", FIX_ALL, edits, [safe[id(f)] for f in done])
         return [] if action is None else [action]
 
-    def _action(self, title: str, kind: str, edits: Sequence[Edit], shown: Sequence[Shown]) -> types.CodeAction | None:
+    def _action(
+        self, title: str, kind: str, edits: Sequence[Edit], shown: Sequence[Shown], *, preferred: bool = False
+    ) -> types.CodeAction | None:
         if not shown:
             return None
         edit = translation.workspace_edit(edits, shown[0].checked, self.opened, self.client())
         if edit is None:
             return None
         diagnostics = [one.diagnostic for one in shown]
-        return types.CodeAction(
-            title, kind, diagnostics, is_preferred=len(shown) == 1 and _is_safe(shown[0].finding), edit=edit
-        )
+        return types.CodeAction(title, kind, diagnostics, is_preferred=preferred, edit=edit)
 
 
 def _is_safe(finding: Finding) -> bool:
