@@ -36,7 +36,8 @@ def _rule_rows() -> Iterator[str]:
     yield "| code | name | what is wrong | severity |\n|---|---|---|---|\n"
     for rule in catalogue():
         page = f"[{rule.code}](rules/{rule.code}-{rule.name}.md)"
-        summary = rule.summary[0].lower() + rule.summary[1:]
+        name = rule.summary.partition(" ")[0][1:].partition("'")[0]  # NaN and NumPy keep their capitals
+        summary = rule.summary if not name.islower() and name else rule.summary[0].lower() + rule.summary[1:]
         severity = rule.severity.value + ("" if rule.default else ", opt-in")
         yield f"| {page} | {rule.name} | {summary} | {severity} |\n"
 

@@ -12,7 +12,7 @@ The text in quotes must be part of the message. Where a line is passed in severa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,8 +24,9 @@ from trainlint.discovery import Target
 from trainlint.engine import check
 from trainlint.findings import Finding
 from trainlint.semantics import shapes
+from trainlint.semantics.behaviours.training import Stream
 from trainlint.semantics.project import Project, deep
-from trainlint.semantics.values import Instance, Tensor, Tuple, Value
+from trainlint.semantics.values import ELSEWHERE, Dep, Instance, Tensor, Tuple, Value
 
 SECTIONS = ("Why", "Bad", "Fixed", "Good", "More cases", "References")
 MAIN = "main.py"
@@ -213,10 +214,92 @@ def differences(expected: Sequence[Expected], found: Sequence[Finding]) -> list[
     return result + [f"unexpected: {f.filename}:{f.span.line}: {f.code} {f.message}" for f in left]
 
 
-class Reveal(Rule):
-    """Notes what the engine knows of `reveal(x)`; `reveal_graph`, `_state`, `_data` and `_shape` tell of one aspect."""
+def graph_of(value: Value) -> str:
+    """Whether a graph is recorded."""
+    recorded = value.graph if isinstance(value, Tensor) else None
+    return {True: "recorded", False: "not recorded", None: "unknown"}[recorded]
 
-    ASPECTS = frozenset(("reveal", "reveal_graph", "reveal_state", "reveal_data", "reveal_shape"))
+
+def reach_of(value: Value) -> str:
+    """What gradients would pass on their way back from a value, and where they are stopped."""
+    deps = value.deps if isinstance(value, Tensor) else ()
+    return ", ".join(sorted(map(described, deps))) or "nothing"
+
+
+def described(dep: Dep) -> str:
+    """One of the things that a gradient reaches, or would reach."""
+    name = "code out of view" if dep is ELSEWHERE else dep.module.describe()
+    if dep.live:
+        return f"parameters of {name}" if dep.node is None and not dep.scales and dep is not ELSEWHERE else name
+    return f"{name} behind {dep.cut.label}" if dep.cut is not None else f"{name}, not recorded"
+
+
+def state_of(value: Value) -> str:
+    """The state of an optimizer's gradients."""
+    return held_in("$state", value)
+
+
+def scale_of(value: Value) -> str:
+    """How an optimizer's gradients are scaled."""
+    return held_in("$scale", value)
+
+
+def held_in(name: str, value: Value) -> str:
+    """A set of states of an instance."""
+    states = value.attrs.get(name, ()) if isinstance(value, Instance) else ()
+    return " or ".join(sorted(states)) or "unknown"
+
+
+def shape_of(value: Value) -> str:
+    """The shape of a tensor, or of each in a tuple."""
+    if isinstance(value, Tuple):
+        return ", ".join(map(shape_of, value.items))
+    return shapes.describe(shapes.form(value)) if isinstance(value, Tensor) else value.describe()
+
+
+def data_of(value: Value) -> str:
+    """The part of the data that a value comes from, and what was fitted on it."""
+    info = value.data if isinstance(value, Tensor) else None
+    fits = sorted(fit.what for fit in info.fits) if info else []
+    return ", ".join([(info and info.part) or "whole", *(f"fitted {what}" for what in fits)])
+
+
+def tally_of(value: Value) -> str:
+    """What a number measures, and in how many loops around it."""
+    if value.tally is None:
+        return "nothing"
+    loops = len(value.tally.loops)
+    return value.tally.what + (f" in {loops} loop{'s' if loops > 1 else ''}" if loops else "")
+
+
+def models_of(value: Value) -> str:
+    """What each of several models gives, where the program picks one."""
+    models = value.models if isinstance(value, Tensor) else ()
+    return " | ".join(Tensor(kinds=kinds).describe() for kinds, _ in models) or "one model"
+
+
+def stream_of(value: Value) -> str:
+    """Whether a generator was walked through."""
+    return ("spent" if "$spent" in value.attrs else "fresh") if isinstance(value, Stream) else "no generator"
+
+
+ASPECTS: dict[str, Callable[[Value], str]] = {
+    "graph": graph_of,
+    "reach": reach_of,
+    "state": state_of,
+    "scale": scale_of,
+    "shape": shape_of,
+    "data": data_of,
+    "tally": tally_of,
+    "models": models_of,
+    "stream": stream_of,
+}
+
+
+class Reveal(Rule):
+    """Notes what the engine knows of `reveal(x)`; `reveal_graph(x)` and so on tell of one aspect."""
+
+    ASPECTS = frozenset(("reveal", *(f"reveal_{name}" for name in ASPECTS)))
 
     def __init__(self) -> None:
         self.notes: dict[tuple[str, int], list[str]] = {}
@@ -233,28 +316,14 @@ class Reveal(Rule):
             return
         line = source.span(node).line
         notes = self.notes.setdefault((source.filename, line), [])
-        text = describe(aspect, fact[1])
+        text = describe(aspect.removeprefix("reveal").removeprefix("_"), fact[1])
         if text not in notes:
             notes.append(text)
 
 
 def describe(aspect: str, value: Value) -> str:
-    """What is known of one aspect of a value."""
-    if aspect == "reveal_graph":
-        recorded = value.graph if isinstance(value, Tensor) else None
-        return {True: "recorded", False: "not recorded", None: "unknown"}[recorded]
-    if aspect == "reveal_state":
-        state = value.attrs.get("$state", ()) if isinstance(value, Instance) else ()
-        return " or ".join(sorted(state)) or "unknown"
-    if aspect == "reveal_shape":
-        if isinstance(value, Tuple):
-            return ", ".join(describe(aspect, item) for item in value.items)
-        return shapes.describe(shapes.form(value)) if isinstance(value, Tensor) else value.describe()
-    if aspect == "reveal_data":
-        info = value.data if isinstance(value, Tensor) else None
-        fits = sorted(fit.what for fit in info.fits) if info else []
-        return ", ".join([(info and info.part) or "whole", *(f"fitted {what}" for what in fits)])
-    return value.describe()
+    """What is known of one aspect of a value, or of the value as a whole."""
+    return ASPECTS[aspect](value) if aspect else value.describe()
 
 
 def reveal(case: Case, folder: Path) -> Mapping[tuple[str, int], str]:

@@ -131,7 +131,7 @@ def size_of(value: Value) -> Tally | None:
         return Tally("size")
     item = value.attrs.get("[]")
     if value.family == "loader" or (value.cls is None and isinstance(item, Instance) and "$item" in item.attrs):
-        return Tally("batches", loops=(value,))
+        return Tally("batches", loader=value)
     return Tally("samples") if value.family == "dataset" or "$samples" in value.attrs else None
 
 

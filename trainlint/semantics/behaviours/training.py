@@ -67,6 +67,10 @@ class Stream(Sequence):
         super().__init__(element, source)
         self.attrs: dict[str, Value] = {}
 
+    @property
+    def key(self) -> object:
+        return id(self)  # another one may be walked through while this one is not
+
 
 def is_spent(interp: Interpreter, value: Value) -> bool:
     """Whether a value is a generator that was walked through already."""
