@@ -13,7 +13,7 @@ from trainlint.reports.style import Style
 MODEL = "def forward(self, x):\n    return F.softmax('é𝛼', x,\n        dim=1)\n"
 TRAIN = "import torch\n\n# 𝛼é\nloss = {'𝛼é': F.cross_entropy(out, y)}\nloss = loss\nloss = loss\n"
 NOTEBOOK = json.dumps({"cells": [{"cell_type": "code", "source": ["%time\n", "loss = f(x)\n"]}], "nbformat": 4})
-HOSTILE = "a,b: 50%\n]\"<i>&'\x1b\udcff.py"
+HOSTILE = "a,b::c 50%\n]\"<i>&'\x1b\udcff.py"
 
 TEXTS = {
     "train.py": TRAIN,

@@ -198,7 +198,7 @@ def fingerprints(text: str, *findings: Finding) -> list[str]:
     return [issue["fingerprint"] for issue in json.loads(report)]
 
 
-def test_a_fingerprint_is_unique_and_stays_when_lines_move(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_fingerprint_is_unique_and_stays_when_lines_move() -> None:
     # On lines 5 and 6 stands the same text.
     found = [replace(ACROSS, span=Span(line, 1, line, 2)) for line in (4, 5, 6)]
     found += [replace(found[0], code="TL102"), replace(found[1], filename="other.py")]
@@ -216,10 +216,17 @@ def test_a_fingerprint_is_unique_and_stays_when_lines_move(monkeypatch: pytest.M
         True,
     ]
 
+    assert [fingerprints(TRAIN, finding) for finding in (found[3], found[4])] == [[name] for name in before[3:]]
+
+
+def test_a_fingerprint_is_the_same_from_any_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CI_PROJECT_DIR", str(tmp_path))
-    absolute = [replace(finding, filename=str(tmp_path / "train.py")) for finding in found[:3]]
-    report = "".join(renderer("gitlab")(absolute, Sources({str(tmp_path / "train.py"): TRAIN}), Style()))
-    assert [issue["fingerprint"] for issue in json.loads(report)] == before[:3]
+    names = fingerprints("", GONE)
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    assert fingerprints("", replace(GONE, filename="../gone.py")) == names
+    assert fingerprints("", replace(GONE, filename=str(tmp_path / "gone.py"))) == names
+    assert fingerprints("", GONE) != names
 
 
 def test_without_the_line_a_fingerprint_comes_of_the_message() -> None:
@@ -303,7 +310,7 @@ def test_json_lines_are_the_objects_of_json() -> None:
 
 
 def closed(required: dict[str, Any], optional: dict[str, Any]) -> dict[str, Any]:
-    """The schema of an object with these members and no other: reviewdog refuses what it does not know."""
+    """The schema of an object with these members and no other: reviewdog passes over what it does not know."""
     properties = required | optional
     return {"type": "object", "properties": properties, "required": [*required], "additionalProperties": False}
 
@@ -312,7 +319,7 @@ TEXT, COUNT = {"type": "string"}, {"type": "integer", "minimum": 1}
 POSITION = closed({"line": COUNT, "column": COUNT}, {})
 RANGE = closed({"start": POSITION, "end": POSITION}, {})
 LOCATION = closed({"path": TEXT}, {"range": RANGE})
-# Of the messages in reviewdog's `reviewdog.proto`, in the JSON that Protocol Buffers define for them.
+# The messages of reviewdog's `reviewdog.proto`, under the names that they have there.
 DIAGNOSTIC_RESULT = closed(
     {
         "source": closed({"name": TEXT}, {"url": TEXT}),
@@ -322,9 +329,12 @@ DIAGNOSTIC_RESULT = closed(
                 {"message": TEXT, "location": LOCATION, "severity": {"enum": ["ERROR", "WARNING", "INFO"]}},
                 {
                     "code": closed({"value": TEXT}, {"url": TEXT}),
-                    "originalOutput": TEXT,
+                    "original_output": TEXT,
                     "suggestions": {"type": "array", "items": closed({"range": RANGE, "text": TEXT}, {})},
-                    "relatedLocations": {"type": "array", "items": closed({"message": TEXT, "location": LOCATION}, {})},
+                    "related_locations": {
+                        "type": "array",
+                        "items": closed({"message": TEXT, "location": LOCATION}, {}),
+                    },
                 },
             ),
         },
@@ -344,7 +354,7 @@ def test_reviewdog_reads_diagnostics() -> None:
         "range": {"start": {"line": 4, "column": 35}, "end": {"line": 4, "column": 38}},
     }
     assert (across["severity"], within["severity"], in_cell["severity"]) == ("ERROR", "WARNING", "INFO")
-    assert across["relatedLocations"][0]["location"]["path"] == "lib/model.py"
+    assert across["related_locations"][0]["location"]["path"] == "lib/model.py"
     assert in_cell["location"] == {"path": "n.ipynb"}
     assert in_cell["message"] == "cell 1: it is evaluated"
     assert of_a_run["location"] == {"path": "runs/metrics.csv"}

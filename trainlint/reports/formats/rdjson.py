@@ -29,14 +29,14 @@ def _diagnostic(finding: Finding, sources: Sources) -> dict[str, Any]:
         "location": _location(finding, sources),
         "severity": finding.severity.value.upper(),
         "code": {"value": finding.code},
-        "originalOutput": headline(finding, Style()),
+        "original_output": headline(finding, Style()),
     }
     if finding.fix is not None and _fits(finding.fix, finding):
         diagnostic["suggestions"] = [
             {"range": _range(edit.filename, edit.span, sources), "text": edit.replacement} for edit in finding.fix.edits
         ]
     if finding.related:
-        diagnostic["relatedLocations"] = [
+        diagnostic["related_locations"] = [
             {"message": related.message, "location": _location(related, sources)} for related in finding.related
         ]
     return diagnostic
