@@ -292,7 +292,7 @@ class UnsafeLoad(Rule):
 
     code, name = "TL807", "unsafe-load"
     message = (
-        "`torch.load` without `weights_only` runs code from the file on PyTorch before 2.6, which the project permits"
+        "`torch.load` without `weights_only` runs code from the file on PyTorch before 2.6, which the project asks for"
     )
     fixable = Safety.UNSAFE
     severity = Severity.WARNING
@@ -302,11 +302,9 @@ class UnsafeLoad(Rule):
         space = call.interp.frame.space
         if call.value("weights_only") is not None or is_passed_on(call) or space.path is None:
             return
-        lowest, excluded = allowed(space.path, "torch")
-        old = version("2.6")
-        if excluded is not None and excluded <= version("1.13"):
-            return  # there is no `weights_only` yet
-        if (lowest is not None and lowest < old) or (excluded is not None and excluded <= old):
+        _, excluded = allowed(space.path, "torch")
+        # Where newer ones are permitted, they are what gets installed; before 1.13, there is no `weights_only`.
+        if excluded is not None and version("1.13") < excluded <= version("2.6"):
             report(call.node).fix("pass `weights_only=True`", set_argument(call.node, "weights_only", "True"))
 
 

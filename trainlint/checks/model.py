@@ -629,6 +629,8 @@ class ForwardCalledDirectly(Rule):
         owner = node.func.value
         if any(argument.star for argument in node.args):
             return  # a wrapper that hands its call on
+        if report.interp.module_depth > 0:
+            return  # by a module, of a part of it: hooks are mostly put on the whole
         if node.func.attr.value != "forward" or owner.__class__ not in (cst.Name, cst.Attribute) or is_self(owner):
             return
         report(node.func, text=code_of(owner)).fix("call the module", replace(node.func, owner))

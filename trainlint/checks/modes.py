@@ -237,7 +237,8 @@ class MissingNoGrad(Rule):
         if not region.has("model"):
             return
         if region.kind == "program":
-            self.single(region, report)
+            self.repeated(region, report)
+            return
         if region.kind != "loop" or region.has(*LEARNING):
             return
         before = told(region, report)
@@ -265,18 +266,20 @@ class MissingNoGrad(Rule):
         if place is not None:
             draft.fix("record no gradients", wrap(place, "with ", imported("torch.no_grad"), "():"))
 
-    def single(self, region: Region, report: Report) -> None:
-        """Calls in eval mode, wherever they stand, whose outputs are judged and never learnt from; those of loops are
-        told of already."""
+    def repeated(self, region: Region, report: Report) -> None:
+        """Calls in eval mode, in any loop, whose outputs are judged and never learnt from; those of loops that only
+        evaluate are told of already. A single prediction costs little."""
         learnt, judged = outcomes(region)
         if region.has("backward", "autograd") and not region.has("step"):
             return  # gradients without training: of the inputs, as attacks and saliency maps take them
         if is_test(region):
             return  # run once, on a few samples
         learnt |= told(region, report)
+        often = called_in_loops(region)
         for call in model_calls(region):
             if (
                 call.grad is True
+                and call.node in often
                 and (call.mode is False or call.held_out)
                 and call.node in judged
                 and call.node not in learnt
@@ -284,6 +287,19 @@ class MissingNoGrad(Rule):
             ):
                 if not is_frozen(call.module) and not any(t.graph for t in call.inputs) and not in_model(call):
                     report(call.node, call.space).repair(partial(self.switch_off, None))
+
+
+def called_in_loops(region: Region) -> set[Any]:
+    """The model calls in a region that a loop makes, be it in a function called there."""
+    found: set[Any] = set()
+    depth = 0
+    for event in region.events:
+        if event[0] == "model":
+            if depth:
+                found.add(event[1])
+        elif event[0] in ("enter", "leave") and event[3] == "loop":
+            depth += 1 if event[0] == "enter" else -1
+    return found
 
 
 def in_model(call: ModelCall) -> bool:

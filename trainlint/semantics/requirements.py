@@ -65,8 +65,8 @@ def bounds(text: str, package: str) -> tuple[Version | None, Version | None]:
     lows: list[Version] = []
     tops: list[Version | None] = []
     name = {"torch": "(?:torch|pytorch)"}.get(package, re.escape(package))
-    # Poetry's `torch = "2.1"` means what `^2.1` does elsewhere.
-    text = re.sub(rf"(?m)^({name}\s*=\s*[\"'])(?=\d)", r"\1^", text)
+    # Poetry's `torch = "2.1"` is a pin.
+    text = re.sub(rf"(?m)^({name}\s*=\s*[\"'])(?=\d)", r"\1==", text)
     for found in re.finditer(rf"{_BEFORE}{name}{_BETWEEN}{_SPECIFIERS}", text):
         low: Version | None = None
         top: Version | None = None
