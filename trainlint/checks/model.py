@@ -309,6 +309,8 @@ class MissingSuperInit(Rule):
         init = here if here is not None and here.name == "__init__" and here.owner else cls.find("__init__")
         if not isinstance(init, Function) or not isinstance(init.node, cst.FunctionDef):
             return
+        if init.node.name.value != "__init__":
+            return  # a decorator's wrapper
         statements = init.node.body.body
         calls = next((i for i, s in enumerate(statements) if calls_base(s)), None)
         if calls is not None and not any(contains(statement, node) for statement in statements[:calls]):

@@ -66,7 +66,7 @@ class UnguardedLog(Rule):
         nature = reaches_zero(operand)
         if nature is None and operand.must_be(LOGITS) and operand.graph is not False:
             nature = "raw scores"
-        if nature is not None and not direct(operand):
+        if nature is not None and nature != "a square" and not direct(operand):
             draft = report(call.node, nature=nature).because(operand.trace)
             if operand.lo >= 0:
                 draft.repair(partial(guard, operand_of(call), EPS))
@@ -194,9 +194,16 @@ class UnguardedSqrt(RootRule):
             nature = "a loss"
         elif nature not in self.NATURES and not (nature is not None and inverse and squares(nature)):
             return
+        if nature == "a clamped value" and not takes_gradients(operand, report):
+            return  # a clamp is for what is computed too, such as the noise levels of a ready model's schedule
         draft = report(node, nature=nature)
         if isinstance(operand, Tensor) and operand.lo >= 0:
             draft.repair(partial(guard, inner, EPS))
+
+
+def takes_gradients(operand: Value, report: Report) -> bool:
+    """Whether gradients are known to flow through a tensor, or it is computed by a module."""
+    return isinstance(operand, Tensor) and (operand.graph is True or report.interp.module_depth > 0)
 
 
 def squares(nature: str) -> bool:
@@ -248,7 +255,8 @@ class UnguardedDivision(Rule):
         unsure = not isinstance(left, Tensor) or left.graph is not False
         exact = nature in EXACT and (unsure or report.interp.module_depth > 0)
         drawn = nature == "a standard deviation" and right.graph is False and not right.data.tokens
-        if recorded or exact or drawn:
+        # Numbers gathered in a run and standardised to be learnt from; not those that a ready model draws pictures with.
+        if recorded or exact or (drawn and report.interp.grad and isinstance(left, Tensor)):
             draft = report(node, nature=nature)
             if nature == "a count":
                 draft.repair(partial(self.clamp, right_node))

@@ -297,10 +297,13 @@ class SoftmaxDim(Rule):
                 draft.fix("run it over the classes", replace(dim, "1"))
 
 
-def in_loop_of_forward(region: Region | None) -> bool:
-    """Whether a loop lies between the place at hand and a `forward` around it."""
+def is_hypothetical(region: Region | None) -> bool:
+    """Whether a loop lies between the place at hand and a `forward` around it, in which it is not followed turn by turn
+    what gets what, or a test expects the failure."""
     looped = False
     for outer in outwards(region):
+        if outer.kind == "expected failure":
+            return True
         looped |= outer.kind == "loop"
         if looped and isinstance(outer.value, Function) and outer.value.name == "forward":
             return True
@@ -316,8 +319,8 @@ class LayerSizeMismatch(LossRule):
     @on("sizes")
     def check(self, fact: tuple[Call, int, int, int], report: Report) -> None:
         call, at, wanted, found = fact
-        if in_loop_of_forward(call.interp.region):
-            return  # which layer gets what is not followed turn by turn
+        if is_hypothetical(call.interp.region):
+            return
         tensor = call.tensor
         axis = "features" if at == -1 else "channels"
         shape = written(tensor)

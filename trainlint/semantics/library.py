@@ -659,7 +659,11 @@ class Library:
             return self.call_opaque(interp, instance, arguments, node)
         interp.event("outside", node, instance.api_path, tuple(arguments.values()))
         tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
-        return unsure_graph(mixed_tensor(interp, tensors)) if tensors else UNKNOWN
+        if not tensors:
+            return UNKNOWN
+        # It may detach, and it may have weights of its own and be recorded whatever it is given.
+        result = mixed_tensor(interp, tensors)
+        return result.but(graph=None) if interp.grad and result.lib == "torch" else unsure_graph(result)
 
     def call_opaque(self, interp: Interpreter, instance: Instance, arguments: Arguments, node: Any) -> Value:
         """Call an object nothing is known of. Where a mode was set on it, it is a model; else what it gets escapes."""
@@ -962,6 +966,9 @@ class Library:
             return alive
         if isinstance(manager, Instance) and "$autocast" in manager.attrs:
             with interp.in_region("autocast", node, manager):
+                return body(manager)
+        if isinstance(manager, Instance) and "$expected" in manager.attrs:
+            with interp.in_region("expected failure", node):
                 return body(manager)
         return body(manager)
 

@@ -225,10 +225,12 @@ def through_members(call: Call) -> Value:
     from trainlint.semantics.interpreter import Arguments
 
     if isinstance(children, ListObject):
-        items = children.items
-        for child in items if items is not None else (children.attrs["element"],):
+        if children.items is None:  # of unknown number: which of them gets the input is not known
+            given = value.but(shape=None) if isinstance(value, Tensor) else value
+            return unsure(interp.call(children.attrs["element"], Arguments([given]), call.node))
+        for child in children.items:
             value = interp.call(child, Arguments([value]), call.node)
-        return value if items is not None else unsure(value)
+        return value
     named = [
         v for k, v in module.attrs.items() if isinstance(v, Instance) and isinstance(k, str) and not k.startswith("$")
     ]

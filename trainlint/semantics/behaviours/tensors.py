@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import libcst as cst
+
 from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.library import Call, as_tensor, behaviour, mixed_tensor
@@ -41,6 +43,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
+    const,
     cut,
     is_number,
     is_opaque,
@@ -427,7 +430,8 @@ def sum_(call: Call) -> Value:
     if tensor.kinds == MASK:
         whole = bool(tensor.deps) and len(call.arguments.positional) == 1 and not call.arguments.keywords
         tally = call.interp.measure("sum") if whole else None
-        return made(call, lo=0.0, nature="a count", data=stats(call, "sum"), tally=tally)
+        nature = "a length" if counts_items(call) else "a count"
+        return made(call, lo=0.0, nature=nature, data=stats(call, "sum"), tally=tally)
     if tensor.must_be(PROBABILITIES):
         dim = call.value("dim", 1)
         if isinstance(dim, Const) and tensor.axis is not None and dim.value == tensor.axis:
@@ -445,6 +449,17 @@ def sum_(call: Call) -> Value:
         if nature == "a norm":
             nature = None  # one zero among many is nothing
     return made(call, lo=lo, hi=hi, nature=nature, data=stats(call, "sum"))
+
+
+def counts_items(call: Call) -> bool:
+    """Whether a sum over an axis counts what is not padding, as `(x != 0).sum(dim=1)` does for padded sequences."""
+    written = call.argument("input", 0)
+    if written is call.node and isinstance(written, cst.Call) and isinstance(written.func, cst.Attribute):
+        written = written.func.value
+    if not isinstance(written, cst.Comparison) or len(written.comparisons) != 1 or call.value("dim", 1) is None:
+        return False
+    target = written.comparisons[0]
+    return isinstance(target.operator, cst.NotEqual) and const(call.interp.eval(target.comparator)) == 0
 
 
 @behaviour("running_sum")
