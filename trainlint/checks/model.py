@@ -772,7 +772,7 @@ class ConstantInit(Rule):
     @on("program")
     def trained(self, region: Region, report: Report) -> None:
         """Weights that a program sets by itself may be there to be looked at, as tests do."""
-        if region.has("backward", "step"):
+        if region.has("step"):
             for _, _, _, step, layer, earlier in region.of("alike"):
                 self.tell(step, layer, earlier, report)
 

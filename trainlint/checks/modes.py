@@ -48,14 +48,15 @@ LEARNING = ("backward", "step", "autograd")
 MODE_NAMES = frozenset(("training", "is_training", "is_train", "train", "eval"))
 
 
-def measured(region: Region, module: Instance) -> bool:
-    """Whether a region judges a model's outputs: compares them, takes their loss, or collects them over a data set."""
+def measured(region: Region, module: Instance, node: Any = None) -> bool:
+    """Whether a region judges a model's outputs (those of one call, if it is given): compares them, takes their loss,
+    or collects them over a data set."""
     return (
-        compared(region, module)
-        or any(depends(e.given, module) for e in region.of("loss"))
-        or any(depends(e.value, module) and e.value.data.tokens for e in region.of("collect"))
-        or (region.kind == "loop" and any(depends(e.value, module) for e in region.of("item")))
-        or any("metric" in e.path and any(depends(v, module) for v in e.values) for e in region.of("outside"))
+        any(depends(e.value, module, node) for e in region.of("compare"))
+        or any(depends(e.given, module, node) for e in region.of("loss"))
+        or any(depends(e.value, module, node) and e.value.data.tokens for e in region.of("collect"))
+        or (region.kind == "loop" and any(depends(e.value, module, node) for e in region.of("item")))
+        or any("metric" in e.path and any(depends(v, module, node) for v in e.values) for e in region.of("outside"))
     )
 
 
@@ -71,8 +72,11 @@ def over_data(region: Region) -> bool:
     return all(isinstance(option, (Instance, Tensor)) for option in options(not_none(region.value)))
 
 
-def depends(value: Value, module: Instance) -> bool:
-    return isinstance(value, Tensor) and any(dep.module is module for dep in value.deps)
+def depends(value: Value, module: Instance, node: Any = None) -> bool:
+    """Whether a value is computed with a module, or with that call of it."""
+    return isinstance(value, Tensor) and any(
+        dep.module is module and (node is None or dep.node is node) for dep in value.deps
+    )
 
 
 class ModelCall(NamedTuple):
@@ -176,11 +180,11 @@ class MissingEvalMode(Rule):
         """A model with loaded weights is asked for predictions, and nothing is learnt."""
         if not call.loaded or not (region.kind == "program" or (region.kind == "call" and call.grad is False)):
             return False
-        if measured(region, call.module):
+        if measured(region, call.module, call.node):
             return True
         taken = (*region.of("predict"), *region.of("item"))
-        return any(depends(event.value, call.module) for event in taken) or any(
-            depends(value, call.module) for event in region.of("outside") for value in event.values
+        return any(depends(event.value, call.module, call.node) for event in taken) or any(
+            depends(value, call.module, call.node) for event in region.of("outside") for value in event.values
         )
 
 

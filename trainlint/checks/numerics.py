@@ -255,7 +255,7 @@ class UnguardedDivision(Rule):
         unsure = not isinstance(left, Tensor) or left.graph is not False
         exact = nature in EXACT and (unsure or report.interp.module_depth > 0)
         drawn = nature == "a standard deviation" and right.graph is False and not right.data.tokens
-        # Numbers gathered in a run and standardised to be learnt from; not those that a ready model draws pictures with.
+        # Numbers gathered in a run and standardised to be learnt from, not those that a ready model draws with.
         if recorded or exact or (drawn and report.interp.grad and isinstance(left, Tensor)):
             draft = report(node, nature=nature)
             if nature == "a count":
