@@ -23,7 +23,7 @@ from trainlint.edits import (
 )
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import is_frozen, mode_matters
-from trainlint.semantics.interpreter import Interpreter, Region, outwards
+from trainlint.semantics.interpreter import Interpreter, Region, nested, outwards
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -295,15 +295,11 @@ class MissingNoGrad(Rule):
 
 def called_in_loops(region: Region) -> set[Any]:
     """The model calls in a region that a loop makes, be it in a function called there."""
-    found: set[Any] = set()
-    depth = 0
-    for event in region.events:
-        if event[0] == "model":
-            if depth:
-                found.add(event[1])
-        elif event[0] in ("enter", "leave") and event[3] == "loop":
-            depth += 1 if event[0] == "enter" else -1
-    return found
+    return {
+        event.node
+        for event, inside in nested(region.events)
+        if event.kind == "model" and any(e.block == "loop" for e in inside)
+    }
 
 
 def in_model(call: ModelCall) -> bool:

@@ -430,8 +430,8 @@ def sum_(call: Call) -> Value:
     if tensor.kinds == MASK:
         whole = bool(tensor.deps) and len(call.arguments.positional) == 1 and not call.arguments.keywords
         tally = call.interp.measure("sum") if whole else None
-        nature = "a length" if counts_items(call) else "a count"
-        return made(call, lo=0.0, nature=nature, data=stats(call, "sum"), tally=tally)
+        what = "a length" if counts_items(call) else "a count"
+        return made(call, lo=0.0, nature=what, data=stats(call, "sum"), tally=tally)
     if tensor.must_be(PROBABILITIES):
         dim = call.value("dim", 1)
         if isinstance(dim, Const) and tensor.axis is not None and dim.value == tensor.axis:
