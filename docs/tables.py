@@ -33,13 +33,14 @@ def with_rules(text: str) -> str:
 def _rule_rows() -> Iterator[str]:
     from trainlint.checks import catalogue
 
-    yield "| code | name | what is wrong | severity |\n|---|---|---|---|\n"
+    yield "| code | name | what is wrong | severity | fix |\n|---|---|---|---|---|\n"
     for rule in catalogue():
         page = f"[{rule.code}](rules/{rule.code}-{rule.name}.md)"
-        name = rule.summary.partition(" ")[0][1:].partition("'")[0]  # NaN and NumPy keep their capitals
-        summary = rule.summary if not name.islower() and name else rule.summary[0].lower() + rule.summary[1:]
+        first, rest = rule.summary[0], rule.summary[1:]
+        is_name = any(letter.isupper() for letter in rest.partition(" ")[0])  # such as NaN and NumPy
+        summary = (first if is_name else first.lower()) + rest
         severity = rule.severity.value + ("" if rule.default else ", opt-in")
-        yield f"| {page} | {rule.name} | {summary} | {severity} |\n"
+        yield f"| {page} | {rule.name} | {summary} | {severity} | {rule.fix} |\n"
 
 
 def with_formats(text: str) -> str:

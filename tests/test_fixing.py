@@ -13,7 +13,7 @@ from trainlint import edits
 from trainlint.config import Settings
 from trainlint.discovery import Target
 from trainlint.edits import CodeEdit
-from trainlint.engine import Fixed, fix
+from trainlint.engine import MAX_ROUNDS, Fixed, fix
 from trainlint.findings import Edit, Finding, Fix, Safety, Severity, Span
 from trainlint.fixing import applied, compatible
 from trainlint.syntax import load, nodes_in
@@ -73,7 +73,15 @@ def test_a_fix_in_vain_is_not_repeated(rounds: Rounds) -> None:
 def test_fixes_that_undo_each_other_come_to_an_end(rounds: Rounds) -> None:
     there = finding("TL101", 2, (2, 1, 2, "y"))
     back = finding("TL102", 2, (2, 1, 2, "x"))
-    rounds("import torch\nx = 1\n", lambda text: [there] if "x =" in text else [back])
+    texts = []
+
+    def find(text: str) -> list[Finding]:
+        texts.append(text)
+        return [there] if "x =" in text else [back]
+
+    outcome = rounds("import torch\nx = 1\n", find)
+    assert len(texts) == MAX_ROUNDS + 1
+    assert [left.code for left in outcome.result.findings] == ["TL101"]
 
 
 # --- Changes to a tree ------------------------------------------------------------------------------------------------
