@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -174,7 +176,7 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
             return fill_in(left.value, tuple(const(item) for item in right.items))
     if isinstance(left, (Text, Const)) and isinstance(right, (Text, Const)):
         pieces = tuple(p for v in (left, right) for p in text_parts(v))
-        return Text(pieces)
+        return Text(pieces[:MAX_PIECES])
     if isinstance(left, Text) or (isinstance(left, Const) and isinstance(left.value, str)):
         return Text(text_parts(left))
     return UNKNOWN
@@ -208,6 +210,8 @@ def constant_binary(operator: str, a: Any, b: Any) -> Value:
         elif operator == "Multiply":
             if isinstance(a, (str, bytes)) or isinstance(b, (str, bytes)):
                 return Text()
+            if isinstance(a, int) and isinstance(b, int) and a.bit_length() + b.bit_length() > MAX_BITS:
+                return Number(integer=True)
             result = a * b
         elif operator == "Divide":
             result = a / b
@@ -225,18 +229,33 @@ def constant_binary(operator: str, a: Any, b: Any) -> Value:
             return UNKNOWN
     except Exception:
         return UNKNOWN
-    if isinstance(result, str) and len(result) > 2000:
+    if isinstance(result, str) and len(result) > MAX_LENGTH:
         return Text()
     return Const(result)
 
 
+# Constants are computed with as long as they are small: a program can write down in a line what no machine can hold.
+MAX_BITS = 4096
+MAX_LENGTH = 2000
+MAX_PIECES = 64
+_WIDE = re.compile(r"%(?:\([^)]*\))?[^a-zA-Z%]*(?:\d{4}|\*)|:[^{}]*\d{4}|\{[^{}]*\{")
+
+
+def is_modest(template: str, values: Iterable[Any]) -> bool:
+    """Whether it costs little to fill in a template: it asks for no great or computed width, and values are short."""
+    strings = [value for value in values if isinstance(value, (str, bytes))]
+    return all(len(text) <= MAX_LENGTH for text in (template, *strings)) and not _WIDE.search(template)
+
+
 def fill_in(template: str, values: Any) -> Value:
     """`template % values`."""
+    if not is_modest(template, values if isinstance(values, tuple) else (values,)):
+        return Text((template,))
     try:
         result = template % values
     except Exception:
         return Text((template,))
-    return Const(result) if len(result) <= 2000 else Text((template,))
+    return Const(result) if len(result) <= MAX_LENGTH else Text((template,))
 
 
 def is_average(interp: Interpreter, node: Any, count: Value) -> Tensor | None:

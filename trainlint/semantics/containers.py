@@ -91,7 +91,7 @@ def container_operation(interp: Interpreter, operator: str, left: Value, right: 
     """`+`, `*` and `|` of containers; None for other operands."""
     if operator == "Add" and isinstance(left, (ListObject, Tuple)):
         a, b = interp.known_items(left), interp.known_items(right)
-        if a is not None and b is not None:
+        if a is not None and b is not None and len(a) + len(b) <= MAX_ITEMS:
             return Tuple(a + b) if isinstance(left, Tuple) else ListObject(a + b)
         return ListObject(None, join(interp.element_of(left), interp.element_of(right)))
     if operator == "Add" and isinstance(left, Sequence) and isinstance(right, (Sequence, ListObject, Tuple)):

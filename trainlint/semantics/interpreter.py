@@ -7,11 +7,13 @@ through `emit`. The engine never raises on the user's program: what it cannot kn
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -80,6 +82,10 @@ TEST = frozenset(("test",))
 
 class OutOfBudget(Exception):
     """The program is larger than the engine is willing to follow; what was found so far stands."""
+
+
+class OutOfTime(Exception):
+    """The programs of a file take longer than any check may."""
 
 
 class Region:
@@ -235,6 +241,7 @@ class Interpreter:
         self.choosing = False  # whether what runs is one of several alternatives that a setting picks
         self.discarded: Any = None  # the expression whose value is thrown away
         self.forwards = 0  # steps spent in forward passes, which do not count for the functions that call models
+        self.deadline = math.inf  # when the program at hand has taken too long
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
         self.visited: set[int] = set()
@@ -353,6 +360,8 @@ class Interpreter:
         """Run a list of statements; False when the flow does not reach the end."""
         statements = self.statements
         for statement in body:
+            if monotonic() > self.deadline:
+                raise OutOfTime
             handler = statements.get(statement.__class__)
             if handler is not None and not handler(statement):
                 return False
@@ -1194,9 +1203,10 @@ class Interpreter:
                 parts.append(str(value.value) if isinstance(value, Const) else None)
             else:
                 parts.append(str(getattr(part, "value", "")))
-        if all(p is not None for p in parts):
-            return Const("".join(p for p in parts if p is not None))
-        return Text(tuple(p for p in parts if p))
+        known = tuple(p for p in parts if p)
+        if sum(map(len, known)) > arithmetic.MAX_LENGTH:
+            return Text()
+        return Const("".join(known)) if None not in parts else Text(known)
 
     def name(self, node: Any) -> Value:
         name = node.value

@@ -7,6 +7,7 @@ reaches are then run by themselves with parameters of unknown value, as the fram
 from __future__ import annotations
 
 import gc
+import math
 import os
 import re
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import libcst as cst
@@ -27,7 +29,7 @@ from trainlint.semantics.behaviours.layers import calls_in, set_mode
 from trainlint.semantics.behaviours.python import candidate
 from trainlint.semantics.behaviours.training import OPTIMIZERS, optimizers
 from trainlint.semantics.classes import instantiate
-from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOfBudget, Region, dotted_name
+from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOfBudget, OutOfTime, Region, dotted_name
 from trainlint.semantics.library import Call, Library
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.uses import uses
@@ -53,6 +55,7 @@ from trainlint.syntax.code import called
 Progress = Callable[[int, int], None]
 
 MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+ROOTS = MARKERS[:2]  # above these no import leads; a `setup.py` may also stand beside an extension in a package
 # The events that tell of alternatives: their beginning, each, and their end.
 CHOICE = frozenset(("choices", "choice", "chosen"))
 # Never looked for among the project's files.
@@ -62,6 +65,9 @@ PROGRAM_EFFORT = 60_000  # steps that any program may take, and
 LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
 ALONE_EFFORT = 1_000  # the same for a function run by itself, and for
 MAIN_EFFORT = 20_000  # one that needs no arguments: the command of a package starts with such a function
+
+MAX_SECONDS = 60.0  # for all programs of one file, imports included: only what is made to be hard takes a tenth of it
+TOO_LONG = "the analysis takes too long and is cut short here; what was found so far stands"
 
 
 class Project:
@@ -78,6 +84,7 @@ class Project:
         self.drafts: dict[tuple[str, int], Draft] = {}
         self.choices: list[list[list[Draft]]] = []
         self.findings: list[Finding] = []
+        self.spent: dict[Namespace, float] = {}  # seconds that the programs of a file have taken
         self.spaces: dict[Path, Namespace] = {}
         self.names = {Path(os.path.abspath(path)): name for path, name in files}
         paths = {name: path for path, name in files}
@@ -146,7 +153,7 @@ class Project:
         """Let a rule look at a fact. A rule that raises is our own bug: it is reported, and the rest goes on."""
         try:
             handler(fact, report)
-        except (OutOfBudget, RecursionError):
+        except (OutOfBudget, OutOfTime, RecursionError):
             raise
         except Exception:
             self.fail(self.interp.frame.space, f"rule {report.rule.code} failed: {last_line()}")
@@ -197,6 +204,8 @@ class Project:
         if level:
             folder = here
             for _ in range(level - 1):
+                if not self.listing(folder).isdisjoint(ROOTS):
+                    return None
                 folder = folder.parent
             found = self.find(folder, parts)
         else:
@@ -310,12 +319,26 @@ class Project:
             for name, value in zip(names, saved):
                 setattr(interp, name, value)
 
+    @contextmanager
+    def timed(self, space: Namespace) -> Iterator[None]:
+        """Let all programs of a file together take no more than their time; imports are part of a program."""
+        if self.interp.deadline < math.inf:
+            yield
+            return
+        start = monotonic()
+        self.interp.deadline = start + MAX_SECONDS - self.spent.get(space, 0.0)
+        try:
+            yield
+        finally:
+            self.interp.deadline = math.inf
+            self.spent[space] = self.spent.get(space, 0.0) + monotonic() - start
+
     def run_module(self, space: Namespace) -> None:
         """Run a module's top level, once."""
         if space.state != "new" or space.source is None:
             return
         space.state = "loading"
-        with self.isolated(space) as interp:
+        with self.isolated(space) as interp, self.timed(space):
             log, interp.journal.log = interp.journal.log, []
             steps, interp.steps = interp.steps, 0
             enough, interp.enough = interp.enough, PROGRAM_EFFORT + LINE_EFFORT * size_of(space)
@@ -325,6 +348,8 @@ class Project:
                 interp.block(space.source.tree.body)
             except OutOfBudget:
                 pass
+            except OutOfTime:
+                self.fail(space, TOO_LONG)
             except Exception:
                 self.fail(space, f"the engine failed: {last_line()}")
             finally:
@@ -352,7 +377,7 @@ class Project:
 
     def attempt(self, space: Namespace, run: Callable[[Interpreter], None], effort: int) -> None:
         """Run something and take all its effects back. After `effort` steps, calls are not followed further."""
-        with self.isolated(space) as interp:
+        with self.isolated(space) as interp, self.timed(space):
             mark = interp.journal.mark()
             interp.steps = 0
             interp.enough = effort
@@ -363,6 +388,8 @@ class Project:
                 run(interp)
             except OutOfBudget:
                 pass
+            except OutOfTime:
+                self.fail(space, TOO_LONG)
             except RecursionError:
                 pass
             except Exception:

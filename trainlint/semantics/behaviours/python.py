@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from trainlint.semantics import containers
+from trainlint.semantics.arithmetic import is_modest
 from trainlint.semantics.journal import MISSING
 from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.namespace import Namespace
@@ -665,6 +666,8 @@ def text(call: Call) -> Value:
     value, method = call.first, call.path.partition(".")[2]
     arguments = [v.value for v in arguments_of(call)[1:] if isinstance(v, Const)]
     if isinstance(value, Const) and len(arguments) == len(arguments_of(call)) - 1:
+        if not is_modest("", (value.value, *arguments)):
+            return Text()
         try:
             return Const(getattr(value.value, method)(*arguments))
         except Exception:
@@ -678,12 +681,11 @@ def formatted(call: Call) -> Value:
     if call.path == "str.join" or not isinstance(value, Const):
         return Text()
     if all(isinstance(v, Const) for v in (*given, *call.arguments.keywords.values())):
+        filled = [const(v) for v in given]
+        named = {k: const(v) for k, v in call.arguments.keywords.items()}
         try:
-            return Const(
-                value.value.format(
-                    *(const(v) for v in given), **{k: const(v) for k, v in call.arguments.keywords.items()}
-                )
-            )
+            if is_modest(value.value, (*filled, *named.values())):
+                return Const(value.value.format(*filled, **named))
         except Exception:
             return Text()
     return Text((value.value,))
