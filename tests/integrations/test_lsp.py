@@ -18,6 +18,8 @@ from trainlint.cli import main
 from trainlint.config import Configuration
 from trainlint.discovery import discover
 from trainlint.engine import check
+from trainlint.integrations.lsp.documents import Opened, Part
+from trainlint.integrations.lsp.project import Project, Superseded
 
 MODEL = """\
 import torch
@@ -253,6 +255,27 @@ def test_a_file_that_was_never_saved_can_be_imported(client: Client, tmp_path: P
     client.open(tmp_path / "model.py", MODEL)
     client.change(train, TRAIN + "\n")
     assert codes(client.diagnostics(train.as_uri(), 2)) == ["TL101"]
+
+
+def test_a_file_that_is_not_checked_is_imported_from_the_editor_too(client: Client, tmp_path: Path) -> None:
+    model, train = written(tmp_path, model=MODEL, train=TRAIN)
+    (tmp_path / "trainlint.toml").write_text('exclude = ["model.py"]\n')
+    client.initialize(tmp_path)
+    assert codes(client.open(train)) == ["TL101"]
+    assert client.open(model, GOOD_MODEL) == []
+    client.change(train, TRAIN + "\n")
+    assert client.diagnostics(train.as_uri(), 2) == []
+
+
+def test_a_check_gives_up_when_nobody_waits_for_it(tmp_path: Path) -> None:
+    (path,) = written(tmp_path, train=MISTAKE)
+    opened = [Opened(path, MISTAKE, {None: Part(path.as_uri(), 1)})]
+    asked = iter([False, False, True])
+    with pytest.raises(Superseded):
+        Project().check([tmp_path], opened, lambda: next(asked))
+    assert next(asked, None) is None
+    ((found,),) = (checked.findings for checked in Project().check([tmp_path], opened, lambda: False))
+    assert found.code == "TL101"
 
 
 def test_only_the_last_of_quick_changes_is_shown(client: Client, tmp_path: Path) -> None:
@@ -528,9 +551,8 @@ def test_codes_in_comments_are_explained(wide: Client, tmp_path: Path, line: str
 # --- Notebooks --------------------------------------------------------------------------------------------------------
 
 
-def cell(path: Path, number: int, text: str, version: int = 1) -> dict[str, Any]:
-    uri = f"vscode-notebook-cell:{path}#{number}"
-    return {"uri": uri, "languageId": "python", "version": version, "text": text}
+def cell(address: str, number: int, text: str) -> dict[str, Any]:
+    return {"uri": address.format(number), "languageId": "python", "version": 1, "text": text}
 
 
 def open_notebook(client: Client, path: Path, *cells: dict[str, Any]) -> None:
@@ -548,10 +570,11 @@ def change_notebook(client: Client, path: Path, version: int, **cells: Any) -> N
     client.notify("notebookDocument/didChange", notebookDocument=document, change={"cells": cells})
 
 
-def test_a_notebook_is_one_program_shown_by_cells(client: Client, tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["vscode-notebook-cell:/train.ipynb#{}", "file:///train.ipynb.{}.py"])
+def test_a_notebook_is_one_program_shown_by_cells(client: Client, tmp_path: Path, address: str) -> None:
     path = tmp_path / "train.ipynb"
     head, _, function = MISTAKE.partition("\n\n")
-    cells = [cell(path, 7, "%matplotlib inline\n" + head), cell(path, 5, ""), cell(path, 9, function)]
+    cells = [cell(address, 7, "%matplotlib inline\n" + head), cell(address, 5, ""), cell(address, 9, function)]
     client.initialize(tmp_path)
     open_notebook(client, path, *cells)
     assert client.diagnostics(cells[0]["uri"], 1) == []
@@ -566,7 +589,7 @@ def test_a_notebook_is_one_program_shown_by_cells(client: Client, tmp_path: Path
     changed = [{"document": {"uri": cells[2]["uri"], "version": 2}, "changes": edit}]
     change_notebook(client, path, 2, textContent=changed)
     assert codes(client.diagnostics(cells[2]["uri"], 2)) == ["TL105"]
-    new = cell(path, 11, "import torch\nmodel = torch.nn.Linear(2, 2)\nmodel.eval\n")
+    new = cell(address, 11, "import torch\nmodel = torch.nn.Linear(2, 2)\nmodel.eval\n")
     array = {"start": 0, "deleteCount": 0, "cells": [{"kind": 2, "document": new["uri"]}]}
     change_notebook(client, path, 3, structure={"array": array, "didOpen": [new]})
     assert places(client.diagnostics(new["uri"], 1)) == [("TL305", 2, 0, 2, 10)]

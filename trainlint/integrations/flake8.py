@@ -45,7 +45,8 @@ class Plugin:
         """Line from 1, column from 0, code and message of each finding."""
         try:
             for finding in self._findings():
-                yield finding.span.line, finding.span.column - 1, f"{finding.code} {finding.message}", type(self)
+                line, column = max(finding.span.line, 1), max(finding.span.column, 1) - 1
+                yield line, column, f"{finding.code} {finding.message}", type(self)
         except UsageError as error:  # in a settings file; of what a plugin raises, flake8 shows the traceback
             yield 1, 0, f"{UNREADABLE} {error}", type(self)
 

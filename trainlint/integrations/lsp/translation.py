@@ -99,7 +99,7 @@ class _Places:
     def _position(self, filename: str, cell: int | None, line: int, column: int) -> types.Position:
         text = self._checked.sources.line(filename, cell, line)
         units = column - 1 if text is None else self._codec.client_num_units(text[: column - 1])
-        return types.Position(line - 1, units)
+        return types.Position(max(line - 1, 0), max(units, 0))
 
 
 def _diagnostic(finding: Finding, places: _Places, client: Client) -> types.Diagnostic:
