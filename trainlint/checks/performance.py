@@ -150,15 +150,17 @@ class CatInLoop(PerformanceRule):
     @on_call("torch.cat")
     def check(self, call: Call, report: Report) -> None:
         source = report.space().source
-        if report.interp.nearest_loop() is None or source is None or not isinstance(call.node, cst.Call):
+        if report.interp.nearest_loop() is None or source is None or called(call.node) not in ("cat", "concat"):
             return
-        statement = source.index.parent(call.node)
-        if not isinstance(statement, cst.Assign) or len(statement.targets) != 1:
+        parts = call.argument("tensors", 0)
+        if not isinstance(parts, (cst.List, cst.Tuple)):
             return
-        target, parts = statement.targets[0].target, call.argument("tensors", 0)
-        if isinstance(target, cst.Name) and isinstance(parts, (cst.List, cst.Tuple)):
-            grows = any(isinstance(e.value, cst.Name) and e.value.value == target.value for e in parts.elements)
-            if grows and called(call.node) in ("cat", "concat") and report.interp.carried_over(target):
+        names = [e.value for e in parts.elements if isinstance(e.value, cst.Name)]
+        kept = {name.value for name in names if report.interp.carried_over(name)}
+        statement = source.index.parent(call.node) if kept else None
+        if isinstance(statement, cst.Assign) and len(statement.targets) == 1:
+            target = statement.targets[0].target
+            if isinstance(target, cst.Name) and target.value in kept:
                 report(call.node, name=target.value)
 
 

@@ -1190,10 +1190,14 @@ class Interpreter:
         return found
 
     def concatenated(self, node: cst.ConcatenatedString) -> Value:
-        try:
-            return Const(node.evaluated_value)
-        except Exception:
-            return Text()
+        found = self.literals.get(id(node))
+        if found is None:
+            try:
+                found = Const(node.evaluated_value)
+            except Exception:
+                found = Text()
+            self.literals[id(node)] = found
+        return found
 
     def formatted(self, node: cst.FormattedString) -> Value:
         parts = []
@@ -1897,9 +1901,10 @@ def literal_value(node: Any) -> Any:
     """The constant that a literal stands for; the plain ones without Python's own parser, which takes long."""
     text = node.value
     if node.__class__ is cst.Integer:
-        if text.isdecimal():
-            return int(text)
-    elif node.__class__ is cst.SimpleString and text[0] in "'\"" and "\\" not in text:
+        return int(text, 0)
+    if node.__class__ is cst.Float:
+        return float(text)
+    if node.__class__ is cst.SimpleString and text[0] in "'\"" and "\\" not in text:
         marks = 3 if text[:3] == text[0] * 3 else 1
         return text[marks:-marks]
     return node.evaluated_value

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import math
 import os
-import re
 import sys
 import traceback
 from collections import Counter
@@ -49,7 +48,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
 )
-from trainlint.syntax import SourceFile, Unreadable, load, unvalidated_nodes, with_room
+from trainlint.syntax import SourceFile, Unreadable, lean_nodes, load, with_room
 from trainlint.syntax.code import called
 
 Progress = Callable[[int, int], None]
@@ -60,6 +59,8 @@ ROOTS = MARKERS[:2]  # above these no import leads; a `setup.py` may also stand 
 CHOICE = frozenset(("choices", "choice", "chosen"))
 # Never looked for among the project's files.
 OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "torchvision", "numpy", "pandas", "sklearn", "matplotlib"}
+# Turns all that is in no name into spaces; what is not ASCII may be in one.
+SPACED = bytes(c if c > 127 or chr(c).isalnum() or chr(c) == "_" else 32 for c in range(256))
 LIGHTNING_EVALUATION = ("validation_step", "test_step", "predict_step")
 PROGRAM_EFFORT = 60_000  # steps that any program may take, and
 LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
@@ -104,7 +105,8 @@ class Project:
         self.interp.resolve = self.resolve
         self.interp.load = self.run_module
         self.interp.modules_below = self.modules_below
-        self.words: Counter[str] | None = None  # how often each word stands in the project
+        self.located: dict[tuple[Path, str, int], Namespace | None] = {}  # what imports mean, by folder and name
+        self.words: Counter[bytes] | None = None  # how often each word stands in the project
 
     # ------------------------------------------------------------------- rules
 
@@ -198,35 +200,42 @@ class Project:
         """The project's module behind an import, loaded; None when it is outside the project."""
         if space.path is None:
             return None
-        parts = [p for p in dotted.split(".") if p]
         folder_only = space.package and space.path.suffix != ".py"  # a package without `__init__.py`
         here = space.path if folder_only else space.path.parent
+        key = (here, dotted, level)
+        if key not in self.located:
+            self.located[key] = self.locate(here, dotted, level)
+        found = self.located[key]
+        if found is not None and found.source is not None:
+            found.imported += 1
+            self.run_module(found)
+            self.take_optimizers(found)
+        return found
+
+    def locate(self, here: Path, dotted: str, level: int) -> Namespace | None:
+        """The file that an import in a folder means, as far as it belongs to the project."""
+        parts = [p for p in dotted.split(".") if p]
         if level:
             folder = here
             for _ in range(level - 1):
                 if not self.listing(folder).isdisjoint(ROOTS):
                     return None
                 folder = folder.parent
-            found = self.find(folder, parts)
-        else:
-            if not parts:
-                return None
-            if parts[0] in OUTSIDE and f"{parts[0]}.py" not in self.listing(here):
-                self.library.need(parts[0])
-                return None
-            path = self.search_path(here)
-            found = next((f for root in path if (f := self.find(root, parts)) is not None), None)
-            if found is None:  # a package that imports itself by its own name
-                found = next(
-                    (f for root in path if root.name == parts[0] and (f := self.find(root, parts[1:])) is not None),
-                    None,
-                )
-            if found is None:
-                self.library.need(parts[0])
-        if found is not None and found.source is not None:
-            found.imported += 1
-            self.run_module(found)
-            self.take_optimizers(found)
+            return self.find(folder, parts)
+        if not parts:
+            return None
+        if parts[0] in OUTSIDE and f"{parts[0]}.py" not in self.listing(here):
+            self.library.need(parts[0])
+            return None
+        path = self.search_path(here)
+        found = next((f for root in path if (f := self.find(root, parts)) is not None), None)
+        if found is None:  # a package that imports itself by its own name
+            found = next(
+                (f for root in path if root.name == parts[0] and (f := self.find(root, parts[1:])) is not None),
+                None,
+            )
+        if found is None:
+            self.library.need(parts[0])
         return found
 
     def take_optimizers(self, module: Namespace) -> None:
@@ -423,8 +432,8 @@ class Project:
             self.words = Counter()
             for space in self.spaces.values():
                 if space.source is not None:
-                    self.words.update(re.findall(r"\w+", space.source.text))
-        return self.words[name] > 1
+                    self.words.update(space.source.text.encode("utf8", "replace").translate(SPACED).split())
+        return self.words[name.encode()] > 1
 
     def run_class(self, space: Namespace, cls: Class) -> None:
         """Run the methods of a class that no program called, as its framework would."""
@@ -721,7 +730,7 @@ def deep(run: Callable[[], Any]) -> Any:
     enabled = gc.isenabled()
     gc.disable()
     try:
-        with unvalidated_nodes():
+        with lean_nodes():
             return with_room(run)
     finally:
         if enabled:

@@ -60,21 +60,46 @@ class Table:
         self.arguments: dict[str, list[tuple[list[str], Entry]]] = defaultdict(list)
         for row in content["argument"]:
             self.arguments[row["name"]].append((row["of"].split(), Entry(row["name"], row, True)))
-        self.words = {name.removesuffix("()").rpartition(".")[2] for name in self.entries}
-        self._dotted = re.compile(rf"\.\s*(?:{choice(self.words)})\b")
-        self._keyword = re.compile(rf"\b(?:{choice(self.arguments)})\s*=|\.\s*models\b")
+        self._given = {keyword: re.compile(rf"{keyword}\s*=") for keyword in self.arguments}
+        self.parents: dict[str, set[str]] = defaultdict(set)  # by last word of an API: what it is an attribute of
+        for name in self.entries:
+            *_, parent, word = name.removesuffix("()").split(".")
+            self.parents[word].add(parent)
+        self._dotted = re.compile(rf"\.\s*({choice(self.parents)})\b")
 
     def may_concern(self, text: str) -> bool:
         """Whether a file may hold uses, by its text."""
-        if not any(package in text for package in PACKAGES):
-            return False
-        return (
-            self._dotted.search(text) is not None
-            or self._keyword.search(text) is not None
+        return any(package in text for package in PACKAGES) and (
+            self._may_name(text)
+            or any(pattern.search(text) and self._may_have(keyword, text) for keyword, pattern in self._given.items())
+            or ("torchvision" in text and "models" in text)
             or any(
-                not self.words.isdisjoint(re.findall(r"\w+", match[1])) or "models" in match[0]
+                not self.parents.keys().isdisjoint(re.findall(r"\w+", match[1])) or "models" in match[0]
                 for match in _FROM.finditer(text)
             )
+        )
+
+    def _may_name(self, text: str) -> bool:
+        """Whether an attribute of the name of an API stands behind a name that its parent may have there."""
+        others: frozenset[str] = frozenset()
+        for match in self._dotted.finditer(text):
+            owner = _OWNER.search(text, max(0, match.start() - 80), match.start())
+            if owner is None:
+                continue
+            if owner[1] in self.parents[match[1]]:
+                return True
+            if not others:
+                others = _MODULES.union(_AS.findall(text))
+            if owner[1] in others or "nn.modules" in text:
+                return True
+        return False
+
+    def _may_have(self, keyword: str, text: str) -> bool:
+        """Whether a file names the modules of a function with this argument."""
+        return any(
+            all(module in text for module in pattern.split(".")[:-1])
+            for patterns, _ in self.arguments[keyword]
+            for pattern in patterns
         )
 
     def entry(self, path: str) -> Entry | None:
@@ -89,7 +114,10 @@ class Table:
         return None
 
 
-_FROM = re.compile(r"\bfrom[ \t]+(?:torch|functorch)[\w.]*[ \t]+import[ \t]*(\([^)]*\)|[^\n\\]*(?:\\\n[^\n\\]*)*)")
+# Patterns that begin with plain letters are searched for much faster than those that begin at a word's edge.
+_FROM = re.compile(r"from[ \t]+(?:torch|functorch)[\w.]*[ \t]+import[ \t]*(\([^)]*\)|[^\n\\]*(?:\\\n[^\n\\]*)*)")
+_OWNER = re.compile(r"(\w+)\s*\Z")
+_AS = re.compile(r" as[ \t]+(\w+)")
 _HOMES = [
     (re.compile(r"^torch\.nn\.modules\.\w+\."), "torch.nn."),
     (re.compile(r"^torch\.nn\.utils\.(weight_norm|clip_grad)\.(?=\w)"), "torch.nn.utils."),
@@ -97,6 +125,8 @@ _HOMES = [
     (re.compile(r"^torch\.functional\."), "torch."),
     (re.compile(r"^torchvision\.transforms\.transforms\."), "torchvision.transforms."),
 ]
+
+_MODULES = frozenset("autocast_mode clip_grad functional grad_scaler transforms weight_norm".split())  # named there
 
 
 def public(path: str) -> str:

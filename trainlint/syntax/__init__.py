@@ -5,7 +5,7 @@ from trainlint.syntax.index import Binding, BindingKind, Index, Scope, ScopeKind
 from trainlint.syntax.nesting import with_room
 from trainlint.syntax.notebook import Notebook
 from trainlint.syntax.positions import Positions
-from trainlint.syntax.source import SourceFile, decode, load, read_text, unvalidated_nodes
+from trainlint.syntax.source import SourceFile, decode, lean_nodes, load, read_text
 
 __all__ = [
     "Binding",
@@ -18,10 +18,10 @@ __all__ = [
     "SourceFile",
     "Unreadable",
     "decode",
+    "lean_nodes",
     "load",
     "nodes_in",
     "path_to",
     "read_text",
-    "unvalidated_nodes",
     "with_room",
 ]
