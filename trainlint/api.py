@@ -120,7 +120,8 @@ EVENTS = frozenset(
         # Regions, when one ends: a `Region` with its events.
         *("loop", "program", "call", "with", "no_grad", "autocast", "periodic"),
         # Expressions and statements.
-        *("operation", "comparison", "statement", "store", "signed", "augmented", "enter", "nan_compared"),
+        *("add", "subtract", "multiply", "divide", "power"),
+        *("comparison", "statement", "store", "signed", "augmented", "enter", "nan_compared"),
         # The step. "training_loss" and "training_step" are what a Lightning module's hook came to.
         *("backward", "stepped", "cleared", "training_loss", "training_step", "restored"),
         # Data.
@@ -136,16 +137,18 @@ EVENTS = frozenset(
 )
 
 
-def on(*events: str) -> Callable[[Handler], Handler]:
-    """Call the handler with the fact of an event, one of `EVENTS`.
+def on(*events: str, having: str = "") -> Callable[[Handler], Handler]:
+    """Call the handler with the fact of an event, one of `EVENTS`. `having` are kinds of events, separated by spaces: a
+    region is told of only if each of them has happened in it.
 
-    Raises ValueError for any other: nobody would ever call the handler.
+    Raises ValueError for any other event: nobody would ever call the handler.
     """
     if unknown := [event for event in events if event not in EVENTS]:
         raise ValueError(f"there is no event {', '.join(unknown)}")
 
     def mark(handler: Handler) -> Handler:
         handler.events = events  # type: ignore[attr-defined]
+        handler.having = frozenset(having.split())  # type: ignore[attr-defined]
         return handler
 
     return mark

@@ -333,11 +333,9 @@ class LossOfPrecision(Rule):
             if isinstance(call.node.func, cst.Attribute):
                 draft.fix("use `log1p`", replace(operand, other), rename(call.node.func, "log1p"))
 
-    @on("operation")
+    @on("subtract")
     def exp(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, left_node, right_node, _ = fact
-        if operator != "Subtract":
-            return
+        _, node, left, right, left_node, right_node, _ = fact
         if is_one(right_node) and isinstance(left, Tensor) and is_exponential(left_node, report):
             draft = report(node, written="exp(x) - 1", better="expm1(x)")
             if isinstance(left_node, cst.Call) and isinstance(left_node.func, cst.Attribute):

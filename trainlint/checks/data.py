@@ -193,12 +193,12 @@ class TrainNotShuffled(Rule):
     message = "the training loader does not shuffle, so every epoch sees the same batches in the same order"
     severity = Severity.WARNING
 
-    @on("loop")
+    @on("loop", having="backward step")
     def check(self, region: Region, report: Report) -> None:
         if not isinstance(region.value, Instance) or region.value.family != "loader":
             return
         loader = region.value
-        if not region.has("backward") or not region.has("step") or loader.born is None or not fixed_order(loader):
+        if loader.born is None or not fixed_order(loader):
             return
         dataset = loader.attrs.get("dataset")
         size = loader.attrs.get("batch_size")
@@ -258,7 +258,7 @@ class AugmentationInEvaluation(Rule):
         if part in HELD_OUT and step is not None:
             report(node, part=HELD_OUT[part], what=step.label).because([step])
 
-    @on("program")
+    @on("program", having="evaluated")
     def evaluated(self, region: Region, report: Report) -> None:
         """What a loop evaluates is held out: the random half of a split, or data that no loop trains on."""
         trained = {same_data(e.loader) for e in region.of("trained")}
@@ -301,7 +301,7 @@ class PreprocessingDiffers(Rule):
     code, name = "TL406", "preprocessing-differs"
     message = "the {part} data are {how}, so the model sees other inputs there than in training"
 
-    @on("program")
+    @on("program", having="dataset")
     def check(self, region: Region, report: Report) -> None:
         made = region.of("dataset")
         trained = [d for *_, d in made if dataset_part(d) == "train" and normalisation(d) is not None]

@@ -119,7 +119,7 @@ class PartialLoad(Rule):
         if not any(edits(inner) for inner in nodes_in(function_at(report) or node)):
             report.interp.event("partial", node.value, module)
 
-    @on("program")
+    @on("program", having="partial")
     def check(self, region: Region, report: Report) -> None:
         """A model that is trained on may well start from a part; one that only predicts needs all of it."""
         if not region.has("backward", "step"):
@@ -189,10 +189,10 @@ class MetricAveraging(Rule):
     code, name = "TL802", "metric-averaging"
     message = "a sum of {what} is divided by the number of {count}, so the result depends on the batch size"
 
-    @on("operation")
+    @on("divide")
     def check(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, _, _, _ = fact
-        if operator != "Divide" or left.tally is None or right.tally is None:
+        _, node, left, right, _, _, _ = fact
+        if left.tally is None or right.tally is None:
             return
         total, count = left.tally.what, right.tally.what
         if total == "means" and count in ("samples", "sizes"):
@@ -249,10 +249,10 @@ class MetricAccumulator(Rule):
     code, name = "TL804", "metric-accumulator"
     message = "{what}"
 
-    @on("operation")
+    @on("divide")
     def divided(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, left_node, _, _ = fact
-        if operator != "Divide" or left.tally is None or right.tally is None:
+        _, node, left, right, left_node, _, _ = fact
+        if left.tally is None or right.tally is None:
             return
         total, loops = left.tally, report.interp.frame.loops
         if right.tally.what not in ("batches", "samples") or total.frame is not report.interp.frame:
@@ -291,7 +291,7 @@ class MetricAccumulator(Rule):
 def same_loader(total: Tally, count: Value) -> bool:
     """Whether what was measured came from the loader whose batches are counted."""
     return count.tally is not None and any(
-        turn.region.value is count.tally.loader for turn in total.loops if turn.region
+        turn.region.value is count.tally.loops[0] for turn in total.loops if turn.region
     )
 
 
@@ -303,11 +303,9 @@ class UnseededRun(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("program")
+    @on("program", having="backward step")
     def check(self, region: Region, report: Report) -> None:
         if not isinstance(region.node, cst.Module):
-            return
-        if not region.has("backward") or not region.has("step"):
             return
         if not region.has("seed") and not any("seed" in e.path for e in region.of("outside")):
             report(region.node.body[0], region.space)
@@ -323,9 +321,9 @@ class LossOnlyEvaluation(Rule):
     LOSSES = frozenset(f"torch.nn.functional.{name}" for name in ("cross_entropy", "nll_loss"))
     OTHER = ("backward", "step", "autograd", "compare", "predict", "collect", "threshold")
 
-    @on("loop")
+    @on("loop", having="model loss")
     def check(self, region: Region, report: Report) -> None:
-        if not region.has("model") or not region.has("loss") or region.has(*self.OTHER):
+        if region.has(*self.OTHER):
             return
         if not all(e.mode is False or e.grad is False for e in region.of("model")):
             return  # not in eval mode, and gradients are recorded
@@ -367,7 +365,7 @@ class Nondeterminism(Rule):
     default = False
     CUDNN = "torch.backends.cudnn"
 
-    @on("program")
+    @on("program", having="setting")
     def check(self, region: Region, report: Report) -> None:
         if not isinstance(region.node, cst.Module):
             return

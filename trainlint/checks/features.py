@@ -162,9 +162,9 @@ class InputsNotNormalised(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("loop")
+    @on("loop", having="model step")
     def check(self, region: Region, report: Report) -> None:
-        for call in region.of("model") if region.has("step") else ():
+        for call in region.of("model"):
             scale, module = call.inputs[0].data.scale if call.inputs else None, call.module
             if scale is None or scale[0] != "plain" or scale[-1] is None or "$pretrained" in module.attrs:
                 continue

@@ -182,10 +182,8 @@ class OneBatchReused(Rule):
     code, name = "TL419", "one-batch-reused"
     message = "{what}"
 
-    @on("loop")
+    @on("loop", having="step")
     def check(self, region: Region, report: Report) -> None:
-        if not region.has("step"):
-            return
         inside = {event.token: event for event in region.of("next") if event.token}
         before = {event.token: event for outer in outwards(region.parent) for event in outer.of("next") if event.token}
         if not inside and not before:
@@ -259,7 +257,7 @@ class EvaluationShuffled(Rule):
     default = False
     fixable = Safety.UNSAFE
 
-    @on("program")
+    @on("program", having="evaluated")
     def check(self, region: Region, report: Report) -> None:
         trained = [event.loader for event in region.of("trained")]
         for _, node, space, loader in region.of("evaluated"):
@@ -304,7 +302,7 @@ class WorkerSeeds(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("program")
+    @on("program", having="loader")
     def check(self, region: Region, report: Report) -> None:
         for _, _, _, loader in region.of("loader"):
             workers, init = loader.attrs.get("num_workers"), loader.attrs.get("worker_init_fn")

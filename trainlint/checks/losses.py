@@ -331,7 +331,7 @@ class ThresholdOnLogits(Rule):
     code, name = "TL115", "threshold-on-logits"
     message = "raw scores (@) are {what}; the loss takes them as logits, where a probability of 0.5 is a score of 0"
 
-    @on("program")
+    @on("program", having="threshold")
     def check(self, region: Region, report: Report) -> None:
         for _, node, space, given, what in region.of("threshold"):
             origin = given.trace[0].node
@@ -355,7 +355,7 @@ class HandWrittenLoss(Rule):
             if given.lib == "torch" and any(is_difference(node) for node in nodes_in(call.node)):
                 report(call.node, what="the mean squared error", ready="mse_loss")
 
-    @on("operation")
+    @on("add", "divide")
     def others(self, fact: Any, report: Report) -> None:
         operator, node, left, right, left_node, right_node, _ = fact
         if not isinstance(left, Tensor) or not isinstance(right, Tensor) or left.lib != "torch":

@@ -691,11 +691,9 @@ class SharedLayerReplicated(Rule):
     code, name = "TL619", "shared-layer-replicated"
     message = "this repeats one `{cls}`, so all {many} share its weights"
 
-    @on("operation")
+    @on("multiply")
     def multiplied(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, left_node, right_node, _ = fact
-        if operator != "Multiply":
-            return
+        _, node, left, right, left_node, right_node, _ = fact
         for value, display, count in ((left, left_node, right), (right, right_node, left)):
             if isinstance(value, (ListObject, Tuple)) and display.__class__ in (cst.List, cst.Tuple):
                 if isinstance(count, Tensor) or (is_number(count) and bounds(count)[1] < 2):
@@ -769,7 +767,7 @@ class ConstantInit(Rule):
         else:
             report.interp.event("alike", step.node, step, flow.layer, earlier)
 
-    @on("program")
+    @on("program", having="alike")
     def trained(self, region: Region, report: Report) -> None:
         """Weights that a program sets by itself may be there to be looked at, as tests do."""
         if region.has("step"):

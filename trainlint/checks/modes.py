@@ -126,10 +126,8 @@ class MissingEvalMode(Rule):
     message = "the model is evaluated in train mode, so its {layers} makes the results noisy and depend on the batch"
     fixable = Safety.UNSAFE
 
-    @on("loop", "program", "no_grad", "call")
+    @on("loop", "program", "no_grad", "call", having="model")
     def check(self, region: Region, report: Report) -> None:
-        if not region.has("model"):
-            return
         if region.kind == "program":
             learnt, judged = outcomes(region)
             learnt |= told(region, report)
@@ -236,10 +234,8 @@ class MissingNoGrad(Rule):
     severity = Severity.WARNING
     fixable = Safety.UNSAFE
 
-    @on("loop", "program")
+    @on("loop", "program", having="model")
     def check(self, region: Region, report: Report) -> None:
-        if not region.has("model"):
-            return
         if region.kind == "program":
             self.repeated(region, report)
             return
@@ -486,10 +482,8 @@ class FrozenNormUnfrozen(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("program")
+    @on("program", having="backward mode")
     def check(self, region: Region, report: Report) -> None:
-        if not region.has("backward"):
-            return
         events = [e for e in region.events if e.kind in ("mode", "model")]
         for i, event in enumerate(events):
             if event.kind != "mode" or event.training is not False or "BatchNorm" not in event.module.api_path:

@@ -157,10 +157,10 @@ class RootRule(Rule, ABC):
     def root(self, call: Call, report: Report) -> None:
         self.judge(call.node, operand_of(call), as_tensor(call.first), report, inverse=call.path == "torch.rsqrt")
 
-    @on("operation")
+    @on("power")
     def power(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, left_node, _, _ = fact
-        if operator == "Power" and is_number(right) and bounds(right) in ((0.5, 0.5), (-0.5, -0.5)):
+        _, node, left, right, left_node, _, _ = fact
+        if is_number(right) and bounds(right) in ((0.5, 0.5), (-0.5, -0.5)):
             self.judge(node, left_node, left, report, inverse=bounds(right)[0] < 0)
 
     @abstractmethod
@@ -243,10 +243,10 @@ class UnguardedDivision(Rule):
     )
     fixable = Safety.UNSAFE
 
-    @on("operation")
+    @on("divide")
     def check(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, _, right_node, _ = fact
-        if operator != "Divide" or not isinstance(right, Tensor) or right.lib != "torch" or right.lo > 0:
+        _, node, left, right, _, right_node, _ = fact
+        if not isinstance(right, Tensor) or right.lib != "torch" or right.lo > 0:
             return
         nature = right.nature
         if nature not in self.NATURES:
@@ -278,10 +278,10 @@ class EpsMisplaced(Rule):
     CALLS: ClassVar = {"log": "logarithm", "sqrt": "square root", "log2": "logarithm", "log10": "logarithm"}
     fixable = Safety.UNSAFE
 
-    @on("operation")
+    @on("add")
     def check(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, left_node, _, _ = fact
-        if operator != "Add" or not isinstance(left, Tensor) or not is_number(right):
+        _, node, left, right, left_node, _, _ = fact
+        if not isinstance(left, Tensor) or not is_number(right):
             return
         lo, hi = bounds(right)
         if not 0 < lo <= hi <= 1e-4:
@@ -317,10 +317,10 @@ class ExpOverflow(Rule):
     message = "`exp` of raw scores (@) is infinite above 88, and NaN follows; `{better}` computes the same without that"
     fixable = Safety.SAFE
 
-    @on("operation")
+    @on("divide")
     def quotient(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, _, _, _ = fact
-        if operator == "Divide" and is_exponential(left, EXPONENTIAL) and is_exponential(right, EXPONENTIALS):
+        _, node, left, right, _, _, _ = fact
+        if is_exponential(left, EXPONENTIAL) and is_exponential(right, EXPONENTIALS):
             report(node, better="softmax").because(left.trace).repair(self.softmax)
 
     @on_call("torch.log")
@@ -458,11 +458,10 @@ class PowEdge(Rule):
     message = "the power {exponent:g} is taken of {what}: {consequence}"
     SIGNED = frozenset(("a cosine", UNIT, "random numbers"))
 
-    @on("operation")
+    @on("power")
     def operator(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, _, _, _ = fact
-        if operator == "Power":
-            self.judge(node, left, right, report)
+        _, node, left, right, _, _, _ = fact
+        self.judge(node, left, right, report)
 
     @on_call("torch.pow")
     def call(self, call: Call, report: Report) -> None:
@@ -509,14 +508,16 @@ class EpsTooSmall(Rule):
     def clamped(self, call: Call, report: Report) -> None:
         self.half(as_tensor(call.first), call.value("min"), call.argument("min"), report)
 
-    @on("operation")
-    def operation(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, left_node, right_node, _ = fact
-        if operator == "Divide":
-            self.single(node, right, False, report)
-        elif operator == "Add":
-            self.half(left, right, right_node, report)
-            self.half(right, left, left_node, report)
+    @on("divide")
+    def quotient(self, fact: Any, report: Report) -> None:
+        _, node, _, right, _, _, _ = fact
+        self.single(node, right, False, report)
+
+    @on("add")
+    def sum(self, fact: Any, report: Report) -> None:
+        _, _, left, right, left_node, right_node, _ = fact
+        self.half(left, right, right_node, report)
+        self.half(right, left, left_node, report)
 
     def single(self, node: Any, operand: Value, at_one: bool, report: Report) -> None:
         """The distance to 1 that a clamp keeps is less than half of that between 1 and its neighbour."""

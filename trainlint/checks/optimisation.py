@@ -68,11 +68,11 @@ class OptimizerMissesParameters(Rule):
     code, name = "TL701", "optimizer-misses-parameters"
     message = "{what}"
 
-    @on("loop", "program")
+    @on("loop", "program", having="backward step")
     def check(self, region: Region, report: Report) -> None:
         steps, losses = region.of("step"), [e.loss for e in region.of("backward")]
         known = optimizers(report.interp)
-        if not steps or not losses or not known or not all(o.attrs.get("$complete") for o in known):
+        if not known or not all(o.attrs.get("$complete") for o in known):
             return
         if any(not isinstance(e.optimizer, Instance) or "$modules" not in e.optimizer.attrs for e in steps):
             return
@@ -183,7 +183,7 @@ class FrozenByAccident(Rule):
     code, name = "TL703", "frozen-by-accident"
     message = "{what}"
 
-    @on("loop")
+    @on("loop", having="backward step")
     def check(self, region: Region, report: Report) -> None:
         steps = [e.optimizer for e in region.of("step") if isinstance(e.optimizer, Instance)]
         losses = [e.loss for e in region.of("backward")]
@@ -233,7 +233,7 @@ class LearningRateExtreme(Rule):
     LIMITS = {"SGD": 10.0, "Adam": 0.2, "AdamW": 0.2, "NAdam": 0.2, "RAdam": 0.2, "Adamax": 0.2}  # noqa: RUF012
     OWN_RATE = frozenset(("OneCycleLR", "CyclicLR"))
 
-    @on("program")
+    @on("program", having="made")
     def check(self, region: Region, report: Report) -> None:
         made = region.of("made")
         for _, node, space, optimizer in made:
@@ -291,10 +291,10 @@ class LearningRateCompounds(Rule):
     code, name = "TL705", "learning-rate-compounds"
     message = "the rate is multiplied with a power of the epoch's number each time again, so it decays far too fast"
 
-    @on("operation")
+    @on("multiply")
     def check(self, fact: Any, report: Report) -> None:
-        operator, node, _, _, left, right, _ = fact
-        if operator != "Multiply" or right.__class__ is not cst.BinaryOperation:
+        _, node, _, _, left, right, _ = fact
+        if right.__class__ is not cst.BinaryOperation:
             return
         if right.operator.__class__ is not cst.Power:
             return
@@ -390,10 +390,10 @@ class PenaltyMisuse(Rule):
     code, name = "TL707", "penalty-misuse"
     message = "{what}"
 
-    @on("operation")
+    @on("add", "subtract")
     def check(self, fact: Any, report: Report) -> None:
         operator, node, left, right, _, _, _ = fact
-        if operator not in ("Add", "Subtract") or not isinstance(left, Tensor) or not isinstance(right, Tensor):
+        if not isinstance(left, Tensor) or not isinstance(right, Tensor):
             return
         if left.graph is False or not is_loss(left) or not is_penalty(right):
             return
@@ -431,9 +431,9 @@ class RnnWithoutClipping(Rule):
     severity = Severity.WARNING
     default = False
 
-    @on("loop")
+    @on("loop", having="backward step")
     def check(self, region: Region, report: Report) -> None:
-        if not region.has("step") or region.has("clip"):
+        if region.has("clip"):
             return
         for backward in region.of("backward"):
             for model in trained_modules([backward.loss]):
@@ -455,11 +455,9 @@ class OptimizerRecreated(Rule):
     message = "{what}"
     severity = Severity.WARNING
 
-    @on("loop")
+    @on("loop", having="made")
     def check(self, region: Region, report: Report) -> None:
-        if not isinstance(region.node, (cst.For, cst.While)):
-            return
-        if not region.has("made") or region.has("loaded"):
+        if not isinstance(region.node, (cst.For, cst.While)) or region.has("loaded"):
             return
         flow = list(nested(region.events))
         made: dict[Any, list[Any]] = {}
@@ -535,10 +533,8 @@ class OneRateForAll(Rule):
     # From here on, the first steps carry pretrained weights away.
     HIGH = {"SGD": 0.05, "Adam": 1e-3, "AdamW": 1e-3, "NAdam": 1e-3, "RAdam": 1e-3}  # noqa: RUF012
 
-    @on("program")
+    @on("program", having="made step")
     def check(self, region: Region, report: Report) -> None:
-        if not region.has("step"):
-            return
         for _, node, space, optimizer in region.of("made"):
             high = self.HIGH.get(optimizer.api_path.rpartition(".")[2]) if optimizer.family == "optimizer" else None
             rate = const(optimizer.attrs["lr"]) if "lr" in optimizer.attrs else 1e-3

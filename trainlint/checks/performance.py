@@ -61,10 +61,8 @@ class SyncInLoop(PerformanceRule):
     code, name = "TL903", "sync-in-loop"
     message = "`{name}` in every step makes the program wait for the GPU; gather tensors and read them once in a while"
 
-    @on("loop")
+    @on("loop", having="backward step item")
     def check(self, region: Region, report: Report) -> None:
-        if not region.has("backward") or not region.has("step"):
-            return
         for _, node, space, value in region.of("item"):
             if isinstance(value, Tensor) and value.deps and isinstance(node, cst.Call):
                 if space is region.space and is_each_turn(node, region, space):
@@ -150,17 +148,15 @@ class CatInLoop(PerformanceRule):
     @on_call("torch.cat")
     def check(self, call: Call, report: Report) -> None:
         source = report.space().source
-        if report.interp.nearest_loop() is None or source is None or called(call.node) not in ("cat", "concat"):
+        if report.interp.nearest_loop() is None or source is None or not isinstance(call.node, cst.Call):
             return
-        parts = call.argument("tensors", 0)
-        if not isinstance(parts, (cst.List, cst.Tuple)):
+        statement = source.index.parent(call.node)
+        if not isinstance(statement, cst.Assign) or len(statement.targets) != 1:
             return
-        names = [e.value for e in parts.elements if isinstance(e.value, cst.Name)]
-        kept = {name.value for name in names if report.interp.carried_over(name)}
-        statement = source.index.parent(call.node) if kept else None
-        if isinstance(statement, cst.Assign) and len(statement.targets) == 1:
-            target = statement.targets[0].target
-            if isinstance(target, cst.Name) and target.value in kept:
+        target, parts = statement.targets[0].target, call.argument("tensors", 0)
+        if isinstance(target, cst.Name) and isinstance(parts, (cst.List, cst.Tuple)):
+            grows = any(isinstance(e.value, cst.Name) and e.value.value == target.value for e in parts.elements)
+            if grows and called(call.node) in ("cat", "concat") and report.interp.carried_over(target):
                 report(call.node, name=target.value)
 
 

@@ -222,11 +222,9 @@ class SchedulerLength(Rule):
     message = "{what}"
     severity = Severity.WARNING
 
-    @on("loop")
+    @on("loop", having="scheduler")
     def check(self, region: Region, report: Report) -> None:
         if not counts(region.node, region.value):
-            return
-        if not region.has("scheduler"):
             return
         epochs = turns(region, report)
         if epochs is None or epochs < 2:

@@ -33,7 +33,7 @@ class TestSetSelects(Rule):
     message = "the test data choose {what}, so the result on them is too good; choose on validation data"
     severity = Severity.WARNING
 
-    @on("loop")
+    @on("loop", having="ranked")
     def check(self, region: Region, report: Report) -> None:
         for _, node, space in region.of("ranked") if region.has("step", "fitted") else ():
             what = chosen(node, space)
@@ -215,7 +215,7 @@ class UnstratifiedSplit(Rule):
     default = False
     fixable = Safety.UNSAFE
 
-    @on("program")
+    @on("program", having="split fitted")
     def check(self, region: Region, report: Report) -> None:
         splits = {id(event.node): event for event in region.of("split")}
         for fit in region.of("fitted") if splits else ():

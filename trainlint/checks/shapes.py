@@ -95,10 +95,10 @@ class LossShapeBroadcast(LossRule):
         places = (call.argument("input", 0), call.argument("target", 1))
         self.tell(places[0], call.short_name, (given, target), places, what, report)
 
-    @on("operation")
+    @on("subtract")
     def by_hand(self, fact: tuple[Any, ...], report: Report) -> None:
-        operator, node, left, right, left_node, right_node, _ = fact
-        if operator != "Subtract" or not isinstance(left, Tensor) or not isinstance(right, Tensor):
+        _, node, left, right, left_node, right_node, _ = fact
+        if not isinstance(left, Tensor) or not isinstance(right, Tensor):
             return
         places = (left_node, right_node) if left.deps else (right_node, left_node)
         given, target = (left, right) if left.deps else (right, left)
@@ -438,7 +438,7 @@ def moves_batch(given: shapes.Form, wanted: list[int | None]) -> bool:
 
 
 class NormalizeChannels(Rule):
-    """`Normalize` has statistics for other images than it gets."""
+    """Normalize has statistics for other images than it gets."""
 
     code, name = "TL426", "normalize-channels"
     message = "`Normalize` {what}"

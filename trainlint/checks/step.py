@@ -42,10 +42,10 @@ class MissingZeroGrad(Rule):
         if optimizer is not None and line_of(index_of(draft.space), draft.node) is not None:
             draft.fix("clear the gradients after the step", insert_after(draft.node, optimizer, ".zero_grad()"))
 
-    @on("loop")
+    @on("loop", having="backward step")
     def never(self, region: Region, report: Report) -> None:
         """A loop that fills gradients and steps, each perhaps not in every turn, and in no way clears any."""
-        if region.has("clear") or not region.has("backward"):
+        if region.has("clear"):
             return
         for step in region.of("step"):
             if "stale" in step.before and "?" not in step.before and not step.optimizer.attrs.get("$many"):
@@ -207,7 +207,7 @@ class SchedulerBeforeOptimizer(Rule):
     severity = Severity.WARNING
     fixable = Safety.UNSAFE
 
-    @on("loop")
+    @on("loop", having="scheduler step")
     def check(self, region: Region, report: Report) -> None:
         for i, event in enumerate(region.events):
             if event.kind != "scheduler" or event.given is not None:
@@ -283,11 +283,11 @@ class GraphRetained(Rule):
     severity = Severity.WARNING
     fixable = Safety.SAFE
 
-    @on("loop")
+    @on("loop", having="backward grown")
     def check(self, region: Region, report: Report) -> None:
         losses = [event.loss for event in region.of("backward")]
         used = {node for loss in losses for node in loss.grown}
-        for grown in region.of("grown") if losses else ():
+        for grown in region.of("grown"):
             if grown.loop is region.node and grown.node not in used:
                 if grown.value.graph or any(same_loss(grown.value, loss) for loss in losses):
                     report(grown.node, grown.space).repair(self.detach)
@@ -322,7 +322,7 @@ class ClipMisplaced(Rule):
     message = "gradients are clipped {what}"
     fixable = Safety.UNSAFE
 
-    @on("loop")
+    @on("loop", having="clip")
     def check(self, region: Region, report: Report) -> None:
         clips = by_node(region.of("clip"))
         for node, found in clips.items():
@@ -402,7 +402,7 @@ class UnscaledAccumulation(Rule):
     severity = Severity.WARNING
     fixable = Safety.UNSAFE
 
-    @on("loop")
+    @on("loop", having="enter step")
     def check(self, region: Region, report: Report) -> None:
         if not any(e.block == "periodic" for e in region.of("enter")):
             return
@@ -467,10 +467,8 @@ class TrainingUnderNoGrad(Rule):
     code, name = "TL213", "training-under-no-grad"
     message = "the model that is trained runs without recording gradients, so `backward` (@) has nothing to go through"
 
-    @on("program")
+    @on("program", having="backward model")
     def check(self, region: Region, report: Report) -> None:
-        if not region.has("backward"):
-            return
         calls, backwards = by_node(region.of("model")), by_node(region.of("backward"))
         for node, events in backwards.items():
             found = [self.unrecorded(event.loss, calls) for event in events]

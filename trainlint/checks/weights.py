@@ -215,7 +215,7 @@ class NeedlessRetainGraph(Rule):
     default = False
     fixable = Safety.SAFE
 
-    @on("program")
+    @on("program", having="backward")
     def check(self, region: Region, report: Report) -> None:
         if not any(e.kept for e in region.of("backward")):
             return

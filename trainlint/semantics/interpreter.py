@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 40  # nested project calls
 MAX_STEPS = 1_500_000  # nodes evaluated for one program
 MAX_RUNS = 60  # interpretations of one function in one program, before its result is taken as unknown
-MAX_SPENT = 20_000  # steps spent in one function, over all programs, before its result is taken as unknown
+PATIENCE = 20_000  # steps spent in one function, over all programs, before its result is taken as unknown
 MAX_SHAPES = 6  # runs of one function that differ in the shapes of its arguments only, once it has cost CHEAP steps
 CHEAP = 500
 NAMES_OF_SEQUENCES = frozenset(dir(list)) | frozenset(dir(set)) | frozenset(dir(deque))
@@ -242,6 +242,7 @@ class Interpreter:
         self.discarded: Any = None  # the expression whose value is thrown away
         self.forwards = 0  # steps spent in forward passes, which do not count for the functions that call models
         self.deadline = math.inf  # when the program at hand has taken too long
+        self.patience = PATIENCE
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
         self.visited: set[int] = set()
@@ -1405,7 +1406,7 @@ class Interpreter:
                 result = arithmetic.tallied(result, arithmetic.tally_of(operator, left, right))
         if operator == "Multiply" and isinstance(result, Tensor) and result.deps:
             self.overlapped(node, left, right, result)
-        self.emit("operation", (operator, node, left, right, left_node, right_node, result))
+        self.emit(operator.lower(), (operator, node, left, right, left_node, right_node, result))
         return result
 
     def overlapped(self, node: Any, left: Value, right: Value, result: Tensor) -> None:
@@ -1789,7 +1790,7 @@ class Interpreter:
         frames = self.stack.count(ident)
         runs = self.runs.get(ident, 0) + 1
         self.runs[ident] = runs
-        costly = spent[0] > MAX_SPENT and spent[1] >= 3
+        costly = spent[0] > self.patience and spent[1] >= 3
         if self.depth >= MAX_DEPTH or frames >= 2 or runs > MAX_RUNS or costly or self.steps > self.enough:
             return self.library.give_up(self, Arguments(list(env.values())), node)
         objects = Object.count

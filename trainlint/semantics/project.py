@@ -61,10 +61,12 @@ CHOICE = frozenset(("choices", "choice", "chosen"))
 OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "torchvision", "numpy", "pandas", "sklearn", "matplotlib"}
 # Turns all that is in no name into spaces; what is not ASCII may be in one.
 SPACED = bytes(c if c > 127 or chr(c).isalnum() or chr(c) == "_" else 32 for c in range(256))
+NOTHING: Mapping[str, object] = {}
 LIGHTNING_EVALUATION = ("validation_step", "test_step", "predict_step")
 PROGRAM_EFFORT = 60_000  # steps that any program may take, and
 LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
 ALONE_EFFORT = 1_000  # the same for a function run by itself, and for
+REST_PATIENCE = 2_000  # steps spent in one function, when no program is left whose calls tell of its arguments
 MAIN_EFFORT = 20_000  # one that needs no arguments: the command of a package starts with such a function
 
 MAX_SECONDS = 60.0  # for all programs of one file, imports included: only what is made to be hard takes a tenth of it
@@ -95,7 +97,7 @@ class Project:
         self.roots: dict[Path, list[Path]] = {}
         self.present: dict[Path, frozenset[str]] = {}
         self.calls: dict[str, list[tuple[Report, Any]]] = {}
-        self.events: dict[str, list[tuple[Report, Any]]] = {}
+        self.events: dict[str, list[tuple[frozenset[str], Report, Any]]] = {}
         self.library = Library(self.on_call, self.calls)
         for table in knowledge:
             self.library.add(table)
@@ -117,7 +119,7 @@ class Project:
             for path in getattr(handler, "calls", ()):
                 self.calls.setdefault(path, []).append((report, handler))
             for event in getattr(handler, "events", ()):
-                self.events.setdefault(event, []).append((report, handler))
+                self.events.setdefault(event, []).append((getattr(handler, "having", frozenset()), report, handler))
 
     def take(self, draft: Draft) -> None:
         if draft.rule.exclusive and self.choices:
@@ -146,8 +148,10 @@ class Project:
     def emit(self, event: str, fact: Any) -> None:
         handlers = self.events.get(event)
         if handlers is not None:
-            for report, handler in handlers:
-                self.ask(report, handler, fact)
+            happened = fact.kinds.keys() if isinstance(fact, Region) else NOTHING.keys()
+            for having, report, handler in handlers:
+                if not having or having <= happened:
+                    self.ask(report, handler, fact)
         elif event in CHOICE:
             self.choose(event)
 
@@ -507,6 +511,7 @@ class Project:
                 self.run_program(space)
             if progress is not None:
                 progress(number + 1, total)
+        self.interp.patience = REST_PATIENCE
         for space in sorted(spaces, key=lambda s: s.imported):
             self.run_rest(space)
         self.emit("project", [space for space in self.spaces.values() if space.source is not None])

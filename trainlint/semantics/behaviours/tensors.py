@@ -614,7 +614,9 @@ def operator(call: Call) -> Value:
     result = arithmetic.binary(call.interp, operation, call.first, other, call.node)
     nodes = call.arguments.nodes
     left = nodes[0] if nodes and nodes[0] is not None else getattr(getattr(call.node, "func", None), "value", call.node)
-    call.interp.emit("operation", (operation, call.node, call.first, other, left, call.argument("other", 1), result))
+    call.interp.emit(
+        operation.lower(), (operation, call.node, call.first, other, left, call.argument("other", 1), result)
+    )
     return result
 
 
@@ -626,7 +628,7 @@ def negate(call: Call) -> Value:
 @behaviour("reciprocal")
 def reciprocal(call: Call) -> Value:
     result = arithmetic.binary(call.interp, "Divide", Const(1), call.tensor, call.node)
-    call.interp.emit("operation", ("Divide", call.node, Const(1), call.tensor, call.node, call.node, result))
+    call.interp.emit("divide", ("Divide", call.node, Const(1), call.tensor, call.node, call.node, result))
     return result
 
 
