@@ -291,7 +291,7 @@ class MetricAccumulator(Rule):
 def same_loader(total: Tally, count: Value) -> bool:
     """Whether what was measured came from the loader whose batches are counted."""
     return count.tally is not None and any(
-        turn.region.value is count.tally.loops[0] for turn in total.loops if turn.region
+        turn.region.value is count.tally.loader for turn in total.loops if turn.region
     )
 
 

@@ -438,7 +438,7 @@ def moves_batch(given: shapes.Form, wanted: list[int | None]) -> bool:
 
 
 class NormalizeChannels(Rule):
-    """Normalize has statistics for other images than it gets."""
+    """`Normalize` has statistics for other images than it gets."""
 
     code, name = "TL426", "normalize-channels"
     message = "`Normalize` {what}"
