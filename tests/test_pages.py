@@ -10,18 +10,20 @@ from trainlint import pages as shipped
 from trainlint import testing as pages
 from trainlint.checks import RuleInfo, catalogue
 
-RULES = {info.code: info for info in catalogue()}
+RULES = {info.code: info for info in (*catalogue(), *shipped.runtime_rules())}
 # Codes of trainlint's own: about files and comments, not about training.
 OWN = ("TL000", "TL001", "TL002")
 PAGES = [pages.read(path) for path in sorted(shipped.folder().glob("*.md"))]
 CASES = [case for page in PAGES for case in page.cases]
+# Those of the other doors are run, not read: see tests/runtime.
+CHECKED = [case for case in CASES if not case.page.startswith("TR")]
 
 
 def by_code(page: pages.Page) -> str:
     return page.code
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CHECKED, ids=lambda case: case.name)
 def test_case(case: pages.Case, tmp_path: Path) -> None:
     assert not pages.differences(case.expected, pages.findings(case, tmp_path))
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trainlint.checks import RuleInfo
 
 _PACKAGE = Path(__file__).parent
 
@@ -64,3 +68,17 @@ def explanation(code: str) -> Explanation | None:
 def _first_example(section: str | None) -> str:
     """The first of the examples below a heading: its blocks of code, without its title."""
     return re.split(r"^### .*\n", section or "", flags=re.MULTILINE)[1:2][0].strip() if section else ""
+
+
+def runtime_rules() -> list[RuleInfo]:
+    """What the probes of a live run are, told by their pages: to import the probes takes PyTorch."""
+    from trainlint.checks import RuleInfo
+    from trainlint.findings import Severity
+
+    found = []
+    for path in sorted(folder().glob("TR*.md")):
+        title, _, metadata, _, summary = path.read_text("utf-8").splitlines()[:5]
+        code, name = title.removeprefix("# ").split()
+        severity, default = metadata.split(" · ")[:2]
+        found.append(RuleInfo(code, name, summary.rstrip("."), Severity(severity), default == "on by default", ""))
+    return found

@@ -22,6 +22,7 @@ from trainlint.config import UsageError
 
 COMMANDS = {
     "check": "check files and folders",
+    "run": "run a training script and watch its tensors",
     "rule": "explain a rule",
     "rules": "list all rules",
     "lsp": "serve an editor",
@@ -75,7 +76,7 @@ def _tell_failure(error: Exception) -> None:
 
 
 def _run(argv: list[str]) -> int:
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr) if argv[:1] != ["run"] else ():  # a script has them as they are
         # File names and code may hold what the terminal's encoding does not.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

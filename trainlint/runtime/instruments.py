@@ -1,0 +1,199 @@
+"""Where a run is listened to: calls of modules, losses, backward, optimizer steps and loaders.
+
+PyTorch's own global hooks where there are any; for the others a function of PyTorch is replaced while somebody
+listens. Nothing here computes anything.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional
+import torch.utils.data.dataloader
+from torch.nn.modules import module as module_hooks
+from torch.optim import optimizer as optimizer_hooks
+
+LOSSES = (
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "mse_loss",
+    "nll_loss",
+    "smooth_l1_loss",
+)
+
+
+class Listener(Protocol):
+    """What is told of a run, in the thread that it happens in."""
+
+    def module_begins(self, module: torch.nn.Module) -> None:
+        """A module is called."""
+
+    def module_ends(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """A module returns."""
+
+    def loss_computed(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any) -> None:
+        """A loss of `torch.nn.functional` returns."""
+
+    def backward_begins(self, tensors: Any) -> None:
+        """Gradients are about to be computed."""
+
+    def backward_ends(self) -> None:
+        """They are."""
+
+    def step_begins(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimizer is about to change parameters."""
+
+    def step_ends(self, optimizer: torch.optim.Optimizer) -> None:
+        """It has."""
+
+    def batch_loaded(self, loading: Any, batch: Any) -> None:
+        """An iteration over a `DataLoader` yields."""
+
+
+_listeners: list[Listener] = []
+_undo: list[Callable[[], None]] = []
+_thread = 0
+
+
+def listen(listener: Listener) -> None:
+    """Tell `listener` what happens in this thread from now on."""
+    global _thread  # noqa: PLW0603 - there is one PyTorch in a process
+    if not _listeners:
+        _thread = threading.get_ident()
+        _install()
+    _listeners.append(listener)
+
+
+def forget(listener: Listener) -> None:
+    """Tell it nothing more. When nobody listens, PyTorch is as it was."""
+    if listener in _listeners:
+        _listeners.remove(listener)
+    if not _listeners:
+        while _undo:
+            _undo.pop()()
+
+
+def _install() -> None:
+    handles = (
+        module_hooks.register_module_forward_pre_hook(_module_begins),
+        module_hooks.register_module_forward_hook(_module_ends, with_kwargs=True),
+        optimizer_hooks.register_optimizer_step_pre_hook(_step_begins),
+        optimizer_hooks.register_optimizer_step_post_hook(_step_ends),
+    )
+    _undo.extend(handle.remove for handle in handles)
+    for name in LOSSES:
+        _replace(torch.nn.functional, name, _losses)
+    _replace(torch.autograd, "backward", _backward)
+    _replace(torch.utils.data.dataloader._BaseDataLoaderIter, "__next__", _loading)
+    # The compiler of TorchScript reads the source of what a module calls.
+    _replace(torch.jit, "script", _scripting)
+
+
+def _replace(owner: Any, name: str, wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> None:
+    original = getattr(owner, name)
+    setattr(owner, name, functools.wraps(original)(wrap(name, original)))
+    _undo.append(lambda: setattr(owner, name, original))
+
+
+def _is_told() -> bool:
+    """Whether this is the run itself: not another thread, and nothing that is compiled, traced, mapped or faked, where
+    tensors have no values."""
+    return not (
+        torch.compiler.is_compiling()
+        or threading.get_ident() != _thread
+        or torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+    )
+
+
+def _module_begins(module: torch.nn.Module, args: Any) -> None:
+    if _is_told():
+        for listener in _listeners:
+            listener.module_begins(module)
+
+
+def _module_ends(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    if _is_told():
+        for listener in _listeners:
+            listener.module_ends(module, args, kwargs, output)
+
+
+def _step_begins(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    if _is_told():
+        for listener in _listeners:
+            listener.step_begins(optimizer)
+
+
+def _step_ends(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    if _is_told():
+        for listener in _listeners:
+            listener.step_ends(optimizer)
+
+
+def _losses(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def loss(*args: Any, **kwargs: Any) -> Any:
+        value = original(*args, **kwargs)
+        if _is_told():
+            for listener in _listeners:
+                listener.loss_computed(name, args, kwargs, value)
+        return value
+
+    return loss
+
+
+def _backward(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        if not _is_told():
+            return original(tensors, *args, **kwargs)
+        for listener in _listeners:
+            listener.backward_begins(tensors)
+        try:
+            return original(tensors, *args, **kwargs)
+        finally:
+            for listener in _listeners:
+                listener.backward_ends()
+
+    return backward
+
+
+def _loading(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def following(self: Any) -> Any:
+        batch = original(self)
+        if _is_told():
+            for listener in _listeners:
+                listener.batch_loaded(self, batch)
+        return batch
+
+    return following
+
+
+def _scripting(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def script(*args: Any, **kwargs: Any) -> Any:
+        with _originals():
+            return original(*args, **kwargs)
+
+    return script
+
+
+@contextmanager
+def _originals() -> Iterator[None]:
+    """The losses as PyTorch has them."""
+    functional = torch.nn.functional
+    replaced = {name: getattr(functional, name) for name in LOSSES}
+    for name, function in replaced.items():
+        setattr(functional, name, getattr(function, "__wrapped__", function))
+    try:
+        yield
+    finally:
+        for name, function in replaced.items():
+            setattr(functional, name, function)

@@ -1,0 +1,330 @@
+"""`trainlint run`: run a training script just as Python would, watch it, and say at the end what was found.
+
+The script meets nothing of ours: its arguments, its `__main__`, its import path and its exit are those of `python
+SCRIPT`. PyTorch is not imported before the script does, since what a script sets before that counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import signal
+import sys
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainlint.config import SEVERITIES, Configuration, Selection, UsageError
+
+if TYPE_CHECKING:
+    from trainlint.findings import Finding
+    from trainlint.runtime.monitor import Monitor
+
+_OWN = str(Path(__file__).resolve().parents[1]) + os.sep
+
+
+def launch(options: argparse.Namespace) -> int:
+    """Run a script as the options say, report, and return the exit status or leave as the script does."""
+    program = Program(options.program, options.is_module)
+    session = Session(options, program)
+    if session.is_silent:
+        return _ended(program.run)
+    with session:
+        leave = _outcome(program.run)
+    session.report()
+    status = _left(leave)
+    return status or session.status
+
+
+def _ended(run: Callable[[], None]) -> int:
+    return _left(_outcome(run))
+
+
+def _outcome(run: Callable[[], None]) -> BaseException | None:
+    """Run to the end, and give back what ended it; a traceback is printed where Python would."""
+    try:
+        run()
+    except SystemExit as error:
+        return error
+    except UsageError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - Python too tells of whatever ends a program
+        sys.stdout.flush()
+        _strip(error)
+        sys.excepthook(type(error), error, error.__traceback__)
+        return error
+    return None
+
+
+def _left(error: BaseException | None) -> int:
+    """Leave as the script did."""
+    if isinstance(error, SystemExit):
+        raise error.with_traceback(None)
+    if isinstance(error, KeyboardInterrupt) and os.name == "posix":
+        # The shell must see that it was the signal that ended the program.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    return 0 if error is None else 1
+
+
+def _strip(error: BaseException, seen: set[int] | None = None) -> None:
+    """Take our own frames out of the tracebacks of an error and of those that it came from."""
+    seen = set() if seen is None else seen
+    if id(error) in seen:
+        return
+    seen.add(id(error))
+    error.__traceback__ = _without_own(error.__traceback__)
+    inner = (error.__cause__, error.__context__, *getattr(error, "exceptions", ()))
+    for other in inner:
+        if other is not None:
+            _strip(other, seen)
+
+
+def _without_own(trace: types.TracebackType | None) -> types.TracebackType | None:
+    frames = []
+    is_started = False
+    while trace is not None:
+        filename = trace.tb_frame.f_code.co_filename
+        own = filename.startswith(_OWN) or (not is_started and filename.startswith("<frozen"))
+        if not own:
+            is_started = True
+            frames.append(trace)
+        trace = trace.tb_next
+    last = None
+    for frame in reversed(frames):
+        last = types.TracebackType(last, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return last
+
+
+class Program:
+    """What to run, as the interpreter's command line would."""
+
+    def __init__(self, arguments: Sequence[str], is_module: bool) -> None:
+        self.arguments = list(arguments)
+        self.is_module = is_module
+        self.filename = ""
+
+    def run(self) -> None:
+        """Run it as `__main__`."""
+        gc.enable()
+        module, code = self._module() if self.is_module else self._script()
+        sys.modules["__main__"] = module
+        sys.argv = self.arguments
+        exec(code, module.__dict__)
+
+    def _script(self) -> tuple[types.ModuleType, Any]:
+        path = self.arguments[0]
+        if os.path.isdir(path):
+            return self._folder(path)
+        self.filename = os.path.join(os.getcwd(), path)
+        try:
+            with open(path, "rb") as file:
+                source = file.read()
+        except OSError as error:
+            raise UsageError(f"cannot run {path}: {error.strerror}") from error
+        sys.path[0] = os.path.dirname(os.path.abspath(path))
+        module = _main(self.filename)
+        module.__loader__ = importlib.machinery.SourceFileLoader("__main__", self.filename)
+        return module, compile(source, self.filename, "exec", dont_inherit=True)
+
+    def _folder(self, path: str) -> tuple[types.ModuleType, Any]:
+        """A folder is run by the `__main__.py` in it."""
+        sys.path[0] = os.path.join(os.getcwd(), path)
+        inner = self.filename = os.path.join(sys.path[0], "__main__.py")
+        if not os.path.isfile(inner):
+            raise UsageError(f"cannot run {path}: it has no __main__.py")
+        spec = importlib.machinery.ModuleSpec("__main__", importlib.machinery.SourceFileLoader("__main__", inner))
+        spec.origin, spec.has_location = inner, True
+        module = _main(inner, spec)
+        with open(inner, "rb") as file:
+            return module, compile(file.read(), inner, "exec", dont_inherit=True)
+
+    def _module(self) -> tuple[types.ModuleType, Any]:
+        sys.path[0] = os.getcwd()
+        name = self.arguments[0]
+        spec = self._found(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = self._found(f"{name}.__main__")
+        loader = None if spec is None else spec.loader
+        code = loader.get_code(spec.name) if spec and isinstance(loader, importlib.abc.InspectLoader) else None
+        if spec is None or code is None:
+            raise UsageError(f"there is no module {name} to run")
+        self.filename = self.arguments[0] = spec.origin or name
+        return _main(self.filename, spec), code
+
+    @staticmethod
+    def _found(name: str) -> importlib.machinery.ModuleSpec | None:
+        try:
+            return importlib.util.find_spec(name)
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
+            raise UsageError(f"cannot find the module {name}: {type(error).__name__}: {error}") from error
+
+
+def _main(filename: str, spec: importlib.machinery.ModuleSpec | None = None) -> types.ModuleType:
+    module = types.ModuleType("__main__")
+    module.__file__ = filename
+    module.__spec__ = spec
+    module.__package__ = None if spec is None else spec.parent
+    module.__loader__ = None if spec is None else spec.loader
+    module.__dict__["__builtins__"] = sys.modules["builtins"]
+    if sys.version_info < (3, 14):
+        module.__annotations__ = {}
+    module.__dict__["__cached__"] = None if spec is None else spec.cached
+    return module
+
+
+class Session:
+    """The watch over a program: begins when it imports PyTorch, and ends with it. Forked processes have none."""
+
+    def __init__(self, options: argparse.Namespace, program: Program) -> None:
+        self.options = options
+        self.program = program
+        self.monitor: Monitor | None = None
+        self.status = 0
+        self.process = os.getpid()
+        self.rank, self.ranks = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        self.configuration = Configuration(config=options.config, isolated=options.isolated)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether another process of a distributed run does the reporting."""
+        return self.rank > 0
+
+    def __enter__(self) -> Session:
+        self._validate()
+        if "torch" in sys.modules:
+            self.begin()
+        else:
+            sys.meta_path.insert(0, _Awaited("torch", self.begin))
+        os.register_at_fork(after_in_child=self.abandon)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Awaited)]
+        if self.monitor is not None:
+            self.monitor.stop()
+
+    def _selection(self) -> Selection:
+        def split(texts: Sequence[str]) -> tuple[str, ...]:
+            return tuple(item.strip() for text in texts for item in text.split(",") if item.strip())
+
+        options = self.options
+        select = None if options.select is None else split(options.select)
+        return Selection(select, split(options.extend_select), split(options.ignore))
+
+    def _validate(self) -> None:
+        """Complain before hours of training about what could not be reported after."""
+        from trainlint.config import enabled_codes
+        from trainlint.pages import runtime_rules
+
+        enabled_codes([self._selection()], runtime_rules())
+        if self.options.output_file is not None:
+            try:
+                self.options.output_file.open("a", encoding="utf-8").close()
+            except OSError as error:
+                raise UsageError(f"cannot write to {self.options.output_file}: {error.strerror}") from error
+
+    def begin(self) -> None:
+        """PyTorch is there: listen to it."""
+        from trainlint.runtime.monitor import EVERY, Monitor
+        from trainlint.runtime.selection import chosen_probes
+
+        folder = Path(self.program.filename).absolute().parent
+        probes = chosen_probes(folder, self._selection(), self.configuration)
+        self.monitor = Monitor(probes, every=self.options.every or EVERY, max_steps=self.options.max_steps)
+        self.monitor.start()
+
+    def abandon(self) -> None:
+        """In a child process: be as if nobody had ever listened."""
+        if self.monitor is not None:
+            self.monitor.abandon()
+
+    def report(self) -> None:
+        """Say what was found, and let it decide on the exit status if that is wanted."""
+        if os.getpid() != self.process:
+            return
+        findings = self._findings()
+        output_format = self.options.output_format
+        if output_format is None:
+            output_format = self.configuration.for_folder(Path.cwd()).output_format
+        self._write(findings, output_format)
+        if not self.options.quiet:
+            print(self._summary(findings), file=sys.stderr)
+        if self.options.fail_on is not None:
+            grave = SEVERITIES[: SEVERITIES.index(self.options.fail_on) + 1]
+            self.status = int(any(finding.severity.value in grave for finding in findings))
+
+    def _findings(self) -> list[Finding]:
+        if self.monitor is None:
+            return []
+        from trainlint.runtime.verdict import findings_of
+
+        return findings_of(self.monitor.observations.values(), self.program.filename, self.configuration)
+
+    def _write(self, findings: Sequence[Finding], output_format: str) -> None:
+        from trainlint.reports import renderer
+        from trainlint.reports.sources import Sources
+        from trainlint.reports.style import Style, wants_color
+
+        render = renderer(output_format)
+        if self.options.output_file is None:
+            sys.stdout.flush()
+            sys.stderr.writelines(render(findings, Sources(), Style(wants_color(self.options.color, sys.stderr))))
+            return
+        with self.options.output_file.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.writelines(render(findings, Sources(), Style(self.options.color == "always")))
+
+    def _summary(self, findings: Sequence[Finding]) -> str:
+        if self.monitor is None:
+            return "trainlint: the script did not import torch, so nothing was watched"
+        turns = self.monitor.turn
+        seen = f"{turns} step{'' if turns == 1 else 's'} of training"
+        rank = f" (rank {self.rank} of {self.ranks})" if self.ranks > 1 else ""
+        if not findings:
+            return f"trainlint: nothing found in {seen}{rank}"
+        return f"trainlint: {len(findings)} finding{'' if len(findings) == 1 else 's'} in {seen}{rank}"
+
+
+class _Awaited(importlib.abc.MetaPathFinder):
+    """Calls `then` when a module has been imported, and is gone from then on."""
+
+    def __init__(self, name: str, then: Callable[[], None]) -> None:
+        self._name = name
+        self._then = then
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name != self._name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Announcing(spec.loader, self._then)
+        return spec
+
+
+class _Announcing(importlib.abc.Loader):
+    """A loader that tells when it is done, and leaves no trace."""
+
+    def __init__(self, loader: importlib.abc.Loader, then: Callable[[], None]) -> None:
+        self._loader = loader
+        self._then = then
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        try:
+            self._then()
+        except Exception as error:  # noqa: BLE001 - the script runs, watched or not
+            print(f"trainlint: the run cannot be watched: {type(error).__name__}: {error}", file=sys.stderr)

@@ -1,0 +1,47 @@
+"""Which probes run: those that are on by default, the settings, then what the user says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from trainlint.checks import RuleInfo
+from trainlint.config import Configuration, Selection, enabled_codes
+from trainlint.runtime.probes import Probe, all_probes
+
+
+def catalogue() -> list[RuleInfo]:
+    """What the probes are."""
+    return [
+        RuleInfo(probe.code, probe.name, _summary(probe), probe.severity, probe.default, "")
+        for probe in all_probes().values()
+    ]
+
+
+def _summary(probe: type[Probe]) -> str:
+    return (probe.__doc__ or "").strip().splitlines()[0].rstrip(".")
+
+
+def chosen_probes(folder: Path, own: Selection, configuration: Configuration | None = None) -> list[type[Probe]]:
+    """The probes for a program in `folder`, by its settings and then by `own`.
+
+    Selectors of rules that look at the source mean nothing here, and a `select` that has no others is none. Raises
+    UsageError for a selector in `own` that no probe answers to.
+    """
+    infos = catalogue()
+    settings = (configuration or Configuration()).for_folder(folder)
+    layers = [_concerning(layer, infos) for layer in settings.selections]
+    codes = enabled_codes([*layers, own], infos)
+    return [probe for code, probe in all_probes().items() if code in codes]
+
+
+def _concerning(layer: Selection, infos: list[RuleInfo]) -> Selection:
+    def known(selectors: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(s for s in selectors if s.upper() == "ALL" or any(_answers(info, s) for info in infos))
+
+    select = None if layer.select is None else known(layer.select) or None
+    return replace(layer, select=select, extend_select=known(layer.extend_select), ignore=known(layer.ignore))
+
+
+def _answers(info: RuleInfo, selector: str) -> bool:
+    return info.code.startswith(selector.upper()) or info.name == selector.lower()
