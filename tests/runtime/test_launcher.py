@@ -87,8 +87,10 @@ def test_a_script_sees_what_it_sees_under_python(project: Write, program: list[s
         "raise KeyboardInterrupt",
         "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)",
         "os._exit(5)",
-        "def f():\n    try:\n        {}['k']\n"
-        "    except KeyError as error:\n        raise RuntimeError('from') from error\nf()",
+        (
+            "def f():\n    try:\n        {}['k']\n"
+            "    except KeyError as error:\n        raise RuntimeError('from') from error\nf()"
+        ),
         "this is no Python",
     ],
 )
