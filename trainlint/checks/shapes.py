@@ -21,6 +21,7 @@ from trainlint.semantics.values import (
     LOG_PROBABILITIES,
     LOGITS,
     PROBABILITIES,
+    UNKNOWN,
     Const,
     Function,
     Instance,
@@ -252,6 +253,13 @@ class SoftmaxDim(Rule):
     def made(self, call: Call, report: Report) -> None:
         if call.value("dim", 0) is None:
             self.implicit(call, report)
+
+    @on_call("keras.layers.Dense")
+    def of_keras(self, call: Call, report: Report) -> None:
+        units, activation = call.value("units", 0) or UNKNOWN, call.value("activation", 1) or UNKNOWN
+        if const(units) == 1 and const(activation) == "softmax" and call.actual.endswith(".Dense"):
+            what = "runs over the single unit of this layer; every output is 1, whatever the input"
+            report(call.node, softmax="softmax", what=what)
 
     def implicit(self, call: Call, report: Report) -> None:
         if (

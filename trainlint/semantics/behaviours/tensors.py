@@ -580,8 +580,18 @@ def where(call: Call) -> Value:
     chosen = [as_tensor(a), as_tensor(b)]
     joined = join_all(chosen)
     assert isinstance(joined, Tensor)
-    # The condition usually keeps the bad elements out: what is chosen is not known to reach its bounds.
-    return joined.but(graph=graph_of(call.interp, *chosen), nature=None, shape=None)
+    # The condition usually keeps the bad elements out, so what is chosen is not known to reach its bounds; a label
+    # keeps nothing out.
+    by_label = is_equality(call.argument("condition", 0)) and all(t.must_be(PROBABILITIES | SIGMOID) for t in chosen)
+    nature = "a probability" if by_label else None
+    return joined.but(graph=graph_of(call.interp, *chosen), nature=nature, shape=None)
+
+
+def is_equality(condition: Any) -> bool:
+    """Whether a condition asks which of several values something has, as labels are asked."""
+    if isinstance(condition, cst.Comparison) and len(condition.comparisons) == 1:
+        return isinstance(condition.comparisons[0].operator, cst.Equal)
+    return isinstance(condition, cst.Call) and called(condition) == "eq"
 
 
 @behaviour("masked_fill")
