@@ -127,6 +127,8 @@ EVENTS = frozenset(
         # Data.
         *("split", "fit", "leak", "dataset", "pair", "learnt", "search"),
         *("standardised", "pretrained", "indexed", "fitted"),
+        # The loaders that an engine trains on, and those it validates on.
+        "validated",
         # Shapes: sizes that cannot fit, a model's output, a step taken from a sequence, a recurrent layer.
         *("sizes", "output", "step taken", "recurrent"),
         # Modules: an instance was built, a layer ran (a `Flow`), `forward` was called by name.

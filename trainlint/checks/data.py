@@ -164,7 +164,8 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
             return bool(tensors.items) and not any(isinstance(t, Tensor) and t.data.shuffled for t in tensors.items)
         if isinstance(value.cls, Class):
             item = value.cls.find("__getitem__")
-            return isinstance(item, Function) and value.cls.find("__iter__") is None and in_stored_order(item)
+            stored = in_stored_order(item) if isinstance(item, Function) else serves_items(value.cls)
+            return stored and value.cls.find("__iter__") is None
         inner = value.attrs.get("dataset")
         if isinstance(inner, Value):
             return "$indices" not in value.attrs and ordered_data(inner, depth + 1)
@@ -345,6 +346,16 @@ class SplitOverlap(Rule):
             if name and name == dotted_name(call.argument("x")):
                 report(first)
 
+    @on("validated")
+    def by_engine(self, fact: Any, report: Report) -> None:
+        """All that an engine validates on is what it trains on."""
+        trained, held_out = fact
+        seen = {same_data(loader): loader.born for loader in trained}
+        if held_out and all(same_data(loader) in seen.keys() - {None} for loader in held_out):
+            for loader in held_out:
+                if loader.born is not None:
+                    report(loader.born.node, loader.born.space).because([seen[same_data(loader)]])
+
     def loaders(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
         """No loader that is evaluated serves anything but what is trained on."""
         sources: dict[Any, list[Step | None]] = {}
@@ -361,7 +372,7 @@ class SplitOverlap(Rule):
             if loader not in trained and loader.born is not None:
                 report(loader.born.node, loader.born.space).because(sources[same_data(loader)])
             elif idle:
-                report(node.iter, space).because(
+                report(getattr(node, "iter", node), space).because(
                     [loader.born, *(Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born)]
                 )
 
@@ -388,9 +399,7 @@ def identity(dataset: Value | None) -> Any:
     if isinstance(dataset, Union):
         parts = [identity(option) for option in dataset.options]
         return None if None in parts else frozenset(parts)
-    if not isinstance(dataset, Instance) or (
-        isinstance(dataset.cls, Class) and dataset.cls.find("__getitem__") is None
-    ):
+    if not isinstance(dataset, Instance) or (isinstance(dataset.cls, Class) and not serves_items(dataset.cls)):
         return None
     if dataset.attrs.get("$random") is not None or "$indices" in dataset.attrs:
         return id(dataset)
@@ -408,6 +417,11 @@ def identity(dataset: Value | None) -> Any:
     if any(isinstance(source, Instance) and "$any" in source.attrs for source in sources):
         return None
     return frozenset(id(source) for source in sources)
+
+
+def serves_items(cls: Class) -> bool:
+    """Whether a class of data sets is seen to serve sample by sample: by its own method, or as torchvision's do."""
+    return cls.find("__getitem__") is not None or any(path.startswith("torchvision.datasets.") for path in cls.api)
 
 
 def is_none(value: Value | None) -> bool:

@@ -368,14 +368,22 @@ class ModeCallWithoutParentheses(Rule):
     @on("statement")
     def check(self, fact: Any, report: Report) -> None:
         node, value = fact
-        if isinstance(node.value, cst.Attribute) and isinstance(value, Method) and value.function is None:
-            if value.name in self.METHODS and (
-                value.receiver is UNKNOWN or isinstance(value.receiver, (Instance, Tensor))
-            ):
-                report(node.value, name=value.name).fix("call it", call_it(node.value))
+        if isinstance(node.value, cst.Attribute):
+            if all(self.of_library(option) for option in options(value)):
+                name = node.value.attr.value
+                report(node.value, name=name).fix("call it", call_it(node.value))
         elif isinstance(node.value, cst.Call) and isinstance(value, Instance) and value.family == "context":
             if "$grad" in value.attrs and "$immediate" not in value.attrs:
                 report(node.value, name="with")
+
+    def of_library(self, value: Value) -> bool:
+        """Whether a value is one of these methods, as the library has it."""
+        return (
+            isinstance(value, Method)
+            and value.function is None
+            and value.name in self.METHODS
+            and (value.receiver is UNKNOWN or isinstance(value.receiver, (Instance, Tensor)))
+        )
 
     @on("enter")
     def entered(self, fact: Any, report: Report) -> None:

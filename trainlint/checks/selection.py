@@ -164,7 +164,7 @@ class NoHeldOutData(Rule):
         if not trained or region.has("evaluated", "split", "compare", "fitted") or self.holds_out(region):
             return
         if len({id(event.optimizer) for event in region.of("step")}) == 1:
-            report(trained[0].node.iter, trained[0].space)
+            report(getattr(trained[0].node, "iter", trained[0].node), trained[0].space)
 
     def holds_out(self, region: Region) -> bool:
         """Whether a program has data that are held out, or a model that is judged."""

@@ -192,11 +192,17 @@ class StepOrder(Rule):
         method, module, value, region = fact
         manual = module.attrs.get("automatic_optimization")
         if value.key == NONE.key and (manual is None or truth(manual) is True):
-            losses = [e for e in region.of("loss") if isinstance(e.result, Tensor) and e.result.deps]
-            if losses and not region.has("backward", "step"):
+            if region.has("loss", "model", "outside") and not region.has("backward", "step") and not by_hand(module):
                 what = "`training_step` returns nothing, so Lightning skips every batch and nothing is learnt"
-                loss = losses[-1]
-                report(method.node.name, method.space, what=what).because([Step(loss.space, loss.node, "the loss")])
+                losses = [Step(e.space, e.node, "the loss") for e in region.of("loss")]
+                report(method.node.name, method.space, what=what).because(losses[-1:])
+
+
+def by_hand(module: Instance) -> bool:
+    """Whether the class of a Lightning module runs a backward itself."""
+    return isinstance(module.cls, Class) and any(
+        called(call) in ("manual_backward", "backward") for call in calls_in(module.cls.node)
+    )
 
 
 class SchedulerBeforeOptimizer(Rule):

@@ -126,6 +126,8 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
         return join_all(get_item(interp, o, indices, node) for o in owner.options if not isinstance(o, Const))
     index = indices[0] if len(indices) == 1 else None
     if isinstance(owner, DictObject):
+        if isinstance(index, Union) and all(isinstance(o, Const) for o in index.options):
+            return join_all(get_item(interp, owner, [option], node) for option in index.options)
         if isinstance(index, Const):
             found = interp.read(owner.attrs, index.value)
             if found is not MISSING:

@@ -78,6 +78,7 @@ UNROLL = 8  # items of a known list that a loop walks one by one
 
 
 TEST = frozenset(("test",))
+OPAQUE_MARKS = frozenset(("$any", "$harmless"))
 
 
 class OutOfBudget(Exception):
@@ -380,8 +381,8 @@ class Interpreter:
         value = self.eval(node.value)
         if isinstance(value, Instance) and "$immediate" in value.attrs:
             self.write(self.flags, "grad", value.attrs["$grad"])
-        if value.__class__ is Method and node.value.__class__ is cst.Attribute:
-            self.event("named", node, value.name)
+        if node.value.__class__ is cst.Attribute and any(o.__class__ is Method for o in options(value)):
+            self.event("named", node, node.value.attr.value)
         self.emit("statement", (node, value))
         return not (isinstance(value, Api) and value.path == "sys.exit!")
 
@@ -660,9 +661,8 @@ class Interpreter:
                 return self.loop(node, [partial(self.bind, node.target, item) for item in known], exact=True)
             item = self.element_of(iterable)
             first = iterable.first if isinstance(iterable, Sequence) and iterable.first is not None else item
-            return self.loop(
-                node, [lambda: self.bind(node.target, first), lambda: self.bind(node.target, item)], exact=False
-            )
+            turns = [lambda: self.bind(node.target, first), lambda: self.bind(node.target, item)]
+            return self.loop(node, turns, exact=False, special=first is not item)
 
     def while_(self, node: cst.While) -> bool:
         endless = truth(self.eval(node.test)) is True
@@ -677,9 +677,12 @@ class Interpreter:
             self.narrow(node.test, False)
         return alive
 
-    def loop(self, node: Any, turns: list[Callable[[], None]], exact: bool, endless: bool = False) -> bool:
+    def loop(
+        self, node: Any, turns: list[Callable[[], None]], exact: bool, endless: bool = False, special: bool = False
+    ) -> bool:
         """Run a loop's body turn by turn. The second turn starts from the state that the first one left, with changed
-        numbers widened: that is where a mode not restored or gradients not cleared come to light."""
+        numbers widened: that is where a mode not restored or gradients not cleared come to light. A first turn that is
+        `special`, as its number is known, may not come to what all others do."""
         journal, frame = self.journal, self.frame
         start = journal.mark()
         breaks: list[Delta] = []
@@ -707,10 +710,13 @@ class Interpreter:
             if exact:
                 continue
             ends.append(journal.delta(start))
-            if number == 0:
-                if not self.changed_since(mark):
+            if number + 1 < len(turns):
+                if self.changed_since(mark):
+                    self.widen_since(start)
+                elif special and number == 0:
+                    turns.append(turns[-1])
+                else:
                     break
-                self.widen_since(start)
         if exact and alive and turns:
             ends.append(journal.delta(start))
         journal.undo(start)
@@ -1327,7 +1333,7 @@ class Interpreter:
         whole = owner.attrs.get("$whole", owner)
         if whole.family == "module" and isinstance(whole.cls, Api):
             child.attrs["$whole"] = whole
-        for mark in ("$item", "$file", "$any"):  # where it comes from
+        for mark in ("$item", "$file", "$any", "$harmless"):  # where it comes from
             if mark in owner.attrs:
                 child.attrs[mark] = TRUE
         if name == "[]":
@@ -2009,7 +2015,7 @@ def is_own_forward(method: Method) -> bool:
 
 def is_opaque_child(value: Any) -> bool:
     """Whether a value is an object nothing is known of: having looked at it changes nothing."""
-    return value.__class__ is Instance and value.cls is None and not value.family and value.attrs.keys() <= {"$any"}
+    return value.__class__ is Instance and value.cls is None and not value.family and value.attrs.keys() <= OPAQUE_MARKS
 
 
 def is_plain(value: Any) -> bool:

@@ -71,6 +71,7 @@ TABLES = {
     "xgboost": "data",
     "lightgbm": "data",
     "catboost": "data",
+    "albumentations": "vision",
     "lightning": "engines",
     "pytorch_lightning": "engines",
     "transformers": "engines",
@@ -103,6 +104,7 @@ MOVED = [
     (re.compile(r"^(tensorflow\.(compat\.v[12]\.)?(python\.)?keras|tf_keras|keras\.(src|api))\."), "keras."),
     (re.compile(r"^keras\.layers\.(core|convolutional|recurrent)\."), "keras.layers."),
     (re.compile(r"^tensorflow\.compat\.v[12]\."), "tensorflow."),
+    (re.compile(r"^albumentations\.(core|augmentations)\.([a-z_]+\.)*(?=[A-Z])"), "albumentations."),
 ]
 
 # Packages whose functions do not change the mode or gradients of what they are given.
@@ -377,6 +379,8 @@ class Library:
                 return str(row.raw.get("family", ""))
             if path.startswith(("torch.nn.", "torchvision.models", "timm.models")):
                 return "module"
+            if path.startswith("torchvision.datasets."):
+                return "dataset"
             if path.endswith(("Module", "PreTrainedModel")) and path.split(".")[0] in self.harmless | {
                 "lightning",
                 "pytorch_lightning",
@@ -405,12 +409,14 @@ class Library:
         elif any(isinstance(v, (Function, Method)) for v in arguments.values()):
             self.escape_functions(interp, arguments, node)
         interp.event("outside", node, path, tuple(arguments.values()))
-        return self.outside_result(interp, path, arguments)
+        return self.outside_result(interp, path, arguments, node)
 
-    def outside_result(self, interp: Interpreter, path: str, arguments: Arguments) -> Value:
+    def outside_result(self, interp: Interpreter, path: str, arguments: Arguments, node: Any) -> Value:
         last = path.rpartition(".")[2]
         if last[:1].isupper() and path.partition(".")[0] != "builtins":
-            instance = Instance(Api(path), self.guess_family(path))
+            instance = Instance(Api(path), self.guess_family(path), Step(interp.frame.space, node, last))
+            if not instance.family and path.partition(".")[0] in self.harmless:
+                instance.attrs["$harmless"] = TRUE
             for name, value in arguments.keywords.items():
                 instance.attrs[name] = value
             return instance
@@ -420,9 +426,7 @@ class Library:
         return UNKNOWN if path.partition(".")[0] in self.harmless else Instance(None)
 
     def guess_family(self, path: str) -> str:
-        if path.startswith(("torch.nn.", "timm.models", "torchvision.models")):
-            return "module"
-        return ""
+        return "module" if path.startswith(MODULES) else ""
 
     def perform(
         self,
@@ -669,7 +673,8 @@ class Library:
         """Call an object nothing is known of. Where a mode was set on it, it is a model; else what it gets escapes."""
         if "training" in instance.attrs:
             return self.call_module(interp, instance, arguments, node)
-        self.escape(interp, arguments, node)
+        if "$harmless" not in instance.attrs or any(isinstance(v, Instance) and v.family for v in arguments.values()):
+            self.escape(interp, arguments, node)
         interp.event("outside", node, "?", tuple(arguments.values()))
         if any(isinstance(v, Tensor) for v in arguments.values()):
             return Tensor()
@@ -1131,6 +1136,8 @@ ARRAY_METHODS = frozenset(
 PURE = frozenset(("requires_grad_", "detach_", "share_memory_", "retain_grad_", "squeeze_", "unsqueeze_", "t_"))
 PYTHON_NAMES = frozenset(dir(builtins))
 # What loggers do with what they are given: they read it.
+# Where classes of modules are that need no row of their own.
+MODULES = ("torch.nn.", "timm.models", "torchvision.models", "torch_geometric.nn.", "dgl.nn.")
 TELLING = frozenset(("debug", "info", "warning", "warn", "error", "exception", "critical", "add_scalar", "add_graph"))
 # What NumPy calls the keywords of torch's functions, which take both.
 NUMPY_NAMES = {"dim": "axis", "keepdim": "keepdims"}

@@ -24,6 +24,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule
 from trainlint.findings import Finding, Related, Severity, Span
+from trainlint.semantics.behaviours.engines import LIGHTNING, lightning
 from trainlint.semantics.behaviours.layers import calls_in, set_mode
 from trainlint.semantics.behaviours.python import candidate
 from trainlint.semantics.behaviours.training import OPTIMIZERS, optimizers
@@ -34,7 +35,6 @@ from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.uses import uses
 from trainlint.semantics.values import (
     BOOL,
-    FALSE,
     TRUE,
     UNKNOWN,
     Api,
@@ -48,7 +48,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
 )
-from trainlint.syntax import SourceFile, Unreadable, lean_nodes, load, with_room
+from trainlint.syntax import SourceFile, Unreadable, lean_nodes, load, path_to, with_room
 from trainlint.syntax.code import called
 
 Progress = Callable[[int, int], None]
@@ -62,7 +62,6 @@ OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "torchvision", "numpy",
 # Turns all that is in no name into spaces; what is not ASCII may be in one.
 SPACED = bytes(c if c > 127 or chr(c).isalnum() or chr(c) == "_" else 32 for c in range(256))
 NOTHING: Mapping[str, object] = {}
-LIGHTNING_EVALUATION = ("validation_step", "test_step", "predict_step")
 PROGRAM_EFFORT = 60_000  # steps that any program may take, and
 LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
 ALONE_EFFORT = 1_000  # the same for a function run by itself, and for
@@ -71,6 +70,31 @@ MAIN_EFFORT = 20_000  # one that needs no arguments: the command of a package st
 
 MAX_SECONDS = 60.0  # for all programs of one file, imports included: only what is made to be hard takes a tenth of it
 TOO_LONG = "the analysis takes too long and is cut short here; what was found so far stands"
+
+
+class Choice:
+    """Alternatives of which a program takes one: the calls that it is made in, and what was found before the first
+    alternative and in each, with the calls made since."""
+
+    def __init__(self, calls: list[Any]) -> None:
+        self.calls = list(calls)
+        self.drafts: list[list[tuple[Draft, list[Any]]]] = [[]]
+
+    def explains(self, draft: Draft, entered: list[Any]) -> bool:
+        """Whether a finding and all the places that explain it are in functions, or their classes, that an alternative
+        entered: then it stands, whatever else could be chosen."""
+        places = [(draft.space, draft.node), *((s.space, s.node) for s in draft.related)]
+        return bool(draft.related) and all(
+            any(path_to(scope, node) for scope in self.scopes(space, entered)) for space, node in places
+        )
+
+    def scopes(self, space: Namespace, entered: list[Any]) -> Iterator[Any]:
+        for function in space.functions:
+            if isinstance(function, Function) and id(function.node) in entered:
+                owner = function.owner
+                members = [function] if owner is None else owner.attrs.values()
+                if not any(isinstance(m, Function) and id(m.node) in self.calls for m in members):
+                    yield function.node if owner is None else owner.node
 
 
 class Project:
@@ -85,7 +109,7 @@ class Project:
     ) -> None:
         self.files = files
         self.drafts: dict[tuple[str, int], Draft] = {}
-        self.choices: list[list[list[Draft]]] = []
+        self.choices: list[Choice] = []
         self.findings: list[Finding] = []
         self.spent: dict[Namespace, float] = {}  # seconds that the programs of a file have taken
         self.spaces: dict[Path, Namespace] = {}
@@ -123,22 +147,26 @@ class Project:
 
     def take(self, draft: Draft) -> None:
         if draft.rule.exclusive and self.choices:
-            self.choices[-1][-1].append(draft)
+            choice = self.choices[-1]
+            choice.drafts[-1].append((draft, self.interp.stack[len(choice.calls) :]))
         else:
             self.drafts.setdefault((draft.rule.code, id(draft.node)), draft)
 
     def choose(self, event: str) -> None:
-        """Follow the alternatives of a choice: their exclusive drafts count when no alternative is without one."""
+        """Follow the alternatives of a choice: their exclusive drafts count when no alternative is without one, or when
+        all that explains them is in the code of their own alternative."""
         if event == "choices":
-            self.choices.append([[]])
+            self.choices.append(Choice(self.interp.stack))
         elif event == "choice":
-            self.choices[-1].append([])
+            self.choices[-1].drafts.append([])
         else:
-            first, *alternatives = self.choices.pop()
-            if alternatives and all(alternatives):
-                for draft in (d for drafts in alternatives for d in drafts):
+            choice = self.choices.pop()
+            first, *alternatives = choice.drafts
+            everywhere = all(alternatives)
+            for draft, entered in (d for drafts in alternatives for d in drafts):
+                if everywhere or choice.explains(draft, entered):
                     self.take(draft)
-            for draft in first:
+            for draft, _ in first:
                 self.take(draft)
 
     def on_call(self, call: Call) -> None:
@@ -445,7 +473,7 @@ class Project:
         waiting = [m for m in methods if id(m.node) not in self.interp.visited]
         if not waiting:
             return
-        lightning = cls.family == "module" and any(m.name == "training_step" for m in methods)
+        engine_calls = cls.family in ("module", "datamodule") and any(m.name in LIGHTNING for m in waiting)
 
         def run(
             interp: Interpreter, method: Function, instance: Instance, built: Region, flags: dict[str, Any]
@@ -460,23 +488,14 @@ class Project:
                 given = {
                     name: value.but(graph=True) if isinstance(value, Tensor) else value for name, value in given.items()
                 }
-            for value in given.values() if lightning else ():
-                if isinstance(value, Instance) and value.cls is None:
-                    value.attrs["$item"] = TRUE  # a batch
             node = method.node
-            if lightning and method.name in LIGHTNING_EVALUATION:
-                interp.write(interp.flags, "grad", FALSE)
-                set_mode(interp, instance, FALSE)
-            elif cls.family == "module" and not lightning:
+            if cls.family == "module":
                 set_mode(interp, instance, UNKNOWN)
                 interp.write(interp.flags, "grad", UNKNOWN)
             if method.name == "forward" and cls.family == "module":
                 self.library.call_module(interp, instance, Arguments(list(given.values())), node)
             elif method.name != "__init__":
                 value = interp.call(Method(instance, method.name, method), Arguments([], given), node)
-                if lightning and method.name == "training_step":
-                    interp.emit("training_loss", (node, value))
-                    self.emit("training_step", (method, instance, value, region))
                 interp.event("escape", node, (value,))
             self.emit(region.kind, region)
 
@@ -485,12 +504,24 @@ class Project:
             interp.region = region
             instance = self.stand_in_instance(interp, cls)
             flags = dict(interp.flags)
+            if engine_calls:
+                as_engine = partial(self.run_as_engine, instance=instance, built=region, flags=flags)
+                self.attempt(space, as_engine, ALONE_EFFORT)
             for method in waiting:
                 if id(method.node) not in self.interp.visited or method.name == "__init__":
                     call = partial(run, method=method, instance=instance, built=region, flags=flags)
                     self.attempt(space, call, ALONE_EFFORT)
 
         self.attempt(space, run_all, ALONE_EFFORT)
+
+    def run_as_engine(self, interp: Interpreter, instance: Instance, built: Region, flags: dict[str, Any]) -> None:
+        """Run the hooks of a module or a data module in the order that Lightning does."""
+        region = Region("program", built.node, built.space, None, instance)
+        region.events = list(built.events)
+        interp.region = region
+        interp.flags.update(flags)
+        lightning(interp, instance if instance.family == "module" else None, instance)
+        self.emit(region.kind, region)
 
     def stand_in_instance(self, interp: Interpreter, cls: Class) -> Instance:
         """An instance built with unknown arguments."""

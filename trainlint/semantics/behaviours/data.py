@@ -1108,7 +1108,7 @@ def random_transform(call: Call) -> Value:
     transform.attrs.update(call.arguments.keywords)
     if call.arguments.positional:
         transform.attrs["$first"] = call.first
-    if not never_applied(call):
+    if not always_the_same(call):
         transform.attrs["$augments"] = call.interp.step(call.node, written(call))
     transform.attrs["$given"] = size_given(call)
     return transform
@@ -1120,9 +1120,10 @@ def written(call: Call) -> str:
     return str(name)
 
 
-def never_applied(call: Call) -> bool:
+def always_the_same(call: Call) -> bool:
+    """Whether a transform with a probability is never applied, or is a flip that always is."""
     p = call.arguments.keywords.get("p")
-    return isinstance(p, Const) and p.value == 0
+    return isinstance(p, Const) and (p.value == 0 or (p.value == 1 and call.short_name.endswith("Flip")))
 
 
 @behaviour("fixed_transform")

@@ -274,11 +274,12 @@ def int_(call: Call) -> Value:
             return Const(int(value.value))
         except (ValueError, OverflowError):
             return Number(integer=True)
+    if isinstance(value, Tensor):
+        call.interp.event("item", call.node, value)
     lo, hi = bounds(value)
     lo = math.floor(lo) if lo not in (-INF, INF) else lo
-    return Number(
-        0.0 if 0 <= lo < 1 else lo, hi, integer=True, nature=getattr(value, "nature", None), of=measured_on(value)
-    )
+    nature, of = getattr(value, "nature", None), measured_on(value)
+    return Number(0.0 if 0 <= lo < 1 else lo, hi, integer=True, nature=nature, tally=value.tally, of=of)
 
 
 @builtin("float")
@@ -334,7 +335,9 @@ def extreme(call: Call) -> Value:
     if tensors:
         return tensors[0].but(lo=lo, hi=hi, kinds=0)
     known = all(is_number(v) for v in values) or lo > -INF or hi < INF
-    return Number(lo, hi, of=measured_on(*values)) if known else UNKNOWN
+    # The lesser of a number of batches and some limit is a number of batches.
+    tally = next((v.tally for v in values if v.tally is not None and v.tally.what == "batches"), None)
+    return Number(lo, hi, tally=tally if call.path == "min" else None, of=measured_on(*values)) if known else UNKNOWN
 
 
 @builtin("sum")

@@ -1,0 +1,189 @@
+"""Training engines as callers: which hooks they run, in which modes, and on which data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from trainlint.semantics.behaviours.layers import set_mode
+from trainlint.semantics.behaviours.training import stepped
+from trainlint.semantics.library import Call, behaviour
+from trainlint.semantics.values import (
+    FALSE,
+    NONE,
+    TRUE,
+    UNKNOWN,
+    Class,
+    Const,
+    DictObject,
+    Function,
+    Instance,
+    Method,
+    Number,
+    Tensor,
+    Value,
+    options,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+
+LIGHTNING = frozenset(("training_step", "train_dataloader"))  # a class with one of these is run by Lightning
+
+
+# ------------------------------------------------------------------------ Lightning
+
+
+def hook(owner: Value | None, name: str) -> Function | None:
+    """A method of the project's own class that an engine calls by its name."""
+    found = owner.cls.find(name) if isinstance(owner, Instance) and isinstance(owner.cls, Class) else None
+    return found if isinstance(found, Function) else None
+
+
+def run_hook(interp: Interpreter, owner: Value | None, name: str, *given: Value) -> Value | None:
+    """What a hook returns, called with as many of the arguments as it takes; None where there is no such hook."""
+    from trainlint.semantics.interpreter import Arguments
+
+    function = hook(owner, name)
+    if function is None or owner is None:
+        return None
+    params = function.node.params
+    room = len(given) if isinstance(params.star_arg, cst.Param) else max(len(params.params) - 1, 0)
+    return interp.call(Method(owner, name, function), Arguments(list(given[:room])), function.node)
+
+
+@contextmanager
+def inside(interp: Interpreter, function: Function | None) -> Iterator[None]:
+    """Be at a hook's own file, where the engine's loops around it are told of."""
+    from trainlint.semantics.interpreter import Frame
+
+    if function is None:
+        yield
+        return
+    outer = interp.frame
+    interp.frame = Frame(function.space.attrs, (), function.space, None, interp.journal.mark())
+    try:
+        yield
+    finally:
+        interp.frame = outer
+
+
+def served(interp: Interpreter, module: Value | None, data: Value | None, given: Value | None, part: str) -> Value:
+    """The loader that an engine takes for a part of the data: given to it, or of a hook."""
+    if given is not None and given.key != NONE.key:
+        return given
+    for owner in (data, module):
+        loader = run_hook(interp, owner, f"{part}_dataloader")
+        if loader is not None:
+            return loader
+    return NONE
+
+
+def loaders_in(interp: Interpreter, value: Value) -> list[Instance]:
+    """The loaders among what a hook returns: one, or several in a container."""
+    if isinstance(value, DictObject):
+        found = [v for _, v in value.known()]
+    else:
+        found = list(interp.known_items(value) or options(value)) if value.__class__ is not Instance else [value]
+    return [v for v in found if isinstance(v, Instance) and v.family == "loader"]
+
+
+def lightning(
+    interp: Interpreter,
+    module: Instance | None,
+    data: Value | None,
+    train: Value | None = None,
+    val: Value | None = None,
+    test: Value | None = None,
+) -> None:
+    """What `Trainer.fit` and then `Trainer.test` do with a module, a data module, or both."""
+    for stage in ("fit", "test"):
+        for owner in (data, module):
+            run_hook(interp, owner, "prepare_data")
+            run_hook(interp, owner, "setup", Const(stage))
+        if stage == "fit":
+            trained, held_out = served(interp, module, data, train, "train"), served(interp, module, data, val, "val")
+            learn(interp, module, data, trained)
+            judge(interp, module, data, held_out, "validation_step", "val_dataloader")
+            if trained is not NONE and held_out is not NONE:
+                interp.emit("validated", (loaders_in(interp, trained), loaders_in(interp, held_out)))
+        else:
+            judge(interp, module, data, served(interp, module, data, test, "test"), "test_step", "test_dataloader")
+
+
+def learn(interp: Interpreter, module: Instance | None, data: Value | None, loader: Value) -> None:
+    """An epoch of training, run by the engine: forward and loss are the module's, all else is the engine's."""
+    step = hook(module, "training_step")
+    place = step or hook(data, "train_dataloader")
+    if place is None:
+        return
+    with inside(interp, place), interp.in_region("loop", place.node, loader):
+        loss: Value = UNKNOWN
+        if module is not None and step is not None:
+            set_mode(interp, module, TRUE)
+            interp.write(interp.flags, "grad", TRUE)
+            loss = run_hook(interp, module, "training_step", batch_of(interp, loader), Number(0, integer=True)) or loss
+            interp.emit("training_loss", (step.node, loss))
+            interp.emit("training_step", (step, module, loss, interp.region))
+            interp.event("escape", step.node, (loss,))
+            if not automatic(module):
+                return
+        loss = loss.attrs.get("loss", UNKNOWN) if isinstance(loss, DictObject) else loss
+        interp.event("clear", place.node, None)
+        interp.event("backward", place.node, loss if isinstance(loss, Tensor) else Tensor(), None, True)
+        stepped(interp, place.node, UNKNOWN)
+
+
+def judge(
+    interp: Interpreter, module: Instance | None, data: Value | None, loader: Value, name: str, source: str
+) -> None:
+    """An evaluation, run by the engine."""
+    step = hook(module, name)
+    place = step or hook(data, source)
+    if place is None:
+        return
+    with inside(interp, place), interp.in_region("loop", place.node, loader) as region:
+        if module is not None and step is not None:
+            set_mode(interp, module, FALSE)
+            before = interp.read(interp.flags, "grad")
+            interp.write(interp.flags, "grad", FALSE)
+            value = run_hook(interp, module, name, batch_of(interp, loader), Number(0, integer=True))
+            interp.event("escape", step.node, (value,))
+            interp.write(interp.flags, "grad", before)
+            set_mode(interp, module, UNKNOWN)
+        if not region.has("model"):
+            for one in loaders_in(interp, loader):
+                interp.event("evaluated", place.node, one)
+
+
+def batch_of(interp: Interpreter, loader: Value) -> Value:
+    """What a loader serves; something unknown that is a batch where that is not in view."""
+    value = interp.element_of(loader) if loader is not NONE else UNKNOWN
+    if value is not UNKNOWN and not (isinstance(value, Instance) and value.cls is None):
+        return value
+    batch = Instance(None)
+    batch.attrs["$item"] = TRUE
+    return batch
+
+
+def automatic(module: Instance) -> bool:
+    """Whether Lightning itself runs backward and step."""
+    wanted = module.attrs.get("automatic_optimization")
+    return wanted is None or truth(wanted) is True
+
+
+@behaviour("lightning_fit")
+def lightning_fit(call: Call) -> Value:
+    """`trainer.fit(model, train_dataloaders, val_dataloaders, datamodule)`."""
+    module, data = call.value("model", 1), call.value("datamodule")
+    train, val = call.value("train_dataloaders", 2), call.value("val_dataloaders", 3)
+    if hook(train, "train_dataloader") is not None:
+        data, train = train, None
+    if isinstance(module, Instance) and hook(module, "training_step") is not None:
+        lightning(call.interp, module, data, train, val)
+        call.interp.event("escape", call.node, (module,))
+    return NONE
