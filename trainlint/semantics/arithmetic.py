@@ -143,6 +143,8 @@ def power_interval(a: tuple[float, float], exponent: Value) -> tuple[float, floa
 
 def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Value:
     """The value of `left <operator> right`."""
+    if left.__class__ is Method or right.__class__ is Method:
+        left, right = as_column(left), as_column(right)
     if isinstance(left, Union) or isinstance(right, Union):
         lefts = left.options if isinstance(left, Union) else (left,)
         rights = right.options if isinstance(right, Union) else (right,)
@@ -418,7 +420,7 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         data = combine_data(interp, operator, left, right, node)
     elif first.data.stats and operator not in ("Add", "Subtract", "Multiply", "Divide"):
         data = first.data._replace(stats=frozenset())
-    if data.scale is not None:
+    if data.scale is not None and not (data.scale is CENTRED and operator == "Subtract"):
         data = data._replace(scale=None)
     graph = graph_of(interp, left, right)
     if graph is not False and deps and (is_opaque(left) or is_opaque(right)):
@@ -453,6 +455,15 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
     )
 
 
+def as_column(value: Value) -> Value:
+    """A column of a table that was looked up like a method; any other value as it is."""
+    from trainlint.semantics.library import column
+
+    if isinstance(value, Method) and isinstance(value.receiver, Tensor) and value.receiver.lib == "frame":
+        return column(value.receiver, value.name)
+    return value
+
+
 def rescales(operator: str, left: Value, right: Value, node: Any) -> bool:
     """Whether an operation divides by a number, or multiplies with one that is not just a weight written down."""
     if operator == "Divide":
@@ -461,6 +472,9 @@ def rescales(operator: str, left: Value, right: Value, node: Any) -> bool:
         return False
     ends = (getattr(node, "left", None), getattr(node, "right", getattr(node, "value", None)))
     return not any(end.__class__ in (cst.Float, cst.Integer) for end in ends)
+
+
+CENTRED = ("centred",)  # the scale of data whose own mean was taken off
 
 
 def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor, node: Any) -> DataInfo:
@@ -478,7 +492,10 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
         if own and operator == "Divide" and spread and a.part is None and not (b.part or a.splits or b.splits):
             fit = Fit(interp.frame.space, node, "a normalisation by hand", own)
             return kept._replace(fits=kept.fits | {fit})
-        if own and operator == "Divide" and spread and a.part in ("val", "test") and b.part == a.part and centred(node):
+        if own and operator == "Subtract" and any(what == "mean" for _, what in b.stats):
+            kept = kept._replace(scale=CENTRED)
+        held_out = a.part in ("val", "test") and b.part == a.part
+        if own and operator == "Divide" and spread and held_out and (a.scale is CENTRED or centred(node)):
             if a.order is not None and not any(key[0] == "row" for key in a.order) and a.splits == b.splits:
                 interp.emit("standardised", (node, a.part))
         return kept

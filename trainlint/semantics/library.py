@@ -798,6 +798,8 @@ class Library:
         """An attribute of a value that is no object of the project."""
         if isinstance(owner, Tensor):
             return self.tensor_attribute(interp, owner, name, node)
+        if isinstance(owner, Method) and isinstance(owner.receiver, Tensor) and owner.receiver.lib == "frame":
+            return self.tensor_attribute(interp, column(owner.receiver, owner.name), name, node)  # it was no method
         return Method(owner, name)
 
     def tensor_attribute(self, interp: Interpreter, owner: Tensor, name: str, node: Any) -> Value:
@@ -909,6 +911,8 @@ class Library:
             from trainlint.semantics.behaviours.training import set_requires_grad
 
             set_requires_grad(interp, owner, value, node)
+        elif owner.lib == "frame" and node is not None:
+            self.set_item(interp, owner, [Const(name)], value, node)  # a column
 
     # --------------------------------------------------------------- iteration
 

@@ -238,6 +238,18 @@ DRAWN_DATA: dict[str, int | None] = {
 }  # fmt: skip
 
 
+@behaviour("load_parts")
+def load_parts(call: Call) -> Value:
+    """`(x_train, y_train), (x_test, y_test) = load_data()`."""
+    call.interp.library.need("numpy")
+    whole = loaded(call, "numpy").data
+    parts = []
+    for part in ("train", "test"):
+        data = whole._replace(part=part, splits=frozenset((id(call.node),)))
+        parts.append(Tuple((Tensor(lib="numpy", graph=False, data=data),) * 2))
+    return Tuple(tuple(parts))
+
+
 @behaviour("load_frame")
 def load_frame(call: Call) -> Value:
     part = part_in_path(words_of(call.value("path", 0)))

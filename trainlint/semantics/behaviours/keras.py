@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trainlint.semantics.behaviours.engines import run_hook
 from trainlint.semantics.library import BEHAVIOURS, Call, behaviour
 from trainlint.semantics.values import (
     HIDDEN,
@@ -218,6 +219,7 @@ def compile_(call: Call) -> Value:
 def fit(call: Call) -> Value:
     """Data reach a model: the last part of them may be split off, and the rest is served in some order."""
     call.interp.emit("fitted", call)
+    run_hook(call.interp, call.receiver, "train_step", call.interp.element_of(call.value("x", 1) or UNKNOWN))
     held_out = call.value("validation_split", 7)
     data = call.value("x", 1)
     if isinstance(data, Tensor) and isinstance(held_out, Const) and held_out.value:
