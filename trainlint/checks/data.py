@@ -155,7 +155,7 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
     if isinstance(value, Union):
         return all(ordered_data(option, depth + 1) for option in value.options)
     if isinstance(value, Instance):
-        if value.family == "iterable" or "$members" in value.attrs:
+        if value.family == "iterable" or "$members" in value.attrs or is_drawn(value):
             return False
         if any(isinstance(v, Tensor) and v.data.shuffled for v in value.attrs.values()):
             return False
@@ -401,7 +401,7 @@ def identity(dataset: Value | None) -> Any:
         return None if None in parts else frozenset(parts)
     if not isinstance(dataset, Instance) or (isinstance(dataset.cls, Class) and not serves_items(dataset.cls)):
         return None
-    if dataset.attrs.get("$random") is not None or "$indices" in dataset.attrs:
+    if dataset.attrs.get("$random") is not None or "$indices" in dataset.attrs or is_drawn(dataset):
         return id(dataset)
     tensors = dataset.attrs.get("$tensors")
     if isinstance(tensors, Tuple):
@@ -417,6 +417,11 @@ def identity(dataset: Value | None) -> Any:
     if any(isinstance(source, Instance) and "$any" in source.attrs for source in sources):
         return None
     return frozenset(id(source) for source in sources)
+
+
+def is_drawn(dataset: Instance) -> bool:
+    """Whether a data set serves random numbers that it draws when it is made."""
+    return any(isinstance(v, Tensor) and v.data.shuffled and not v.data.tokens for v in dataset.attrs.values())
 
 
 def serves_items(cls: Class) -> bool:

@@ -705,6 +705,11 @@ def normal(call: Call) -> Value:
     return fresh(call, nature="random numbers", data=DRAWN)
 
 
+@behaviour("drawn")
+def drawn(call: Call) -> Value:
+    return fresh(call, data=DRAWN)
+
+
 @behaviour("new_tensor")
 def new_tensor(call: Call) -> Value:
     return fresh(call)
