@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise, takewhile
 from typing import Any, ClassVar
 
 import libcst as cst
@@ -446,7 +447,7 @@ class LinearWithoutNonlinearity(Rule):
         if before.chain is not None or flow.chain is not None or report.interp.module_depth < 2:
             return  # where a program puts two networks in a row, each is one of its own
         function = report.interp.frame.function
-        if function is not None and before.space is flow.space and follows(function, before.node, flow.node):
+        if function is not None and before.space is flow.space and follows(function, before.node, flow):
             report(flow.node, cls=flow.layer.describe(), before=before.layer.describe()).because(
                 [Step(before.space, before.node, "called")]
             )
@@ -475,8 +476,9 @@ def at_least(a: Value | None, b: Value | None) -> bool:
     return a is b and isinstance(a, Instance)
 
 
-def follows(function: Function, first: Any, second: Any) -> bool:
-    """Whether the result of one call goes straight into the other, and nowhere else."""
+def follows(function: Function, first: Any, flow: Flow) -> bool:
+    """Whether the result of a call goes straight into that of a layer, and nowhere else."""
+    second = flow.node
     inner = argument_of(second)
     while inner.__class__ is cst.Call:
         if inner is first:
@@ -484,14 +486,11 @@ def follows(function: Function, first: Any, second: Any) -> bool:
         inner = argument_of(inner)
     if inner.__class__ is not cst.Name:
         return False
-    name = inner.value
-    for block in nodes_in(function.node.body):
-        if block.__class__ is not cst.IndentedBlock:
-            continue
-        body = block.body
-        for i, statement in enumerate(body):
-            if i and contains(statement, second):
-                return straight(body, i, name, first, function)
+    above = [second, *takewhile(lambda node: node is not function.node, index_of(flow.space).ancestors(second))]
+    for statement, block in reversed(list(pairwise(above))):  # the outermost block first
+        if block.__class__ is cst.IndentedBlock and statement is not block.body[0]:
+            position = next(i for i, line in enumerate(block.body) if line is statement)
+            return straight(block.body, position, inner.value, first, function)
     return False
 
 
