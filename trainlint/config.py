@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from operator import eq
@@ -210,11 +211,12 @@ _SEE_ALL = "; `trainlint config` lists all"
 def enabled_codes(selections: Iterable[Selection], catalogue: Sequence[RuleInfo]) -> frozenset[str]:
     """The codes that layers of selections turn on; within a layer the more specific selector wins.
 
-    An unreadable file is reported unless that is ignored, and our own failure always.
+    An unreadable file is reported unless that is ignored, and our own failure always. A `select` that names only rules
+    of another door (of a live run, when source is checked) leaves the rules of this one as they are.
     """
     enabled = {info.code for info in catalogue if info.default}
     for layer in selections:
-        if layer.select is not None:
+        if layer.select is not None and not (layer.select and all(_is_elsewhere(s, catalogue) for s in layer.select)):
             enabled = {UNREADABLE}
         steps = [(selector, False) for selector in (*(layer.select or ()), *layer.extend_select)]
         steps += [(selector, True) for selector in layer.ignore]
@@ -230,14 +232,23 @@ def specificity(selector: str) -> int:
 
 
 def codes_of(selector: str, catalogue: Sequence[RuleInfo]) -> frozenset[str]:
-    """The codes that a selector stands for; raises UsageError if there are none."""
+    """The codes that a selector stands for, none if it is of another door; raises UsageError if no rule has it."""
     prefix, name = selector.upper(), selector.lower()
     if prefix == "ALL":
         return frozenset(info.code for info in catalogue)
     codes = frozenset(info.code for info in catalogue if info.code.startswith(prefix) or info.name == name)
-    if not codes or not selector:
+    if (not codes and not _is_elsewhere(selector, catalogue)) or not selector:
         raise UsageError(unknown_rule(selector, catalogue))
     return codes
+
+
+_DOOR = re.compile(r"(T[LRC])\d{0,3}", re.IGNORECASE)
+
+
+def _is_elsewhere(selector: str, catalogue: Sequence[RuleInfo]) -> bool:
+    """Whether a selector is of codes that begin as none in this catalogue do."""
+    code = _DOOR.fullmatch(selector)
+    return code is not None and not any(info.code.startswith(code[1].upper()) for info in catalogue)
 
 
 def unknown_rule(selector: str, catalogue: Sequence[RuleInfo]) -> str:

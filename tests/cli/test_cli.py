@@ -448,7 +448,6 @@ def test_interrupted_from_the_keyboard(project) -> None:
 import sys, time
 from trainlint import cli
 from trainlint.semantics.project import Project
-from trainlint.pages import runtime_rules
 
 def check(self, progress):
     print("checking", flush=True)

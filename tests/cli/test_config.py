@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from trainlint.checks import catalogue
 from trainlint.config import Configuration, Overrides, Selection, UsageError, enabled_codes, load_settings
 from trainlint.findings import Severity
 
@@ -199,3 +200,12 @@ def test_a_named_settings_file_must_exist_and_be_ours(write) -> None:
         Configuration(config=root / "missing.toml")
     with pytest.raises(UsageError, match=r"has no table \[tool.trainlint\]"):
         Configuration(config=root / "pyproject.toml")
+
+
+def test_rules_of_a_live_run_may_stand_in_the_settings() -> None:
+    infos = catalogue()
+    default = enabled_codes([], infos)
+    assert enabled_codes([Selection(select=("TR4", "TR101"), ignore=("TR202",))], infos) == default
+    assert enabled_codes([Selection(select=("TR4", "TL101"))], infos) == {"TL000", "TL002", "TL101"}
+    with pytest.raises(UsageError, match="unknown rule `TL999`"):
+        enabled_codes([Selection(select=("TL999",))], infos)

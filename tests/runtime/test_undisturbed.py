@@ -190,6 +190,12 @@ def test_scripts_are_compiled_as_ever() -> None:
     assert torch.equal(scripted(x, y), F.cross_entropy(x, y))
 
 
+def test_a_compiled_model_is_no_reason_to_warn(recwarn: pytest.WarningsRecorder) -> None:
+    with watch():
+        torch.compile(nn.Linear(2, 2), backend="eager")(torch.ones(1, 2))
+    assert not [str(warning.message) for warning in recwarn.list if "hooks" in str(warning.message)]
+
+
 def test_models_and_optimizers_are_not_kept_alive() -> None:
     import gc
     import weakref

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -90,12 +91,27 @@ def _install() -> None:
         optimizer_hooks.register_optimizer_step_post_hook(_step_ends),
     )
     _undo.extend(handle.remove for handle in handles)
+    _quieten("Using `torch.compile\\(module\\)` when there are global hooks")
     for name in LOSSES:
         _replace(torch.nn.functional, name, _losses)
     _replace(torch.autograd, "backward", _backward)
     _replace(torch.utils.data.dataloader._BaseDataLoaderIter, "__next__", _loading)
     # The compiler of TorchScript reads the source of what a module calls.
     _replace(torch.jit, "script", _scripting)
+
+
+def _quieten(message: str) -> None:
+    """Keep a warning about our hooks from the script, for which they are none."""
+    before = warnings.filters[:]
+    warnings.filterwarnings("ignore", message)
+    added = [entry for entry in warnings.filters if entry not in before]
+
+    def restore() -> None:
+        for entry in added:
+            if entry in warnings.filters:
+                warnings.filters.remove(entry)  # type: ignore[attr-defined]
+
+    _undo.append(restore)
 
 
 def _replace(owner: Any, name: str, wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> None:
