@@ -25,9 +25,13 @@ import corpus
 
 ROOT = Path(__file__).resolve().parent.parent
 BARE_PARSE = Path(__file__).resolve().with_name("bare_parse.py")
-CHECK = ["check", "--isolated", "--no-cache", "-j1", "--exit-zero", "--select", "ALL", "--output-format", "json"]
+AS_IT_IS = ["check", "--isolated", "--exit-zero", "--select", "ALL", "--output-format", "json"]
+CHECK = [*AS_IT_IS, "--no-cache", "-j1"]
 
 FLAKE8 = "TL = trainlint.integrations.flake8:Plugin"
+
+# A linter of another kind, whose second run shows what it takes to see that nothing has changed.
+RUFF = ("ruff==0.14.5", ["check", "--isolated", "--select", "ALL", "--quiet", "--exit-zero"])
 
 # The other linters for PyTorch code: what to install, what to call.
 PEERS: dict[str, tuple[str, list[str]]] = {
@@ -107,6 +111,14 @@ class Row:
     @property
     def lines_per_second(self) -> float:
         return self.lines / self.cpu
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds on the clock of several runs."""
+
+    what: str
+    seconds: list[float]
 
 
 def run(command: Sequence[str | Path], cwd: Path = ROOT) -> Run:
@@ -270,6 +282,38 @@ def installed(requirement: str, cache: Path) -> Path:
     return environment / "bin"
 
 
+def again(cache: Path, folders: list[Path], runs: int, scratch: Path, *, with_ruff: bool) -> list[Timing]:
+    """Further runs: on unchanged files, after an edit, and of several processes."""
+    tree = scratch / "tree"
+    copies = [Path(shutil.copytree(folder, tree / folder.name)) for folder in folders]
+    kept = ["--cache-dir", scratch / "kept"]
+
+    def timed(*options: str | Path) -> float:
+        measured = run([sys.executable, "-m", "trainlint", *AS_IT_IS, *options, *copies])
+        _findings(measured)
+        return measured.wall
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = [
+        Timing("cold, one process, results kept", [timed(*kept, "-j1")]),
+        Timing("warm", [timed(*kept) for _ in range(max(runs, 5))]),
+        Timing("warm, after one edit", [timed(*kept, "-j1") for _ in map(_edit, copies)]),
+        Timing(f"cold, {cores} processes on {cores} cores", [timed("--no-cache", f"-j{cores}") for _ in range(runs)]),
+    ]
+    if with_ruff:
+        program = [installed(RUFF[0], cache) / "ruff", *RUFF[1], "--cache-dir", scratch / "ruff", *copies]
+        cold, *warm = (run(program).wall for _ in range(1 + max(runs, 5)))
+        found += [Timing(f"{RUFF[0]}, cold", [cold]), Timing(f"{RUFF[0]}, warm", warm)]
+    return found
+
+
+def _edit(folder: Path) -> None:
+    """Change what the file in the middle of a package does."""
+    files = sorted(path for path in folder.rglob("*.py") if path.stat().st_size > 1000)
+    with open(files[len(files) // 2], "a", encoding="utf-8") as file:
+        file.write("\n\nEDITED = True\n")
+
+
 def peer(name: str, cache: Path, folders: list[Path], lines: int) -> Row:
     """A peer on the same files, one process, in an environment of its own."""
     requirement, command = PEERS[name]
@@ -313,6 +357,16 @@ def show_rows(rows: list[Row]) -> str:
     )
 
 
+def show_timings(timings: list[Timing]) -> str:
+    return table(
+        ("further runs", "median s", "longest s", "runs"),
+        [
+            (t.what, f"{statistics.median(t.seconds):.2f}", f"{max(t.seconds):.2f}", f"{len(t.seconds)}")
+            for t in timings
+        ],
+    )
+
+
 def show_linearity(measured: dict[str, list[tuple[int, float]]]) -> str:
     rows = []
     for what, points in measured.items():
@@ -328,7 +382,7 @@ def main() -> None:
     corpus.add_arguments(parser)
     parser.add_argument("--runs", type=int, default=3, help="take the best of so many runs (default: 3)")
     parser.add_argument("--peers", default=",".join(PEERS), help="of %(default)s, or `none`: they take many minutes")
-    parser.add_argument("--skip", default="", help="parts to leave out, of startup,flake8,linearity")
+    parser.add_argument("--skip", default="", help="parts to leave out, of startup,flake8,again,linearity")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file, too")
     options = parser.parse_args()
     peers = [] if options.peers == "none" else options.peers.split(",")
@@ -359,6 +413,10 @@ def main() -> None:
             without = min(figures["flake8"].values())
             seconds = [(name, f"{cpu:.2f}", f"{cpu / without:.3f}") for name, cpu in figures["flake8"].items()]
             print(table((f"{lines_there:,} lines that train nothing", "CPU s", "x best"), seconds), "\n", flush=True)
+        if "again" not in options.skip:
+            timings = again(options.cache.resolve(), folders, options.runs, scratch, with_ruff=bool(peers))
+            figures["again"] = [asdict(timing) for timing in timings]
+            print(show_timings(timings), "\n", flush=True)
         if "linearity" not in options.skip:
             figures["linearity"] = linearity(folders, lines, options.runs, scratch)
             print(show_linearity(figures["linearity"]), "\n", flush=True)

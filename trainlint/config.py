@@ -9,7 +9,7 @@ from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainlint.kinds import FILE, GLOBS, KNOWLEDGE, RULES, RULES_BY_GLOB, SWITCH, Kind, Patterns, choice
+from trainlint.kinds import FILE, FOLDER, GLOBS, KNOWLEDGE, RULES, RULES_BY_GLOB, SWITCH, Kind, Patterns, choice
 from trainlint.reports import OUTPUT_FORMATS
 
 if TYPE_CHECKING:
@@ -84,9 +84,17 @@ class Settings:
     baseline: Path | None = _setting(
         FILE, None, "the findings that are known already and not reported", "trainlint-baseline.json"
     )
+    cache_dir: Path | None = _setting(
+        FOLDER, None, "where to keep results of earlier runs, `.trainlint_cache` by default", ".cache/trainlint"
+    )
     knowledge: Mapping[str, Any] = _setting(
         KNOWLEDGE, {}, "what is known of other libraries; see docs/knowledge.md", {"harmless": ["lablog"]}
     )
+
+    @property
+    def cache(self) -> Path:
+        """The folder of results of earlier runs."""
+        return self.cache_dir or self.root / ".trainlint_cache"
 
     @property
     def selections(self) -> tuple[Selection, ...]:

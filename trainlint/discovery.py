@@ -19,8 +19,8 @@ SUFFIXES = (".py", ".ipynb")
 # Folders that hold no source of the project's own. An `exclude = ["!build/"]` brings one back.
 SKIPPED_FOLDERS = frozenset(
     """
-    .bzr .direnv .eggs .git .hg .ipynb_checkpoints .mypy_cache .nox .pytest_cache .ruff_cache .svn .tox .venv .vscode
-    __pycache__ __pypackages__ build dist node_modules site-packages venv
+    .bzr .direnv .eggs .git .hg .ipynb_checkpoints .mypy_cache .nox .pytest_cache .ruff_cache .svn .tox
+    .trainlint_cache .venv .vscode __pycache__ __pypackages__ build dist node_modules site-packages venv
     """.split()
 )
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import os
+import re
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainlint.config import OWN_FAILURE, UNREADABLE, UNUSED_SUPPRESSION, Settings, codes_of, enabled_codes
+from trainlint import plugins
+from trainlint.analysis import File, Job, Outcome, Progress, perform
+from trainlint.cache import Cache, World
+from trainlint.config import OWN_FAILURE, Settings, codes_of, enabled_codes
 from trainlint.discovery import Globs, Target
 from trainlint.findings import Finding, Safety, Severity, Span
-from trainlint.prefilter import imported_words, importing, is_script, may_be_suppressed, may_concern, module_stem
+from trainlint.imports import Finder, common_folder, digest
+from trainlint.prefilter import Facts, facts_of, importing
+from trainlint.semantics import requirements
+from trainlint.units import concerned, divide
 
 if TYPE_CHECKING:
     from trainlint.checks import RuleInfo
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,54 +40,141 @@ def check(
     texts: Mapping[str, str] | None = None,
     noqa: bool = True,
     progress: Progress | None = None,
+    cache: Cache | None = None,
+    jobs: int | None = 1,
 ) -> Result:
     """Check files.
 
     `texts` gives the contents of those that are not to be read from the disk: by file name, or by path if they are no
     targets but imported. Without `noqa`, comments that other linters share do not hide anything, for the caller will
-    see to them.
+    see to them. `jobs` is the number of processes at most, None for as many as are of use. Neither these nor a cache
+    change the result.
     """
-    from trainlint import plugins
-
-    texts = texts or {}
-    # The files to parse, and of each whether it may hold suppression comments.
-    candidates: dict[Target, bool] = {}
-    rejected: dict[Target, bytes] = {}
-    own = {id(table): table for target in targets if (table := target.settings.knowledge)}
-    knowledge = (*plugins.knowledge(), *own.values())
-    further = importing(_packages(knowledge))
-    for target in targets:
-        content = _content(target, texts)
-        if content is None or may_concern(content, further):
-            candidates[target] = content is not None and may_be_suppressed(content)
-        else:
-            rejected[target] = content
-    if not candidates:
-        return Result((), len(targets))
-    for target in _related(candidates, rejected, texts):
-        candidates[target] = may_be_suppressed(rejected[target])
-    candidates = {target: candidates[target] for target in targets if target in candidates}
-
-    # All of this imports the parser, which a run on other files need not wait for.
-    from trainlint.checks import all_rules, catalogue
-    from trainlint.semantics import project
-
-    infos = catalogue()
-    enabled = _Enabled(infos)
-    wanted = frozenset[str]().union(*map(enabled.of, candidates))
-    rules = [rule() for code, rule in all_rules().items() if code in wanted]
-    files = [(target.path, target.filename) for target in candidates]
-    found: dict[str, list[Finding]] = defaultdict(list)
-    for finding in project.check_files(files, dict(texts), rules, knowledge=knowledge, progress=progress):
-        found[finding.filename].append(finding)
-
-    # Findings in files that were read along only, because others import them, are not asked for.
+    cache = cache or Cache(None)
+    survey = _Survey(targets, texts or {}, noqa, cache)
     shown: list[Finding] = []
-    for target, has_comments in candidates.items():
-        codes = enabled.of(target)
-        findings = [finding for finding in found[target.filename] if finding.code in codes]
-        shown += _unsuppressed(target, findings, codes, infos, texts, noqa=noqa) if has_comments else findings
+    waiting: list[Job] = []
+    for job in survey.jobs():
+        known = cache.find(job, survey.world)
+        if known is None:
+            waiting.append(job)
+        else:
+            shown += known
+    with closing(_performed(waiting, jobs, progress)) as performed:
+        for job, outcome in performed:
+            shown += outcome.findings
+            cache.keep(job, survey.world, outcome, World(job.texts))
+    cache.close()
     return Result(tuple(sorted(shown, key=lambda finding: finding.sort_key)), len(targets))
+
+
+# Bytes of source from which on the start of further processes pays.
+WORTH_PROCESSES = 400_000
+
+
+def _performed(
+    jobs: list[Job], processes: int | None, progress: Progress | None
+) -> Generator[tuple[Job, Outcome], None, None]:
+    """The units and what came of them, as each is ready."""
+    total, done = sum(len(job.files) for job in jobs), 0
+
+    def move(further: int, _: int = 0) -> None:
+        if progress is not None:
+            progress(done + further, total)
+
+    if processes is None:
+        processes = _processors()
+    if min(processes, len(jobs)) == 1 or sum(job.size for job in jobs) < WORTH_PROCESSES:
+        outcomes: Iterator[tuple[Job, Outcome]] = ((job, perform(job, move)) for job in jobs)
+    else:
+        from trainlint import workers
+
+        outcomes = workers.perform_all(jobs, processes)
+    for job, outcome in outcomes:
+        yield job, outcome
+        done += len(job.files)
+        move(0)
+
+
+def _processors() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Survey:
+    """What can be told of the files before any is parsed, and what there is to do about them."""
+
+    def __init__(self, targets: Sequence[Target], texts: Mapping[str, str], noqa: bool, cache: Cache) -> None:
+        requirements.forget()
+        self._targets = {target: os.path.abspath(target.path) for target in targets}
+        self._cache = cache
+        self._noqa = noqa
+        named = {target.filename: path for target, path in self._targets.items()}
+        self._texts = {named.get(name) or os.path.abspath(name): text for name, text in texts.items()}
+        self.world = World(self._texts)
+        own = {id(table): table for target in targets if (table := target.settings.knowledge)}
+        self._knowledge = (*plugins.knowledge(), *own.values())
+        self._facts = _FactBook(self.world, self._texts, importing(_packages(self._knowledge)), cache)
+
+    def jobs(self) -> list[Job]:
+        """The units to check."""
+        facts = {target: self._facts.of(path) for target, path in self._targets.items()}
+        candidates = concerned(facts)
+        paths = {target: self._targets[target] for target in candidates}
+        common = common_folder(paths.values())
+        units = divide(paths, Finder(common, self._texts), self._facts.of)
+        self._facts.keep()
+        if not units:
+            return []
+        enabled = _Enabled(self._cache.catalogue())
+        return [self._job(unit, facts, enabled, common) for unit in units]
+
+    def _job(self, unit: Sequence[Target], facts: Mapping[Target, Facts], enabled: _Enabled, common: str) -> Job:
+        return Job(
+            files=tuple(File(self._targets[t], t.filename, enabled.of(t), facts[t].may_be_suppressed) for t in unit),
+            common=common,
+            texts=self._texts,
+            knowledge=self._knowledge,
+            noqa=self._noqa,
+            size=sum(facts[target].size for target in unit),
+        )
+
+
+class _FactBook:
+    """What the bytes of files tell, by absolute path. Each file is read once, and looked through once for all runs."""
+
+    def __init__(self, world: World, texts: Mapping[str, str], further: re.Pattern[bytes] | None, cache: Cache) -> None:
+        self._world = world
+        self._texts = texts
+        self._further = further
+        self._cache = cache
+        self._name = digest(further.pattern if further is not None else b"")[:16]
+        self._known = cache.facts(self._name)
+        self._found: dict[str, Facts] = {}
+        self._files: dict[str, Facts] = {}
+
+    def of(self, path: str) -> Facts:
+        """What a file's bytes tell; one that cannot be read concerns the reader of the project, who reports it."""
+        if path not in self._files:
+            text = self._texts.get(path)
+            content = _content(path) if text is None else text.encode("utf-8", "surrogatepass")
+            key = self._world.know(path, content)
+            if content is None:
+                self._files[path] = Facts(True, False, False, [], 0)
+            else:
+                self._files[path] = self._known.get(key) or self._look(key, content)
+        return self._files[path]
+
+    def _look(self, key: str, content: bytes) -> Facts:
+        found = self._found[key] = facts_of(content, self._further)
+        return found
+
+    def keep(self) -> None:
+        """Let the next run know."""
+        if self._found:
+            self._cache.keep_facts(self._name, {**self._known, **self._found})
 
 
 def _packages(knowledge: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -114,6 +208,8 @@ def fix(
     unsafe: bool = False,
     texts: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    cache: Cache | None = None,
+    jobs: int | None = 1,
 ) -> Fixed:
     """Check files and apply fixes, round by round, until none is left; nothing is written."""
     from trainlint.fixing import compatible
@@ -128,7 +224,7 @@ def fix(
     counts: Counter[tuple[str, str]] = Counter()
     tried: set[tuple[str, str]] = set()
     for number in range(MAX_ROUNDS + 1):
-        result = check(targets, texts=current, progress=progress)
+        result = check(targets, texts=current, progress=progress, cache=cache, jobs=jobs)
         # A fix after which there is as much to find as before must not be applied for ever.
         before, counts = counts, Counter((finding.code, finding.filename) for finding in result.findings)
         useless |= {key for key in tried if counts[key] >= before[key]}
@@ -198,30 +294,11 @@ def apply(
     return done, new, None
 
 
-def _related(kept: Mapping[Target, bool], rejected: Mapping[Target, bytes], texts: Mapping[str, str]) -> list[Target]:
-    """Files without a word of training that belong to a training program all the same: a `main.py` that only imports
-    the project's own modules, a helper that is handed the model."""
-    if not rejected:
-        return []
-    stems = {target: module_stem(target.filename) for target in (*kept, *rejected)}
-    imported = {target: imported_words(_content(target, texts) or b"") for target in kept}
-    waiting = {target: (imported_words(content), is_script(content)) for target, content in rejected.items()}
-    known, wanted = {stems[t] for t in kept}, set[str]().union(*imported.values())
-    found: list[Target] = []
-    while more := [t for t, (words, script) in waiting.items() if (script and words & known) or stems[t] in wanted]:
-        for target in more:
-            wanted |= waiting.pop(target)[0]
-            known.add(stems[target])
-        found += more
-    return found
-
-
-def _content(target: Target, texts: Mapping[str, str]) -> bytes | None:
-    """The bytes of a file; None if it cannot be read, which the reader of the project will report."""
-    text = texts.get(target.filename)
+def _content(path: str) -> bytes | None:
+    """The bytes of a file; None if it cannot be read."""
     try:
-        return target.path.read_bytes() if text is None else text.encode("utf-8", "surrogatepass")
-    except OSError:
+        return Path(path).read_bytes()
+    except (OSError, ValueError):
         return None
 
 
@@ -246,38 +323,3 @@ class _Enabled:
             if globs.decide(str(target.path.absolute())):
                 codes -= ignored - {OWN_FAILURE}
         return codes
-
-
-def _unsuppressed(
-    target: Target,
-    findings: Sequence[Finding],
-    enabled: frozenset[str],
-    catalogue: Sequence[RuleInfo],
-    texts: Mapping[str, str],
-    *,
-    noqa: bool,
-) -> list[Finding]:
-    """The findings in one file less those that a comment hides, and one for each comment that hides nothing."""
-    from trainlint import suppress
-    from trainlint.syntax import Notebook, Unreadable, read_text
-
-    text = texts.get(target.filename)
-    try:
-        raw = read_text(target.path) if text is None else text
-        notebook = Notebook.read(raw) if target.filename.endswith(".ipynb") else None
-    except Unreadable:
-        return list(findings)
-    comments = suppress.directives(raw if notebook is None else notebook.text)
-    if not noqa:
-        comments = [comment for comment in comments if comment.is_own]
-    shown = suppress.visible(findings, comments)
-    # Of a file that could not be checked nobody knows what would have been found in it.
-    if UNUSED_SUPPRESSION in enabled and not any(finding.code in (UNREADABLE, OWN_FAILURE) for finding in findings):
-        stale = suppress.visible(list(suppress.unused(comments, target.filename, enabled, catalogue)), comments)
-        shown += stale if notebook is None else [_placed(finding, notebook.place) for finding in stale]
-    return shown
-
-
-def _placed(finding: Finding, place: Callable[[Span], tuple[int | None, Span]]) -> Finding:
-    cell, span = place(finding.span)
-    return replace(finding, cell=cell, span=span)

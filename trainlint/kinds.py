@@ -101,6 +101,7 @@ RULES = Kind(
     'a list of strings, such as ["TL1", "TL301"]', {"type": "array", "items": {"$ref": "#/definitions/rule"}}, _strings
 )
 FILE = Kind("the name of a file", _TEXT, _file, lambda value: value and value.as_posix())
+FOLDER = Kind("the name of a folder", _TEXT, _file, FILE.show)
 GLOBS = Kind(
     'a list of strings, such as ["third_party/", "*_old.py"]',
     _STRINGS,

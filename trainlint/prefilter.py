@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 # The beginnings of the packages that training code imports.
 LIBRARIES = """
@@ -45,20 +46,40 @@ def may_be_suppressed(content: bytes) -> bool:
     return b"noqa" in lowered or b"trainlint" in lowered
 
 
-_FROM = re.compile(
-    rb"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]+\(?([\w., \t]*)|import[ \t]+([\w., \t]+))", re.MULTILINE
+# Import statements, those behind a colon or semicolon too. In a notebook a line is a string.
+_STATEMENT = re.compile(
+    rb"""(?:^|[;:"]|\\n)[ \t]*(?:from[ \t]*([.\w]+)[ \t]*import\b[ \t]*(\([^)]*\)|[^\n\\;]*(?:\\\r?\n[^\n\\;]*)*)
+    |import[ \t]+([\w., \t]+))""",
+    re.MULTILINE | re.VERBOSE,
 )
+_COMMENT = re.compile(rb"#[^\n]*")
+_NAME = re.compile(rb"(\w+)(?:\s+as\s+\w+)?")
+_DYNAMIC = re.compile(rb"""\bimport_module\([ \t\n]*[fF]?["']([\w.]+)""")
 
 
-def imported_words(content: bytes) -> set[str]:
-    """The words of all import statements: names of modules and packages, and of what is taken from them."""
-    return {
-        word
-        for match in _FROM.finditer(content)
-        for part in match.groups()
-        if part
-        for word in re.findall(r"\w+", part.decode("ascii", "replace"))
-    }
+def imports(content: bytes) -> list[str]:
+    """What a file's text imports, perhaps: `package.module`, `..module` and also `package.module.name` of names that
+    are taken from a module, since they may be modules themselves. `package.` means any module of the package."""
+    found: dict[str, None] = {}
+    for module, names, modules in _STATEMENT.findall(content):
+        if module:
+            path = module.decode("utf-8", "replace")
+            found[path] = None
+            before = path if path.endswith(".") else f"{path}."
+            for name in _NAME.findall(_COMMENT.sub(b"", names)):
+                found[before + name.decode("utf-8", "replace")] = None
+        for item in modules.split(b","):
+            name = item.split()[:1]
+            if name:
+                found[name[0].decode("utf-8", "replace")] = None
+    for name in _DYNAMIC.findall(content) if b"import_module" in content else ():
+        found[name.decode("utf-8", "replace")] = None
+    return list(found)
+
+
+def words_of(imported: Iterable[str]) -> set[str]:
+    """The words of imports: names of modules and packages, and of what is taken from them."""
+    return {word for path in imported for word in path.split(".") if word}
 
 
 _TOP_LEVEL = re.compile(
@@ -75,3 +96,20 @@ def module_stem(filename: str) -> str:
     """The name that other files import a file by."""
     parts = filename.replace("\\", "/").rsplit("/", 2)
     return parts[-2] if parts[-1] == "__init__.py" and len(parts) > 1 else parts[-1].rpartition(".")[0]
+
+
+class Facts(NamedTuple):
+    """What a file's bytes tell of it without being parsed."""
+
+    concerns: bool  # some rule, perhaps
+    may_be_suppressed: bool
+    is_script: bool
+    imports: list[str]
+    size: int
+
+
+def facts_of(content: bytes, further: re.Pattern[bytes] | None = None) -> Facts:
+    """All that is decided on a file's bytes."""
+    return Facts(
+        may_concern(content, further), may_be_suppressed(content), is_script(content), imports(content), len(content)
+    )

@@ -77,9 +77,11 @@ class Engine:
         rules: Sequence[Any],
         *,
         knowledge: Any = (),
+        finder: Any = None,
         progress: Any = None,
     ) -> list[Finding]:
-        self.files, self.texts, self.codes = files, texts, [rule.code for rule in rules]
+        self.files, self.texts = [*self.files, *files], texts
+        self.codes = sorted({*self.codes, *(rule.code for rule in rules)})
         if progress is not None:
             progress(len(files), len(files))
         return list(self.findings)

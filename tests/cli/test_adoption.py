@@ -172,7 +172,7 @@ def test_a_file_that_cannot_be_written(project, run: Run, monkeypatch: pytest.Mo
     assert outcome.status == 2
     assert "trainlint: error: train.py cannot be written: No space left on device\n" in outcome.err
     assert (root / "train.py").read_text() == MISTAKE
-    assert [path.name for path in root.iterdir()] == ["train.py"]
+    assert [path.name for path in root.glob("[!.]*")] == ["train.py"]
 
 
 @pytest.mark.parametrize(

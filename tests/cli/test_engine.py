@@ -143,7 +143,7 @@ def test_suppression_in_a_notebook(project, engine: Engine) -> None:
 
 
 def test_texts_stand_for_files(project, engine: Engine) -> None:
-    project({"a.py": "import os\n"})
+    root = project({"a.py": "import os\n"})
     engine.findings = [finding(filename="a.py", line=2)]
     assert places(checked("a.py", texts={"a.py": TRAINING + "x = 1  # noqa\n"})) == []
-    assert engine.texts == {"a.py": TRAINING + "x = 1  # noqa\n"}
+    assert engine.texts == {str(root / "a.py"): TRAINING + "x = 1  # noqa\n"}

@@ -59,7 +59,7 @@ def test_fix(project, run: Run) -> None:
     assert outcome.out.startswith("other.py:6:28: TL101")
     assert outcome.err.startswith("Found 2 errors in 2 of 2 files (1 fixed, 1 remaining).\n")
     assert text_of(root / "train.py") == FIXED
-    assert sorted(path.name for path in root.iterdir()) == ["other.py", "train.py"]
+    assert sorted(path.name for path in root.glob("[!.]*")) == ["other.py", "train.py"]
 
 
 def test_when_all_is_fixed_the_status_is_0(project, run: Run) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from trainlint.api import Rule
 from trainlint.findings import Safety, Severity
+
+if TYPE_CHECKING:
+    from trainlint.api import Rule
 
 FAMILIES = (
     "losses",

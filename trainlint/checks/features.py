@@ -79,7 +79,7 @@ class LabelInFeatures(Rule):
             return
         if inputs.columns is None or target.columns is None or not holds(inputs.columns, target.columns):
             return
-        what = f"column {target.columns[1]}" if target.columns[0] == "at" else f"`{next(iter(target.columns[1]))}`"
+        what = f"column {target.columns[1]}" if target.columns[0] == "at" else f"`{min(target.columns[1], key=str)}`"
         at, space = place(fact, report)
         if isinstance(source, Call):
             at = source.argument("x", 1) if how == "fit" else source.argument("tensors", 0)

@@ -316,7 +316,7 @@ class GradientCutBeforeLoss(Rule):
             made = loss.trace[0]
             report(made.node, made.space, what="the loss is made a leaf of its own").because([end])
         elif loss.graph is False and loss.deps and not any(dep.live for dep in loss.deps):
-            for step in {dep.cut for dep in loss.deps if dep.cut is not None}:
+            for step in dict.fromkeys(dep.cut for dep in loss.deps if dep.cut is not None):
                 report(step.node, step.space, what=f"`{step.label}` cuts the loss off").because([end])
 
 

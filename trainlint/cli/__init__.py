@@ -29,6 +29,7 @@ COMMANDS = {
     "config": "explain the settings",
     "init": "write settings and a hook for pre-commit",
     "completion": "complete commands and options in a shell",
+    "clean": "remove the results of earlier runs",
 }
 
 DESCRIPTION = "Find the mistakes that keep a neural network from learning."

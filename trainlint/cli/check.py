@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainlint import __version__
 from trainlint.cli.inputs import Inputs, inputs
@@ -20,10 +21,14 @@ from trainlint.config import (
     Selection,
     Settings,
     UsageError,
+    codes_of,
     enabled_codes,
 )
 from trainlint.kinds import Patterns
 from trainlint.reports import OUTPUT_FORMATS
+
+if TYPE_CHECKING:
+    from trainlint.cache import Cache
 
 DESCRIPTION = "Find the mistakes that keep a neural network from learning."
 
@@ -87,8 +92,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--exit-zero", action="store_true", help="exit with 0 although something was found")
 
     speed = parser.add_argument_group("speed")
-    speed.add_argument("--no-cache", action="store_true", help="do not use results of earlier runs")
-    speed.add_argument("-j", "--jobs", metavar="N", type=_positive, help="number of processes")
+    speed.add_argument("--no-cache", action="store_true", help="neither use nor keep results of earlier runs")
+    speed.add_argument(
+        "--cache-dir", metavar="FOLDER", type=Path, help="where to keep them (default: .trainlint_cache)"
+    )
+    speed.add_argument(
+        "-j", "--jobs", metavar="N", type=_positive, help="number of processes (default: as many as pay)"
+    )
 
 
 def _positive(text: str) -> int:
@@ -104,7 +114,7 @@ def _split(lists: Iterable[str]) -> tuple[str, ...]:
 
 
 # Settings that an option of the same name replaces; the others add up.
-_REPLACED = ("force_exclude", "fix", "unsafe_fixes", "output_format", "fail_on", "baseline")
+_REPLACED = ("force_exclude", "fix", "unsafe_fixes", "output_format", "fail_on", "baseline", "cache_dir")
 
 _EXCLUSIVE = (
     ("config", "isolated"),
@@ -142,15 +152,19 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _once(options: argparse.Namespace) -> int:
+    from trainlint.cache import Cache
+
     configuration = _configuration(options)
     settings = configuration.for_folder(Path.cwd())
-    _validate(settings)
+    cache = Cache(None if options.no_cache else settings.cache)
+    _validate(settings, cache)
     if options.show_settings:
         from trainlint.cli.config import in_force
 
         write([in_force(settings)], sys.stdout)
         return CLEAN
     read = inputs(options, configuration)
+    read.cache, read.jobs = cache, options.jobs
     if options.show_files:
         write((f"{target.filename}\n" for target in read.targets), sys.stdout)
         return CLEAN
@@ -171,7 +185,7 @@ def _check(read: Inputs, known: Known, settings: Settings, options: argparse.Nam
     from trainlint import engine
 
     with progress_of(options) as progress:
-        result = engine.check(read.targets, texts=read.texts, progress=progress)
+        result = engine.check(read.targets, texts=read.texts, progress=progress, cache=read.cache, jobs=read.jobs)
     findings = known.new(result.findings, read.texts)
     report(findings, read.texts, settings, options)
     tell([summary(findings, result.files), *known.notes, *hint(findings, settings)], settings, options)
@@ -185,14 +199,12 @@ def _watched(options: argparse.Namespace) -> list[Path]:
     return [*(source for source in sources if source is not None), *(target.path for target in targets)]
 
 
-def _validate(settings: Settings) -> None:
+def _validate(settings: Settings, cache: Cache) -> None:
     """Complain about selectors that name no rule, before anything is read."""
     selections = [layer for layer in settings.selections if layer != Selection()]
     if selections or settings.per_file_ignores:
-        from trainlint.checks import catalogue
-        from trainlint.config import codes_of
-
-        enabled_codes(selections, catalogue())
+        infos = cache.catalogue()
+        enabled_codes(selections, infos)
         for _, selectors in settings.per_file_ignores:
             for selector in selectors:
-                codes_of(selector, catalogue())
+                codes_of(selector, infos)

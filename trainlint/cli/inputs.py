@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING
 from trainlint.config import Configuration, UsageError
 
 if TYPE_CHECKING:
+    from trainlint.cache import Cache
     from trainlint.discovery import Target
 
 
 @dataclass
 class Inputs:
-    """The files to check, and the contents, by file name, of the one that is not read from the disk."""
+    """The files to check, and the contents, by file name, of the one that is not read from the disk; what earlier runs
+    found, and how many processes may work."""
 
     targets: Sequence[Target]
     texts: dict[str, str] = field(default_factory=dict)
     encoding: str = ""
+    cache: Cache | None = None
+    jobs: int | None = 1
 
 
 def inputs(options: argparse.Namespace, configuration: Configuration) -> Inputs:

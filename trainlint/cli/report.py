@@ -13,7 +13,7 @@ from trainlint.config import OWN_FAILURE, SEVERITIES, Settings, UsageError
 from trainlint.reports import FOR_PEOPLE
 
 if TYPE_CHECKING:
-    from trainlint.engine import Progress
+    from trainlint.analysis import Progress
     from trainlint.findings import Finding
     from trainlint.reports.style import Style
 

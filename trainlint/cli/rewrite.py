@@ -25,7 +25,14 @@ def fix(inputs: Inputs, known: Known, settings: Settings, options: argparse.Name
     from trainlint import engine
 
     with progress_of(options) as progress:
-        outcome = engine.fix(inputs.targets, unsafe=settings.unsafe_fixes, texts=inputs.texts, progress=progress)
+        outcome = engine.fix(
+            inputs.targets,
+            unsafe=settings.unsafe_fixes,
+            texts=inputs.texts,
+            progress=progress,
+            cache=inputs.cache,
+            jobs=inputs.jobs,
+        )
     mended, files = outcome.mended, outcome.result.files
     left = known.new(outcome.result.findings, _after(inputs, outcome.changes))
     is_written = _show(outcome.changes) if options.diff else _apply(outcome.changes, inputs)
@@ -62,7 +69,9 @@ def add_noqa(inputs: Inputs, known: Known, settings: Settings, options: argparse
     from trainlint.silencing import silence
 
     with progress_of(options) as progress:
-        result = engine.check(inputs.targets, texts=inputs.texts, progress=progress)
+        result = engine.check(
+            inputs.targets, texts=inputs.texts, progress=progress, cache=inputs.cache, jobs=inputs.jobs
+        )
     found = known.new(result.findings, inputs.texts)
     silenced, changes = silence(inputs.targets, found, inputs.texts)
     left = [finding for finding in found if finding not in silenced]

@@ -6,6 +6,7 @@ import builtins
 import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -272,6 +273,14 @@ behaviour = registrar(BEHAVIOURS)  # of the meaning that rows name in `does`
 builtin = registrar(BUILTINS)  # of a Python builtin, or a method of a builtin type as `type.method`
 
 
+@cache
+def shipped(table: str) -> Mapping[str, Any]:
+    """A table of our own, read once for all units."""
+    import tomli
+
+    return tomli.loads(resources.files("trainlint.knowledge").joinpath(f"{table}.toml").read_text("utf8"))
+
+
 class Library:
     """The knowledge tables of a run."""
 
@@ -299,10 +308,7 @@ class Library:
         self.loaded.add(table)
         if table in ("vision", "engines"):
             self.need("torch")
-        import tomli
-
-        text = resources.files("trainlint.knowledge").joinpath(f"{table}.toml").read_text("utf8")
-        self.add(tomli.loads(text))
+        self.add(shipped(table))
 
     def add(self, table: Mapping[str, Any]) -> None:
         """Take in the rows of a table, a plugin's or a project's own too.

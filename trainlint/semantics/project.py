@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -24,6 +24,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule
 from trainlint.findings import Finding, Related, Severity, Span
+from trainlint.imports import PACKAGE, Finder, common_folder
 from trainlint.semantics.behaviours.engines import LIGHTNING, lightning
 from trainlint.semantics.behaviours.layers import calls_in, set_mode
 from trainlint.semantics.behaviours.python import candidate
@@ -43,9 +44,9 @@ from trainlint.semantics.values import (
     Instance,
     Method,
     Number,
+    Object,
     Tensor,
     Text,
-    Union,
     Value,
 )
 from trainlint.syntax import SourceFile, Unreadable, lean_nodes, load, path_to, with_room
@@ -53,12 +54,8 @@ from trainlint.syntax.code import called
 
 Progress = Callable[[int, int], None]
 
-MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
-ROOTS = MARKERS[:2]  # above these no import leads; a `setup.py` may also stand beside an extension in a package
 # The events that tell of alternatives: their beginning, each, and their end.
 CHOICE = frozenset(("choices", "choice", "chosen"))
-# Never looked for among the project's files.
-OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "torchvision", "numpy", "pandas", "sklearn", "matplotlib"}
 # Turns all that is in no name into spaces; what is not ASCII may be in one.
 SPACED = bytes(c if c > 127 or chr(c).isalnum() or chr(c) == "_" else 32 for c in range(256))
 NOTHING: Mapping[str, object] = {}
@@ -106,8 +103,10 @@ class Project:
         texts: dict[str, str],
         rules: Sequence_[Rule],
         knowledge: Sequence_[Mapping[str, Any]] = (),
+        finder: Finder | None = None,
     ) -> None:
         self.files = files
+        Object.count = 0  # what came before is of no influence
         self.drafts: dict[tuple[str, int], Draft] = {}
         self.choices: list[Choice] = []
         self.findings: list[Finding] = []
@@ -116,10 +115,7 @@ class Project:
         self.names = {Path(os.path.abspath(path)): name for path, name in files}
         paths = {name: path for path, name in files}
         self.texts = {Path(os.path.abspath(paths.get(name, name))): text for name, text in texts.items()}
-        parents = [p.parent for p in self.names]
-        self.common = Path(os.path.commonpath(parents)) if parents else Path()
-        self.roots: dict[Path, list[Path]] = {}
-        self.present: dict[Path, frozenset[str]] = {}
+        self.finder = finder or Finder(common_folder(map(str, self.names)), map(str, self.texts))
         self.calls: dict[str, list[tuple[Report, Any]]] = {}
         self.events: dict[str, list[tuple[frozenset[str], Report, Any]]] = {}
         self.library = Library(self.on_call, self.calls)
@@ -138,11 +134,12 @@ class Project:
 
     def enlist(self, rule: Rule) -> None:
         report = Report(rule, self.interp, self.take)
-        for name in dir(rule):
-            handler = getattr(rule, name, None)
-            for path in getattr(handler, "calls", ()):
+        kind: Any = type(rule)
+        for name, calls, events in handlers_of(kind):
+            handler = getattr(rule, name)
+            for path in calls:
                 self.calls.setdefault(path, []).append((report, handler))
-            for event in getattr(handler, "events", ()):
+            for event in events:
                 self.events.setdefault(event, []).append((getattr(handler, "having", frozenset()), report, handler))
 
     def take(self, draft: Draft) -> None:
@@ -200,43 +197,14 @@ class Project:
 
     # ----------------------------------------------------------------- imports
 
-    def search_path(self, directory: Path) -> list[Path]:
-        """Folders in which an absolute import of a file in `directory` is looked up, nearest first."""
-        found = self.roots.get(directory)
-        if found is None:
-            found = []
-            for folder in (directory, *directory.parents)[:10]:
-                found.append(folder)
-                if any(m in self.listing(folder) for m in MARKERS):
-                    break
-                if folder == self.common and not any((parent / ".git").exists() for parent in folder.parents):
-                    break
-            else:
-                found = found[:3]
-            found += [folder / "src" for folder in found if "src" in self.listing(folder)]
-            self.roots[directory] = found
-        return found
-
-    def listing(self, folder: Path) -> frozenset[str]:
-        found = self.present.get(folder)
-        if found is None:
-            try:
-                found = frozenset(os.listdir(folder))
-            except OSError:
-                found = frozenset()
-            found |= {path.name for path in self.texts if path.parent == folder}  # perhaps not on the disk yet
-            self.present[folder] = found
-        return found
-
     def resolve(self, space: Namespace, dotted: str, level: int) -> Value | None:
         """The project's module behind an import, loaded; None when it is outside the project."""
         if space.path is None:
             return None
-        folder_only = space.package and space.path.suffix != ".py"  # a package without `__init__.py`
-        here = space.path if folder_only else space.path.parent
-        key = (here, dotted, level)
+        is_folder = space.package and space.path.suffix != ".py"  # a package without `__init__.py`
+        key = (space.path if is_folder else space.path.parent, dotted, level)
         if key not in self.located:
-            self.located[key] = self.locate(here, dotted, level)
+            self.located[key] = self.locate(*key)
         found = self.located[key]
         if found is not None and found.source is not None:
             found.imported += 1
@@ -245,30 +213,11 @@ class Project:
         return found
 
     def locate(self, here: Path, dotted: str, level: int) -> Namespace | None:
-        """The file that an import in a folder means, as far as it belongs to the project."""
-        parts = [p for p in dotted.split(".") if p]
-        if level:
-            folder = here
-            for _ in range(level - 1):
-                if not self.listing(folder).isdisjoint(ROOTS):
-                    return None
-                folder = folder.parent
-            return self.find(folder, parts)
-        if not parts:
-            return None
-        if parts[0] in OUTSIDE and f"{parts[0]}.py" not in self.listing(here):
-            self.library.need(parts[0])
-            return None
-        path = self.search_path(here)
-        found = next((f for root in path if (f := self.find(root, parts)) is not None), None)
-        if found is None:  # a package that imports itself by its own name
-            found = next(
-                (f for root in path if root.name == parts[0] and (f := self.find(root, parts[1:])) is not None),
-                None,
-            )
-        if found is None:
-            self.library.need(parts[0])
-        return found
+        """The module that an import in a folder means, as far as it belongs to the project."""
+        place = self.finder.locate(str(here), dotted, level)
+        if place is None and not level:
+            self.library.need(dotted.partition(".")[0])
+        return None if place is None else self.module(place)
 
     def take_optimizers(self, module: Namespace) -> None:
         """The optimizers that a module makes when it is imported belong to the program that imports it too."""
@@ -277,31 +226,10 @@ class Project:
         if new:
             self.interp.write(self.interp.flags, OPTIMIZERS, (*present, *new))
 
-    def find(self, folder: Path, parts: list[str]) -> Namespace | None:
-        for i, part in enumerate(parts):
-            names = self.listing(folder)
-            last = i == len(parts) - 1
-            if part in names and "__init__.py" in self.listing(folder / part):
-                if last:
-                    return self.space(folder / part / "__init__.py", package=True)
-                folder = folder / part
-            elif last and f"{part}.py" in names:
-                return self.space(folder / f"{part}.py")
-            elif (
-                part in names
-                and any(n.endswith(".py") for n in self.listing(folder / part))
-                and not part.startswith(".")
-            ):
-                folder = folder / part
-                if last:
-                    return self.folder_space(folder)
-            else:
-                return None
-        return (
-            self.space(folder / "__init__.py", package=True)
-            if "__init__.py" in self.listing(folder)
-            else self.folder_space(folder)
-        )
+    def module(self, place: str) -> Namespace:
+        """The module of a file, or of a folder without `__init__.py`."""
+        path = Path(place)
+        return self.space(path, package=path.name == PACKAGE) if place.endswith(".py") else self.folder_space(path)
 
     def folder_space(self, folder: Path) -> Namespace:
         """A namespace package: a folder without `__init__.py`."""
@@ -317,22 +245,20 @@ class Project:
         package = self.resolve(space, dotted, 0)
         if not isinstance(package, Namespace) or package.path is None:
             return []
-        folder = package.path.parent if package.path.name == "__init__.py" else package.path
-        names = sorted(n[:-3] for n in self.listing(folder) if n.endswith(".py") and n != "__init__.py")
-        found = [self.find(folder, [name]) for name in names[: Union.LIMIT]]
+        found = [self.module(place) for place in self.finder.below(str(package.path))]
         for module in found:
-            if module is not None:
-                self.run_module(module)
-        return [module for module in found if module is not None]
+            self.run_module(module)
+        return list(found)
 
     def space(self, path: Path, package: bool = False) -> Namespace:
         space = self.spaces.get(path)
         if space is None:
             space = self.spaces[path] = Namespace(
-                path.parent.name if package else path.stem, None, package or path.name == "__init__.py"
+                path.parent.name if package else path.stem, None, package or path.name == PACKAGE
             )
             space.path = path
             name = self.names.get(path) or shown_path(path)
+            self.finder.note(str(path))
             try:
                 space.source = load(path, name, self.texts.get(path))
             except Unreadable as problem:
@@ -596,6 +522,14 @@ class Project:
         return source.path in self.names or Path(os.path.abspath(source.path)) in self.names
 
 
+@cache
+def handlers_of(rule: type[Rule]) -> list[tuple[str, Sequence_[str], Sequence_[str]]]:
+    """The names of a rule's handlers, the calls and the events that each is for."""
+    members = ((name, getattr(rule, name, None)) for name in dir(rule))
+    found = [(name, getattr(member, "calls", ()), getattr(member, "events", ())) for name, member in members]
+    return [(name, calls, events) for name, calls, events in found if calls or events]
+
+
 def learns(function: Function) -> bool:
     """Whether a function's own text runs a backward, so that gradients are surely recorded in it."""
     source = function.space.source
@@ -749,15 +683,16 @@ def check_files(
     rules: Sequence_[Rule],
     *,
     knowledge: Sequence_[Mapping[str, Any]] = (),
+    finder: Finder | None = None,
     progress: Progress | None = None,
 ) -> list[Finding]:
     """Check files that belong together. `texts` replaces what is on disk, by the name of a file to check or by the path
     of one that such files import (standard input, what an editor has not saved); `knowledge` are tables of APIs
-    besides those in trainlint/knowledge.
+    besides those in trainlint/knowledge; `finder` looks up imports, and is told what is read.
 
     Raises UsageError if a row of these is not as it must be.
     """
-    found: list[Finding] = deep(lambda: Project(paths, texts, rules, knowledge).check(progress))
+    found: list[Finding] = deep(lambda: Project(paths, texts, rules, knowledge, finder).check(progress))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 # Where projects say what they need; the nearest folder with any of these counts.
@@ -41,7 +41,12 @@ def allowed(path: Path, package: str) -> tuple[Version | None, Version | None]:
     return None, None
 
 
-@lru_cache(maxsize=512)
+def forget() -> None:
+    """Read the files again that say what is needed, when next asked."""
+    declared.cache_clear()
+
+
+@cache
 def declared(folder: Path) -> str:
     """The texts of the files of a folder that say what is needed."""
     texts = []

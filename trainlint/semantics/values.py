@@ -188,6 +188,9 @@ class Fit(NamedTuple):
     resampling: bool = False
     projection: bool = False
 
+    def __hash__(self) -> int:
+        return hash(self.on)  # as for `Dep`
+
 
 class DataInfo(NamedTuple):
     """Where data come from and what was done with them.
@@ -233,6 +236,9 @@ class Dep(NamedTuple):
     def scales(self) -> bool:
         """Whether this is no module, but the scaler or the number that a loss was multiplied with."""
         return self.module.family in ("factor", "scaler")
+
+    def __hash__(self) -> int:
+        return self.module.number  # not an address: the order in sets must be the same in each run
 
 
 def cut(deps: frozenset[Dep], step: Step | None = None) -> frozenset[Dep]:
@@ -431,11 +437,12 @@ class Api(Value):
 class Object(Value):
     """A thing with identity. `attrs` is written through the interpreter's journal only."""
 
-    __slots__ = ("attrs",)
-    count: ClassVar[int] = 0  # objects ever made: a call that makes none can be remembered whole
+    __slots__ = ("attrs", "number")
+    count: ClassVar[int] = 0  # objects made so far: a call that makes none can be remembered whole
 
     def __init__(self, attrs: dict[Any, Any] | None = None) -> None:
         Object.count += 1
+        self.number = Object.count
         self.attrs: dict[Any, Any] = {} if attrs is None else attrs
 
 

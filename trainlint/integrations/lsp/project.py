@@ -13,7 +13,8 @@ from trainlint.config import Configuration
 from trainlint.discovery import Target, discover, is_excluded
 from trainlint.findings import Finding
 from trainlint.integrations.lsp.documents import Opened
-from trainlint.prefilter import imported_words, module_stem
+from trainlint.prefilter import imports as imports_in
+from trainlint.prefilter import module_stem, words_of
 from trainlint.reports.sources import Sources
 
 
@@ -120,7 +121,7 @@ class Project:
         except OSError:
             state, content = (0, 0), (text or "").encode("utf-8", "surrogatepass")
         # What is imported under a name that is computed may be anything.
-        found = _Imports(state, frozenset(imported_words(content)), b"import_module" in content)
+        found = _Imports(state, frozenset(words_of(imports_in(content))), b"import_module" in content)
         if text is None:
             self._imports[path] = found
         return found

@@ -1,0 +1,166 @@
+"""Which file of the project an import means.
+
+Imports are looked up near the importing file, up to the root of the project. What was asked of the disk on the way is
+remembered: it is part of what a result depends on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from hashlib import blake2b
+
+MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+ROOTS = MARKERS[:2]  # above these no import leads; a `setup.py` may also stand beside an extension in a package
+# Never looked for among the project's files.
+OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "torchvision", "numpy", "pandas", "sklearn", "matplotlib"}
+PACKAGE = "__init__.py"
+# So many modules of a package are taken for the one that is meant, where its name is known but for the last part.
+BELOW = 24
+
+
+def common_folder(paths: Iterable[str]) -> str:
+    """The folder that all these files lie below, "" if there is none."""
+    folders = {os.path.dirname(path) for path in paths}
+    try:
+        return os.path.commonpath(folders) if folders else ""
+    except ValueError:  # on several drives
+        return ""
+
+
+class Finder:
+    """Looks imports up. `common` is the folder that all files to check lie below: without a repository around it, a
+    search ends there. `unsaved` files count though they may not be on the disk yet. Paths are absolute, and strings,
+    since there are many."""
+
+    def __init__(self, common: str, unsaved: Iterable[str] = ()) -> None:
+        self.common = common
+        self._unsaved = tuple(unsaved)
+        self.listings: dict[str, frozenset[str]] = {}  # folders that were looked into, and what is of interest there
+        self.repositories: dict[str, bool] = {}  # whether there is a `.git` in folders that were not looked into
+        self.contents: dict[str, str] = {}  # digests of the files that were read
+        self._paths: dict[str, list[str]] = {}
+        self._found: dict[tuple[str, str, int], str | None] = {}
+
+    def listing(self, folder: str) -> frozenset[str]:
+        """The names in a folder that can matter to an import: modules, folders, marks of a project's root."""
+        found = self.listings.get(folder)
+        if found is None:
+            found = self.listings[folder] = names_in(folder, self._unsaved)
+        return found
+
+    def search_path(self, folder: str) -> list[str]:
+        """Folders in which an absolute import of a file in `folder` is looked up, nearest first."""
+        found = self._paths.get(folder)
+        if found is None:
+            found = []
+            for above in (folder, *parents(folder))[:10]:
+                found.append(above)
+                if not self.listing(above).isdisjoint(MARKERS):
+                    break
+                if above == self.common and not any(map(self._is_repository, parents(above))):
+                    break
+            else:
+                found = found[:3]
+            found += [os.path.join(above, "src") for above in found if "src" in self.listing(above)]
+            self._paths[folder] = found
+        return found
+
+    def _is_repository(self, folder: str) -> bool:
+        if folder not in self.repositories:
+            self.repositories[folder] = is_repository(folder)
+        return self.repositories[folder]
+
+    def locate(self, folder: str, dotted: str, level: int) -> str | None:
+        """The file that an import in `folder` means, or the folder of a package without `__init__.py`; None if it is
+        not of the project."""
+        key = (folder, dotted, level)
+        if key not in self._found:
+            parts = [part for part in dotted.split(".") if part]
+            self._found[key] = self._relative(folder, parts, level) if level else self._absolute(folder, parts)
+        return self._found[key]
+
+    def _relative(self, folder: str, parts: list[str], level: int) -> str | None:
+        for _ in range(level - 1):
+            if not self.listing(folder).isdisjoint(ROOTS):
+                return None
+            folder = os.path.dirname(folder)
+        return self.find(folder, parts)
+
+    def _absolute(self, folder: str, parts: list[str]) -> str | None:
+        if not parts or (parts[0] in OUTSIDE and f"{parts[0]}.py" not in self.listing(folder)):
+            return None
+        path = self.search_path(folder)
+        found = next((f for root in path if (f := self.find(root, parts)) is not None), None)
+        if found is None:  # a package that imports itself by its own name
+            itself = (root for root in path if os.path.basename(root) == parts[0])
+            found = next((f for root in itself if (f := self.find(root, parts[1:])) is not None), None)
+        return found
+
+    def find(self, folder: str, parts: list[str]) -> str | None:
+        """A module by its path from a folder."""
+        for number, part in enumerate(parts):
+            names = self.listing(folder)
+            is_last = number == len(parts) - 1
+            below = os.path.join(folder, part)
+            if part in names and PACKAGE in self.listing(below):
+                folder = below
+            elif is_last and f"{part}.py" in names:
+                return f"{below}.py"
+            elif part in names and any(name.endswith(".py") for name in self.listing(below)):
+                folder = below
+            else:
+                return None
+        return os.path.join(folder, PACKAGE) if PACKAGE in self.listing(folder) else folder
+
+    def below(self, place: str) -> list[str]:
+        """Modules of a package; those that come first, if they are many."""
+        folder = os.path.dirname(place) if place.endswith(".py") else place
+        names = sorted(name[:-3] for name in self.listing(folder) if name.endswith(".py") and name != PACKAGE)
+        found = (self.find(folder, [name]) for name in names[:BELOW])
+        return [module for module in found if module is not None]
+
+    def note(self, path: str) -> None:
+        """Take down what a file holds that is about to be read."""
+        self.contents[path] = digest_of_file(path)
+
+
+def parents(folder: str) -> list[str]:
+    """The folders above a folder, from the nearest on."""
+    found = []
+    while (above := os.path.dirname(folder)) != folder:
+        found.append(above)
+        folder = above
+    return found
+
+
+def names_in(folder: str, unsaved: Iterable[str] = ()) -> frozenset[str]:
+    """The names in a folder that can matter to an import."""
+    try:
+        names = os.listdir(folder)
+    except (OSError, ValueError):
+        names = []
+    names += [os.path.basename(path) for path in unsaved if os.path.dirname(path) == folder]
+    return frozenset(
+        name for name in names if name.endswith(".py") or name in MARKERS or ("." not in name and name != "__pycache__")
+    )
+
+
+def is_repository(folder: str) -> bool:
+    """Whether a repository begins here."""
+    return os.path.exists(os.path.join(folder, ".git"))
+
+
+def digest(content: bytes) -> str:
+    """A short string that tells contents apart."""
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def digest_of_file(path: str) -> str:
+    """The digest of what a file holds, "" if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return digest(file.read())
+    except (OSError, ValueError):
+        return ""
