@@ -48,7 +48,7 @@ def rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rounds:
         path = tmp_path / "a.py"
         path.write_text(text)
         read = "trainlint.semantics.project.check_files"
-        monkeypatch.setattr(read, lambda files, texts, *args, **options: find(texts.get("a.py", text)))
+        monkeypatch.setattr(read, lambda files, texts, *args, **options: find(texts.get(str(path), text)))
         return fix([Target(path, "a.py", Settings(root=tmp_path))])
 
     return run
