@@ -1,4 +1,5 @@
-"""The tests of the runtime need PyTorch; where it is missing they are left out."""
+"""The tests of the runtime need PyTorch, and those of the callbacks their frameworks; where these are missing they are
+left out."""
 
 from __future__ import annotations
 
@@ -10,3 +11,6 @@ else:
     import torch
 
     torch.set_num_threads(1)  # what is small is slower in several
+
+    if not all(map(importlib.util.find_spec, ("accelerate", "keras", "lightning", "transformers"))):
+        collect_ignore = ["test_callbacks.py"]

@@ -132,6 +132,13 @@ def _is_told() -> bool:
     )
 
 
+def tell(event: str, *facts: Any) -> None:
+    """Tell of what a framework does past PyTorch's hooks: a method of `Listener` and what comes with it."""
+    if _is_told():
+        for listener in _listeners:
+            getattr(listener, event)(*facts)
+
+
 def _module_begins(module: torch.nn.Module, args: Any) -> None:
     if _is_told():
         for listener in _listeners:
@@ -144,10 +151,22 @@ def _module_ends(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[st
             listener.module_ends(module, args, kwargs, output)
 
 
-def _step_begins(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-    if _is_told():
-        for listener in _listeners:
-            listener.step_begins(optimizer)
+def _step_begins(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+    """A step that computes the gradients itself, by a closure, begins when they are there."""
+    closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+    if not callable(closure):
+        tell("step_begins", optimizer)
+        return None
+    waiting = [optimizer]
+
+    @functools.wraps(closure)
+    def computed() -> Any:
+        loss = closure()
+        if waiting:  # it may be called several times
+            tell("step_begins", waiting.pop())
+        return loss
+
+    return ((args[0], *args[2:]) if len(args) > 1 else args), {**kwargs, "closure": computed}
 
 
 def _step_ends(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -195,14 +214,14 @@ def _loading(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _scripting(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     def script(*args: Any, **kwargs: Any) -> Any:
-        with _originals():
+        with originals():
             return original(*args, **kwargs)
 
     return script
 
 
 @contextmanager
-def _originals() -> Iterator[None]:
+def originals() -> Iterator[None]:
     """The losses as PyTorch has them."""
     functional = torch.nn.functional
     replaced = {name: getattr(functional, name) for name in LOSSES}

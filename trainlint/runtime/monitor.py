@@ -311,7 +311,8 @@ class Monitor:
         scores, target = given.pop("input", None), given.pop("target", None)
         if not all(isinstance(tensor, torch.Tensor) for tensor in (scores, target, value)):
             return
-        call = self._calls[-1] if self._calls else None
+        # A model that computes its loss itself is not known yet.
+        call = self._calls[-1] if self._calls and not self._running else None
         loss = Loss(name, scores, target, value, given, places.here(), call)
         if loss.recording:
             self._losses = [*self._losses[-PENDING + 1 :], loss]
