@@ -61,7 +61,7 @@ SPACED = bytes(c if c > 127 or chr(c).isalnum() or chr(c) == "_" else 32 for c i
 NOTHING: Mapping[str, object] = {}
 PROGRAM_EFFORT = 60_000  # steps that any program may take, and
 LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
-ALONE_EFFORT = 1_000  # the same for a function run by itself, and for
+ALONE_EFFORT = 600  # the same for a function run by itself, and for
 REST_PATIENCE = 2_000  # steps spent in one function, when no program is left whose calls tell of its arguments
 MAIN_EFFORT = 20_000  # one that needs no arguments: the command of a package starts with such a function
 

@@ -441,8 +441,16 @@ def parameters(call: Call) -> Value:
 
 
 def has_more(module: Instance) -> bool:
-    """Whether members were added under names that are not known, in a loop: how many there are is not known either."""
-    return any(isinstance(key, str) and key.startswith("$member") for key in module.attrs)
+    """Whether there may be members besides those in view: added in a loop, or made by code out of view."""
+    return any(
+        key.startswith("$member") or (not key.startswith("$") and any(map(may_be_anything, options(value))))
+        for key, value in module.attrs.items()
+        if isinstance(key, str) and isinstance(value, Value)
+    )
+
+
+def may_be_anything(value: Value) -> bool:
+    return value is UNKNOWN or (isinstance(value, Instance) and value.cls is None and not value.family)
 
 
 @behaviour("module_members")
