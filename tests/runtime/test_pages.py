@@ -10,6 +10,7 @@ import torch
 
 from trainlint import pages as shipped
 from trainlint import testing as pages
+from trainlint.runtime import Preflight
 from trainlint.runtime.monitor import Monitor
 from trainlint.runtime.probes import all_probes
 from trainlint.runtime.selection import catalogue
@@ -26,8 +27,9 @@ def test_case(case: pages.Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     case.write(tmp_path)
     probes = [probe for probe in all_probes().values() if probe.default or probe.code == case.page]
     with Monitor(probes) as monitor, torch.random.fork_rng():
-        runpy.run_path(str(tmp_path / pages.MAIN), run_name="__main__")
+        names = runpy.run_path(str(tmp_path / pages.MAIN), run_name="__main__")
     found = findings_of(monitor.observations.values())
+    found += [finding for item in names.values() if isinstance(item, Preflight) for finding in item.findings]
     assert not pages.differences(case.expected, found)
 
 

@@ -23,6 +23,7 @@ from trainlint.config import UsageError
 COMMANDS = {
     "check": "check files and folders",
     "run": "run a training script and watch its tensors",
+    "preflight": "try a training out before it begins",
     "rule": "explain a rule",
     "rules": "list all rules",
     "lsp": "serve an editor",

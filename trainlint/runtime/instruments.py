@@ -83,6 +83,17 @@ def forget(listener: Listener) -> None:
             _undo.pop()()
 
 
+@contextmanager
+def unheard() -> Iterator[None]:
+    """What happens meanwhile is not part of any run, and nobody is told."""
+    global _thread  # noqa: PLW0603 - there is one PyTorch in a process
+    told, _thread = _thread, 0
+    try:
+        yield
+    finally:
+        _thread = told
+
+
 def _install() -> None:
     handles = (
         module_hooks.register_module_forward_pre_hook(_module_begins),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -36,6 +37,12 @@ def here() -> Place | None:
     """The innermost call on the stack that stands in the user's code; None where there is no such code."""
     frame = next(_frames(sys._getframe(1)), None)
     return None if frame is None else _place(frame.f_code, frame.f_lineno, frame.f_lasti)
+
+
+def of_function(function: object) -> Place | None:
+    """Where a function is defined; None of what is not written in Python."""
+    code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+    return None if code is None else Place(code.co_filename, code.co_firstlineno)
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:

@@ -1,0 +1,73 @@
+"""The experiments of a preflight, one module each: what takes a training of its own to find out.
+
+An experiment is given a `Subject` and trains copies of it. It measures, and judges only what the measurement decides;
+otherwise it raises `Unjudged`. A new one is a class in a module of its own and a page in `rules/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, ClassVar
+
+from trainlint.findings import Severity
+
+if TYPE_CHECKING:
+    from trainlint.runtime.experiments.subject import Clock, Subject
+
+# In the order in which they are made: what is cheap and decides most comes first.
+MODULES = ("mixing", "dimensions", "overfit", "inputs", "labels", "standard", "rates", "noise", "baseline")
+
+
+class Unjudged(Exception):
+    """An experiment decides nothing; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What was measured over what, to be drawn."""
+
+    x_label: str
+    y_label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    # Values of x worth a line of their own, by name.
+    marks: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an experiment measured, in a sentence, and the message of the finding if that is a mistake."""
+
+    measured: str
+    problem: str | None = None
+    curve: Curve | None = None
+
+
+class Experiment:
+    """Looks for one mistake. Subclasses set the class attributes and implement `run`."""
+
+    code: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    message: ClassVar[str] = ""
+    severity: ClassVar[Severity] = Severity.WARNING
+    default: ClassVar[bool] = True
+
+    def run(self, subject: Subject, clock: Clock) -> Result:
+        """Make the experiment, until the clock says that time is up.
+
+        Raises Unjudged if it decides nothing.
+        """
+        raise NotImplementedError
+
+
+def all_experiments() -> dict[str, type[Experiment]]:
+    """Every experiment by its code, in the order in which they are made."""
+    modules = [import_module(f"{__name__}.{name}") for name in MODULES]
+    return {
+        item.code: item
+        for module in modules
+        for item in vars(module).values()
+        if isinstance(item, type) and issubclass(item, Experiment) and item.code and item.__module__ == module.__name__
+    }
