@@ -15,6 +15,8 @@ from trainlint.runtime.experiments.tasks import Task, divided, epochs
 LEAST = 64
 # Training goes on until so many epochs in a row were no better, or so many altogether.
 PATIENCE, EPOCHS = 10, 100
+# Better is a training loss below this part of the best.
+FALLING = 0.99
 # Better by so many standard errors, and by this part of the error of a constant.
 ERRORS, BETTER = 4.0, 0.1
 RIDGE = 1e-2
@@ -66,7 +68,7 @@ def _trained(subject: Subject, task: Task, train: Samples, held_out: Samples, cl
     """The errors of the best epoch, and whether the training loss has stopped to fall."""
     trial = subject.trial()
     best = task.errors(task.predictions(trial, held_out), held_out)
-    least, since = math.inf, 0
+    mark, since = math.inf, 0
     for number in count():
         losses = trial.train(epochs(train, subject.batch_size, [number]), clock)
         if clock.is_over:
@@ -75,8 +77,7 @@ def _trained(subject: Subject, task: Task, train: Samples, held_out: Samples, cl
         if float(errors.mean()) < float(best.mean()):
             best = errors
         loss = sum(losses) / len(losses)
-        since = 0 if loss < 0.99 * least else since + 1
-        least = min(least, loss)
+        mark, since = (loss, 0) if loss < FALLING * mark else (mark, since + 1)
         if since >= PATIENCE or not math.isfinite(loss):
             return best, True
         if number + 1 >= EPOCHS:

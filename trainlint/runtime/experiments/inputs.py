@@ -6,11 +6,11 @@ import torch
 
 from trainlint.findings import Severity
 from trainlint.runtime.experiments import Experiment, Result, Unjudged
-from trainlint.runtime.experiments.learning import floor_of, gap, learn, learn_on
+from trainlint.runtime.experiments.learning import Course, floor_of, gap, learn, learn_on, learn_to_rest
 from trainlint.runtime.experiments.subject import Clock, Subject
 
 SAMPLES = 8
-# A difference of so much of the gap is none.
+# A difference of so much of what one input for all leaves is none; and so much of the gap must be closed to judge.
 SAME = 0.05
 
 
@@ -35,18 +35,26 @@ class InputDoesNotMatter(Experiment):
         own = learn_on(trial, samples, clock, floor)
         alike = samples.mapped(lambda tensor: tensor[:1].expand_as(tensor).clone(), None)
         same = learn(subject.trial(), alike, clock, len(own.losses))
+        if _is_same(own, same, floor):
+            # At first both learn how large targets are on the whole.
+            own = learn_to_rest(trial, samples, clock, floor, own)
+            same = learn(subject.trial(), alike, clock, len(own.losses))
         measured = (
             f"loss {own.last:.3g} with their own inputs, {same.last:.3g} with one input for all {samples.size} samples"
         )
-        if own.closed(floor) - same.closed(floor) > SAME:
+        if not _is_same(own, same, floor):
             return Result(measured)
         if not own.is_finite or not same.is_finite:
             raise Unjudged("the loss is not finite")
-        is_learning = own.closed(floor) >= SAME and own.stands_still(floor)
+        is_learning = own.closed(floor) >= SAME and own.rests(floor)
         if not is_learning and not _is_blind(trial.outputs(samples)):
             raise Unjudged(f"{measured}: hardly anything is learnt")
         problem = self.message.format(model=subject.model_name, same=same.last, own=own.last, steps=len(own.losses))
         return Result(measured, problem)
+
+
+def _is_same(own: Course, same: Course, floor: float) -> bool:
+    return same.last - own.last <= SAME * (same.last - floor)
 
 
 def _is_blind(outputs: torch.Tensor) -> bool:

@@ -21,6 +21,8 @@ STEPS, MOST = 200, 1600
 ARRIVED, FAR = 0.9, 0.5
 # One that closes less of it in a quarter of the steps stands still.
 STILL = 0.02
+# One that closes less than this part of what is left rests.
+RESTS = 0.1
 # Less of a gap, relative to the loss, is none.
 GAP = 0.01
 
@@ -52,13 +54,19 @@ class Course:
         """The part of the gap between the first loss and the best one that was closed; 0 if the loss rose."""
         return max(0.0, (self.first - self.last) / (self.first - floor)) if self.is_finite else 0.0
 
+    @property
+    def fall(self) -> float:
+        """By how much the loss fell in the last quarter of the steps."""
+        quarter = max(1, len(self.losses) // 4)
+        return fmean(self.losses[-2 * quarter : -quarter]) - fmean(self.losses[-quarter:])
+
     def stands_still(self, floor: float) -> bool:
         """Whether more steps would not help."""
-        quarter = len(self.losses) // 4
-        if not self.is_finite or not quarter:
-            return not self.is_finite
-        fall = fmean(self.losses[-2 * quarter : -quarter]) - fmean(self.losses[-quarter:])
-        return fall < STILL * (self.first - floor)
+        return not self.is_finite or self.fall < STILL * (self.first - floor)
+
+    def rests(self, floor: float) -> bool:
+        """Whether they would not even help with what is left of the gap."""
+        return not self.is_finite or self.fall < RESTS * (self.last - floor)
 
 
 def learn(trial: Trial, samples: Samples, clock: Clock, steps: int = STEPS) -> Course:
@@ -71,8 +79,22 @@ def learn(trial: Trial, samples: Samples, clock: Clock, steps: int = STEPS) -> C
 
 def learn_on(trial: Trial, samples: Samples, clock: Clock, floor: float) -> Course:
     """The same for as long as the loss goes on falling, up to a limit."""
-    course = learn(trial, samples, clock)
-    while not course.stands_still(floor) and course.closed(floor) < ARRIVED and len(course.losses) < MOST:
+    return _until(
+        lambda course: course.stands_still(floor) or course.closed(floor) >= ARRIVED,
+        trial,
+        samples,
+        clock,
+        learn(trial, samples, clock),
+    )
+
+
+def learn_to_rest(trial: Trial, samples: Samples, clock: Clock, floor: float, course: Course) -> Course:
+    """Go on after a course until nothing is left or nothing more is learnt, up to a limit."""
+    return _until(lambda course: course.rests(floor), trial, samples, clock, course)
+
+
+def _until(done: Callable[[Course], bool], trial: Trial, samples: Samples, clock: Clock, course: Course) -> Course:
+    while not done(course) and len(course.losses) < MOST:
         more = learn(trial, samples, clock, len(course.losses))
         course = Course(course.losses + more.losses, more.after)
     return course
