@@ -170,7 +170,11 @@ class NoHeldOutData(Rule):
         """Whether a program has data that are held out, or a model that is judged."""
         if any(e.mode is False or any(t.data.part in HELD_OUT for t in e.inputs) for e in region.of("model")):
             return True
-        made = (*(e.loader for e in region.of("loader")), *(e.dataset for e in region.of("dataset")))
+        loaders = [e.loader for e in region.of("loader")]
+        trained = {id(e.loader) for e in region.of("trained")}
+        if any(id(loader) not in trained for loader in loaders):
+            return True  # one that is not trained on may be judged on where nothing is known of it
+        made = (*loaders, *(e.dataset for e in region.of("dataset")))
         return any(dataset_part(one.attrs.get("dataset", one)) in HELD_OUT for one in made)
 
 

@@ -61,6 +61,7 @@ from trainlint.semantics.values import (
     measured_on,
     not_none,
     options,
+    source_of,
     truth,
 )
 
@@ -161,7 +162,7 @@ class Frame:
         self.mark = mark
         self.forks = 0  # how many branches, loops and the like are open, whose changes may be taken back
         self.returns: list[tuple[Value, Delta | None]] = []
-        self.yields: list[Value] = []
+        self.yields: list[tuple[Value, Value | None]] = []  # with what a loop walks over whose items are passed on
         self.loops: list[LoopExits] = []
         self.globals: dict[str, dict[str, Any]] = {}
         self.cls: Class | None = None  # in a class body: the class being made
@@ -655,8 +656,7 @@ class Interpreter:
         iterable = self.eval(node.iter)
         iterable = not_none(iterable)
         known = self.known_items(iterable)
-        source = iterable.source if isinstance(iterable, Sequence) else iterable
-        with self.in_region("loop", node, source):
+        with self.in_region("loop", node, source_of(iterable)):
             if known is not None and len(known) <= UNROLL:
                 return self.loop(node, [partial(self.bind, node.target, item) for item in known], exact=True)
             item = self.element_of(iterable)
@@ -1540,14 +1540,26 @@ class Interpreter:
 
     def yield_(self, node: cst.Yield) -> Value:
         value: Value = NONE
+        source: Value | None = None
         if isinstance(node.value, cst.From):
-            value = self.element_of(self.eval(node.value.item))
+            given = self.eval(node.value.item)
+            value, source = self.element_of(given), source_of(given)
         elif node.value is not None:
-            value = self.eval(node.value)
-        self.frame.yields.append(value)
+            value, source = self.eval(node.value), self.passed_on(node.value)
+        self.frame.yields.append((value, source))
         if self.frame.on_yield is not None:
             self.frame.on_yield(value)
         return UNKNOWN
+
+    def passed_on(self, node: Any) -> Value | None:
+        """What the loop at hand walks over, when a generator yields its items as they come (`yield batch`)."""
+        for region in outwards(self.region):
+            if region.kind == "call":
+                break
+            if isinstance(region.node, cst.For):
+                bound = set(target_names(region.node.target))
+                return region.value if any(name in bound for name in target_names(node)) else None
+        return None
 
     def comprehension(self, node: Any) -> Value:
         items, exact = self.comprehension_items(node.for_in, lambda: self.eval(node.elt))
@@ -1882,7 +1894,9 @@ class Interpreter:
             self.depth -= 1
             self.stack.pop()
         if frame.yields and on_yield is None:
-            return Sequence(join_all(frame.yields))
+            values, sources = zip(*frame.yields)
+            source = sources[0] if all(other is sources[0] for other in sources) else None
+            return Sequence(join_all(values), source)
         return value
 
     def close(self, frame: Frame, alive: bool) -> Value:

@@ -907,6 +907,11 @@ ELSEWHERE = Dep(Instance(None), None, None)
 FACTOR = Instance(Api("factor"), "factor")
 
 
+def source_of(value: Value) -> Value | None:
+    """What is walked over where a value is iterated."""
+    return value.source if isinstance(value, Sequence) else value
+
+
 def is_opaque(value: Value) -> bool:
     """Whether a value may carry gradients of which nothing is known."""
     if isinstance(value, Tensor):

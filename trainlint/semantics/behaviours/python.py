@@ -46,6 +46,7 @@ from trainlint.semantics.values import (
     join,
     join_all,
     measured_on,
+    source_of,
     truth,
 )
 from trainlint.syntax.code import called
@@ -162,10 +163,6 @@ def enumerate_(call: Call) -> Value:
     start = call.value("start", 1)
     counted = Tuple((Number(0, 0, integer=True), item)) if start is None else None
     return Sequence(Tuple((Number(0, integer=True), item)), source_of(call.first), counted)
-
-
-def source_of(value: Value) -> Value | None:
-    return value.source if isinstance(value, Sequence) else value
 
 
 def element(call: Call, value: Value) -> Value:
