@@ -71,7 +71,10 @@ if TYPE_CHECKING:
 MAX_DEPTH = 40  # nested project calls
 MAX_STEPS = 1_500_000  # nodes evaluated for one program
 MAX_RUNS = 60  # interpretations of one function in one program, before its result is taken as unknown
-PATIENCE = 20_000  # steps spent in one function, over all programs, before its result is taken as unknown
+PATIENCE = (
+    20_000,
+    3,
+)  # steps spent in one function, and runs, over all programs, before its result is taken as unknown
 MAX_SHAPES = 6  # runs of one function that differ in the shapes of its arguments only, once it has cost CHEAP steps
 CHEAP = 500
 NAMES_OF_SEQUENCES = frozenset(dir(list)) | frozenset(dir(set)) | frozenset(dir(deque))
@@ -1808,7 +1811,7 @@ class Interpreter:
         frames = self.stack.count(ident)
         runs = self.runs.get(ident, 0) + 1
         self.runs[ident] = runs
-        costly = spent[0] > self.patience and spent[1] >= 3
+        costly = spent[0] > self.patience[0] and spent[1] >= self.patience[1]
         if self.depth >= MAX_DEPTH or frames >= 2 or runs > MAX_RUNS or costly or self.steps > self.enough:
             return self.library.give_up(self, Arguments(list(env.values())), node)
         objects = Object.count

@@ -62,7 +62,10 @@ NOTHING: Mapping[str, object] = {}
 PROGRAM_EFFORT = 60_000  # steps that any program may take, and
 LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
 ALONE_EFFORT = 600  # the same for a function run by itself, and for
-REST_PATIENCE = 2_000  # steps spent in one function, when no program is left whose calls tell of its arguments
+REST_PATIENCE = (
+    2_000,
+    10,
+)  # steps spent in one function, and runs, when no program is left that tells of its arguments
 MAIN_EFFORT = 20_000  # one that needs no arguments: the command of a package starts with such a function
 
 MAX_SECONDS = 60.0  # for all programs of one file, imports included: only what is made to be hard takes a tenth of it
