@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from trainlint.cli import main
 from trainlint.config import UsageError
 from trainlint.runtime import preflight, watch
 from trainlint.runtime.experimenting import Parts
@@ -199,7 +200,96 @@ def test_the_plot(tmp_path: Path) -> None:
     assert set(curve.marks) == {"in use", "steepest"}
     assert 1e-4 < curve.marks["steepest"] < 1
     result.plot(tmp_path / "rates.svg")
-    assert "steepest" in (tmp_path / "rates.svg").read_text("utf-8") or (tmp_path / "rates.svg").stat().st_size > 5000
+    drawn = (tmp_path / "rates.svg").read_text("utf-8")
+    assert "<!-- learning rate -->" in drawn
+    assert "<!-- TR604 learning-rate-range -->" in drawn
+
+
+# --- The command ---
+
+JOB = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+def parts(by_name=False):
+    torch.manual_seed(0)
+    x = torch.randn(256, 8)
+    model = nn.Sequential(nn.Linear(8, 16), nn.Softmax(0), nn.Linear(16, 2))
+    loader = DataLoader(TensorDataset(x, (x[:, 0] > 0).long()), 32)
+    optimizer = torch.optim.Adam(model.parameters())
+    if by_name:
+        return {"model": model, "loss": F.cross_entropy, "train_loader": loader, "optimizer": optimizer}
+    return model, F.cross_entropy, loader, optimizer
+
+def by_name():
+    return parts(True)
+
+def suppressed():  # noqa: TR307
+    return parts()
+
+def broken():
+    return 1 / 0
+
+def other():
+    return 3
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """Runs the command in a folder with a module `jobs_to_try`."""
+    (tmp_path / "jobs_to_try.py").write_text(JOB)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield lambda *arguments: main(["preflight", "--isolated", *arguments])
+    sys.modules.pop("jobs_to_try", None)
+
+
+@pytest.mark.parametrize("function", ["jobs_to_try:parts", "jobs_to_try.py:parts", "jobs_to_try:by_name"])
+def test_command(function: str, command: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(function, "--select", "TR307,TR605", "--output-format", "json") == 1
+    printed = capsys.readouterr()
+    (finding,) = json.loads(printed.out)["findings"]
+    line = 7 if "parts" in function else 17
+    assert (finding["code"], finding["filename"], finding["line"]) == ("TR307", "jobs_to_try.py", line)
+    assert [text.split()[:3] for text in printed.err.splitlines()] == [
+        ["TR307", "batch-mixing", "found"],
+        ["TR605", "dimension-probe", "fine"],
+    ]
+
+
+def test_command_options(command: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert command("jobs_to_try:suppressed", "--select", "TR307", "-q") == 0
+    assert capsys.readouterr() == ("", "")
+    options = ["--select", "TR604", "--plot", "x.png", "--output-file", "found.txt", "--max-seconds", "20", "-q"]
+    assert command("jobs_to_try:parts", *options) == 0
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "found.txt").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["jobs_to_try:broken"], "ZeroDivisionError"),
+        (["jobs_to_try:other"], "must return model, loss, loader and optimizer"),
+        (["jobs_to_try:missing"], "jobs_to_try has no function missing"),
+        (["nothing_like_this:parts"], "there is no module nothing_like_this"),
+        (["nothing.py:parts"], "there is no file nothing.py"),
+        (["jobs_to_try"], "is not MODULE:FUNCTION"),
+        (["jobs_to_try:parts", "--select", "TR999"], "unknown rule `TR999`"),
+        (["jobs_to_try:parts", "--select", "TR307", "--plot", "x.png"], "no experiment measured a curve"),
+    ],
+)
+def test_bad_commands(
+    arguments: list[str], message: str, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(*arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "internal error" not in error
+    assert str(Path(__file__).parents[2] / "trainlint") not in error
 
 
 # --- Healthy trainings ---

@@ -1,1 +1,1 @@
-"""trainlint inside other programs: flake8, and editors that speak the Language Server Protocol."""
+"""trainlint inside other programs: flake8, pytest, and editors that speak the Language Server Protocol."""
