@@ -20,9 +20,11 @@ from trainlint.semantics.values import (
     Class,
     Const,
     DataInfo,
+    DictObject,
     Fit,
     Function,
     Instance,
+    ListObject,
     Number,
     Step,
     Tensor,
@@ -335,6 +337,8 @@ class SplitOverlap(Rule):
             self.loaders(region, trained, evaluated, report)
         elif not evaluated and region.has("split"):
             self.tensors(region, report)
+        if region.has("measured") and isinstance(region.node, cst.Module):
+            self.arrays(region, report)
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
@@ -385,6 +389,63 @@ class SplitOverlap(Rule):
             if call.grad is False and call.inputs and all(t.data.part == "train" for t in call.inputs):
                 if any(any(d.module is call.module for d in e.value.deps) for e in region.of("compare")):
                     report(call.node, call.space)
+
+    def arrays(self, region: Region, report: Report) -> None:
+        """An estimator is measured on rows that it was fitted on, and those held out from it are not used."""
+        fits: list[Any] = []
+        scores: list[tuple[int, Tensor, Any]] = []  # which fit made the predictions, on what rows, and the score
+        used: list[tuple[int, Value | None]] = []  # rows that an estimator predicts for, and after how many fits
+        last: Any = None
+        measured = {event.node for event in region.of("measured")}
+        for event in region.events:
+            if event.kind == "fitted":
+                fits.append(event)
+            elif event.kind == "predicted":
+                last = event
+                used.append((len(fits), event.x))
+            elif event.kind == "measured" and last is not None and isinstance(last.x, Tensor):
+                place = next((i for i, f in reversed([*enumerate(fits)]) if f.estimator is last.estimator), None)
+                if place is not None and event.parts == {last.x.data.part}:
+                    scores.append((place, last.x, event))
+            elif event.kind in ("outside", "escape") and event.node not in measured:
+                values = (v for value in event.values for v in flattened(value))
+                used += [(len(region.events), v) for v in values if isinstance(v, Tensor) and v.data.part in HELD_OUT]
+        for place, rows, event in scores:
+            fit = fits[place]
+            told = region.has("model", "loader") or any(judges(v, fit.x) for count, v in used if count > place)
+            if within(rows, fit.x) or (same_rows(rows, fit.x) and not told):
+                report(event.node, event.space).because([Step(fit.space, fit.node, "fitted here")])
+
+
+def flattened(value: Value) -> Sequence[Value]:
+    """What a tuple, list or dict holds; any other value is all there is."""
+    if isinstance(value, (Tuple, ListObject)):
+        return value.items or ()
+    return tuple(value.attrs.values()) if isinstance(value, DictObject) else (value,)
+
+
+def judges(value: Value | None, fitted: Tensor) -> bool:
+    """Whether a prediction for these rows can tell what a model fitted on others of their split is worth."""
+    if not isinstance(value, Tensor) or not value.data.tokens:
+        return True
+    return value.data.splits >= fitted.data.splits and not same_rows(value, fitted)
+
+
+def same_rows(rows: Tensor, fitted: Value | None) -> bool:
+    """Whether rows are the training part of a split that a model was fitted on."""
+    if not isinstance(fitted, Tensor) or not rows.data.tokens or not rows.data.splits:
+        return False
+    mine, theirs = rows.data, fitted.data
+    return mine.part == theirs.part == "train" and (mine.tokens, mine.splits) == (theirs.tokens, theirs.splits)
+
+
+def within(rows: Tensor, fitted: Value | None) -> bool:
+    """Whether rows were held out from data on all of which a model was fitted."""
+    if not isinstance(fitted, Tensor) or rows.data.part not in HELD_OUT:
+        return False
+    mine, theirs = rows.data, fitted.data
+    whole = theirs.part is None and not theirs.splits and bool(theirs.tokens) and mine.tokens == theirs.tokens
+    return whole and mine.order is not None and theirs.order is not None and theirs.order <= mine.order
 
 
 def same_data(loader: Instance) -> Any:

@@ -47,6 +47,8 @@ FIELDS = {
     "set_epoch": "sampler",
     "split": "",
     "fitted": "estimator x y call",
+    "predicted": "estimator x",  # x is None where a model is judged on folds of its own
+    "measured": "parts",  # a score was computed on these parts of the data
     "trained": "loader",
     "evaluated": "loader",
     # Code out of view: values that it may change, and all calls of it.

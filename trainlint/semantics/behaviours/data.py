@@ -266,6 +266,13 @@ def frame(call: Call) -> Value:
     return tensor.but(data=data, lib="frame", shape=None, kinds=0, nature=None, lo=float("-inf"), hi=float("inf"))
 
 
+@behaviour("written")
+def written_out(call: Call) -> Value:
+    """A table goes to a file, which other programs may read."""
+    call.interp.event("outside", call.node, call.actual, tuple(call.arguments.values()))
+    return UNKNOWN
+
+
 @behaviour("same_frame")
 def same_frame(call: Call) -> Value:
     """The same rows and columns with other values in them."""
@@ -550,6 +557,7 @@ def cross_validate(call: Call) -> Value:
 def folded(call: Call, estimator: Value | None) -> None:
     """An estimator is fitted on folds of the data: what was fitted on all of them before has leaked."""
     value, target = call.value("x", 1), call.value("y", 2)
+    call.interp.event("predicted", call.node, estimator, None)
     if isinstance(value, Tensor) and not (isinstance(estimator, Instance) and estimator.family == "pipeline"):
         call.interp.emit("split", (call.interp.frame.space, call.node, value, "cross-validation"))
     if value is not None and target is not None and isinstance(estimator, Instance) and estimator.family == "predictor":
@@ -704,6 +712,7 @@ def search_fit(call: Call) -> Value:
 @behaviour("predictions")
 def predictions(call: Call) -> Value:
     value = call.value("x", 1)
+    call.interp.event("predicted", call.node, call.receiver, value)
     part = value.data.part if isinstance(value, Tensor) else None
     return Tensor(lib="numpy", graph=False, data=NO_DATA._replace(part=part, order=None))
 
@@ -712,8 +721,12 @@ def predictions(call: Call) -> Value:
 def score(call: Call) -> Value:
     """A measure of quality: a number that knows what it was measured on."""
     call.interp.event("outside", call.node, call.actual, tuple(call.arguments.values()))
-    parts = {as_tensor(value).data.part for value in call.arguments.positional}
-    return Number(of=frozenset(part for part in parts if part is not None))
+    if isinstance(call.receiver, Instance):
+        call.interp.event("predicted", call.node, call.receiver, call.value("x", 1))
+    found = (as_tensor(value).data.part for value in call.arguments.values())
+    parts = frozenset(part for part in found if part is not None)
+    call.interp.event("measured", call.node, parts)
+    return Number(of=parts)
 
 
 @behaviour("pipeline")
