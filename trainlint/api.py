@@ -120,7 +120,7 @@ EVENTS = frozenset(
         # Regions, when one ends: a `Region` with its events.
         *("loop", "program", "call", "with", "no_grad", "autocast", "periodic"),
         # Expressions and statements.
-        *("add", "subtract", "multiply", "divide", "power"),
+        *("add", "subtract", "multiply", "divide", "power", "matrixmultiply"),
         *("comparison", "statement", "store", "signed", "augmented", "enter", "nan_compared"),
         # The step. "training_loss" and "training_step" are what a Lightning module's hook came to.
         *("backward", "stepped", "cleared", "training_loss", "training_step", "restored"),

@@ -17,6 +17,7 @@ from trainlint.semantics.values import (
     ELSEWHERE,
     FALSE,
     TRUE,
+    UNKNOWN,
     Api,
     Class,
     DictObject,
@@ -31,6 +32,7 @@ from trainlint.semantics.values import (
     Value,
     bounds,
     const,
+    options,
     usual,
 )
 from trainlint.syntax import nodes_in
@@ -249,7 +251,8 @@ class LearningRateExtreme(Rule):
             group = groups.attrs["element"] if isinstance(groups, ListObject) else None
             if not isinstance(group, DictObject) or group.attrs.get("lr") is not optimizer.attrs["lr"]:
                 continue
-            if isinstance(group.attrs.get("params"), (ListObject, Tuple, Union)):
+            params = group.attrs.get("params") or UNKNOWN
+            if any(isinstance(option, (ListObject, Tuple)) for option in options(params)):
                 continue  # groups with rates of their own
             if any(
                 e.instance.family == "scheduler"

@@ -219,6 +219,12 @@ def over_batch(tensor: Tensor) -> bool:
     return several and axis_of(tensor) == 0 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
 
 
+def mixes_batch(weights: Tensor) -> bool:
+    """Whether weights for a product of stacked matrices, as those of attention, share 1 among the samples."""
+    stacked = weights.shape is not None and len(weights.shape) > 2 and weights.batched
+    return stacked and axis_of(weights) == 0 and weights.must_be(PROBABILITIES)
+
+
 class SoftmaxDim(Rule):
     """A softmax over the wrong axis."""
 
@@ -288,6 +294,21 @@ class SoftmaxDim(Rule):
         tensor, dim = call.tensor, const(shapes.axis(call, 1) or Const(None))
         if call.actual.endswith(("argmax", "max")) and dim in (1, -1) and over_batch(tensor):
             self.wrong(tensor, report)
+
+    @on("matrixmultiply")
+    def weighted(self, fact: Any, report: Report) -> None:
+        self.weights(fact[2], report)
+
+    @on_call("torch.matmul", "torch.bmm")
+    def multiplied(self, call: Call, report: Report) -> None:
+        if call.actual.endswith(("matmul", "bmm")):
+            self.weights(call.first, report)
+
+    def weights(self, given: Value, report: Report) -> None:
+        if isinstance(given, Tensor) and mixes_batch(given) and given.trace:
+            step = given.trace[-1]
+            what = "runs over the batch: the weights of each sample depend on the others, and do not add up to 1"
+            report(step.node, space=step.space, softmax=step.label, what=what).because(why(given))
 
     def wrong(self, tensor: Tensor, report: Report) -> None:
         if tensor.trace:

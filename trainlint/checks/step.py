@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -569,10 +570,18 @@ class AmpMisuse(Rule):
             if not isinstance(scaler, Instance) or scaler in updated:
                 continue
             gone = any(scaler in e.values for e in region.of("escape"))
-            mentioned = space.source is not None and ".update(" in space.source.text
+            mentioned = space.source is not None and is_updated(space.source.text, node)
             if not gone and not mentioned and enabled(scaler):
                 what = "the scaler steps, but is never updated, so its scale never follows the gradients"
                 report(node, space, what=what)
+
+
+def is_updated(text: str, step: Any) -> bool:
+    """Whether a text updates what goes by the name of the scaler that steps."""
+    scaler = step.func.value if isinstance(step, cst.Call) and isinstance(step.func, cst.Attribute) else None
+    name = scaler.attr if isinstance(scaler, cst.Attribute) else scaler
+    written = re.escape(name.value) if isinstance(name, cst.Name) else ""
+    return re.search(rf"{written}\.update\(", text) is not None
 
 
 def enabled(holder: Instance) -> bool:

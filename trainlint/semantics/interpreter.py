@@ -64,6 +64,7 @@ from trainlint.semantics.values import (
     source_of,
     truth,
 )
+from trainlint.syntax import nodes_in
 
 if TYPE_CHECKING:
     from trainlint.semantics.library import Library
@@ -447,7 +448,9 @@ class Interpreter:
         """Mark a value that gathers recorded tensors over the turns of a loop."""
         loop = self.nearest_loop()
         if value.graph is not False and loop is not None:
-            if isinstance(old, Tensor) and node in old.grown and old.graph is not False and self.carried_over(target):
+            before = next((option for option in options(old) if isinstance(option, Tensor)), None)
+            kept = before is not None and node in before.grown and before.graph is not False
+            if kept and self.carried_over(target) and (before is old or not is_reset(loop.node, target, node)):
                 self.event("grown", node, value, loop.node)
             result = result.but(grown=result.grown | {node})
         return result
@@ -1996,6 +1999,13 @@ def chooses(test: Any) -> bool:
     if test.__class__ is cst.BooleanOperation:
         return chooses(test.left) or chooses(test.right)
     return test.__class__ is cst.Call and test.func.__class__ is cst.Name and test.func.value == "isinstance"
+
+
+def is_reset(loop: Any, target: Any, adding: Any) -> bool:
+    """Whether a loop also assigns something else to a running total than what it adds up."""
+    own = getattr(adding, "targets", ())
+    others = (node for node in nodes_in(loop.body) if isinstance(node, cst.AssignTarget) and node not in own)
+    return any(part.deep_equals(target) for other in others for part in nodes_in(other.target))
 
 
 def loop_use(region: Region) -> str:

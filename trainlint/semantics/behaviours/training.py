@@ -207,6 +207,9 @@ def touches(optimizer: Instance, deps: frozenset[Dep], alone: bool) -> bool | No
 def backward(call: Call) -> Value:
     retain = truth(call.arguments.keywords.get("retain_graph", NONE))
     run_backward(call.interp, call.tensor, call.node, retain)
+    loss, written = call.first, getattr(call.node, "func", None)
+    if isinstance(loss, Tensor) and loss.graph is None and isinstance(written, cst.Attribute):
+        call.interp.rebind(written.value, loss.but(graph=True))  # without a graph it would have failed
     return NONE
 
 
