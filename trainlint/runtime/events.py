@@ -167,8 +167,8 @@ class Graph:
                 yield variable
 
 
-# Operations that only arrange values anew, and dropout.
-_ARRANGING = ("NativeDropout", "ReshapeAlias", "Squeeze", "Transpose", "UnsafeView", "Unsqueeze", "View")
+# Operations that only arrange values anew or choose among them, and dropout.
+_ARRANGING = ("NativeDropout", "ReshapeAlias", "Select", "Squeeze", "Transpose", "UnsafeView", "Unsqueeze", "View")
 
 
 def maker_of(tensor: torch.Tensor) -> Any:

@@ -35,6 +35,9 @@ LOSSES = (
 class Listener(Protocol):
     """What is told of a run, in the thread that it happens in."""
 
+    def ignores(self, module: torch.nn.Module) -> bool:
+        """Whether it need not be told that a module is called and returns."""
+
     def module_begins(self, module: torch.nn.Module) -> None:
         """A module is called."""
 
@@ -150,16 +153,19 @@ def tell(event: str, *facts: Any) -> None:
             getattr(listener, event)(*facts)
 
 
+# Of all calls of ours these are the most: to be ignored must cost next to nothing.
 def _module_begins(module: torch.nn.Module, args: Any) -> None:
-    if _is_told():
+    if not torch.compiler.is_compiling():
         for listener in _listeners:
-            listener.module_begins(module)
+            if not listener.ignores(module) and _is_told():
+                listener.module_begins(module)
 
 
 def _module_ends(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-    if _is_told():
+    if not torch.compiler.is_compiling():
         for listener in _listeners:
-            listener.module_ends(module, args, kwargs, output)
+            if not listener.ignores(module) and _is_told():
+                listener.module_ends(module, args, kwargs, output)
 
 
 def _step_begins(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> tuple[Any, Any] | None:

@@ -186,6 +186,11 @@ class Monitor:
         """How many turns have ended."""
         return self._steps // max(1, len(self._counts))
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether no model or optimizer is ignored."""
+        return not (self._only_modules or self._only_optimizers)
+
     def name_of(self, parameter: torch.Tensor) -> str:
         """The name of a parameter in the model that it was seen in."""
         return self._names.of(parameter)
@@ -212,15 +217,16 @@ class Monitor:
     # --- Telling the probes ---
 
     def _emit(self, event: str, fact: Any) -> None:
-        for probe, handler in list(self._handlers.get(event, ())):
-            self._tell(probe, handler, fact)
+        if event in self._handlers:
+            with torch.no_grad():
+                for probe, handler in list(self._handlers[event]):
+                    self._tell(probe, handler, fact)
 
     def _tell(self, probe: Probe, handler: Callable[[Any], None], fact: Any) -> None:
         if probe not in self._probes:
             return
         try:
-            with torch.no_grad():
-                handler(fact)
+            handler(fact)
         except Exception as error:  # noqa: BLE001 - one probe must not take the others along
             self._probes.remove(probe)
             self._own_failure(f"the probe {probe.code} failed and is off", error)
@@ -228,7 +234,8 @@ class Monitor:
     def settle(self) -> None:
         """Read what waits to be read."""
         try:
-            self._ledger.settle()
+            with torch.no_grad():
+                self._ledger.settle()
         except Exception as error:  # noqa: BLE001 - as above
             self._own_failure("what was measured cannot be read", error)
 
@@ -238,6 +245,11 @@ class Monitor:
         self._emit("review", None)
 
     # --- Listening ---
+
+    def ignores(self, module: torch.nn.Module) -> bool:
+        """Whether nobody wants to know of a call: one within a model, as long as its tensors are not looked at."""
+        running = self._running
+        return bool(running) and not self.is_observed and running[0] is not module
 
     @_guarded
     def module_begins(self, module: torch.nn.Module) -> None:
@@ -279,7 +291,7 @@ class Monitor:
     def _is_model(self, module: torch.nn.Module) -> bool:
         if self._only_modules and id(module) not in self._only_modules:
             return False
-        return next(module.parameters(), None) is not None
+        return module in self._models or next(module.parameters(), None) is not None
 
     def _is_seen(self, call: ModelCall) -> bool:
         """Whether to look at the tensors of a call: in observed turns, and there at the first of an evaluation."""

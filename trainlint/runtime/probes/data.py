@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -432,7 +433,7 @@ class InputLabelIndependence(Probe):
     def read(self, numbers: list[float], count: int, model: str) -> None:
         seen = self.seen[model]
         for mark, gain in zip(pairs(numbers[: 2 * count]), numbers[2 * count :], strict=True):
-            if mark not in seen:
+            if mark not in seen and math.isfinite(gain):
                 seen.add(mark)
                 self.gains[model].append(gain)
 

@@ -169,16 +169,24 @@ class ParameterNotOptimised(Lasting):
         held = self.held()
         left: list[torch.Tensor] = []
         thawed: list[torch.Tensor] = []
-        for model in self.run.trained_models:
-            for parameter in model.parameters():
-                passes = self.passes[id(parameter)]
-                if id(parameter) in held or passes < REPEATED or not parameter.requires_grad:
-                    continue
-                (thawed if self.passes[-id(parameter)] else left).append(parameter)
+        for parameter in self.parameters():
+            passes = self.passes[id(parameter)]
+            if id(parameter) in held or passes < REPEATED or not parameter.requires_grad:
+                continue
+            (thawed if self.passes[-id(parameter)] else left).append(parameter)
         if thawed:
             yield self.fields(thawed, ", although they were unfrozen during the run")
         elif left and self.are_initial(left):
             yield self.fields(left, " and stay as they were drawn")
+
+    def parameters(self) -> list[torch.Tensor]:
+        """Those of the trained models, and those that no model has registered."""
+        registered = {id(p): p for model in self.run.trained_models for p in model.parameters()}
+        if not self.run.sees_all:  # an optimizer that is ignored may hold the others
+            return list(registered.values())
+        reached = (ref() for ref in self.reached.values())
+        others = [p for p in reached if isinstance(p, torch.nn.Parameter) and id(p) not in registered]
+        return [*registered.values(), *others]
 
     def fields(self, parameters: Sequence[torch.Tensor], why: str) -> dict[str, object]:
         names = [self.run.name_of(p) for p in parameters]
