@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainlint.semantics.values import TRUE, UNKNOWN, Class, Function, Instance, Step, Tuple, Value, options
+from trainlint.semantics.values import TRUE, UNKNOWN, Class, Function, Instance, Method, Step, Tuple, Value, options
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -77,6 +77,8 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
             from trainlint.semantics.interpreter import Arguments as Args
 
             interp.call_function(post, Args([instance]), node)
+    elif cls.family == "loader":
+        interp.call(Method(instance, "__init__"), arguments, node)
     else:
         interp.library.initialise_base(interp, instance, arguments, node)
     if cls.family == "module":

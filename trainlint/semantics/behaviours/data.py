@@ -863,11 +863,22 @@ def joined_dataset(call: Call) -> Value:
 
 @behaviour("data_loader")
 def data_loader(call: Call) -> Value:
-    loader = Instance(Api(call.actual), "loader", call.interp.step(call.node, call.short_name))
-    for name, value in zip(call.row.params, call.arguments.positional):
-        loader.attrs[name] = value
-    loader.attrs.update(call.arguments.keywords)
-    loader.attrs["$open"] = call.arguments.open
+    return made_loader(call, Instance(Api(call.actual), "loader", call.interp.step(call.node, call.short_name)))
+
+
+@behaviour("initialise_loader")
+def initialise_loader(call: Call) -> Value:
+    """`super().__init__(…)` of a loader class of the project's own."""
+    if isinstance(call.first, Instance):
+        made_loader(call, call.first)
+    return NONE
+
+
+def made_loader(call: Call, loader: Instance) -> Value:
+    given = {**dict(zip(call.row.params, call.arguments.positional)), **call.arguments.keywords}
+    given.pop("self", None)
+    for name, value in (*given.items(), ("$open", call.arguments.open)):
+        call.interp.write(loader.attrs, name, value)
     call.interp.event("loader", call.node, loader)
     return loader
 
