@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 import pytest
+import vision
 
 from trainlint.semantics.requirements import bounds
 from trainlint.semantics.uses import choice, public, table
@@ -17,16 +18,7 @@ NOTHING = object()
 
 @pytest.fixture(scope="module")
 def torchvision() -> Any:
-    """torchvision, whose Python side is all that is asked of."""
-    try:
-        return importlib.import_module("torchvision")
-    except RuntimeError:
-        # Its compiled operators are for CUDA, and this PyTorch is without: it stumbles over those that it describes.
-        import torch
-
-        for name in ("nms", "qnms"):
-            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        return importlib.import_module("torchvision")
+    return vision.torchvision()
 
 
 def find(path: str) -> Any:
@@ -125,7 +117,7 @@ def test_arguments_that_are_removed_are_refused() -> None:
         ("numpy\ntorch\ntorchvision>=0.13", (None, None)),
         ('dependencies = ["torch >= 2.0", "x"]', ((2, 0, 0), None)),
         ('torch = "^2.0"', ((2, 0, 0), (3, 0, 0))),
-        ('torch = "2.1"', ((2, 1, 0), (3, 0, 0))),
+        ('torch = "2.1"', ((2, 1, 0), (2, 2, 0))),
         ("  - pytorch=1.7.1=py3.8_cuda", ((1, 7, 1), (1, 7, 2))),
         ("torch~=2.1.0", ((2, 1, 0), (2, 2, 0))),
         ("torch<=1.9", (None, (1, 10, 0))),

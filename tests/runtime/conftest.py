@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import importlib.util
 
+import vision
+
 if importlib.util.find_spec("torch") is None:
     collect_ignore_glob = ["test_*.py"]
 else:
@@ -14,3 +16,5 @@ else:
 
     if not all(map(importlib.util.find_spec, ("accelerate", "keras", "lightning", "transformers"))):
         collect_ignore = ["test_callbacks.py"]
+    elif importlib.util.find_spec("torchvision") is not None:
+        vision.torchvision()  # Lightning's metrics import it
