@@ -109,8 +109,8 @@ class OptimizerMissesParameters(Rule):
     def another(
         self, region: Region, optimizer: Instance, models: list[Instance], owned: frozenset[int], report: Report
     ) -> None:
-        """The optimizer holds another object than the one that is trained: nothing of what it holds is run at all."""
-        run = [e.module for e in region.of("model")]
+        """The optimizer holds another object than the one that is trained: what it holds is never run to be learnt."""
+        run = [e.module for e in region.of("model") if e.grad is not False]
         if not models or any(m.cls is None for m in run) or not owned.isdisjoint(handed_on(region)):
             return
         if any(not owned.isdisjoint(descendants(model)) for model in run):
