@@ -32,10 +32,10 @@ def with_rules(text: str) -> str:
 
 def _rule_rows() -> Iterator[str]:
     from trainlint.checks import catalogue
-    from trainlint.pages import runtime_rules
+    from trainlint.pages import curve_rules, runtime_rules
 
     yield "| code | name | what is wrong | severity | fix |\n|---|---|---|---|---|\n"
-    for rule in (*catalogue(), *runtime_rules()):
+    for rule in (*catalogue(), *runtime_rules(), *curve_rules()):
         page = f"[{rule.code}](rules/{rule.code}-{rule.name}.md)"
         first, rest = rule.summary[0], rule.summary[1:]
         is_name = any(letter.isupper() for letter in rest.partition(" ")[0])  # such as NaN and NumPy

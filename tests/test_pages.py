@@ -10,7 +10,7 @@ from trainlint import pages as shipped
 from trainlint import testing as pages
 from trainlint.checks import RuleInfo, catalogue
 
-RULES = {info.code: info for info in (*catalogue(), *shipped.runtime_rules())}
+RULES = {info.code: info for info in (*catalogue(), *shipped.runtime_rules(), *shipped.curve_rules())}
 # Codes of trainlint's own: about files and comments, not about training.
 OWN = ("TL000", "TL001", "TL002")
 PAGES = [pages.read(path) for path in sorted(shipped.folder().glob("*.md"))]

@@ -234,6 +234,20 @@ def enabled_codes(selections: Iterable[Selection], catalogue: Sequence[RuleInfo]
     return frozenset(enabled | {OWN_FAILURE})
 
 
+def concerning(layer: Selection, infos: Sequence[RuleInfo]) -> Selection:
+    """The selectors of a layer that some of these rules answer to; a `select` of none of them selects nothing."""
+
+    def known(selectors: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(s for s in selectors if s.upper() == "ALL" or any(_answers(info, s) for info in infos))
+
+    select = None if layer.select is None else known(layer.select) or None
+    return replace(layer, select=select, extend_select=known(layer.extend_select), ignore=known(layer.ignore))
+
+
+def _answers(info: RuleInfo, selector: str) -> bool:
+    return info.code.startswith(selector.upper()) or info.name == selector.lower()
+
+
 def specificity(selector: str) -> int:
     """How narrow a selector is: `ALL`, then prefixes by length, then codes and names."""
     return 0 if selector.upper() == "ALL" else min(len(selector), len(UNREADABLE))

@@ -72,11 +72,20 @@ def _first_example(section: str | None) -> str:
 
 def runtime_rules() -> list[RuleInfo]:
     """What the probes of a live run are, told by their pages: to import the probes takes PyTorch."""
+    return _told("TR")
+
+
+def curve_rules() -> list[RuleInfo]:
+    """What the checks of recorded curves are, told by their pages."""
+    return _told("TC")
+
+
+def _told(prefix: str) -> list[RuleInfo]:
     from trainlint.checks import RuleInfo
     from trainlint.findings import Severity
 
     found = []
-    for path in sorted(folder().glob("TR*.md")):
+    for path in sorted(folder().glob(f"{prefix}*.md")):
         title, _, metadata, _, summary = path.read_text("utf-8").splitlines()[:5]
         code, name = title.removeprefix("# ").split()
         severity, default = metadata.split(" · ")[:2]

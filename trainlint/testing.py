@@ -6,6 +6,7 @@ marked ```` ```python file=model.py ````. What must be found stands in the code,
     loss = criterion(probabilities, y)  # error: TL101 "softmax at model.py:9"
     reveal(probabilities)  # revealed: probabilities [0, 1]
 
+Pages of TC codes show logs of runs (```` ```csv file=metrics.csv ````) instead; the comments are not part of them.
 The text in quotes must be part of the message. Where a line is passed in several states, `reveal` names each: `a; b`.
 """
 
@@ -72,10 +73,15 @@ class Case:
         return "-".join(re.sub(r"\W+", "-", part).strip("-").lower() for part in parts if part)
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether the files are logs of runs, which `trainlint curves` reads."""
+        return self.page.startswith("TC")
+
+    @property
     def sources(self) -> Iterator[tuple[str, int, str]]:
         """File name, number and text of each line of Python."""
         for filename, text in self.files.items():
-            if filename.endswith(".py"):
+            if filename.endswith(".py") or self.is_recorded:
                 for number, line in enumerate(text.split("\n"), 1):
                     yield filename, number, line
 
@@ -109,6 +115,9 @@ class Case:
             path = folder / filename
             path.parent.mkdir(parents=True, exist_ok=True)
             is_source = filename.endswith(".py")
+            if self.is_recorded:
+                # A log holds no comments.
+                text = "\n".join(_EXPECTED.sub("", line).rstrip() for line in text.split("\n"))
             path.write_text(before + text if is_source else text, "utf-8", newline="")
             if is_source:
                 written.append((path, filename))
@@ -195,9 +204,22 @@ def _add(page: Page, section: str, heading: str, filename: str, block: Sequence[
 
 def findings(case: Case, folder: Path) -> list[Finding]:
     """What a check of the case's files, written to a folder, finds with the page's own rule on."""
+    if case.is_recorded:
+        return _findings_in_logs(case, folder)
     own = (case.page,) if _CODE.fullmatch(case.page) else ()
     settings = Settings(root=folder, extend_select=own)
     return list(check([Target(path, name, settings) for path, name in case.write(folder)]).findings)
+
+
+def _findings_in_logs(case: Case, folder: Path) -> list[Finding]:
+    from dataclasses import replace
+
+    from trainlint.curves.checks import all_checks
+    from trainlint.curves.diagnosis import diagnose
+
+    case.write(folder)
+    found = diagnose([str(folder)], list(all_checks().values())).findings
+    return [replace(finding, filename=Path(finding.filename).relative_to(folder).as_posix()) for finding in found]
 
 
 def differences(expected: Sequence[Expected], found: Sequence[Finding]) -> list[str]:

@@ -17,7 +17,7 @@ from cli.support import MISTAKE, TRAINING, Engine, Outcome, Run, finding
 import trainlint
 from trainlint.checks import catalogue
 from trainlint.findings import Severity
-from trainlint.pages import runtime_rules
+from trainlint.pages import curve_rules, runtime_rules
 
 HIDDEN = "No fixes available (1 hidden fix can be enabled with the `--unsafe-fixes` option).\n"
 
@@ -369,7 +369,7 @@ def test_rules_lists_all(project, run: Run) -> None:
     project({})
     text = run("rules")
     objects = json.loads(run("rules", "--output-format", "json").out)
-    codes = [info.code for info in (*catalogue(), *runtime_rules())]
+    codes = [info.code for info in (*catalogue(), *runtime_rules(), *curve_rules())]
     assert [line.split()[0] for line in text.out.splitlines()] == codes
     assert [entry["code"] for entry in objects] == codes
     assert set(objects[0]) == {"code", "name", "summary", "severity", "default", "fix"}

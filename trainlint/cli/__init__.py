@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "check files and folders",
     "run": "run a training script and watch its tensors",
     "preflight": "try a training out before it begins",
+    "curves": "judge the logs of training runs",
     "rule": "explain a rule",
     "rules": "list all rules",
     "lsp": "serve an editor",

@@ -20,9 +20,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the page."""
     from trainlint.checks import catalogue
-    from trainlint.pages import page, runtime_rules
+    from trainlint.pages import curve_rules, page, runtime_rules
 
-    infos = [*catalogue(), *runtime_rules()]
+    infos = [*catalogue(), *runtime_rules(), *curve_rules()]
     info = next((info for info in infos if options.rule.lower() in (info.code.lower(), info.name)), None)
     if info is None:
         raise UsageError(unknown_rule(options.rule, infos))

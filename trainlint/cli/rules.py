@@ -21,9 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print one line a rule, or a list of objects."""
     from trainlint.checks import catalogue
-    from trainlint.pages import runtime_rules
+    from trainlint.pages import curve_rules, runtime_rules
 
-    infos = [*catalogue(), *runtime_rules()]
+    infos = [*catalogue(), *runtime_rules(), *curve_rules()]
     if options.output_format == "json":
         keys = ("code", "name", "summary", "severity", "default", "fix")
         write([json.dumps([{key: getattr(info, key) for key in keys} for info in infos], indent=2), "\n"], sys.stdout)

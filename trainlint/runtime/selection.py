@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from trainlint.checks import RuleInfo
-from trainlint.config import Configuration, Selection, enabled_codes
+from trainlint.config import Configuration, Selection, concerning, enabled_codes
 from trainlint.runtime.experiments import Experiment, all_experiments
 from trainlint.runtime.probes import Probe, all_probes
 
@@ -45,17 +44,5 @@ def chosen_experiments(
 def _chosen_codes(folder: Path, own: Selection, configuration: Configuration | None) -> frozenset[str]:
     infos = catalogue()
     settings = (configuration or Configuration()).for_folder(folder)
-    layers = [_concerning(layer, infos) for layer in settings.selections]
+    layers = [concerning(layer, infos) for layer in settings.selections]
     return enabled_codes([*layers, own], infos)
-
-
-def _concerning(layer: Selection, infos: list[RuleInfo]) -> Selection:
-    def known(selectors: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(s for s in selectors if s.upper() == "ALL" or any(_answers(info, s) for info in infos))
-
-    select = None if layer.select is None else known(layer.select) or None
-    return replace(layer, select=select, extend_select=known(layer.extend_select), ignore=known(layer.ignore))
-
-
-def _answers(info: RuleInfo, selector: str) -> bool:
-    return info.code.startswith(selector.upper()) or info.name == selector.lower()
