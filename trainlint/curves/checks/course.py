@@ -21,7 +21,7 @@ BLOCKS = 40
 
 
 def diverged(loss: Curve) -> bool:
-    """Whether a loss ends far above its best: by half of what it had gained, by six times its noise until then and thrice the noise of all."""
+    """Whether a loss ends above its best by half of its gain, 6 times its noise before and 3 times that of all."""
     rise = loss.end - loss.best
     calm = loss.noise_in(0, loss.turn + 1) if loss.turn >= 4 else loss.noise
     floor = 0.5 * loss.progress if loss.progress > 0.05 * abs(loss.start) else 0.5 * abs(loss.start)
