@@ -17,7 +17,7 @@ from trainlint.engine import check, fix
 from trainlint.findings import Finding, Safety
 from trainlint.fixing import applied
 
-PAGES = [pages.read(path) for path in sorted(shipped.folder().glob("*.md"))]
+PAGES = [pages.read(path) for path in sorted(shipped.folder().glob("TL*.md"))]
 
 
 def targets_of(case: pages.Case, folder: Path) -> list[Target]:
