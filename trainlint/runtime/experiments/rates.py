@@ -45,7 +45,7 @@ class LearningRateRange(Experiment):
         if 0.1 <= subject.rate / best <= 10:
             return Result(measured, curve=curve)
         own, other = (_after(subject, clock, rate) for rate in (subject.rate, best))
-        if not first - other >= LEARNING * abs(first):
+        if not math.isfinite(other) or first - other < LEARNING * abs(first):
             return Result(measured, curve=curve)
         fall = first - own
         fault = "high" if not fall > 0 and subject.rate > best else "low" if fall < NONE * (first - other) else ""
