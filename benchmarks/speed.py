@@ -31,7 +31,7 @@ CHECK = [*AS_IT_IS, "--no-cache", "-j1"]
 FLAKE8 = "TL = trainlint.integrations.flake8:Plugin"
 
 # A linter of another kind, whose second run shows what it takes to see that nothing has changed.
-RUFF = ("ruff==0.14.5", ["check", "--isolated", "--select", "ALL", "--quiet", "--exit-zero"])
+RUFF = ("ruff==0.14.5", ["check", "--isolated", "--quiet", "--exit-zero", "--output-format", "concise"])
 
 # The other linters for PyTorch code: what to install, what to call.
 PEERS: dict[str, tuple[str, list[str]]] = {
