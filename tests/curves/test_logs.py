@@ -92,6 +92,23 @@ def test_what_stands_before_the_damage_is_kept(write: Write) -> None:
     assert [len(series) for series in diagnosis.runs[0].series] == [5]
 
 
+@pytest.mark.parametrize(("row", "problem"), [("3", "fewer"), ("3,1,1", "more")])
+def test_a_row_that_does_not_fit_costs_no_other(write: Write, row: str, problem: str) -> None:
+    text = "step,train_loss\n" + "".join(f"{row if i == 3 else f'{i},{2 - i / 10}'}\n" for i in range(6))
+    diagnosis = diagnose([str(write({"metrics.csv": text}) / "metrics.csv")], [])
+    (finding,) = diagnosis.findings
+    assert (finding.code, finding.span.line) == ("TL000", 5)
+    assert problem in finding.message
+    assert [point.step for point in diagnosis.runs[0].series[0].points] == [0, 1, 2, 4, 5]
+
+
+def test_a_last_row_that_was_cut_off_is_no_damage(write: Write) -> None:
+    text = "step,train_loss\n" + "".join(f"{i},{2 - i / 10}\n" for i in range(6)) + "6"
+    diagnosis = diagnose([str(write({"metrics.csv": text}) / "metrics.csv")], [])
+    assert not diagnosis.findings
+    assert len(diagnosis.runs[0].series[0]) == 6
+
+
 def test_utf16_and_stray_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(FORMATS["out.log"].encode("utf-16"))
     (tmp_path / "b.log").write_bytes(b"caf\xe9\n" + FORMATS["out.log"].encode())

@@ -4,7 +4,6 @@ and exports of Weights & Biases and MLflow."""
 from __future__ import annotations
 
 import csv
-import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,27 +40,33 @@ def rows(path: Path) -> Iterator[Row]:
         raise Unreadable("no table: the first line names no columns")
     names = _names(_cells(first, delimiter))
     count = 0
+    problem: Unreadable | None = None
+    cut = 0
     for number, text in numbered:
         cells = _cells(text, delimiter)
+        if cut:  # lines follow, so it is not the end of a file that was cut off
+            problem, cut = problem or _passed_over("fewer", cut), 0
         if len(cells) != len(names):
-            # The last line may be cut off, and a run that was resumed may log other columns.
+            # A run that was resumed may log other columns.
             if len(cells) > 1 and all(re.search(r"[A-Za-z]{2}", cell) for cell in cells):
                 names = _names(cells)
             elif len(cells) > len(names):
-                raise Unreadable(f"row of {len(cells)} values below {len(names)} names", number)
-            elif _is_last(numbered):
-                return
+                problem = problem or _passed_over("more", number)
+            else:
+                cut = number
             continue
         if [cell.strip() for cell in cells] == names:
             continue
         count += 1
         yield Row({name: cell for name, cell in zip(names, cells, strict=True) if not _EXTREME.search(name)}, number)
+    if problem is not None:
+        raise problem
     if not count:
         raise Unreadable("the table has a header and no rows")
 
 
-def _is_last(rest: Iterator[tuple[int, str]]) -> bool:
-    return next(itertools.islice(rest, 1), None) is None
+def _passed_over(how_many: str, number: int) -> Unreadable:
+    return Unreadable(f"a row has {how_many} values than the header has names; it was passed over", number)
 
 
 def _names(cells: list[str]) -> list[str]:
