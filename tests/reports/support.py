@@ -55,7 +55,7 @@ IN_CELL = Finding(
     cell=1,
 )
 # Of a record of a run: no code, no line.
-OF_A_RUN = Finding("TR101", "loss-diverges", "the loss rises", Severity.ERROR, "runs/metrics.csv", NOWHERE)
+OF_A_RUN = Finding("XY101", "loss-diverges", "the loss rises", Severity.ERROR, "runs/metrics.csv", NOWHERE)
 NASTY = Finding(
     "TL999",
     "no-such-rule",

@@ -39,7 +39,7 @@ def test_every_format_can_be_written_whatever_was_found(output_format: str) -> N
 @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
 def test_every_format_tells_code_and_message(output_format: str) -> None:
     text = rendered(output_format, [OF_A_RUN])
-    assert "TR101" in text
+    assert "XY101" in text
     assert "the loss rises" in text
 
 
@@ -279,7 +279,7 @@ def test_pylint_is_what_its_readers_match() -> None:
     assert len(fields) == len(ALL)
     assert fields[0] == ("train.py", "4", "TL101", ACROSS.message)
     assert fields[2] == ("n.ipynb", "2", "TL301", "cell 1: it is evaluated")
-    assert fields[3] == ("runs/metrics.csv", "1", "TR101", "the loss rises")
+    assert fields[3] == ("runs/metrics.csv", "1", "XY101", "the loss rises")
 
 
 def test_grouped_names_each_file_once() -> None:
@@ -292,14 +292,14 @@ def test_grouped_names_each_file_once() -> None:
         "  cell 1:2:8  TL301  it is evaluated\n"
         "\n"
         "runs/metrics.csv:\n"
-        "    TR101  the loss rises\n"
+        "    XY101  the loss rises\n"
         "\n"
     )
 
 
 def test_a_finding_without_a_place_is_told_of_its_file() -> None:
-    assert rendered("concise", [OF_A_RUN]) == "runs/metrics.csv: TR101 the loss rises\n"
-    assert rendered("full", [OF_A_RUN]) == "runs/metrics.csv: TR101 the loss rises\n\n"
+    assert rendered("concise", [OF_A_RUN]) == "runs/metrics.csv: XY101 the loss rises\n"
+    assert rendered("full", [OF_A_RUN]) == "runs/metrics.csv: XY101 the loss rises\n\n"
 
 
 def test_json_lines_are_the_objects_of_json() -> None:

@@ -83,14 +83,14 @@ def test_the_tool_and_its_rules() -> None:
     run = run_of(ACROSS, WITHIN, replace(ACROSS, filename="b.py"), OF_A_RUN)
     driver = run["tool"]["driver"]
     assert (driver["name"], driver["semanticVersion"]) == ("trainlint", __version__)
-    assert [rule["id"] for rule in driver["rules"]] == ["TL101", "TL206", "TR101"]
+    assert [rule["id"] for rule in driver["rules"]] == ["TL101", "TL206", "XY101"]
     assert [result["ruleIndex"] for result in run["results"]] == [0, 1, 0, 2]
     first, second, unknown = driver["rules"]
     assert first["shortDescription"]["text"] == next(info.summary for info in catalogue() if info.code == "TL101")
     assert first["fullDescription"]["text"].startswith("`CrossEntropyLoss` and `cross_entropy` take raw scores")
     assert [rule["defaultConfiguration"]["level"] for rule in driver["rules"]] == ["error", "warning", "error"]
     assert unknown == {
-        "id": "TR101",
+        "id": "XY101",
         "name": "loss-diverges",
         "shortDescription": {"text": "loss-diverges"},
         "defaultConfiguration": {"level": "error"},
