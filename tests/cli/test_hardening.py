@@ -93,7 +93,7 @@ def test_a_check_runs_nothing_and_reads_nothing_else(trapped: Path, options: lis
     installed = (sys.prefix, sys.base_prefix, str(Path(engine.__file__).parents[2]), os.devnull)
     opened = {os.path.join(where, what) for event, what in seen if event == "open"}
     strange = {path for path in opened if not path.startswith((str(where), *installed))}
-    strange -= {str(folder) for root in installed for folder in Path(root).parents}  # as Python 3.13 does to find itself
+    strange -= {str(folder) for root in installed for folder in Path(root).parents}  # Python 3.13 finds itself
     assert {os.path.basename(path) for path in strange} <= {"pyproject.toml", "trainlint.toml", ".gitignore", "exclude"}
 
 

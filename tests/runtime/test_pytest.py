@@ -51,7 +51,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(pytester: pytest.Pytester, tests: str) -> pytest.RunResult:
     pytester.makepyfile(TRAINING + tests)
     # In a process of its own, since PyTorch cannot be imported twice.
-    return pytester.runpytest_subprocess("-p", PLUGIN, "-p", "no:cacheprovider")
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider")
 
 
 def test_the_entry_point_is_the_plugin() -> None:
