@@ -465,7 +465,6 @@ def test_errors_of_usage_come_out_of_processes(project, run: Run) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="process groups")
 def test_an_interrupt_ends_all_processes(project, tmp_path: Path) -> None:
     project({name: text + "\n" + "#" * 20_000 for name, text in many(40).items()})
     process = start("-j3", "--cache-dir", "cache", start_new_session=True)

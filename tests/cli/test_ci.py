@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cli.support import FIXABLE, MISTAKE, Run
+from pre_commit.clientlib import load_config
 
 from trainlint import cli
-
-yaml = pytest.importorskip("yaml")
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,11 +70,9 @@ def test_a_snippet_is_valid(name: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / Path(name).name
     path.write_text(text, "utf-8")
     if (schema := next(schema for known, schema in SCHEMAS.items() if name.startswith(known))) != "":
-        pytest.importorskip("check_jsonschema")
         validate(path, schema)
     else:
-        clientlib = pytest.importorskip("pre_commit.clientlib")
-        clientlib.load_config(str(path))
+        load_config(str(path))
 
 
 def commands() -> list[list[str]]:
@@ -135,7 +133,6 @@ def test_exit_statuses_when_something_is_fixed(project, run: Run, arguments: lis
 
 
 def test_the_action_follows_its_schema() -> None:
-    pytest.importorskip("check_jsonschema")
     validate(ROOT / "action.yml", "vendor.github-actions")
 
 

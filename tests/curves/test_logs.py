@@ -52,12 +52,12 @@ def test_mlflow(write: Write) -> None:
 
 
 def test_tensorboard(tmp_path: Path) -> None:
-    writer_module = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
     for split in ("train", "validation"):
-        writer = writer_module.EventFileWriter(str(tmp_path / split))
+        writer = EventFileWriter(str(tmp_path / split))
         for i, loss in enumerate(LOSSES):
             summary = Summary(value=[Summary.Value(tag="epoch_loss", simple_value=loss)])
             writer.add_event(Event(step=i, summary=summary))

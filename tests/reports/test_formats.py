@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import junitparser
 import pytest
 from reports.support import ACROSS, ALL, GONE, HOSTILE, IN_CELL, OF_A_RUN, TEXTS, TRAIN, WITHIN, edited, rendered
 
@@ -240,7 +242,6 @@ def test_without_the_line_a_fingerprint_comes_of_the_message() -> None:
 
 
 def test_a_reader_of_junit_sees_failed_tests() -> None:
-    junitparser = pytest.importorskip("junitparser")
     report = junitparser.JUnitXml.fromstring(rendered("junit").encode("utf-8"))
     assert (report.tests, report.failures, report.errors) == (6, 6, 0)
     train, *others = report
@@ -256,7 +257,6 @@ def test_a_reader_of_junit_sees_failed_tests() -> None:
 
 
 def test_a_reader_of_junit_tells_tests_apart() -> None:
-    junitparser = pytest.importorskip("junitparser")
     again = [ACROSS, replace(ACROSS, span=Span(5, 1, 5, 2))]
     (suite,) = junitparser.JUnitXml.fromstring(rendered("junit", again))
     assert [case.name for case in suite] == [
@@ -266,7 +266,6 @@ def test_a_reader_of_junit_tells_tests_apart() -> None:
 
 
 def test_a_reader_of_junit_sees_that_all_is_well() -> None:
-    junitparser = pytest.importorskip("junitparser")
     report = junitparser.JUnitXml.fromstring(rendered("junit", ()))
     assert (report.tests, report.failures) == (1, 0)
     (suite,) = report
@@ -344,7 +343,6 @@ DIAGNOSTIC_RESULT = closed(
 
 
 def test_reviewdog_reads_diagnostics() -> None:
-    jsonschema = pytest.importorskip("jsonschema")
     report = json.loads(rendered("rdjson"))
     jsonschema.validate(report, DIAGNOSTIC_RESULT)
     across, within, in_cell, of_a_run, *_ = report["diagnostics"]

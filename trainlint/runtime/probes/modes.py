@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def dataset_of(call: ModelCall) -> int:
     return call.loading.dataset if call.loading else 0
 
 
-class Evaluations(Probe):
+class Evaluations(Probe, ABC):
     """What models are used for besides being trained: the calls that no step follows at once."""
 
     def __init__(self, run: Monitor) -> None:
@@ -91,8 +92,9 @@ class Evaluations(Probe):
         self.last = 0
         self.trained_on: set[int] = set()
 
+    @abstractmethod
     def is_suspect(self, call: ModelCall) -> bool:
-        raise NotImplementedError
+        """Whether a call would be wrong if no step followed it."""
 
     @on("called")
     def called(self, call: ModelCall) -> None:

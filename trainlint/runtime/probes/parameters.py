@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ def get(names: Sequence[str]) -> str:
     return "gets" if len(names) == 1 else "get"
 
 
-class Lasting(Probe):
+class Lasting(Probe, ABC):
     """Judges what becomes of parameters over the whole run.
 
     It is judged at every review, while models and optimizers are alive, and told at the end, if it still holds.
@@ -70,9 +71,9 @@ class Lasting(Probe):
         for fields in self.verdicts:
             self.report(self.place, **fields)
 
+    @abstractmethod
     def judge(self) -> Iterator[dict[str, object]]:
         """The fields of the message, for each finding."""
-        raise NotImplementedError
 
     def held(self) -> set[int]:
         """The identities of all parameters in any optimizer."""
