@@ -57,9 +57,10 @@ def test_the_wheel_holds_the_package_and_its_data_and_no_more(packages: Path) ->
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.partition("/")[0] for name in names} == {"trainlint", f"trainlint-{trainlint.__version__}.dist-info"}
-    assert {"trainlint/py.typed", *(f"trainlint/reports/formats/html/page.{kind}" for kind in ("css", "js"))} <= set(
-        names
-    )
+    assert {
+        "trainlint/py.typed",
+        *(f"trainlint/reports/page/{name}" for name in ("charts.css", "page.css", "page.js")),
+    } <= set(names)
     pages = {name.rpartition("/")[2] for name in names if name.startswith("trainlint/rule_pages/")}
     assert pages == {f"{info.code}-{info.name}.md" for info in RULES}
     in_source = {path.name for path in (ROOT / "trainlint" / "knowledge").glob("*.toml")}

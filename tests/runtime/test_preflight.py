@@ -201,8 +201,8 @@ def test_the_plot(tmp_path: Path) -> None:
     assert 1e-4 < curve.marks["steepest"] < 1
     result.plot(tmp_path / "rates.svg")
     drawn = (tmp_path / "rates.svg").read_text("utf-8")
-    assert "<!-- learning rate -->" in drawn
-    assert "<!-- TR604 learning-rate-range -->" in drawn
+    assert ">TR604 learning-rate-range: loss</text>" in drawn
+    assert f">steepest: {curve.marks['steepest']:.2g}</text>" in drawn
 
 
 # --- The command ---
@@ -263,9 +263,9 @@ def test_command(function: str, command: Callable[..., int], capsys: pytest.Capt
 def test_command_options(command: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert command("jobs_to_try:suppressed", "--select", "TR307", "-q") == 0
     assert capsys.readouterr() == ("", "")
-    options = ["--select", "TR604", "--plot", "x.png", "--output-file", "found.txt", "--max-seconds", "20", "-q"]
+    options = ["--select", "TR604", "--plot", "x.svg", "--output-file", "found.txt", "--max-seconds", "20", "-q"]
     assert command("jobs_to_try:parts", *options) == 0
-    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "x.svg").read_text("utf-8").startswith("<svg")
     assert (tmp_path / "found.txt").read_text() == ""
 
 
@@ -279,7 +279,8 @@ def test_command_options(command: Callable[..., int], capsys: pytest.CaptureFixt
         (["nothing.py:parts"], "there is no file nothing.py"),
         (["jobs_to_try"], "is not MODULE:FUNCTION"),
         (["jobs_to_try:parts", "--select", "TR999"], "unknown rule `TR999`"),
-        (["jobs_to_try:parts", "--select", "TR307", "--plot", "x.png"], "no experiment measured a curve"),
+        (["jobs_to_try:parts", "--select", "TR307", "--plot", "x.svg"], "no experiment measured a curve"),
+        (["jobs_to_try:parts", "--select", "TR307", "--plot", "x.png"], "curves are drawn as .svg"),
     ],
 )
 def test_bad_commands(

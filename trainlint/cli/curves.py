@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
     if options.plot is not None:
         from trainlint.curves.plot import write_plot
 
-        write_plot(diagnosis, options.plot)
+        write_plot(diagnosis, options.plot, large)
     notes = diagnosis.notes if options.verbose else []
     tell([summary(findings, len(diagnosis.runs)), *notes], settings, options)
     return status(findings, settings, options)

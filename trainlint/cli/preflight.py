@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("function", metavar="MODULE:FUNCTION", help="a module, or a file whose name ends with .py")
     parser.add_argument("--max-seconds", metavar="N", type=_seconds, help="take no longer than about this (60)")
-    parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the curves measured (needs matplotlib)")
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the curves measured, as SVG")
 
     rules = parser.add_argument_group("rules", "given by code, beginning of codes, name, or ALL; separated by commas")
     rules.add_argument("--select", metavar="RULES", action="append", help="make these instead of the default ones")
@@ -169,7 +169,7 @@ def _report(result: Preflight, options: argparse.Namespace, configuration: Confi
     if options.plot is not None:
         try:
             result.plot(options.plot)
-        except (ImportError, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise UsageError(f"cannot plot to {options.plot}: {error}") from error
     grave = SEVERITIES[: SEVERITIES.index(options.fail_on) + 1]
     return FOUND if any(finding.severity.value in grave for finding in findings) else CLEAN

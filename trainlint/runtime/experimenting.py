@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,6 +20,9 @@ from trainlint.runtime.places import Place, here
 from trainlint.runtime.selection import chosen_experiments
 from trainlint.runtime.untouched import seed, untouched
 from trainlint.runtime.verdict import findings_of
+
+if TYPE_CHECKING:
+    from trainlint.reports.page.charts import Chart
 
 # Seconds that all experiments take together, and the part of them that loading data may take.
 SECONDS, LOADING = 60.0, 0.2
@@ -63,6 +66,23 @@ class Preflight:
             if outcome.problem:
                 yield Observation(outcome.code, outcome.name, outcome.problem, outcome.severity, self.place, 0)
 
+    @property
+    def charts(self) -> list[Chart]:
+        """The curves that were measured, to be drawn."""
+        from trainlint.reports.page.charts import Chart, Line, Mark
+
+        return [
+            Chart(
+                f"{outcome.code} {outcome.name}: {curve.y_label}",
+                curve.x_label,
+                [Line(curve.y_label, curve.x, curve.y)],
+                [Mark(x, f"{name}: {x:.2g}") for name, x in curve.marks.items()],
+                log_x=True,
+            )
+            for outcome in self.outcomes
+            if (curve := outcome.curve)
+        ]
+
     def __str__(self) -> str:
         rows = [(o.code, o.name, o.verdict, o.unjudged or o.measured, f"{o.seconds:.1f} s") for o in self.outcomes]
         widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
@@ -73,16 +93,17 @@ class Preflight:
         return "\n".join(lines)
 
     def plot(self, path: str | Path) -> None:
-        """Draw the curves that were measured, as the learning-rate range test's, to a file; its suffix is the format.
+        """Draw the curves that were measured, as the learning-rate range test's, to an SVG file.
 
-        Raises ValueError if there is no curve, and ImportError without matplotlib.
+        Raises ValueError if there is no curve or the file is to be of another format, and OSError.
         """
-        from trainlint.runtime.plots import draw
+        from trainlint.reports.page.charts import standalone
 
-        curves = {f"{outcome.code} {outcome.name}": outcome.curve for outcome in self.outcomes if outcome.curve}
-        if not curves:
+        if Path(path).suffix.lower() != ".svg":
+            raise ValueError("curves are drawn as .svg")
+        if not self.charts:
             raise ValueError("no experiment measured a curve")
-        draw(curves, Path(path))
+        Path(path).write_text(standalone(self.charts), "utf-8")
 
 
 def preflight(
