@@ -149,7 +149,7 @@ def _layers(pairs: list[str]) -> dict[str, float]:
 
 def _series_table(diagnosis: Diagnosis) -> Iterator[str]:
     for run in diagnosis.runs:
-        yield f"{run.filename}\n"
+        yield f"{run.title}\n"
         for series in run.series:
             plays = run.roles.get(series.role) is series
             role = (
@@ -167,7 +167,7 @@ def _diagnoses(diagnosis: Diagnosis, style: Style) -> Iterator[str]:
 
     for run in diagnosis.runs:
         found = verdict(run, diagnosis.of(run))
-        yield f"\n{style.paint(one_line(run.filename), 'bold')}: {found.branch}\n"
+        yield f"\n{style.paint(one_line(run.title), 'bold')}: {found.branch}\n"
         for line in found.evidence:
             yield f"  - {one_line(line)}\n"
         tips = f" ({', '.join(found.tips)})" if found.tips else ""

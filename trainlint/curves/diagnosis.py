@@ -55,26 +55,26 @@ def diagnose(
     for run in diagnosis.runs:
         run.facts.update(facts or {})
         for part, depth in (layers or {}).items():
-            if part in run.filename:
+            if part in run.title:
                 run.facts["layers"] = depth
     diagnosis.seen = list(_seen(diagnosis, [check() for check in checks]))
     return diagnosis
 
 
 def _read(log: Log, diagnosis: Diagnosis, given: Mapping[str, Role | None]) -> None:
-    run, problems = read(log, given)
-    if not run.roles and not log.named:
+    runs, problems = read(log, given)
+    known = [run for run in runs if run.roles]
+    if not known and not log.named:
         # Of all the texts in a folder most are no logs.
-        if run.series or problems:
+        if problems or any(run.series for run in runs):
             diagnosis.notes.append(f"{log.filename}: no log, as far as can be told: no loss, accuracy or learning rate")
         return
     for problem in problems:
         diagnosis.unread.append(_unreadable(log, problem.message, problem.line))
-    if run.roles:
-        diagnosis.runs.append(run)
-        diagnosis.notes += [f"{run.filename}: {note}" for note in run.notes]
-    elif not problems:
-        names = ", ".join(f"`{series.name}`" for series in run.series[:6])
+    diagnosis.runs += known
+    diagnosis.notes += [f"{run.title}: {note}" for run in known for note in run.notes]
+    if not known and not problems:
+        names = ", ".join(f"`{series.name}`" for run in runs for series in run.series[:6])
         message = f"no name was recognised among {names}; give them with --series" if names else "no numbers in it"
         diagnosis.unread.append(_unreadable(log, message, 0))
 
@@ -87,9 +87,11 @@ def _label(runs: Sequence[Run]) -> None:
     """Call each run by what its path does not share with the others."""
     if len(runs) < 2:
         return
-    common = os.path.commonpath([os.path.abspath(run.filename) for run in runs])
-    for run in runs:
-        run.label = os.path.relpath(os.path.abspath(run.filename), common)
+    paths = [os.path.abspath(run.filename) for run in runs]
+    common = os.path.commonpath(paths)
+    for run, path in zip(runs, paths, strict=True):
+        shown = "" if path == common else os.path.relpath(path, common)
+        run.label = ": ".join(part for part in (shown, run.name) if part)
 
 
 def _seen(diagnosis: Diagnosis, checks: Sequence[Check]) -> Iterator[Seen]:
@@ -99,7 +101,7 @@ def _seen(diagnosis: Diagnosis, checks: Sequence[Check]) -> Iterator[Seen]:
             try:
                 yield from check.judge(run)
             except CannotTell as reason:
-                diagnosis.notes.append(f"{run.filename}: {check.code} {check.name} cannot be judged: {reason}")
+                diagnosis.notes.append(f"{run.title}: {check.code} {check.name} cannot be judged: {reason}")
     for check in checks:
         if isinstance(check, Comparison):
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from trainlint.config import UsageError, did_you_mean
 
@@ -66,6 +67,13 @@ def words_of(name: str) -> list[str]:
     return [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
 
 
+def is_part(name: str) -> bool:
+    """Whether a name is that of a part of the data and nothing more, as `train` or `Validation set`."""
+    words = words_of(name)
+    return any(word in _SPLIT_OF for word in words) and all(word in _SPLIT_OF or word in _NEUTRAL for word in words)
+
+
+@lru_cache(maxsize=4096)
 def role_of(name: str) -> Role:
     """The role that a name tells; without a part of the data it is training, as most loggers have it."""
     words = re.sub(r"\blearning rate\b", "lr", re.sub(r"\bheld out\b", "heldout", " ".join(words_of(name)))).split()

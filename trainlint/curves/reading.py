@@ -18,6 +18,8 @@ from trainlint.curves.series import Run, Series, assign
 # What is opened in a folder: names that only logs have.
 _SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".log", ".out", ".txt"})
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages"})
+# Names of one run that are kept; records of every layer of a large model are fewer.
+MOST_SERIES = 4096
 # A text that is no number, and yet no mistake: what loggers write where there is no value.
 _NOTHING = frozenset({"", "none", "null", "na", "n/a", "-", "—"})
 
@@ -87,34 +89,66 @@ class Assembler:
         self._run = run
         self._given = given
         self._step_column = next((column for column, role in given.items() if role is None), None)
-        self._series: dict[str, Series] = {}
+        self._series: dict[tuple[str, str], Series] = {}
         self._texts: dict[str, tuple[int, str]] = {}
         self._rows = 0
+        # Names beyond the most that are kept, as of a log whose names hold numbers.
+        self._left_out = 0
         # Steps that begin anew in each epoch go on from where the last epoch ended.
         self._epoch = -math.inf
         self._before = -math.inf
         self._base = 0.0
+        # The first step of all files whose names have a prefix, and the prefixes whose next row is a file's first.
+        self._first: dict[str, float] = {}
+        self._opened: set[str] = set()
 
     def add(self, row: Row, prefix: str = "") -> None:
         """Take a row apart."""
         self._rows += 1
         step, column = self._step(row.values)
+        if prefix in self._opened:
+            self._opened.discard(prefix)
+            self._resume(step, prefix)
         for name, raw in row.values.items():
             if name == column or name.lower() in CLOCKS or name.lower() in EPOCHS or name.lower() in STEPS:
                 continue
             value = number(raw)
             if value is None:
-                if isinstance(raw, str) and raw.strip().lower() not in _NOTHING:
-                    self._texts.setdefault(prefix + name, (row.line, raw.strip()[:40]))
+                if isinstance(raw, str) and raw.strip().lower() not in _NOTHING and len(self._texts) < MOST_SERIES:
+                    self._texts.setdefault(name, (row.line, raw.strip()[:40]))
                 continue
-            self._of(prefix + name).add(step, value, row.line)
+            series = self._of(name, prefix)
+            if series is not None:
+                series.add(step, value, row.line)
 
-    def _of(self, name: str) -> Series:
-        if name not in self._series:
-            role = self._given.get(name) or role_of(name)
-            self._series[name] = Series(name, role)
-            self._run.series.append(self._series[name])
-        return self._series[name]
+    def opened(self, prefix: str) -> None:
+        """Tell that another file of the same run begins, whose names have this prefix."""
+        self._opened.add(prefix)
+
+    def _resume(self, step: float, prefix: str) -> None:
+        """Forget what a file that came before says of later steps than this file begins with.
+
+        A run that is resumed goes on from its last checkpoint, and does those steps again. TensorBoard draws it so too.
+        What begins no later than the first file is no run resumed but another, which TC112 will say.
+        """
+        first = self._first.setdefault(prefix, step)
+        if step <= first:
+            return
+        stale = [series for (part, _), series in self._series.items() if part == prefix and series.forget(step)]
+        if stale:
+            self._run.notes.append(f"resumed at step {step:g}: earlier records of this and later steps are passed over")
+
+    def _of(self, name: str, prefix: str) -> Series | None:
+        known = self._series.get((prefix, name))
+        if known is None:
+            if len(self._series) >= MOST_SERIES:
+                self._left_out += 1
+                return None
+            full = f"{self._run.name} - {name}" if self._run.name else prefix + name
+            role = self._given.get(full) or self._given.get(name) or role_of(prefix + name)
+            known = self._series[prefix, name] = Series(full, role)
+            self._run.series.append(known)
+        return known
 
     def _step(self, values: Mapping[str, Any]) -> tuple[float, str]:
         epoch_column, epoch = _first(values, EPOCHS)
@@ -140,6 +174,8 @@ class Assembler:
             if series.role.metric == ACCURACY and series.points and 1.5 < max(series.values) <= 100:
                 series.scaled(0.01)
         self._run.roles = assign(self._run.series)
+        if self._left_out:
+            self._run.notes.append(f"it has more than {MOST_SERIES} names; {self._left_out} values are passed over")
         for name, (line, text) in self._texts.items():
             if (self._given.get(name) or role_of(name)).metric:
                 self._run.notes.append(f"`{name}` is no number at line {line} (`{text}`); such values are passed over")
@@ -176,16 +212,23 @@ def number(raw: Any) -> float | None:
         return None
 
 
-def read(log: Log, given: Mapping[str, Role | None]) -> tuple[Run, list[Unreadable]]:
-    """A log as a run, and what of it could not be read: what stands before is kept."""
-    run = Run(log.filename)
-    assembler = Assembler(run, given)
+def read(log: Log, given: Mapping[str, Role | None]) -> tuple[list[Run], list[Unreadable]]:
+    """The runs of a log, and what of it could not be read: what stands before is kept."""
+    assemblers: dict[str, Assembler] = {}
+    runs: dict[str, Run] = {}
     problems = []
     for path, prefix in zip(log.paths, log.prefixes, strict=True):
+        for assembler in assemblers.values():
+            assembler.opened(prefix)
         try:
             for row in reader(path).rows(path):
-                assembler.add(row, prefix)
+                if row.run not in runs:
+                    runs[row.run] = Run(log.filename, row.run)
+                    assemblers[row.run] = Assembler(runs[row.run], given)
+                    assemblers[row.run].opened(prefix)
+                assemblers[row.run].add(row, prefix)
         except Unreadable as error:
             problems.append(error)
-    assembler.finish()
-    return run, problems
+    for assembler in assemblers.values():
+        assembler.finish()
+    return list(runs.values()) or [Run(log.filename)], problems

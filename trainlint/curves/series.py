@@ -94,6 +94,19 @@ class Series:
         self._last = (step, value)
         self._append(Point(step, value, line))
 
+    def forget(self, step: float) -> bool:
+        """Drop what was recorded at this step or later; whether there was any."""
+        kept = next((i for i, point in enumerate(self.points) if point.step >= step), len(self.points))
+        dropped = len(self.points) - kept
+        del self.points[kept:]
+        self._last = (self.points[-1].step, self.points[-1].value) if self.points else None
+        for name in ("missing", "infinite"):
+            trouble = getattr(self, name)
+            if trouble is not None and trouble.step >= step:
+                setattr(self, name, None)
+                dropped += trouble.count
+        return dropped > 0
+
     def _append(self, point: Point) -> None:
         if self.points and self.points[-1].count < self._bucket:
             self.points[-1] = self.points[-1].joined(point)
@@ -143,6 +156,8 @@ class Run:
     """What one log has recorded: all its series, and of each role the one that plays it."""
 
     filename: str
+    # What the log calls the run, if it holds several.
+    name: str = ""
     # What distinguishes the run among several.
     label: str = ""
     series: list[Series] = field(default_factory=list)
@@ -150,6 +165,11 @@ class Run:
     notes: list[str] = field(default_factory=list)
     # What the user says of the task: number of classes, variance of the target, layers of the model.
     facts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What to call it: the file, and its name in there."""
+        return f"{self.filename} ({self.name})" if self.name else self.filename
 
     def get(self, split: str, metric: str) -> Series | None:
         """The series of a role, if it was recorded."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainlint.curves.readers import LONGEST_LINE, Row, Unreadable, lines
+from trainlint.curves.names import is_part
+from trainlint.curves.readers import LONGEST_LINE, PassedOver, Row, Unreadable, lines
 
 _DELIMITERS = ",\t;"
 # W&B adds the extremes of what it has joined for the plot.
@@ -38,46 +40,59 @@ def rows(path: Path) -> Iterator[Row]:
     delimiter = _delimiter(first)
     if delimiter is None:
         raise Unreadable("no table: the first line names no columns")
-    names = _names(_cells(first, delimiter))
-    count = 0
-    problem: Unreadable | None = None
+    header = _cells(first, delimiter)
+    columns = _columns(header)
+    good = False
+    bad = PassedOver(
+        "row has another number of values than the header has names",
+        "rows have another number of values than the header has names",
+    )
     cut = 0
     for number, text in numbered:
         cells = _cells(text, delimiter)
         if cut:  # lines follow, so it is not the end of a file that was cut off
-            problem, cut = problem or _passed_over("fewer", cut), 0
-        if len(cells) != len(names):
+            bad.add(cut)
+            cut = 0
+        if cells == header:
+            continue
+        if len(cells) != len(header):
             # A run that was resumed may log other columns.
             if len(cells) > 1 and all(re.search(r"[A-Za-z]{2}", cell) for cell in cells):
-                names = _names(cells)
-            elif len(cells) > len(names):
-                problem = problem or _passed_over("more", number)
+                header, columns = cells, _columns(cells)
+            elif len(cells) > len(header):
+                bad.add(number)
             else:
                 cut = number
             continue
-        if [cell.strip() for cell in cells] == names:
-            continue
-        count += 1
-        yield Row({name: cell for name, cell in zip(names, cells, strict=True) if not _EXTREME.search(name)}, number)
-    if problem is not None:
-        raise problem
-    if not count:
+        good = True
+        for run, places in columns.items():
+            values = {name: cells[place] for name, place in places.items()}
+            yield Row(values, number, run)
+    bad.tell()
+    if not good:
         raise Unreadable("the table has a header and no rows")
 
 
-def _passed_over(how_many: str, number: int) -> Unreadable:
-    return Unreadable(f"a row has {how_many} values than the header has names; it was passed over", number)
+def _columns(header: list[str]) -> dict[str, dict[str, int]]:
+    """The columns of each run by their names; W&B exports several runs as `run - metric`.
 
-
-def _names(cells: list[str]) -> list[str]:
-    """The header; a W&B export's `run - metric` without the run if there is one run only."""
-    names = [cell.strip() for cell in cells]
-    heads = {name.partition(" - ")[0] for name in names if " - " in name}
-    return [name.partition(" - ")[2] if len(heads) == 1 and " - " in name else name for name in names]
+    A run that is alone has no name, and columns of no run, such as the step, belong to all.
+    """
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for place, name in enumerate(header):
+        if not _EXTREME.search(name):
+            run, separator, metric = name.partition(" - ")
+            if not separator or is_part(run):
+                run, metric = "", name
+            found[run][metric] = place
+    shared = found.pop("", {})
+    if len(found) < 2:
+        return {"": shared | next(iter(found.values()), {})}
+    return {run: shared | own for run, own in found.items()}
 
 
 def _cells(text: str, delimiter: str) -> list[str]:
     if '"' not in text:
-        return text.rstrip("\r\n").split(delimiter)
+        return [cell.strip() for cell in text.split(delimiter)]
     csv.field_size_limit(LONGEST_LINE)
-    return next(csv.reader([text], delimiter=delimiter), [])
+    return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]

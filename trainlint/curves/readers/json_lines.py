@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from trainlint.curves.readers import Row, Unreadable, lines
+from trainlint.curves.readers import PassedOver, Row, Unreadable, lines
 
 
 def claims(path: Path, head: str) -> bool:
@@ -20,24 +20,25 @@ def claims(path: Path, head: str) -> bool:
 
 def rows(path: Path) -> Iterator[Row]:
     """The objects; what is no object, as a line that was cut off, is passed over as long as there are others."""
-    good = 0
-    bad: list[int] = []
+    good = False
+    bad = PassedOver("line is no JSON object", "lines are no JSON objects")
+    first = 0
     for number, text in lines(path):
         if not text.strip():
             continue
         try:
             entry = json.loads(text)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # a number of too many digits is a ValueError
             entry = None
         if isinstance(entry, dict):
-            good += 1
+            good = True
             yield Row(flattened(entry), number)
-        elif len(bad) < 9:
-            bad.append(number)
+        else:
+            first = first or number
+            bad.add(number)
     if not good:
-        raise Unreadable("no line is a JSON object", bad[0] if bad else 0)
-    if bad:
-        raise Unreadable("a line is no JSON object; it was passed over", bad[0])
+        raise Unreadable("no line is a JSON object", first)
+    bad.tell()
 
 
 def flattened(entry: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

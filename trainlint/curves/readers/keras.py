@@ -25,7 +25,7 @@ def claims(path: Path, head: str) -> bool:
 
 def rows(path: Path) -> Iterator[Row]:
     """Lists by name as one row an epoch, or the records of a list."""
-    content = document(path)
+    content, problem = document(path)
     if isinstance(content, dict) and isinstance(content.get("history"), (dict, list)):
         content = content["history"]
     if isinstance(content, list):
@@ -33,11 +33,13 @@ def rows(path: Path) -> Iterator[Row]:
     else:
         records = list(_records(content)) if isinstance(content, dict) else []
     if not records:
-        raise Unreadable(
+        raise problem or Unreadable(
             "a JSON document that holds no history: neither lists of numbers by name nor a list of records"
         )
     for record in records:
         yield Row(record)
+    if problem is not None:
+        raise problem
 
 
 def _records(content: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainlint.curves.readers import Row, Unreadable, lines
+from trainlint.curves.readers import PassedOver, Row, Unreadable, lines
 
 
 def claims(path: Path, head: str) -> bool:
@@ -19,17 +19,20 @@ def rows(path: Path) -> Iterator[Row]:
     files = sorted(file for file in path.rglob("*") if file.is_file())
     if not files:
         raise Unreadable("the run has no metrics")
-    records = heapq.merge(*(_records(file, file.relative_to(path).as_posix()) for file in files), key=lambda r: r[0])
+    bad = PassedOver("line of the metrics is no record", "lines of the metrics are no records")
+    records = heapq.merge(
+        *(_records(file, file.relative_to(path).as_posix(), bad) for file in files), key=lambda record: record[0]
+    )
     for step, name, value in records:
         yield Row({"step": step, name: value})
+    bad.tell()
 
 
-def _records(file: Path, name: str) -> Iterator[tuple[float, str, str]]:
-    for _, text in lines(file):
+def _records(file: Path, name: str, bad: PassedOver) -> Iterator[tuple[float, str, str]]:
+    for number, text in lines(file):
         cells = text.split()
-        if len(cells) >= 2:
-            try:
-                step = float(cells[2]) if len(cells) > 2 else 0.0
-            except ValueError:
-                continue
-            yield step, name, cells[1]
+        try:
+            yield float(cells[2]) if len(cells) > 2 else 0.0, name, cells[1]
+        except (ValueError, IndexError):
+            if cells:
+                bad.add(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from trainlint.curves.names import HELD_OUT, LOSS, TEST, role_of, words_of
@@ -12,7 +13,7 @@ from trainlint.curves.readers import Row, lines
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)\b"
 # Up to four words, then a number: `Average loss: 0.05`, `val_loss=0.3`, `Acc@1 12.5`.
 _VALUE = re.compile(
-    rf"([A-Za-z][\w@./]*(?:[ -][A-Za-z][\w@./]*){{0,3}})['\"]?\s*(?:[:=]\s*|\s)\s*"
+    rf"(?<![\w@./])([A-Za-z][\w@./]*(?:[ -][A-Za-z][\w@./]*){{0,3}})['\"]?\s*(?:[:=]\s*|\s)\s*"
     rf"(?:tensor\()?({_NUMBER})(?:\s*/\s*(\d+))?\s*(%?)",
     re.IGNORECASE,
 )
@@ -93,6 +94,7 @@ def _values(text: str) -> dict[str, float]:
     return found
 
 
+@lru_cache(maxsize=4096)
 def _name(text: str) -> str | None:
     """The words before a number that name a metric, without those before them that do not belong to it."""
     words = words_of(text)

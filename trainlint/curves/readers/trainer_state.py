@@ -18,10 +18,14 @@ def rows(path: Path) -> Iterator[Row]:
 
     The last is a summary: its `train_loss` is the mean over the whole run, and no point of the curve.
     """
-    state = document(path)
+    state, problem = document(path)
     history = state.get("log_history") if isinstance(state, dict) else None
     if not isinstance(history, list) or not history:
-        raise Unreadable("the state of a Trainer without `log_history`: nothing was logged before it was saved")
+        raise problem or Unreadable(
+            "the state of a Trainer without `log_history`: nothing was logged before it was saved"
+        )
     for entry in history:
         if isinstance(entry, dict) and "train_runtime" not in entry:
             yield Row(entry)
+    if problem is not None:
+        raise problem
