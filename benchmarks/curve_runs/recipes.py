@@ -168,8 +168,6 @@ def _images() -> Iterator[Case]:
 
     yield single("TC101", "log-of-zero", replace(sgd, naive=True, normalised=False, scale=60, rate=0.01))
     yield single("TC102", "rising-rate", replace(sgd, normalised=False, rate=0.01, schedule=rising))
-    plain = replace(base, normalised=False, rate=1e-3)
-    yield single("TC103", "bad-batches", replace(plain, bad_batches=0.01, every=1))
     yield single("TC104", "all-zeros", replace(base, zeros=True))
     yield single("TC104", "too-low-a-rate", replace(base, rate=1e-8))
     yield single("TC106", "few-samples", replace(base, samples=200, width=24, flipped=0.2, epochs=40, batch=32))

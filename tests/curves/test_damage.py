@@ -170,7 +170,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 if sys.platform =
 )
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str, row: object) -> None:
     peaks = []
-    for count in (1_000, 200_000):
+    for count in (1_000, 80_000):
         path = tmp_path / f"{count}.{suffix}"
         with path.open("w") as file:
             file.write("step,train_loss,i,text\n" if suffix == "csv" else "")
@@ -179,5 +179,5 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str, row: ob
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         assert int(out[0]) >= count
         peaks.append(int(out[1]))
-    # The large file has some 20 MB; the points that are kept, and what statistics make of them, take a few.
-    assert peaks[1] - peaks[0] < 8
+    # The large file has some 8 MB; the points that are kept, and what statistics make of them, take a few.
+    assert peaks[1] - peaks[0] < 4

@@ -235,3 +235,12 @@ def test_a_damaged_event_file_gives_what_stands_before(tmp_path: Path) -> None:
     diagnosis = diagnose([str(tmp_path)], [])
     assert ["damaged" in finding.message for finding in diagnosis.findings] == [True]
     assert 10 < len(diagnosis.runs[0].series[0]) < 40
+
+
+def test_the_last_record_of_a_live_event_file_may_be_half_written(tmp_path: Path) -> None:
+    record(tmp_path, "1", {step: 2 - step / 100 for step in range(50)})
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-7])
+    diagnosis = diagnose([str(tmp_path)], [])
+    assert not diagnosis.findings
+    assert len(diagnosis.runs[0].series[0]) == 49
