@@ -40,6 +40,19 @@ def batches(x: torch.Tensor, y: torch.Tensor, epochs: int = 3) -> Iterator[list[
         yield from loader
 
 
+def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def classifying(model: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:
+    """Train a model on rows."""
+    for inputs, labels in batches(*rows()):
+        descend(optimizer, F.cross_entropy(model(inputs), labels))
+    return model
+
+
 @training
 def mlp() -> nn.Module:
     x, y = rows()
@@ -50,9 +63,7 @@ def mlp() -> nn.Module:
     for _ in range(4):
         model.train()
         for inputs, labels in DataLoader(train, batch_size=32, shuffle=True):
-            optimizer.zero_grad()
-            criterion(model(inputs), labels).backward()
-            optimizer.step()
+            descend(optimizer, criterion(model(inputs), labels))
         model.eval()
         with torch.no_grad():
             for inputs, labels in DataLoader(val, batch_size=28):
@@ -95,9 +106,7 @@ def residual_with_zero_init() -> nn.Module:
     model = nn.Sequential(nn.Linear(16, 32), Residual(32), Residual(32), nn.Linear(32, 3))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for inputs, labels in batches(x, y):
-        optimizer.zero_grad()
-        F.cross_entropy(model(inputs), labels, label_smoothing=0.1).backward()
-        optimizer.step()
+        descend(optimizer, F.cross_entropy(model(inputs), labels, label_smoothing=0.1))
     return model
 
 
@@ -161,9 +170,7 @@ def lstm() -> nn.Module:
         x[:8, 7:] = 0
         tags = torch.where(x == 0, -100, (x > 15).long())
         loss = F.cross_entropy(model(x).transpose(1, 2), tags, ignore_index=-100)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss)
     return model
 
 
@@ -220,9 +227,7 @@ def vae() -> nn.Module:
         sample = mean + torch.randn_like(mean) * (log_var / 2).exp()
         divergence = -0.5 * (1 + log_var - mean**2 - log_var.exp()).sum(1).mean()
         loss = F.mse_loss(decoder(sample), inputs, reduction="sum") / len(inputs) + divergence
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss)
     return model
 
 
@@ -271,9 +276,7 @@ def moving_average_teacher() -> nn.Module:
         with torch.no_grad():
             target = teacher(inputs + 0.1 * torch.randn_like(inputs))
         loss = F.mse_loss(student(inputs), target)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss)
         with torch.no_grad():
             for old, new in zip(teacher.parameters(), student.parameters(), strict=True):
                 old.lerp_(new, 0.05)
@@ -289,9 +292,7 @@ def contrastive() -> nn.Module:
         first = F.normalize(model(inputs + 0.1 * torch.randn_like(inputs)), dim=1)
         second = F.normalize(model(inputs + 0.1 * torch.randn_like(inputs)), dim=1)
         loss = F.cross_entropy(first @ second.T / 0.1, torch.arange(len(inputs)))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss)
     return model
 
 
@@ -307,9 +308,7 @@ def policy_gradient() -> nn.Module:
         rewards = (actions == states[:, :3].argmax(1)).float()
         losses = F.cross_entropy(policy(states), actions, reduction="none")
         loss = (losses * (rewards - rewards.mean())).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss)
     return policy
 
 
@@ -324,9 +323,7 @@ def q_learning() -> nn.Module:
         with torch.no_grad():
             wanted = rewards + 0.9 * target(following).amax(1)
         values = online(states).gather(1, actions).squeeze(1)
-        optimizer.zero_grad()
-        F.smooth_l1_loss(values, wanted).backward()
-        optimizer.step()
+        descend(optimizer, F.smooth_l1_loss(values, wanted))
         if step % 10 == 9:
             target.load_state_dict(online.state_dict())
     return online
@@ -354,9 +351,7 @@ def frozen_backbone() -> nn.Module:
     for inputs, labels in batches(x, y):
         model.train()
         backbone.eval()
-        optimizer.zero_grad()
-        F.cross_entropy(model(inputs), labels).backward()
-        optimizer.step()
+        descend(optimizer, F.cross_entropy(model(inputs), labels))
     return model
 
 
@@ -369,9 +364,7 @@ def head_on_features_without_graph() -> nn.Module:
     for inputs, labels in batches(x, y):
         with torch.no_grad():
             features = backbone(inputs)
-        optimizer.zero_grad()
-        F.cross_entropy(head(features), labels).backward()
-        optimizer.step()
+        descend(optimizer, F.cross_entropy(head(features), labels))
     return head
 
 
@@ -398,9 +391,7 @@ def gradual_unfreezing() -> nn.Module:
     for step, (inputs, labels) in enumerate(batches(x, y, epochs=2)):
         if step == 5:
             backbone.requires_grad_(True)
-        optimizer.zero_grad()
-        F.cross_entropy(model(inputs), labels).backward()
-        optimizer.step()
+        descend(optimizer, F.cross_entropy(model(inputs), labels))
     return model
 
 
@@ -420,16 +411,11 @@ class Adapted(nn.Module):
 
 @training
 def low_rank_adaptation() -> nn.Module:
-    x, y = rows()
     backbone = pretrained()
     layers = [Adapted(layer) if isinstance(layer, nn.Linear) else layer for layer in backbone]
     model = nn.Sequential(*layers, nn.Linear(32, 3))
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    for inputs, labels in batches(x, y):
-        optimizer.zero_grad()
-        F.cross_entropy(model(inputs), labels).backward()
-        optimizer.step()
-    return model
+    return classifying(model, optimizer)
 
 
 @training
@@ -455,9 +441,7 @@ def regression_on_all_data_at_once() -> nn.Module:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for _ in range(60):
         loss = torch.mean((model(x) - y) ** 2)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss)
     return model
 
 
@@ -486,9 +470,7 @@ def many_labels() -> nn.Module:
     model = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 5))
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for inputs, labels in batches(x, y):
-        optimizer.zero_grad()
-        F.binary_cross_entropy_with_logits(model(inputs), labels).backward()
-        optimizer.step()
+        descend(optimizer, F.binary_cross_entropy_with_logits(model(inputs), labels))
     return model
 
 
@@ -505,14 +487,8 @@ class Checkpointed(nn.Module):
 
 @training
 def gradient_checkpointing() -> nn.Module:
-    x, y = rows()
     model = Checkpointed()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    for inputs, labels in batches(x, y):
-        optimizer.zero_grad()
-        F.cross_entropy(model(inputs), labels).backward()
-        optimizer.step()
-    return model
+    return classifying(model, torch.optim.SGD(model.parameters(), lr=0.1))
 
 
 @training
@@ -527,7 +503,5 @@ def adversarial_domains() -> nn.Module:
             hidden = features(inputs)
             reverse = hidden.detach() * 2 - hidden
             loss = loss + F.cross_entropy(domains(reverse), torch.full((32,), domain))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss)
     return features

@@ -121,6 +121,8 @@ def hooks() -> list[object]:
         dict(optimizer._global_optimizer_pre_hooks),
         dict(optimizer._global_optimizer_post_hooks),
         torch.autograd.backward,
+        torch.nn.utils.clip_grad_norm_,
+        torch.nn.utils.clip_grad.clip_grad_norm_,
         F.cross_entropy,
         _BaseDataLoaderIter.__next__,
         torch.jit.script,

@@ -24,6 +24,18 @@ class Loading:
     batch_size: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A batch that a loader yields, near the start of a pass over its data set."""
+
+    dataset: int
+    # Its place in the pass, from 0.
+    index: int
+    # Whether samples come in the order of the data set, so that each pass has the same.
+    is_in_order: bool
+    tensors: tuple[torch.Tensor, ...]
+
+
 @dataclass(slots=True)
 class ModelCall:
     """A call of a model: of a module with parameters, from outside any module."""
@@ -99,6 +111,15 @@ class Batch:
 
     call: ModelCall
     loss: Loss | None
+    place: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Clipped:
+    """A call of `clip_grad_norm_`: the norm of all gradients before it, and its limit."""
+
+    norm: torch.Tensor
+    limit: float
     place: Place | None
 
 

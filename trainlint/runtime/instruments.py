@@ -53,6 +53,9 @@ class Listener(Protocol):
     def backward_ends(self) -> None:
         """They are."""
 
+    def gradients_clipped(self, norm: Any, limit: Any) -> None:
+        """`clip_grad_norm_` has limited the norm of gradients."""
+
     def step_begins(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer is about to change parameters."""
 
@@ -109,6 +112,8 @@ def _install() -> None:
     for name in LOSSES:
         _replace(torch.nn.functional, name, _losses)
     _replace(torch.autograd, "backward", _backward)
+    for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
+        _replace(owner, "clip_grad_norm_", _clipping)
     _replace(torch.utils.data.dataloader._BaseDataLoaderIter, "__next__", _loading)
     # The compiler of TorchScript reads the source of what a module calls.
     _replace(torch.jit, "script", _scripting)
@@ -216,6 +221,15 @@ def _backward(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
                 listener.backward_ends()
 
     return backward
+
+
+def _clipping(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def clip(parameters: Any, max_norm: Any, *args: Any, **kwargs: Any) -> Any:
+        norm = original(parameters, max_norm, *args, **kwargs)
+        tell("gradients_clipped", norm, max_norm)
+        return norm
+
+    return clip
 
 
 def _loading(name: str, original: Callable[..., Any]) -> Callable[..., Any]:

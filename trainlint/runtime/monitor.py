@@ -24,8 +24,10 @@ from trainlint.runtime.events import (
     Batch,
     Change,
     Changes,
+    Clipped,
     Graph,
     LayerCall,
+    Loaded,
     Loading,
     Loss,
     ModelCall,
@@ -365,6 +367,12 @@ class Monitor:
         self._in_backward = False
 
     @_guarded
+    def gradients_clipped(self, norm: Any, limit: Any) -> None:
+        """The norm of gradients was limited."""
+        if self.is_observed and isinstance(norm, torch.Tensor):
+            self._emit("clipped", Clipped(norm, float(limit), places.here()))
+
+    @_guarded
     def step_begins(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer is about to change parameters."""
         if self._is_ignored(optimizer) or not self.is_observed:
@@ -441,6 +449,11 @@ class Monitor:
             batches = None
         size = getattr(loading._index_sampler, "batch_size", None)
         self._loading = Loading(self._keys.of(loading._dataset), batches, size)
+        index = loading._num_yielded - 1
+        if index < EVALUATED:
+            sampler = getattr(loading._index_sampler, "sampler", loading._index_sampler)
+            is_in_order = isinstance(sampler, torch.utils.data.SequentialSampler)
+            self._emit("loaded", Loaded(self._loading.dataset, index, is_in_order, tensors_in(batch)))
 
 
 class _Keys:

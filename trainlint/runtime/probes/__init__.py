@@ -18,16 +18,30 @@ if TYPE_CHECKING:
 
     from trainlint.runtime.monitor import Monitor
 
-FAMILIES = ("data", "losses", "activations", "gradients", "parameters", "modes")
+FAMILIES = (
+    "data",
+    "classes",
+    "images",
+    "evaluation",
+    "losses",
+    "activations",
+    "gradients",
+    "parameters",
+    "weights",
+    "modes",
+    "norms",
+)
 
 # What probes can be told of, and what comes with it (see `events`).
 EVENTS = frozenset(
     (
+        "loaded",  # Loaded: one of the first batches of a pass over a data set; observed or not
         "called",  # ModelCall: a model returned; of every call, observed or not
         "layer",  # LayerCall: a module in a model returned
         "loss",  # Loss
         "backward",  # Backward
         "batch",  # Batch: that which is being trained on
+        "clipped",  # Clipped: norms of gradients were limited
         "stepping",  # the optimizer, before it changes anything
         "stepped",  # Stepped: of every step, observed or not
         "changes",  # Changes: norms of parameters, gradients and updates of an observed step

@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 BATCHES = 5
 
 
+def has_matrix(module: torch.nn.Module) -> bool:
+    """Whether a layer has weights that mix its inputs."""
+    weight = getattr(module, "weight", None)
+    return isinstance(weight, torch.Tensor) and weight.dim() > 1
+
+
 def hidden_input(call: LayerCall, made_by: tuple[str, ...]) -> torch.Tensor | None:
     """What a layer with weights is given, if an activation of one of these kinds has made it."""
-    weight = getattr(call.module, "weight", None)
-    if not call.training or not isinstance(weight, torch.Tensor) or weight.dim() < 2 or not call.inputs:
+    if not call.training or not has_matrix(call.module) or not call.inputs:
         return None
     node = maker_of(call.inputs[0])
     return call.inputs[0].detach() if node is not None and node.name().startswith(made_by) else None
@@ -202,8 +207,7 @@ class ActivationScale(Probe):
 
     @on("layer")
     def measure(self, call: LayerCall) -> None:
-        weight = getattr(call.module, "weight", None)
-        if call.training and isinstance(weight, torch.Tensor) and weight.dim() > 1 and call.outputs:
+        if call.training and has_matrix(call.module) and call.outputs:
             made = call.outputs[0]
             if made.is_floating_point() and made.numel() >= 64:
                 self.later([made.detach().float().std()], self.read, call.name, call.place)
@@ -213,3 +217,34 @@ class ActivationScale(Probe):
         self.seen[layer] = self.seen[layer] + 1 if is_off else 0
         if self.seen[layer] == BATCHES:
             self.report(place, layer=layer, std=numbers[0])
+
+
+class ActivationOffset(Probe):
+    """What a hidden layer is given lies far on one side of zero."""
+
+    code, name = "TR304", "activation-offset"
+    message = (
+        "what `{layer}` is given has mean {mean:.3g} and a standard deviation of only {std:.2g}: nearly all of it lies "
+        "on one side of zero"
+    )
+    severity = Severity.WARNING
+    default = False
+
+    # A rectified Gaussian has a ratio of 0.7, a sigmoid of one 2.4.
+    RATIO = 10.0
+
+    def __init__(self, run: Monitor) -> None:
+        super().__init__(run)
+        self.seen: dict[str, int] = defaultdict(int)
+
+    @on("layer")
+    def measure(self, call: LayerCall) -> None:
+        given = call.inputs[0] if call.training and call.inputs and has_matrix(call.module) else None
+        if given is not None and given.grad_fn is not None and given.numel() >= 64:
+            self.later(list(torch.std_mean(given.detach().float())), self.read, call.name, call.place)
+
+    def read(self, numbers: list[float], layer: str, place: Place | None) -> None:
+        std, mean = numbers
+        self.seen[layer] = self.seen[layer] + 1 if math.isfinite(mean) and abs(mean) > self.RATIO * std else 0
+        if self.seen[layer] == BATCHES:
+            self.report(place, layer=layer, mean=mean, std=std)

@@ -19,6 +19,7 @@ from trainlint.runtime.fingerprints import fingerprints, pairs
 from trainlint.runtime.independence import Pairs
 from trainlint.runtime.places import Place
 from trainlint.runtime.probes import Probe, on
+from trainlint.runtime.probes.activations import has_matrix
 
 if TYPE_CHECKING:
     from trainlint.runtime.monitor import Monitor
@@ -229,8 +230,7 @@ class InputScale(Probe):
 
     @on("layer")
     def measure(self, call: LayerCall) -> None:
-        weight = getattr(call.module, "weight", None)
-        if not isinstance(weight, torch.Tensor) or weight.dim() < 2 or not (call.training and call.recording):
+        if not (has_matrix(call.module) and call.training and call.recording):
             return
         given = call.inputs[0] if call.inputs else None
         if given is None or given.requires_grad or not given.is_floating_point() or given.numel() < 64:

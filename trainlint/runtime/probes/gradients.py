@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+import statistics
 import weakref
-from collections import defaultdict
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 import torch
 
 from trainlint.findings import Severity
 from trainlint.runtime import places
-from trainlint.runtime.events import Backward, Changes, Stepped
+from trainlint.runtime.events import Backward, Changes, Clipped, Stepped
 from trainlint.runtime.places import Place
 from trainlint.runtime.probes import Probe, on
 
@@ -111,3 +112,84 @@ class VanishingGradient(Probe):
         self.seen[changes.optimizer] = self.seen[changes.optimizer] + 1 if is_small else 0
         if self.seen[changes.optimizer] == REPEATED:
             self.report(changes.place, parameter=parameter, ratio=least / most, other=other)
+
+
+class ExplodingGradient(Probe):
+    """A gradient is many times those before, and the step that it makes throws the weights away."""
+
+    code, name = "TR402", "exploding-gradient"
+    message = (
+        "the gradient of step {step} is {growth}, and the weights were just moved by {moved:.2g} times their size: "
+        "what they had learnt is gone"
+    )
+    severity = Severity.WARNING
+
+    # Two orders of magnitude above the median before are a cliff; a step of half the weights' size leaves little of
+    # them. Where a gradient is not finite any more, the step before must have gone much further than that.
+    GROWTH, MOVED, THROWN = 100.0, 0.5, 10.0
+
+    def __init__(self, run: Monitor) -> None:
+        super().__init__(run)
+        self.norms: dict[int, deque[float]] = defaultdict(lambda: deque(maxlen=100))
+        self.moved: dict[int, float] = {}
+
+    @on("changes")
+    def check(self, changes: Changes) -> None:
+        rows = [row for row in changes.rows if len(row.shape) > 1]
+        gradient = math.hypot(*(row.gradient for row in rows))
+        weight, update = math.hypot(*(row.weight for row in rows)), math.hypot(*(row.update for row in rows))
+        before = self.norms[changes.optimizer]
+        usual = statistics.median(before) if before else math.inf
+        if not math.isfinite(gradient):
+            moved = self.moved.get(changes.optimizer, 0.0)
+            if moved > self.THROWN:
+                self.report(changes.place, step=changes.count, growth="no finite number", moved=moved)
+            return
+        moved = update / weight if weight > 0 and math.isfinite(update) else 0.0
+        if gradient > self.GROWTH * usual > 0 and moved > self.MOVED:
+            growth = f"{gradient / usual:.0e} times the median before"
+            self.report(changes.place, step=changes.count, growth=growth, moved=moved)
+        before.append(gradient)
+        self.moved[changes.optimizer] = moved
+
+
+class ClipAlwaysActive(Probe):
+    """Gradients are clipped in every step."""
+
+    code, name = "TR412", "clip-always-active"
+    message = (
+        "the norm of the gradients is clipped in all {steps} observed steps, from {norm:.3g} to {limit:.3g} in the "
+        "median: all steps are of one size, whatever the gradient"
+    )
+    severity = Severity.INFO
+    default = False
+
+    # The ten observed steps at the start, where gradients are large, and some after.
+    STEPS = 12
+    # Beyond this a limit is only there to measure the norm.
+    LIMIT = 1e6
+
+    def __init__(self, run: Monitor) -> None:
+        super().__init__(run)
+        self.norms: dict[object, list[float]] = defaultdict(list)
+        self.limits: dict[object, tuple[float, Place | None]] = {}
+        self.passed: set[object] = set()
+
+    @on("clipped")
+    def measure(self, clipped: Clipped) -> None:
+        key = clipped.place and clipped.place.start
+        if clipped.limit < self.LIMIT and clipped.norm.numel() == 1 and len(self.norms[key]) < 10_000:
+            self.limits[key] = (clipped.limit, clipped.place)
+            self.later([clipped.norm], self.read, key, clipped.limit)
+
+    def read(self, numbers: list[float], key: object, limit: float) -> None:
+        self.norms[key].append(numbers[0])
+        if not numbers[0] > limit:
+            self.passed.add(key)
+
+    @on("finished")
+    def check(self, _: None) -> None:
+        for key, norms in self.norms.items():
+            if len(norms) >= self.STEPS and key not in self.passed:
+                limit, place = self.limits[key]
+                self.report(place, steps=len(norms), norm=statistics.median(norms), limit=limit)
