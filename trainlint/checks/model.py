@@ -458,6 +458,8 @@ def collapses(first: Instance, second: Instance) -> bool:
     names = ("in_features", "out_features") if first.api_path == LINEAR else ("in_channels", "out_channels")
     start, between, end = (first.attrs.get(names[0]), first.attrs.get(names[1]), second.attrs.get(names[1]))
     for layer in (first, second):
+        if not isinstance(layer.cls, Api):
+            return False  # a class of the project's own may have weights of its own, such as a mean to subtract
         if layer.attrs.get("$frozen") is TRUE or const(layer.attrs.get("groups", Const(1))) != 1:
             return False
         if layer.api_path == LINEAR:

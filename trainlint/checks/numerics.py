@@ -12,7 +12,16 @@ from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.repairs import activation, definition, index_of, is_constant, local_activation
 from trainlint.edits import delete, imported, replace, unwrap
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.arithmetic import EXPONENTIAL, EXPONENTIALS, FROM_NEARLY_ONE, NEARLY_ONE, UNIT
+from trainlint.semantics.arithmetic import (
+    EXPONENTIAL,
+    EXPONENTIALS,
+    FROM_NEARLY_ONE,
+    MASKS,
+    NEARLY_ONE,
+    POSITIONS,
+    UNIT,
+)
+from trainlint.semantics.interpreter import Interpreter
 from trainlint.semantics.library import Call, as_tensor
 from trainlint.semantics.values import (
     INF,
@@ -32,10 +41,21 @@ from trainlint.syntax.code import called, is_one, is_plain_call, keyword, positi
 
 # What is random or a loss by itself does not reach zero in practice.
 HARMLESS = frozenset(
-    ("random numbers", "a loss", "a permutation", "bool", "a length", "nan", UNIT, NEARLY_ONE, FROM_NEARLY_ONE)
+    (
+        "random numbers",
+        "a loss",
+        "a permutation",
+        "bool",
+        "a length",
+        "nan",
+        POSITIONS,
+        UNIT,
+        NEARLY_ONE,
+        FROM_NEARLY_ONE,
+    )
 )
 # What holds exact zeros, so that the result is wrong even where no gradient is asked for.
-EXACT = frozenset(("a count", "a mask", "a one-hot code"))
+EXACT = frozenset(("a count", *MASKS, "a one-hot code"))
 
 
 def reaches_zero(value: Value) -> str | None:
@@ -290,6 +310,8 @@ class EpsMisplaced(Rule):
         if isinstance(left_node, cst.BinaryOperation) and isinstance(left_node.operator, cst.Divide):
             divisor = interp.eval(left_node.right)
             if isinstance(divisor, Tensor) and divisor.lo <= 0 and divisor.nature not in HARMLESS:
+                if is_guarded(left_node.right, interp):
+                    return  # the sum is a guard for what comes next
                 if divisor.nature is None and bounds(interp.eval(left_node.left))[0] >= 0:
                     return  # the floor of a quotient that is not negative, such as a scale that others are divided by
                 draft = report(node, what="division")
@@ -308,6 +330,13 @@ class EpsMisplaced(Rule):
                     if operand.lo >= 0 and isinstance(node, cst.BinaryOperation):
                         moved = replace(inner, inner, " + ", node.right)
                         draft.fix(f"guard the {what}'s operand", moved, unwrap(node, left_node))
+
+
+def is_guarded(node: Any, interp: Interpreter) -> bool:
+    """Whether a number above 0 is added to what else is not known."""
+    if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Add):
+        return False
+    return any(is_number(value) and bounds(value)[0] > 0 for value in map(interp.eval, (node.left, node.right)))
 
 
 class ExpOverflow(Rule):

@@ -63,6 +63,10 @@ METHODS = {
 # Exponentials of raw scores, which nothing bounds: one for each score, and several added up.
 EXPONENTIAL, EXPONENTIALS = "an exponential", "a sum of exponentials"
 UNIT = "a unit vector"
+POSITIONS = "positions"
+# Masks: of what is chosen, which may be nothing; of what is there and no padding, of which each row has some.
+CHOSEN, PRESENT = "a mask", "a mask of what is there"
+MASKS = frozenset((CHOSEN, PRESENT))
 # Numbers kept below 1 by less than single precision can tell.
 NEARLY_ONE, FROM_NEARLY_ONE = "a clamped number", "1 minus a clamped number"
 
@@ -341,6 +345,8 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
     """In words, why the lower bound of a result is reached; None when it need not be."""
     a: str | None = getattr(left, "nature", None)
     b: str | None = getattr(right, "nature", None)
+    if POSITIONS in (a, b):
+        return None
     if not {a, b}.isdisjoint((EXPONENTIAL, EXPONENTIALS)):
         return exponential(operator, left, right)
     if operator == "Divide" and b == "a norm" and isinstance(left, Tensor):
@@ -365,7 +371,7 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
             return a
         return None
     if operator == "Multiply":
-        if "a mask" in (a, b):
+        if not MASKS.isdisjoint((a, b)):
             return None  # what a mask selects is not known to be the bad elements
         if a and (b or is_number(right)):
             return a
@@ -406,7 +412,7 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         elif operator == "Subtract" and getattr(right, "nature", None) == "a maximum":
             hi = min(hi, 0.0)  # what the largest was subtracted from
     elif operator in ("BitAnd", "BitOr", "BitXor"):
-        lo, hi, nature = (0.0, 1.0, "a mask") if first.kinds == MASK else (-INF, INF, None)
+        lo, hi, nature = (0.0, 1.0, CHOSEN) if first.kinds == MASK else (-INF, INF, None)
     elif operator == "MatrixMultiply" and are_units(left, right):
         lo, hi, nature = -1.0, 1.0, "a cosine"
     else:
@@ -529,13 +535,23 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
         if operator == "Plus":
             return value
         if operator == "BitInvert":
-            return Tensor(MASK, 0, 1, "a mask", value.shape, False, value.deps, value.data, lib=value.lib,
+            # Of a mask from elsewhere that is turned round, such as one of padding, the rest is what counts.
+            nature = CHOSEN if value.kinds == MASK else PRESENT
+            return Tensor(MASK, 0, 1, nature, value.shape, False, value.deps, value.data, lib=value.lib,
                           last=value.last, batched=value.batched)  # fmt: skip
         kept = value.kinds if value.kinds == LOGITS else 0
         return value.but(
             kinds=kept, lo=0.0 - value.hi, hi=0.0 - value.lo, nature=None, trace=value.trace if kept else ()
         )
     return UNKNOWN
+
+
+def is_presence(operator: str, left: Value, right: Value) -> bool:
+    """Whether a comparison tells what is there, with no padding: `tokens != pad`, `positions < length`."""
+    if operator == "NotEqual":
+        return not (isinstance(left, Tensor) and isinstance(right, Tensor))
+    lower, higher = (right, left) if operator.startswith("Greater") else (left, right)
+    return getattr(lower, "nature", None) == POSITIONS != getattr(higher, "nature", None)
 
 
 def compare(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Value:
@@ -553,7 +569,8 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         deps = first.deps | other.deps if isinstance(other, Tensor) else first.deps
         deps = cut(deps, interp.step(node, "comparison")) if deps else deps
         shape, last, batched = broadcast(form(left), form(right))
-        return Tensor(kinds=MASK, lo=0, hi=1, nature="a mask", graph=False, deps=deps,
+        nature = PRESENT if is_presence(operator, left, right) else CHOSEN
+        return Tensor(kinds=MASK, lo=0, hi=1, nature=nature, graph=False, deps=deps,
                       data=data._replace(stats=frozenset()), lib=first.lib, shape=shape, last=last,
                       batched=batched)  # fmt: skip
     if isinstance(left, Union) and operator in ("Is", "IsNot", "Equal", "NotEqual"):

@@ -65,6 +65,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called
 
 if TYPE_CHECKING:
     from trainlint.semantics.library import Library
@@ -1099,8 +1100,11 @@ class Interpreter:
                 kept = [o for o in options(value) if truth(o) is not (not held)]
                 if kept and len(kept) < len(options(value)):
                     self.rebind(test, join_all(kept))
-        elif kind is cst.Call and held and test.func.__class__ is cst.Name and test.func.value == "isinstance":
-            self.narrow_isinstance(test)
+        elif kind is cst.Call:
+            if held and test.func.__class__ is cst.Name and test.func.value == "isinstance":
+                self.narrow_isinstance(test)
+            elif (reduced := reduced_comparison(test, "all" if held else "any")) is not None:
+                self.narrow_comparison(reduced, reduced.comparisons[0], held)
 
     def narrow_isinstance(self, test: cst.Call) -> None:
         if len(test.args) == 2:
@@ -1424,7 +1428,7 @@ class Interpreter:
     def overlapped(self, node: Any, left: Value, right: Value, result: Tensor) -> None:
         """A product of a model's decisions with labels counts where they agree, as Dice and IoU do."""
         for decided, labels in ((left, right), (right, left)):
-            if isinstance(decided, Tensor) and decided.deps and decided.nature in ("a mask", "a one-hot code"):
+            if isinstance(decided, Tensor) and decided.deps and decided.nature in (*arithmetic.MASKS, "a one-hot code"):
                 if isinstance(labels, Tensor) and not labels.deps and labels.data.tokens:
                     self.event("compare", node, result)
 
@@ -1986,6 +1990,14 @@ def remainder_of(test: Any) -> Any:
     else:
         return None
     return test if test.__class__ is cst.BinaryOperation and test.operator.__class__ is cst.Modulo else None
+
+
+def reduced_comparison(call: cst.Call, reduction: str) -> cst.Comparison | None:
+    """The comparison within `(x < y).any()` or `torch.any(x < y)`, for the reduction asked for."""
+    if called(call) != reduction:
+        return None
+    inner = call.args[0].value if call.args else getattr(call.func, "value", None)
+    return inner if isinstance(inner, cst.Comparison) and len(inner.comparisons) == 1 else None
 
 
 def chooses(test: Any) -> bool:

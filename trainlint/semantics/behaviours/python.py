@@ -370,6 +370,9 @@ def hasattr_(call: Call) -> Value:
             and owner.cls.find(name.value) is None
         ):
             return FALSE
+    elif isinstance(owner, Tensor) and owner.lib == "torch" and isinstance(name, Const):
+        if f"torch.Tensor.{name.value}" in call.interp.library.rows:
+            return TRUE
     return BOOL
 
 

@@ -43,7 +43,6 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
-    const,
     cut,
     is_number,
     is_opaque,
@@ -430,8 +429,7 @@ def sum_(call: Call) -> Value:
     if tensor.kinds == MASK:
         whole = bool(tensor.deps) and len(call.arguments.positional) == 1 and not call.arguments.keywords
         tally = call.interp.measure("sum") if whole else None
-        what = "a length" if counts_items(call) else "a count"
-        return made(call, lo=0.0, nature=what, data=stats(call, "sum"), tally=tally)
+        return made(call, lo=0.0, nature=count_of(call), data=stats(call, "sum"), tally=tally)
     if tensor.must_be(PROBABILITIES):
         dim = call.value("dim", 1)
         if isinstance(dim, Const) and tensor.axis is not None and dim.value == tensor.axis:
@@ -445,27 +443,23 @@ def sum_(call: Call) -> Value:
     if tensor.nature in (arithmetic.EXPONENTIAL, arithmetic.EXPONENTIALS):
         nature = arithmetic.EXPONENTIALS
     elif lo == 0 and tensor.nature:
-        nature = "a count" if tensor.nature in ("a mask", "a count") else tensor.nature
+        nature = count_of(call) if tensor.nature in arithmetic.MASKS else tensor.nature
         if nature == "a norm":
             nature = None  # one zero among many is nothing
+        elif nature == "a one-hot code" and call.value("dim", 1) is None:
+            lo, nature = TINY, None  # as many as there are rows
     return made(call, lo=lo, hi=hi, nature=nature, data=stats(call, "sum"))
 
 
-def counts_items(call: Call) -> bool:
-    """Whether a sum over an axis counts what is not padding, as `(x != 0).sum(dim=1)` does for padded sequences."""
-    written = call.argument("input", 0)
-    if written is call.node and isinstance(written, cst.Call) and isinstance(written.func, cst.Attribute):
-        written = written.func.value
-    if not isinstance(written, cst.Comparison) or len(written.comparisons) != 1 or call.value("dim", 1) is None:
-        return False
-    target = written.comparisons[0]
-    return isinstance(target.operator, cst.NotEqual) and const(call.interp.eval(target.comparator)) == 0
+def count_of(call: Call) -> str:
+    """What adding up a mask gives: a length, where it tells what is there in each row, or a count that may be 0."""
+    return "a length" if call.tensor.nature == arithmetic.PRESENT and call.value("dim", 1) is not None else "a count"
 
 
 @behaviour("running_sum")
 def running_sum(call: Call) -> Value:
     tensor = call.tensor
-    counts = tensor.kinds == MASK or tensor.nature in ("a mask", "a count")
+    counts = tensor.kinds == MASK or tensor.nature in arithmetic.MASKS or tensor.nature == "a count"
     return made(call, lo=0.0 if tensor.lo >= 0 else -INF, nature="a count" if counts else None)
 
 
@@ -708,6 +702,11 @@ def normal(call: Call) -> Value:
 @behaviour("drawn")
 def drawn(call: Call) -> Value:
     return fresh(call, data=DRAWN)
+
+
+@behaviour("positions")
+def positions(call: Call) -> Value:
+    return fresh(call).but(nature=arithmetic.POSITIONS)
 
 
 @behaviour("new_tensor")
