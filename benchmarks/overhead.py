@@ -142,6 +142,9 @@ class Training:
 
 # --- What watches ---
 
+# Steps of one kind in a row.
+ROW = 5
+
 
 class Trainlint:
     """A monitor that can be taken away for a step, and told whether to look at tensors in the next."""
@@ -164,24 +167,28 @@ class Trainlint:
         stack.callback(self._instruments.forget, self._monitor)
         return stack
 
-    def timed(self, training: Training, *, observed: bool) -> float:
+    def timed(self, training: Training, steps: int, *, observed: bool) -> list[float]:
+        taken = []
         with self._monitor_listening():
-            self._monitor.is_observed = observed
-            taken = training.timed()
+            for _ in range(steps):
+                self._monitor.is_observed = observed
+                taken.append(training.timed())
         if self._monitor.observations:
             sys.exit(f"the watch found something, so it measures something else: {self._monitor.observations}")
         return taken
 
 
 def of_trainlint(training: Training, rounds: int) -> dict[str, float]:
-    """Medians of single steps that take turns: bare, watched, and watched with a look at all tensors."""
+    """Medians of single steps, a few of each kind in turn: bare, watched, and watched with a look at all tensors.
+
+    Several in a row, since the interpreter adapts to what it runs, and again whenever a watch begins or ends.
+    """
     watch = Trainlint(training)
     bare, quiet, observed = [], [], []
     for _ in range(rounds):
-        for _ in range(4):
-            bare.append(training.timed())
-            quiet.append(watch.timed(training, observed=False))
-        observed.append(watch.timed(training, observed=True))
+        bare += [training.timed() for _ in range(ROW)]
+        quiet += watch.timed(training, ROW, observed=False)
+        observed += watch.timed(training, 1, observed=True)
     step, between, look = map(statistics.median, (bare, quiet, observed))
     ratio = ((watch.every - 1) * between + look) / watch.every / step
     return {"step": step, "unobserved": between / step, "observed": look / step, "ratio": ratio}
@@ -226,7 +233,7 @@ def of_peer(name: str, bare: Training, watched: Training, rounds: int) -> dict[s
     for training in (bare, watched):
         for _ in range(10):
             training.step()
-    times = [(bare.timed(), watched.timed()) for _ in range(4 * rounds)]
+    times = [(bare.timed(), watched.timed()) for _ in range(ROW * rounds)]
     plain, seen = (statistics.fmean(column) for column in zip(*times, strict=True))
     return {"step": plain, "ratio": seen / plain}
 
@@ -306,7 +313,7 @@ def main() -> None:
     parser.add_argument("--work", nargs="+", choices=WORK, default=list(WORK))
     parser.add_argument("--device", nargs="+", default=devices)
     parser.add_argument("--peers", nargs="*", choices=everyone, default=everyone)
-    parser.add_argument("--rounds", type=int, default=20, help="of four bare steps each (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=20, help="of five bare steps each (default: %(default)s)")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "trainlint-benchmarks")
     parser.add_argument("--json", type=Path, help="write the figures to a file as well")
     parser.add_argument("--one", choices=PEERS, help=argparse.SUPPRESS)

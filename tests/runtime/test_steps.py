@@ -1,4 +1,4 @@
-"""Steps that compute the gradients themselves."""
+"""Steps that compute the gradients themselves, and those between observed turns."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo.testing
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from trainlint.runtime.events import Changes
-from trainlint.runtime.monitor import Monitor
+from trainlint.runtime.events import Changes, ModelCall
+from trainlint.runtime.monitor import FIRST, Monitor
 from trainlint.runtime.probes import Probe, on
 
 
@@ -57,3 +58,53 @@ def test_a_step_with_a_closure_is_measured_by_its_own_gradients(
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), watched.parameters(), strict=True))
     told = [row.gradient for changes in seen for row in changes.rows if row.name == "weight"]
     assert told == pytest.approx(gradients)
+
+
+def test_between_observed_turns_modules_run_without_hooks() -> None:
+    from torch.nn.modules import module
+
+    hooks: list[tuple[bool, bool]] = []
+    calls: list[tuple[str, bool]] = []
+
+    class Looking(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            hooks.append((bool(module._global_forward_pre_hooks), bool(module._global_forward_hooks)))
+            return super().forward(x)
+
+    class Seeing(Probe):
+        code = "TR999"
+
+        @on("called")
+        def see(self, call: ModelCall) -> None:
+            calls.append((call.name, call.recording))
+
+    model = nn.Sequential(Looking(4, 4), nn.ReLU(), Looking(4, 2))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Monitor([Seeing], every=20) as monitor:
+        for _ in range(22):
+            optimizer.zero_grad()
+            F.mse_loss(model(torch.randn(3, 4)), torch.zeros(3, 2)).backward()
+            optimizer.step()
+            with torch.no_grad():
+                model(torch.randn(3, 4))
+    trained = [set(hooks[turn : turn + 2]) for turn in range(0, len(hooks), 4)]
+    judged = [set(hooks[turn : turn + 2]) for turn in range(2, len(hooks), 4)]
+    there, away = {(True, True)}, {(False, False)}
+    assert trained == [there] * FIRST + [away] * (20 - FIRST) + [there, away]
+    assert judged == [there] * 22
+    assert calls == [("Sequential", True), ("Sequential", False)] * 22
+    assert monitor.turn == 22
+
+
+def test_compiled_code_is_not_compiled_again_for_the_lack_of_hooks() -> None:
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounter()
+    model = torch.compile(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)), backend=counter)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Monitor(every=20) as monitor:
+        for _ in range(22):
+            optimizer.zero_grad()
+            F.mse_loss(model(torch.randn(3, 4)), torch.zeros(3, 2)).backward()
+            optimizer.step()
+    assert counter.frame_count == 1
+    assert monitor.turn == 22

@@ -7,6 +7,7 @@ listens. Nothing here computes anything.
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -69,11 +70,16 @@ class Listener(Protocol):
 _listeners: list[Listener] = []
 _undo: list[Callable[[], None]] = []
 _thread = 0
+# The listeners that want to hear of no calls of modules for now, and the hooks for these, which are put away while all
+# listeners rest.
+_resting: list[Listener] = []
+_calls: dict[int, tuple[dict[int, Any], Any]] = {}
 
 
 def listen(listener: Listener) -> None:
     """Tell `listener` what happens in this thread from now on."""
     global _thread  # noqa: PLW0603 - there is one PyTorch in a process
+    _wake()
     if not _listeners:
         _thread = threading.get_ident()
         _install()
@@ -82,11 +88,37 @@ def listen(listener: Listener) -> None:
 
 def forget(listener: Listener) -> None:
     """Tell it nothing more. When nobody listens, PyTorch is as it was."""
+    _wake()
     if listener in _listeners:
         _listeners.remove(listener)
     if not _listeners:
         while _undo:
             _undo.pop()()
+
+
+def rest(listener: Listener) -> bool:
+    """Tell it of no calls of modules until anything else happens, since with hooks for them PyTorch takes a longer way
+    through each. False if that cannot be: compiled code would notice, and be compiled once more."""
+    if _has_compiled():
+        return False
+    _resting.append(listener)
+    if len(_resting) == len(_listeners):
+        for number, (hooks, _) in _calls.items():
+            hooks.pop(number, None)
+    return True
+
+
+def _wake() -> None:
+    if _resting:
+        _resting.clear()
+        for number, (hooks, hook) in _calls.items():
+            hooks[number] = hook
+
+
+def _has_compiled() -> bool:
+    """Whether there is code that `torch.compile` has made; in doubt, yes."""
+    dynamo = sys.modules.get("torch._dynamo.convert_frame")
+    return dynamo is not None and getattr(dynamo, "FRAME_COUNTER", 1) > 0
 
 
 @contextmanager
@@ -108,6 +140,9 @@ def _install() -> None:
         optimizer_hooks.register_optimizer_step_post_hook(_step_ends),
     )
     _undo.extend(handle.remove for handle in handles)
+    before, after = module_hooks._global_forward_pre_hooks, module_hooks._global_forward_hooks
+    _calls.update({handles[0].id: (before, _module_begins), handles[1].id: (after, _module_ends)})
+    _undo.append(_calls.clear)
     _quieten("Using `torch.compile\\(module\\)` when there are global hooks")
     for name in LOSSES:
         _replace(torch.nn.functional, name, _losses)
@@ -154,22 +189,26 @@ def _is_told() -> bool:
 def tell(event: str, *facts: Any) -> None:
     """Tell of what a framework does past PyTorch's hooks: a method of `Listener` and what comes with it."""
     if _is_told():
+        is_call = event.startswith("module_")
+        if not is_call:
+            _wake()
         for listener in _listeners:
-            getattr(listener, event)(*facts)
+            if not (is_call and listener in _resting):
+                getattr(listener, event)(*facts)
 
 
 # Of all calls of ours these are the most: to be ignored must cost next to nothing.
 def _module_begins(module: torch.nn.Module, args: Any) -> None:
     if not torch.compiler.is_compiling():
         for listener in _listeners:
-            if not listener.ignores(module) and _is_told():
+            if listener not in _resting and not listener.ignores(module) and _is_told():
                 listener.module_begins(module)
 
 
 def _module_ends(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
     if not torch.compiler.is_compiling():
         for listener in _listeners:
-            if not listener.ignores(module) and _is_told():
+            if listener not in _resting and not listener.ignores(module) and _is_told():
                 listener.module_ends(module, args, kwargs, output)
 
 
@@ -201,6 +240,7 @@ def _losses(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     def loss(*args: Any, **kwargs: Any) -> Any:
         value = original(*args, **kwargs)
         if _is_told():
+            _wake()
             for listener in _listeners:
                 listener.loss_computed(name, args, kwargs, value)
         return value
@@ -212,6 +252,7 @@ def _backward(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
         if not _is_told():
             return original(tensors, *args, **kwargs)
+        _wake()
         for listener in _listeners:
             listener.backward_begins(tensors)
         try:
@@ -236,6 +277,7 @@ def _loading(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     def following(self: Any) -> Any:
         batch = original(self)
         if _is_told():
+            _wake()
             for listener in _listeners:
                 listener.batch_loaded(self, batch)
         return batch

@@ -108,11 +108,11 @@ class Monitor:
         self._only_optimizers = {id(item) for item in only if isinstance(item, torch.optim.Optimizer)}
         self._ledger = Ledger()
         chosen = [probe for probe in all_probes().values() if probe.default] if probes is None else probes
-        self._probes = [probe(self) for probe in chosen]
         self._handlers: dict[str, list[tuple[Probe, Callable[[Any], None]]]] = defaultdict(list)
-        for probe in self._probes:
-            for event, handler in probe.handlers():
-                self._handlers[event].append((probe, handler))
+        # The probes that have failed.
+        self._off: set[Probe] = set()
+        for probe in chosen:
+            self.attach(probe(self))
         # The modules that are running, the outermost first.
         self._running: list[torch.nn.Module] = []
         self._in_backward = False
@@ -183,6 +183,11 @@ class Monitor:
 
     # --- What probes ask ---
 
+    def attach(self, probe: Probe) -> None:
+        """Tell a probe what happens from now on."""
+        for event, handler in probe.handlers():
+            self._handlers[event].append((probe, handler))
+
     @property
     def turn(self) -> int:
         """How many turns have ended."""
@@ -208,7 +213,7 @@ class Monitor:
 
     def later(self, probe: Probe, tensors: Sequence[torch.Tensor], read: Callable[[list[float]], None]) -> None:
         """Have a probe read numbers at the next transfer."""
-        self._ledger.later(tensors, lambda numbers: self._tell(probe, read, numbers))
+        self._ledger.later(tensors, lambda numbers: None if probe in self._off else self._tell(probe, read, numbers))
 
     def report(self, probe: Probe, place: Place | None, message: str) -> None:
         """Take a probe's report, unless it has reported that place before."""
@@ -219,19 +224,29 @@ class Monitor:
     # --- Telling the probes ---
 
     def _emit(self, event: str, fact: Any) -> None:
-        if event in self._handlers:
-            with torch.no_grad():
-                for probe, handler in list(self._handlers[event]):
-                    self._tell(probe, handler, fact)
+        handlers = self._handlers.get(event)
+        if not handlers:
+            return
+        # What `no_grad` does, at a quarter of its cost.
+        was_enabled = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)
+        try:
+            for probe, handler in handlers:
+                self._tell(probe, handler, fact)
+        finally:
+            torch._C._set_grad_enabled(was_enabled)
 
     def _tell(self, probe: Probe, handler: Callable[[Any], None], fact: Any) -> None:
-        if probe not in self._probes:
-            return
         try:
             handler(fact)
         except Exception as error:  # noqa: BLE001 - one probe must not take the others along
-            self._probes.remove(probe)
-            self._own_failure(f"the probe {probe.code} failed and is off", error)
+            self._turn_off(probe, error)
+
+    def _turn_off(self, failed: Probe, error: Exception) -> None:
+        self._off.add(failed)
+        for event, handlers in self._handlers.items():
+            self._handlers[event] = [(probe, handler) for probe, handler in handlers if probe is not failed]
+        self._own_failure(f"the probe {failed.code} failed and is off", error)
 
     def settle(self) -> None:
         """Read what waits to be read."""
@@ -256,7 +271,13 @@ class Monitor:
     @_guarded
     def module_begins(self, module: torch.nn.Module) -> None:
         """A module is called."""
-        if not self._in_backward:  # else a checkpoint, computed once more
+        if self._in_backward:  # a checkpoint, computed once more
+            return
+        is_usual = module.training and torch.is_grad_enabled() and not (self.is_observed or self._running)
+        if is_usual and self._is_model(module) and instruments.rest(self):
+            # There is nothing to look at, and nothing of interest before the loss.
+            self._emit("called", self._call_of(module))
+        else:
             self._running.append(module)
 
     @_guarded
@@ -273,22 +294,20 @@ class Monitor:
             return
         if not self._is_model(module):
             return
-        call = ModelCall(
-            module,
-            self._keys.of(module),
-            type(module).__name__,
-            module.training,
-            torch.is_grad_enabled(),
-            self._loading,
-        )
+        call = self._call_of(module)
         if self._is_seen(call):
             call.inputs, call.outputs = tensors_in((args, kwargs)), tensors_in(output)
             call.place = places.here()
             self._calls = [*self._calls[-PENDING + 1 :], call]
         self._emit("called", call)
         if call.inputs:
+            self._emit("seen", call)
             self._layer_ends(module, module, (args, kwargs), output)
         self._evaluated += not (call.recording and call.training)
+
+    def _call_of(self, model: torch.nn.Module) -> ModelCall:
+        about = (model, self._keys.of(model), type(model).__name__)
+        return ModelCall(*about, model.training, torch.is_grad_enabled(), self._loading)
 
     def _is_model(self, module: torch.nn.Module) -> bool:
         if self._only_modules and id(module) not in self._only_modules:

@@ -37,6 +37,7 @@ EVENTS = frozenset(
     (
         "loaded",  # Loaded: one of the first batches of a pass over a data set; observed or not
         "called",  # ModelCall: a model returned; of every call, observed or not
+        "seen",  # ModelCall: the same, if there are tensors to look at
         "layer",  # LayerCall: a module in a model returned
         "loss",  # Loss
         "backward",  # Backward

@@ -156,9 +156,13 @@ class NonFiniteActivation(Probe):
 
 
 def largest_of(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The largest absolute value; NaN if there is any, infinity if there is any."""
-    norms = torch._foreach_norm([tensor.detach() for tensor in tensors], math.inf)
-    return norms[0] if len(norms) == 1 else torch.stack([norm.float() for norm in norms]).amax()
+    """The largest absolute value; NaN if there is any, infinity if there is any.
+
+    From the ends, without a copy of the tensor as `abs` makes one, and without the norm, which takes ten times as long.
+    """
+    ends = [torch.aminmax(tensor.detach()) for tensor in tensors]
+    largest = [torch.maximum(-low, high) for low, high in ends]
+    return largest[0] if len(largest) == 1 else torch.stack([one.float() for one in largest]).amax()
 
 
 class ConstantOutput(Probe):
@@ -171,7 +175,7 @@ class ConstantOutput(Probe):
         super().__init__(run)
         self.seen: dict[str, int] = defaultdict(int)
 
-    @on("called")
+    @on("seen")
     def measure(self, call: ModelCall) -> None:
         if not call.outputs or not call.training or not call.recording or call.batch_size < 4:
             return

@@ -52,7 +52,7 @@ class NonFiniteInput(Probe):
     code, name = "TR101", "non-finite-input"
     message = "{what} hold NaN or infinity, first in sample {sample} of {samples}"
 
-    @on("called")
+    @on("seen")
     def inputs(self, call: ModelCall) -> None:
         given = input_of(call)
         if given is not None:
@@ -269,7 +269,7 @@ class TrainEvalShift(Probe):
     def train(self, batch: Batch) -> None:
         self.measure(batch.call, self.trained)
 
-    @on("called")
+    @on("seen")
     def judge(self, call: ModelCall) -> None:
         if not call.training and not call.recording:
             self.places.setdefault(call.key, call.place)
@@ -326,7 +326,7 @@ class TrainEvalOverlap(Probe):
         if given is not None and len(self.trained) < REMEMBERED:
             self.later([fingerprints(given)], lambda numbers: self.trained.update(pairs(numbers)))
 
-    @on("called")
+    @on("seen")
     def judge(self, call: ModelCall) -> None:
         given = input_of(call)
         if call.training or call.recording or call.loading is None or given is None:
