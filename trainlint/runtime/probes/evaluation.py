@@ -35,7 +35,7 @@ class EvaluationChanges(Probe):
         self.last: dict[tuple[int, int], tuple[int, list[float], list[float]]] = {}
         self.changed: dict[int, int] = defaultdict(int)
 
-    @on("called")
+    @on("seen")
     def judge(self, call: ModelCall) -> None:
         if not call.recording and call.loading is not None and call.place is not None:
             self.judged.setdefault(call.loading.dataset, call.place)

@@ -96,9 +96,9 @@ class ImageLayout(Probe):
             what = "in which channels alternate along each row: they were reshaped where axes were to be permuted"
             self.report(place, model=model, what=what)
 
-    @on("called")
+    @on("seen")
     def judge(self, call: ModelCall) -> None:
-        if call.inputs and not call.training and not call.recording and self.images(call, self.judged) is not None:
+        if not call.training and not call.recording and self.images(call, self.judged) is not None:
             self.calls.setdefault(call.key, (call.name, call.place))
 
     @on("finished")
