@@ -7,7 +7,7 @@ would hide what it finds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from importlib.metadata import EntryPoint, entry_points
@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from trainlint.coded import in_module
 from trainlint.config import UsageError
 
 if TYPE_CHECKING:
@@ -29,16 +30,9 @@ def rules() -> tuple[type[Rule], ...]:
 
     Raises UsageError if a plugin cannot be loaded or names something else than a module.
     """
-    return tuple(rule for point in _points(RULES) for rule in rules_of(_module(point)))
-
-
-def rules_of(module: ModuleType) -> Iterator[type[Rule]]:
-    """The rules that a module defines or brings together."""
     from trainlint.api import Rule  # not before it is needed: it imports the parser
 
-    for item in vars(module).values():
-        if isinstance(item, type) and issubclass(item, Rule) and item.code:
-            yield item
+    return tuple(rule for point in _points(RULES) for rule in in_module(_module(point), Rule))
 
 
 @cache

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from trainlint.coded import in_families
 from trainlint.findings import Safety, Severity
 
 if TYPE_CHECKING:
@@ -54,10 +54,9 @@ OWN = (
 def all_rules() -> dict[str, type[Rule]]:
     """Every rule by its code, in order of the codes; those of plugins too, which cannot replace a built-in one."""
     from trainlint import plugins
+    from trainlint.api import Rule  # not before it is needed: it imports the parser
 
-    modules = [import_module(f"trainlint.checks.{family}") for family in FAMILIES]
-    built_in = (rule for module in modules for rule in plugins.rules_of(module))
-    found = {rule.code: rule for rule in (*plugins.rules(), *built_in)}
+    found = {rule.code: rule for rule in plugins.rules()} | in_families(__name__, FAMILIES, Rule)
     return dict(sorted(found.items()))
 
 

@@ -12,7 +12,7 @@ from trainlint.findings import Safety, Severity
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call
 from trainlint.semantics.values import Api, Const, Instance, Tensor, truth
-from trainlint.syntax.code import called
+from trainlint.syntax.code import called, is_name
 
 LOADER = "torch.utils.data.DataLoader"
 
@@ -66,7 +66,8 @@ class SyncInLoop(PerformanceRule):
         for _, node, space, value in region.of("item"):
             if isinstance(value, Tensor) and value.deps and isinstance(node, cst.Call):
                 if space is region.space and is_each_turn(node, region, space):
-                    report(node, space, name=f".{called(node)}()")
+                    name = called(node)
+                    report(node, space, name=f"{name}(…)" if is_name(node.func, name) else f".{name}()")
 
 
 def is_each_turn(node: Any, region: Region, space: Any) -> bool:

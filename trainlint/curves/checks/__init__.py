@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
+from trainlint.coded import in_families
 from trainlint.curves.check import Check
 
 FAMILIES = ("record", "course", "fit", "rate", "runs")
@@ -11,11 +10,4 @@ FAMILIES = ("record", "course", "fit", "rate", "runs")
 
 def all_checks() -> dict[str, type[Check]]:
     """Every check by its code, in order of the codes."""
-    modules = [import_module(f"{__name__}.{family}") for family in FAMILIES]
-    found = {
-        item.code: item
-        for module in modules
-        for item in vars(module).values()
-        if isinstance(item, type) and issubclass(item, Check) and item.code
-    }
-    return dict(sorted(found.items()))
+    return dict(sorted(in_families(__name__, FAMILIES, Check).items()))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
+from trainlint.coded import in_families
 from trainlint.findings import Severity
 
 if TYPE_CHECKING:
@@ -65,10 +65,4 @@ class Experiment(ABC):
 
 def all_experiments() -> dict[str, type[Experiment]]:
     """Every experiment by its code, in the order in which they are made."""
-    modules = [import_module(f"{__name__}.{name}") for name in MODULES]
-    return {
-        item.code: item
-        for module in modules
-        for item in vars(module).values()
-        if isinstance(item, type) and issubclass(item, Experiment) and item.code and item.__module__ == module.__name__
-    }
+    return in_families(__name__, MODULES, Experiment)

@@ -7,9 +7,9 @@ bounded. It must not change what it is given, draw random numbers, or wait for t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from trainlint.coded import in_families
 from trainlint.findings import Severity
 from trainlint.runtime.places import Place
 
@@ -98,11 +98,4 @@ class Probe:
 
 def all_probes() -> dict[str, type[Probe]]:
     """Every probe class by its code, in order of the codes."""
-    modules = [import_module(f"{__name__}.{family}") for family in FAMILIES]
-    found = {
-        item.code: item
-        for module in modules
-        for item in vars(module).values()
-        if isinstance(item, type) and issubclass(item, Probe) and item.code
-    }
-    return dict(sorted(found.items()))
+    return dict(sorted(in_families(__name__, FAMILIES, Probe).items()))
