@@ -155,7 +155,7 @@ def test_watching_ends_after_the_steps_asked_for(project: Write) -> None:
 def test_only_the_first_rank_reports(project: Write) -> None:
     project({"bad.py": BAD.format(comment="")})
     assert run("bad.py", env={"RANK": "1", "WORLD_SIZE": "2"}).stderr == ""
-    assert "(rank 0 of 2)" in run("bad.py", env={"RANK": "0", "WORLD_SIZE": "2"}).stderr
+    assert "on each of 2 ranks" in run("bad.py", env={"RANK": "0", "WORLD_SIZE": "2"}).stderr
 
 
 def test_forked_processes_do_not_report(project: Write) -> None:

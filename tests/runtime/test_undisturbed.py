@@ -198,6 +198,15 @@ def test_a_compiled_model_is_no_reason_to_warn(recwarn: pytest.WarningsRecorder)
     assert not [str(warning.message) for warning in recwarn.list if "hooks" in str(warning.message)]
 
 
+def test_tensors_without_data_are_not_looked_at() -> None:
+    """Frameworks use them to ask a model for the shape of its output."""
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2)).to("meta")
+    with watch(select=["ALL"]) as run:
+        scores = model(torch.empty(16, 4, device="meta"))
+        F.cross_entropy(scores, torch.zeros(16, dtype=torch.long, device="meta")).backward()
+    assert not run.findings
+
+
 def test_models_and_optimizers_are_not_kept_alive() -> None:
     import gc
     import weakref

@@ -201,13 +201,14 @@ def maker_of(tensor: torch.Tensor) -> Any:
 
 
 def tensors_in(value: Any, limit: int = 32) -> tuple[torch.Tensor, ...]:
-    """The tensors in a nested structure, in order."""
+    """The tensors in a nested structure, in order; but for those without data, which only tell shapes."""
     found: list[torch.Tensor] = []
     waiting = [value]
     while waiting and len(found) < limit:
         item = waiting.pop()
         if isinstance(item, torch.Tensor):
-            found.append(item)
+            if not item.is_meta:
+                found.append(item)
         elif isinstance(item, Mapping):
             waiting.extend(reversed(list(item.values())))
         elif isinstance(item, (list, tuple)):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainlint.config import SEVERITIES, Configuration, Selection, UsageError
+from trainlint.runtime.ranks import SECONDS, Ranks
 
 if TYPE_CHECKING:
     from trainlint.findings import Finding
@@ -32,17 +33,12 @@ def launch(options: argparse.Namespace) -> int:
     """Run a script as the options say, report, and return the exit status or leave as the script does."""
     program = Program(options.program, options.is_module)
     session = Session(options, program)
-    if session.is_silent:
-        return _ended(program.run)
     with session:
         leave = _outcome(program.run)
+    session.meet(is_well=leave is None or (isinstance(leave, SystemExit) and not leave.code))
     session.report()
     status = _left(leave)
     return status or session.status
-
-
-def _ended(run: Callable[[], None]) -> int:
-    return _left(_outcome(run))
 
 
 def _outcome(run: Callable[[], None]) -> BaseException | None:
@@ -189,16 +185,12 @@ class Session:
         self.monitor: Monitor | None = None
         self.status = 0
         self.process = os.getpid()
-        self.rank, self.ranks = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        self.ranks = Ranks(os.environ)
         self.configuration = Configuration(config=options.config, isolated=options.isolated)
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether another process of a distributed run does the reporting."""
-        return self.rank > 0
 
     def __enter__(self) -> Session:
         self._validate()
+        self.ranks.join()
         if "torch" in sys.modules:
             self.begin()
         else:
@@ -246,9 +238,19 @@ class Session:
         if self.monitor is not None:
             self.monitor.abandon()
 
+    def meet(self, is_well: bool) -> None:
+        """Hear what other processes of a distributed run saw, or have rank 0 hear it; after a failure, who knows when
+        the others will end."""
+        if os.getpid() != self.process:
+            return
+        if self.ranks.rank:
+            self.ranks.tell(self.monitor)
+        else:
+            self.ranks.hear(self.monitor, SECONDS if is_well else 0.0)
+
     def report(self) -> None:
         """Say what was found, and let it decide on the exit status if that is wanted."""
-        if os.getpid() != self.process:
+        if os.getpid() != self.process or self.ranks.rank:
             return
         findings = self._findings()
         output_format = self.options.output_format
@@ -286,7 +288,7 @@ class Session:
             return "trainlint: the script did not import torch, so nothing was watched"
         turns = self.monitor.turn
         seen = f"{turns} step{'' if turns == 1 else 's'} of training"
-        rank = f" (rank {self.rank} of {self.ranks})" if self.ranks > 1 else ""
+        rank = f" on each of {self.ranks.number} ranks" if self.ranks.number > 1 else ""
         if not findings:
             return f"trainlint: nothing found in {seen}{rank}"
         return f"trainlint: {len(findings)} finding{'' if len(findings) == 1 else 's'} in {seen}{rank}"

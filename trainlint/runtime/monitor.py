@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 
@@ -49,6 +49,7 @@ PENDING = 16
 SNAPSHOT = 1 << 28
 
 P = ParamSpec("P")
+Kind = TypeVar("Kind", bound=Probe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,14 @@ class Monitor:
         """The name of a parameter in the model that it was seen in."""
         return self._names.of(parameter)
 
+    def is_named(self, parameter: torch.Tensor) -> bool:
+        """Whether a parameter was seen in a model."""
+        return self._names.knows(parameter)
+
+    def probe(self, kind: type[Kind]) -> Kind | None:
+        """The probe of a kind, if it looks on and has not failed."""
+        return next((probe for probe in self._probes if isinstance(probe, kind)), None)
+
     def steps_of(self, optimizer: torch.optim.Optimizer) -> int:
         """How many steps an optimizer has made."""
         return self._counts[id(optimizer)]
@@ -342,7 +351,7 @@ class Monitor:
             return
         given = dict(zip(("input", "target"), args, strict=False)) | kwargs
         scores, target = given.pop("input", None), given.pop("target", None)
-        if not all(isinstance(tensor, torch.Tensor) for tensor in (scores, target, value)):
+        if not all(isinstance(tensor, torch.Tensor) and not tensor.is_meta for tensor in (scores, target, value)):
             return
         # A model that computes its loss itself is not known yet.
         call = self._calls[-1] if self._calls and not self._running else None
@@ -552,6 +561,10 @@ class _Names:
     def of(self, parameter: torch.Tensor) -> str:
         """The name of a parameter; of one that belongs to no known model, its shape."""
         return self._parameters.get(id(parameter)) or f"a parameter of shape {tuple(parameter.shape)}"
+
+    def knows(self, parameter: torch.Tensor) -> bool:
+        """Whether there is a name for a parameter."""
+        return id(parameter) in self._parameters
 
     def of_module(self, model: torch.nn.Module, module: torch.nn.Module) -> str:
         """The name of a module within a model, or its class."""

@@ -30,6 +30,7 @@ FAMILIES = (
     "weights",
     "modes",
     "norms",
+    "ranks",
 )
 
 # What probes can be told of, and what comes with it (see `events`).
