@@ -209,7 +209,8 @@ class Monitor:
 
     def probe(self, kind: type[Kind]) -> Kind | None:
         """The probe of a kind, if it looks on and has not failed."""
-        return next((probe for probe in self._probes if isinstance(probe, kind)), None)
+        looking = (probe for handlers in self._handlers.values() for probe, _ in handlers)
+        return next((probe for probe in looking if isinstance(probe, kind)), None)
 
     def steps_of(self, optimizer: torch.optim.Optimizer) -> int:
         """How many steps an optimizer has made."""

@@ -44,7 +44,7 @@ class BatchNormStatistics(Probe):
         self.off: dict[tuple[str, bool], int] = defaultdict(int)
         self.judged: set[int] = set()
 
-    @on("called")
+    @on("seen")
     def judge(self, call: ModelCall) -> None:
         if not call.training:
             self.judged.add(call.key)
