@@ -505,3 +505,65 @@ def adversarial_domains() -> nn.Module:
             loss = loss + F.cross_entropy(domains(reverse), torch.full((32,), domain))
         descend(optimizer, loss)
     return features
+
+
+class Detector(nn.Module):
+    """Finds a class and a place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten())
+        self.kind, self.box = nn.Linear(1152, 4), nn.Linear(1152, 2)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = self.body(x)
+        return self.kind(hidden), self.box(hidden)
+
+
+@training
+def two_tasks_with_evaluations() -> nn.Module:
+    """Two losses of one output each, augmented in training, evaluated in order and in eval mode."""
+    x, y = images(192)
+    model = Detector()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    valid = DataLoader(TensorDataset(x[128:], y[128:]), batch_size=32)
+    for _ in range(4):
+        model.train()
+        for inputs, labels in batches(x[:128], y[:128], 1):
+            kinds, boxes = model(inputs + 0.1 * torch.randn_like(inputs))
+            places = torch.stack([labels // 2, labels % 2], 1).float()
+            descend(optimizer, F.cross_entropy(kinds, labels) + 0.5 * F.smooth_l1_loss(boxes, places))
+        model.eval()
+        with torch.inference_mode():
+            for inputs, labels in valid:
+                F.cross_entropy(model(inputs)[0], labels)
+    return model
+
+
+@training
+def a_rare_class() -> nn.Module:
+    x, _ = rows(1024)
+    y = (x[:, 0] > 1.3).long()
+    model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 2))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for inputs, labels in batches(x, y):
+        descend(optimizer, F.cross_entropy(model(inputs), labels))
+    return model
+
+
+@training
+def distilled_and_clipped() -> nn.Module:
+    """From a teacher with other features, by its scores as well as by the labels."""
+    x, y = rows()
+    teacher, model = nn.Sequential(pretrained(), nn.Linear(32, 3)).eval(), nn.Linear(16, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for inputs, labels in batches(x, y):
+        with torch.no_grad():
+            wanted = teacher(inputs)
+        scores = model(inputs)
+        loss = F.cross_entropy(scores, labels) + 0.5 * F.mse_loss(scores, wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+    return model

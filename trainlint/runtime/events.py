@@ -100,8 +100,9 @@ class Backward:
 
     loss: torch.Tensor
     graph: Graph
-    # The calls of models that it goes through.
+    # The calls of models and the losses of `torch.nn.functional` that it goes through.
     calls: Sequence[ModelCall]
+    losses: Sequence[Loss]
     place: Place | None
 
 

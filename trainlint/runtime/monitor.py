@@ -375,8 +375,8 @@ class Monitor:
             call.is_trained = True
             self._names.learn(call.model)
         place = places.here()
-        self._emit("backward", Backward(loss, graph, calls, place))
         losses = [item for item in self._losses if item.value.grad_fn in graph.nodes]
+        self._emit("backward", Backward(loss, graph, calls, losses, place))
         for call in calls:
             if call.inputs:
                 only = losses[0] if len(losses) == 1 else None

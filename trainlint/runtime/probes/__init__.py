@@ -24,6 +24,7 @@ FAMILIES = (
     "images",
     "evaluation",
     "losses",
+    "terms",
     "activations",
     "gradients",
     "parameters",
