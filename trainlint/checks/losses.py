@@ -275,9 +275,12 @@ class LossArgumentsSwapped(LossRule):
     @on_call(CROSS_ENTROPY, NLL, BCE, BCE_WITH_LOGITS, FOCAL, KL_DIV)
     def check(self, call: Call, report: Report) -> None:
         first, second = call.value(call.row.params[0]), call.value(call.row.params[1])
-        if first is None or not is_plain_data(first) or not isinstance(second, Tensor) or not second.deps:
+        if first is None or not is_plain_data(first) or not isinstance(second, Tensor):
             return
-        learnt = second.graph is True and any(dep.live for dep in second.deps)
+        inside = call.interp.module_depth > 0 and second.kinds != 0  # what a model computes is told by its mark later
+        if not second.deps and not inside:
+            return
+        learnt = second.graph is True and (any(dep.live for dep in second.deps) or not second.deps)
         scored = second.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES)
         if learnt or (scored and second.graph is False and not any(dep.cut for dep in second.deps)):
             draft = report(call.argument(call.row.params[0], 0), loss=call.short_name)

@@ -17,7 +17,16 @@ from trainlint.edits import imported, insert_at_start, overwrite, rename, replac
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, leaves, modules_in
-from trainlint.semantics.modules import Flow, Stored, contents, is_plain_module, is_self, is_weighted, leaf_kind
+from trainlint.semantics.modules import (
+    Flow,
+    Stored,
+    contents,
+    is_plain_module,
+    is_self,
+    is_weighted,
+    leaf_kind,
+    related,
+)
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     TRUE,
@@ -35,6 +44,7 @@ from trainlint.semantics.values import (
     bounds,
     const,
     is_number,
+    usual,
 )
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, contains, is_name, is_plain_call, positional
@@ -99,7 +109,8 @@ class HiddenRule(Rule):
                 return True
             for own in uses.classes.values():
                 if stored.name in own.passed or (stored.name in own.read and own.gathers):
-                    return True
+                    if not own.stores[stored.name] or related(own.cls, stored.cls):
+                        return True
         return False
 
 
@@ -473,8 +484,11 @@ def collapses(first: Instance, second: Instance) -> bool:
 
 
 def at_least(a: Value | None, b: Value | None) -> bool:
-    if isinstance(a, Const) and isinstance(b, Const):
-        return isinstance(a.value, int) and isinstance(b.value, int) and a.value >= b.value
+    if a is None or b is None:
+        return False
+    if is_number(a) and is_number(b):
+        (least, usually), (most, common) = (bounds(a)[0], usual(a)), (bounds(b)[1], usual(b))
+        return least >= most or (usually is not None and common is not None and usually >= common)
     return a is b and isinstance(a, Instance)
 
 

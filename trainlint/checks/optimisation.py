@@ -132,8 +132,10 @@ class OptimizerMissesParameters(Rule):
                 continue
             inside = modules_in(model)
             weights = [m for m in inside if has_own_weights(library, m)]
-            if not weights or any(name in m.attrs for m in inside for name in ("$loaded", "$edited", "weight")):
+            if not weights or any(name in m.attrs for m in inside for name in ("$edited", "weight")):
                 continue
+            if is_loaded(model) and not any(map(is_loaded, learnt)):
+                continue  # ready to be used; where all models are loaded, a run goes on
             if any(m.attrs.get("$frozen", FALSE) is not FALSE for m in inside):
                 continue
             if any((isinstance(m.cls, Api) and library.is_model(m.cls.path)) or m.cls is None for m in inside):
@@ -149,6 +151,11 @@ class OptimizerMissesParameters(Rule):
             if together and id(model.born.node) not in places:
                 what = "`{}` has parameters of its own, but no optimizer holds them, so they are never learnt"
                 report(model.born.node, model.born.space, what=what.format(model.describe()))
+
+
+def is_loaded(model: Instance) -> bool:
+    """Whether weights are, or may be, loaded into a model or a part of it."""
+    return any("$loaded" in m.attrs for m in modules_in(model))
 
 
 def handed_on(region: Region) -> set[int]:

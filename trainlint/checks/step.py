@@ -15,12 +15,32 @@ from trainlint.checks.schedules import always, inner_loops
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import calls_in
-from trainlint.semantics.behaviours.training import optimizers, touches
+from trainlint.semantics.behaviours.training import descendants, optimizers, touches
 from trainlint.semantics.interpreter import Region, may_learn, nested, outwards
+from trainlint.semantics.modules import contents
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import FACTOR, FALSE, NONE, Api, Class, Instance, Step, Tensor, const, truth, usual
+from trainlint.semantics.values import (
+    FACTOR,
+    FALSE,
+    NONE,
+    Api,
+    Class,
+    DictObject,
+    Instance,
+    ListObject,
+    Step,
+    Tensor,
+    Tuple,
+    Union,
+    Value,
+    const,
+    truth,
+    usual,
+)
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_plain, positional
+
+MAX_KEPT = 2000  # objects looked through for those that a model keeps
 
 
 class MissingZeroGrad(Rule):
@@ -104,8 +124,10 @@ class StepOrder(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind == "loop":
             self.step_first(region, report)
+            self.wasted(region, report)
         elif region.kind == "program":
             self.one_missing(region, report)
+            self.unreached(region, report)
 
     def step_first(self, region: Region, report: Report) -> None:
         """Each turn steps with no gradients at hand, and fills them afterwards."""
@@ -158,6 +180,61 @@ class StepOrder(Rule):
                 clears = (e for e in region.of("clear") if e.optimizer is optimizer and e.space is last.space)
                 draft.repair(partial(self.step, [e.node for e in clears]))
 
+    def unreached(self, region: Region, report: Report) -> None:
+        """An optimizer steps turn by turn, and no gradient of what runs backward gets to its parameters."""
+        if region.has("gradient", "named") or not region.has("backward") or len(optimizers(report.interp)) < 2:
+            return  # a single optimizer that holds another model than the one that is trained is TL701's
+        for optimizer in optimizers(report.interp):
+            steps = [e for e in region.of("step") if e.optimizer is optimizer]
+            owned = optimizer.attrs.get("$modules")
+            if len(steps) < 2 or any(e.before != {"clear"} or e.node is not steps[0].node for e in steps):
+                continue
+            if not owned or not optimizer.attrs.get("$complete") or optimizer.attrs.get("$many"):
+                continue
+            begin = next((e for e in region.of("made") if e.instance is optimizer), None)
+            since = region.events[region.events.index(begin) if begin is not None else 0 :]
+            losses = [e.loss for e in since if e.kind == "backward"]
+            if not losses or not all(any(dep.live for dep in loss.deps) for loss in losses):
+                continue  # where nothing at all is reached, other rules tell why
+            if any(touches(optimizer, x.deps, True) is not False or not owned.isdisjoint(kept(x)) for x in losses):
+                continue
+            if any(may_train(optimizer, e.values) for e in since if e.kind == "escape"):
+                continue
+            what = "`step` finds no gradients, as no `backward` reaches the parameters of this optimizer (@)"
+            report(steps[0].node, steps[0].space, what=what).because([optimizer.born])
+
+    def wasted(self, region: Region, report: Report) -> None:
+        """What a backward fills is cleared in each turn, and an optimizer that it is meant for never steps there."""
+        if not region.has("clear") or not region.has("backward") or region.has("gradient", "named"):
+            return
+        stepping = [e.optimizer for e in region.of("step")]
+        if any(not isinstance(o, Instance) or "$state" not in o.attrs for o in stepping):
+            return
+        known = [o for o in optimizers(report.interp) if o.attrs.get("$complete")]
+        idle = [o for o in known if o not in stepping and any(e.optimizer is o for e in region.of("clear"))]
+        if not idle or len(known) != len(optimizers(report.interp)):
+            return
+        for node, backwards in by_node(region.of("backward")).items():
+            reached = [o for o in known if touches(o, backwards[0].loss.deps, False) is True]
+            missing = next((o for o in idle if o in reached and o.born is not None), None)
+            if missing is None or not all(self.is_wiped(region, e, known) for e in backwards):
+                continue
+            shared = frozenset[int]().union(*(o.attrs["$modules"] for o in stepping))
+            if missing.attrs["$modules"] & shared or any(may_train(missing, e.values) for e in region.of("escape")):
+                continue
+            what = "these gradients are cleared before any step uses them: the optimizer of this loss never steps here"
+            report(node, backwards[0].space, what=what).because([missing.born])
+
+    def is_wiped(self, region: Region, backward: Any, known: list[Instance]) -> bool:
+        """Whether each optimizer that a backward reaches clears, or is left, before it steps."""
+        later = region.events[region.events.index(backward) + 1 :]
+        for optimizer in known:
+            reached = touches(optimizer, backward.loss.deps, False)
+            uses = (e for e in later if e.kind in ("clear", "step") and e.optimizer in (optimizer, None))
+            if reached is None or (reached and (use := next(uses, None)) is not None and use.kind == "step"):
+                return False
+        return True
+
     def run_backward(self, losses: list[Any], draft: Draft) -> None:
         """Offer to run the only loss backward, where it is a name of its own in the same block."""
         places = {event.node for event in losses if event.space is draft.space}
@@ -197,6 +274,33 @@ class StepOrder(Rule):
                 what = "`training_step` returns nothing, so Lightning skips every batch and nothing is learnt"
                 losses = [Step(e.space, e.node, "the loss") for e in region.of("loss")]
                 report(method.node.name, method.space, what=what).because(losses[-1:])
+
+
+def kept(loss: Tensor) -> set[int]:
+    """Identities of the objects inside the modules that a loss depends on, also of those that they do not register."""
+    found: dict[int, Value] = {}
+    rest: list[Value] = [dep.module for dep in loss.deps if dep.live]
+    while rest and len(found) < MAX_KEPT:
+        value = rest.pop()
+        if id(value) not in found:
+            found[id(value)] = value
+            inside = value.attrs.values() if isinstance(value, Instance) else contents(value)
+            rest += (v for v in inside if isinstance(v, (Instance, ListObject, Tuple, DictObject)))
+            rest += (o for v in inside if isinstance(v, Union) for o in v.options)
+    return set(found)
+
+
+def may_train(optimizer: Instance, values: tuple[Value, ...]) -> bool:
+    """Whether code out of view that is given these values could fill an optimizer's gradients, or step."""
+    owned = optimizer.attrs["$modules"]
+    for value in values:
+        if isinstance(value, Tensor):
+            if value.graph is not False and value.deps and touches(optimizer, value.deps, False) is not False:
+                return True
+        elif isinstance(value, Instance) and may_learn((value,)):
+            if "$state" in value.attrs or not owned.isdisjoint(descendants(value)):
+                return True
+    return False
 
 
 def by_hand(module: Instance) -> bool:

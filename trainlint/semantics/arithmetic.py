@@ -156,6 +156,8 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
             return join_all(binary(interp, operator, a, b, node) for a in lefts for b in rights)
         return UNKNOWN
     if isinstance(left, Tensor) or isinstance(right, Tensor):
+        if operator == "Modulo" and (isinstance(left, Text) or isinstance(const(left), str)):
+            return Text(text_parts(left))
         return tensor_binary(interp, operator, left, right, node)
     if isinstance(left, Const) and isinstance(right, Const):
         return constant_binary(operator, left.value, right.value)

@@ -1208,13 +1208,15 @@ class Interpreter:
 
     def concatenated(self, node: cst.ConcatenatedString) -> Value:
         found = self.literals.get(id(node))
-        if found is None:
-            try:
-                found = Const(node.evaluated_value)
-            except Exception:
-                found = Text()
-            self.literals[id(node)] = found
-        return found
+        if found is not None:
+            return found
+        left, right = self.eval(node.left), self.eval(node.right)
+        if isinstance(left, Const) and isinstance(right, Const):
+            found = arithmetic.constant_binary("Add", left.value, right.value)
+            if not any(isinstance(part, cst.FormattedString) for part in nodes_in(node)):
+                self.literals[id(node)] = found
+            return found
+        return Text(tuple(p for side in (left, right) for p in arithmetic.text_parts(side)))
 
     def formatted(self, node: cst.FormattedString) -> Value:
         parts = []
@@ -1291,6 +1293,8 @@ class Interpreter:
             member = owner.find(name)
             if isinstance(member, Instance) and member.family == "classmethod":
                 return self.bind_member(owner, name, member, node)
+            if member is None and name == "from_pretrained" and owner.family == "module":
+                return Method(owner, name)
             if member is None:  # of a base class from outside
                 paths = (f"{path}.{name}" for path in owner.api)
                 return next((Api(path) for path in paths if self.library.row(path) is not None), UNKNOWN)

@@ -44,6 +44,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     cut,
+    is_opaque,
     join_all,
     measured_on,
     options,
@@ -99,6 +100,7 @@ MOVED = [
     (re.compile(r"^(pytorch_lightning|lightning)\.(?!pytorch\.)"), "lightning.pytorch."),
     (re.compile(r"^torchvision\.models\.\w+\."), "torchvision.models."),
     (re.compile(r"^torchvision\.datasets\.\w+\."), "torchvision.datasets."),
+    (re.compile(r"^torch\.distributions\.[a-z_]+\.(?=[A-Z])"), "torch.distributions."),
     (re.compile(r"^torchvision\.transforms\.(v2|transforms)\."), "torchvision.transforms."),
     (re.compile(r"^sklearn\.preprocessing\._\w+\."), "sklearn.preprocessing."),
     (re.compile(r"^sklearn\.cross_validation\."), "sklearn.model_selection."),
@@ -529,6 +531,8 @@ class Library:
             if receiver.family:
                 return UNKNOWN
             return self.opaque_method(interp, receiver, name, arguments, node)
+        if isinstance(receiver, Class):
+            return self.restore(interp, receiver, arguments, node)
         for prefix in containers.types_of(receiver):
             run = BUILTINS.get(f"{prefix}.{name}")
             if run is not None:
@@ -536,6 +540,20 @@ class Library:
                     Call(interp, node, f"{prefix}.{name}", BUILTIN_ROW, arguments.with_first(receiver), receiver)
                 )
         return self.unknown_method(interp, receiver, name, arguments, node)
+
+    def restore(self, interp: Interpreter, cls: Class, arguments: Arguments, node: Any) -> Value:
+        """`Model.from_pretrained(name, …)`: made with its configuration and the other arguments, in eval mode."""
+        from trainlint.semantics.behaviours.layers import set_mode
+        from trainlint.semantics.classes import instantiate
+
+        keywords = dict(arguments.keywords)
+        config = keywords.pop("config", UNKNOWN)
+        given = type(arguments)([config, *arguments.positional[1:]], keywords, open_=arguments.open)
+        model = instantiate(interp, cls, given, node)
+        if isinstance(model, Instance):
+            set_mode(interp, model, FALSE)
+            interp.write(model.attrs, "$loaded", TRUE)
+        return model
 
     def own_step(self, interp: Interpreter, method: Method, arguments: Arguments, node: Any) -> Value:
         """The step of an optimizer that the project writes itself."""
@@ -798,6 +816,8 @@ class Library:
             self.need("torch")
         path = f"{owner.path}.{name}"
         constant = CONSTANTS.get(path)
+        if constant is None and owner.path == "absl.flags.FLAGS":
+            constant = interp.flags.get(path)
         return constant if constant is not None else Api(path)
 
     def attribute(self, interp: Interpreter, owner: Value, name: str, node: Any) -> Value:
@@ -909,7 +929,9 @@ class Library:
         elif name == "data" and isinstance(value, Tensor) and node is not None:
             self.edit(interp, owner.but(graph=False), node)
             nature = owner.nature if owner.nature == "a parameter" else value.nature  # what is trained does not stay so
-            interp.rebind(node.value, owner.but(lo=value.lo, hi=value.hi, nature=nature))
+            changed = owner.but(lo=value.lo, hi=value.hi, nature=nature)
+            interp.modules.same(owner, changed)
+            interp.rebind(node.value, changed)
         elif name == "requires_grad":
             if node is not None and truth(value) and not any(is_leaf(dep) for dep in owner.deps):
                 leaf = (interp.step(node, "a leaf of its own"),) if owner.graph is False and owner.deps else owner.trace
@@ -1026,6 +1048,8 @@ def mixed_tensor(interp: Interpreter, tensors: list[Tensor]) -> Tensor:
         deps = deps | tensor.deps
         data = mix_data(data, tensor.data)
         grown = grown | tensor.grown
+    if deps and any(map(is_opaque, tensors)):
+        deps |= {ELSEWHERE}
     if data.columns or data.scale:
         data = data._replace(columns=None, scale=None)
     return Tensor(

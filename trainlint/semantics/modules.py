@@ -191,8 +191,8 @@ class Uses:
             kind = node.__class__
             if kind is cst.Attribute and id(node) not in inside:
                 self.elsewhere.add(node.attr.value)
-            elif kind is cst.SimpleString and id(node) not in documentation:
-                self.strings.update(re.findall(r"\w+", node.value))
+            elif kind is cst.SimpleString and id(node) not in documentation and " " not in node.value:
+                self.strings.update(re.findall(r"\w+", node.value))  # sentences name no attributes
 
 
 def class_uses(node: Any, cls: Class | None, inside: set[int]) -> ClassUses:

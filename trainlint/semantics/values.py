@@ -809,6 +809,9 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
     elif a.shape != () and b.shape != ():
         left, right = (t.shape[-1] if t.shape is not None else t.last for t in (a, b))
         last = left if left == right else None
+    deps = a.deps | b.deps
+    if deps and (is_opaque(a) or is_opaque(b)):
+        deps |= {ELSEWHERE}
     return Tensor(
         kinds=a.kinds | b.kinds if a.kinds and b.kinds else 0,
         lo=min(a.lo, b.lo),
@@ -816,7 +819,7 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         nature=a.nature if a.nature == b.nature else None,
         shape=shape,
         graph=a.graph if a.graph == b.graph else None,
-        deps=a.deps | b.deps,
+        deps=deps,
         data=join_data(a.data, b.data),
         dtype=a.dtype if a.dtype == b.dtype else None,
         axis=a.axis if a.axis == b.axis else None,

@@ -9,7 +9,7 @@ import libcst as cst
 
 from trainlint.semantics import shapes
 from trainlint.semantics.arithmetic import graph_of
-from trainlint.semantics.behaviours.tensors import made, noted
+from trainlint.semantics.behaviours.tensors import is_hidden, made, noted
 from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor, modules_in
 from trainlint.semantics.shapes import shaped, with_form
 from trainlint.semantics.values import (
@@ -39,7 +39,6 @@ from trainlint.semantics.values import (
     Value,
     bounds,
     cut,
-    is_opaque,
     join_all,
     mix_data,
     options,
@@ -117,7 +116,7 @@ def mark_output(
             if recorded and value.graph is False and (stop := cut_of(value)) is not None:
                 return value.but(deps=value.deps | {dep._replace(live=False, cut=stop)}, data=data, lib="torch")
             deps = value.deps if recorded is not False else cut(value.deps)
-            if recorded is not False and any(is_opaque(v) for v in arguments.values()):
+            if recorded is not False and any(map(is_hidden, arguments.values())):
                 deps |= {ELSEWHERE}
             marked = value.but(deps=deps | {dep}, graph=recorded, data=data, lib="torch")
             interp.modules.same(value, marked)

@@ -852,6 +852,56 @@ def parse_known_args(call: Call) -> Value:
     return Tuple((parse_args(call), UNKNOWN))
 
 
+FLAGS = "absl.flags.FLAGS"  # in the interpreter's flags, under this name: the settings that were defined
+
+
+@behaviour("define_flag")
+def define_flag(call: Call) -> Value:
+    """`flags.DEFINE_float("lr", 1e-3, "…")`: an option, read as `FLAGS.lr` or from what this gives."""
+    interp, name = call.interp, call.value("name")
+    keywords = {k: v for k in ("default", "choices") if (v := call.value(k)) is not None}
+    value = candidate(keywords)
+    if isinstance(name, Const):
+        interp.write(interp.flags, f"{FLAGS}.{name.value}", value)
+    holder = Instance(Api(call.actual))
+    holder.attrs["value"] = value
+    return holder
+
+
+@behaviour("launch")
+def launch(call: Call) -> Value:
+    """`app.run(main)` calls `main` with what the command line holds; a launcher may be given the arguments."""
+    from trainlint.semantics.interpreter import Arguments
+
+    function, given = call.first, call.interp.known_items(call.value("args") or NONE)
+    if isinstance(function, (Function, Method)):
+        settings = {} if given or not isinstance(function, Function) else settings_of(function)
+        call.interp.call(function, Arguments(list(given or ()), settings, open_=not given), call.node)
+    return UNKNOWN
+
+
+def settings_of(function: Function) -> dict[str, Value]:
+    """The arguments that the command line gives a function: each default is a candidate for the value."""
+    params = function.node.params
+    names = [p.name.value for p in (*params.posonly_params, *params.params, *params.kwonly_params)]
+    return {n: candidate({"default": function.defaults[n]}) if n in function.defaults else UNKNOWN for n in names}
+
+
+@behaviour("from_command_line")
+def from_command_line(call: Call) -> Value:
+    """`tyro.cli(Settings)`: settings whose defaults are candidates for their values; a function is called with such."""
+    from trainlint.semantics.interpreter import Arguments
+
+    if not isinstance(call.first, Class):
+        return launch(call)
+    settings = call.interp.call(call.first, Arguments(), call.node)
+    if isinstance(settings, Instance):
+        for name, value in settings.attrs.items():
+            if isinstance(value, Const):
+                settings.attrs[name] = candidate({"default": value})
+    return settings
+
+
 # ------------------------------------------------------------- objects of unknown class
 
 

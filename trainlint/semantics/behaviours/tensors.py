@@ -78,7 +78,7 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
             deps, grown = deps | other.deps, grown | other.grown
     numpy = call.row.name.startswith("numpy.")
     graph = False if numpy else graph_of(call.interp, *(others or [tensor]))
-    if deps and graph is not False and any(is_opaque(v) for v in call.arguments.positional):
+    if deps and graph is not False and any(map(is_hidden, call.arguments.positional)):
         deps |= {ELSEWHERE}
     fields.setdefault("data", data._replace(stats=frozenset(), scale=None) if data.stats or data.scale else data)
     function = call.row.name.startswith("torch.") and not isinstance(call.receiver, Tensor)
@@ -286,6 +286,35 @@ def linear(call: Call) -> Value:
 @behaviour("mixed")
 def mixed(call: Call) -> Value:
     return mixed_tensor(call.interp, operands(call) or [call.tensor])
+
+
+def parameters_of(value: Value, depth: int = 0) -> list[Tensor]:
+    """The tensors that a distribution was made with, or that other distributions in it were; one of which nothing is
+    known for what may be one."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, Instance) and value.family == "distribution" and depth < 4:
+        return [t for inner in value.attrs.values() for t in parameters_of(inner, depth + 1)]
+    return [Tensor()] if is_opaque(value) or isinstance(value, Union) else []
+
+
+@behaviour("of_distribution")
+def of_distribution(call: Call) -> Value:
+    """What is computed with the parameters of distributions, and of the value given."""
+    return mixed_tensor(call.interp, [t for v in call.arguments.values() for t in parameters_of(v)] or [Tensor()])
+
+
+@behaviour("sampled")
+def sampled(call: Call) -> Value:
+    """A sample that gradients pass through."""
+    return mixed_tensor(call.interp, parameters_of(call.first) or [Tensor()])
+
+
+@behaviour("sampled_outside_graph")
+def sampled_outside_graph(call: Call) -> Value:
+    result = sampled(call)
+    assert isinstance(result, Tensor)
+    return result.but(graph=False, deps=cut(result.deps, call.interp.step(call.node, call.short_name)))
 
 
 @behaviour("matmul")
