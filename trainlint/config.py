@@ -23,6 +23,14 @@ class UsageError(Exception):
     """A mistake in the call or in a settings file; the message says what to do about it."""
 
 
+def require_writable(path: Path) -> None:
+    """Raise UsageError if a file cannot be written to, before there is anything to write."""
+    try:
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise UsageError(f"cannot write to {path}: {error.strerror}") from error
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """One layer of rule selectors; each is a code, the beginning of codes, a rule's name, or `ALL`."""

@@ -6,64 +6,29 @@ import re
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from reports.support import ACROSS, ALL, GONE, HOSTILE, IN_CELL, NASTY, OF_A_RUN, TEXTS, TRAIN, WITHIN, rendered
+from reports.support import (
+    ACROSS,
+    ALL,
+    GONE,
+    HOSTILE,
+    IN_CELL,
+    NASTY,
+    OF_A_RUN,
+    TEXTS,
+    TRAIN,
+    WITHIN,
+    Element,
+    Page,
+    rendered,
+)
 
 from trainlint.findings import Finding, Severity, Span
 from trainlint.reports import renderer
 from trainlint.reports.sources import Sources
 from trainlint.reports.style import Style
-
-VOID = {"meta", "input"}
-
-
-class Element:
-    def __init__(self, tag: str, attributes: dict[str, str | None]) -> None:
-        self.tag, self.attributes = tag, attributes
-        self.children: list[Element | str] = []
-
-    @property
-    def text(self) -> str:
-        return "".join(child if isinstance(child, str) else child.text for child in self.children)
-
-    def all(self, tag: str = "", **wanted: str) -> list[Element]:
-        """The elements below of a kind, whose attributes are so; of classes one suffices."""
-        found = []
-        for child in self.children:
-            if isinstance(child, Element):
-                if tag in ("", child.tag) and all(child.has(key.strip("_"), value) for key, value in wanted.items()):
-                    found.append(child)
-                found += child.all(tag, **wanted)
-        return found
-
-    def has(self, key: str, value: str) -> bool:
-        return value in (self.attributes.get(key) or "").split() or self.attributes.get(key) == value
-
-
-class Page(HTMLParser):
-    """A page as elements. Every element must be closed, in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self._open = [Element("", {})]
-        self.feed(text)
-        self.close()
-        (self.root,) = self._open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        element = Element(tag, dict(attrs))
-        self._open[-1].children.append(element)
-        if tag not in VOID:
-            self._open.append(element)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop().tag == tag
-
-    def handle_data(self, data: str) -> None:
-        self._open[-1].children.append(data)
 
 
 @pytest.fixture(autouse=True)

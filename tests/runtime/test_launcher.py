@@ -184,6 +184,7 @@ def test_a_traceback_has_no_frames_of_ours(project: Write) -> None:
         (["-m", "no.such.module"], "cannot find the module no.such.module"),
         (["--select", "TR999", "x.py"], "unknown rule `TR999`"),
         (["--output-file", "no/such/folder.json", "x.py"], "cannot write to"),
+        (["--report", "no/such/page.html", "x.py"], "cannot write to"),
         ([], "SCRIPT is missing"),
     ],
 )

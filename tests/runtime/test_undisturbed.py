@@ -45,12 +45,13 @@ def with_workers() -> nn.Module:
 
 
 @pytest.mark.parametrize("run", [*TRAININGS.values(), with_workers], ids=lambda run: run.__name__)
-def test_weights_and_random_streams(run: Callable[[], object]) -> None:
+def test_weights_and_random_streams(run: Callable[[], object], tmp_path: Path) -> None:
     plain = outcome(run)
-    with watch(every=3, select=["ALL"]) as watched:
+    with watch(every=3, select=["ALL"], report=tmp_path / "report.html") as watched:
         seen = outcome(run)
     assert seen == plain
     assert watched.steps
+    assert (tmp_path / "report.html").read_text("utf-8").count("<h2>") >= 4
     assert not [finding for finding in watched.findings if finding.code == "TL002"]
 
 

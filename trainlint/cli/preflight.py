@@ -47,6 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--output-format", metavar="FORMAT", choices=OUTPUT_FORMATS, help="as of `check`")
     output.add_argument("--output-file", metavar="FILE", type=Path, help="write findings to this file")
+    output.add_argument("--report", metavar="FILE", type=Path, help="write a page with all that was measured")
     output.add_argument("--fail-on", choices=SEVERITIES, default=SEVERITIES[-1], help="what is severe enough for 1")
     output.add_argument("-q", "--quiet", action="store_true", help="print findings and errors only")
     color_argument(output)
@@ -166,10 +167,11 @@ def _report(result: Preflight, options: argparse.Namespace, configuration: Confi
             raise UsageError(f"cannot write to {options.output_file}: {error.strerror}") from error
     if not options.quiet:
         print(result, file=sys.stderr)
-    if options.plot is not None:
+    for path, draw, what in ((options.plot, result.plot, "plot"), (options.report, result.report, "report")):
         try:
-            result.plot(options.plot)
+            if path is not None:
+                draw(path)
         except (OSError, ValueError) as error:
-            raise UsageError(f"cannot plot to {options.plot}: {error}") from error
+            raise UsageError(f"cannot {what} to {path}: {error}") from error
     grave = SEVERITIES[: SEVERITIES.index(options.fail_on) + 1]
     return FOUND if any(finding.severity.value in grave for finding in findings) else CLEAN

@@ -35,7 +35,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
     output = parser.add_argument_group("output")
     output.add_argument("--output-format", metavar="FORMAT", choices=OUTPUT_FORMATS, help="as of `check`")
-    output.add_argument("--output-file", metavar="FILE", type=Path, help="write findings to this file")
+    output.add_argument("--output-file", metavar="FILE", type=_file, help="write findings to this file")
+    output.add_argument("--report", metavar="FILE", type=_file, help="write a page with what was measured")
     output.add_argument("--fail-on", choices=SEVERITIES, help="exit with 1 if something so severe was found")
     output.add_argument("-q", "--quiet", action="store_true", help="print findings and errors only")
     color_argument(output)
@@ -46,6 +47,11 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
+
+
+def _file(text: str) -> Path:
+    """A file, whatever folder the script goes to."""
+    return Path(text).absolute()
 
 
 def run(options: argparse.Namespace) -> int:

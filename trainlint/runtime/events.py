@@ -67,6 +67,8 @@ class LayerCall:
     """A call of a module within a model."""
 
     module: torch.nn.Module
+    # The key of the model.
+    model: int
     name: str
     inputs: tuple[torch.Tensor, ...]
     outputs: tuple[torch.Tensor, ...]

@@ -66,6 +66,12 @@ class Preflight:
             if outcome.problem:
                 yield Observation(outcome.code, outcome.name, outcome.problem, outcome.severity, self.place, 0)
 
+    def report(self, path: str | Path) -> None:
+        """Write an HTML page with the findings, all that was measured, and the curves. Raises OSError."""
+        from trainlint.runtime.report.page import write_preflight
+
+        write_preflight(Path(path), self)
+
     @property
     def charts(self) -> list[Chart]:
         """The curves that were measured, to be drawn."""

@@ -19,12 +19,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainlint.config import SEVERITIES, Configuration, Selection, UsageError
+from trainlint.config import SEVERITIES, Configuration, Selection, UsageError, require_writable
 from trainlint.runtime.ranks import SECONDS, Ranks
 
 if TYPE_CHECKING:
     from trainlint.findings import Finding
     from trainlint.runtime.monitor import Monitor
+    from trainlint.runtime.report.recorder import Recorder
 
 _OWN = str(Path(__file__).resolve().parents[1]) + os.sep
 
@@ -183,6 +184,7 @@ class Session:
         self.options = options
         self.program = program
         self.monitor: Monitor | None = None
+        self.recorder: Recorder | None = None
         self.status = 0
         self.process = os.getpid()
         self.ranks = Ranks(os.environ)
@@ -217,11 +219,9 @@ class Session:
         from trainlint.pages import runtime_rules
 
         enabled_codes([self._selection()], runtime_rules())
-        if self.options.output_file is not None:
-            try:
-                self.options.output_file.open("a", encoding="utf-8").close()
-            except OSError as error:
-                raise UsageError(f"cannot write to {self.options.output_file}: {error.strerror}") from error
+        for path in (self.options.output_file, self.options.report):
+            if path is not None:
+                require_writable(path)
 
     def begin(self) -> None:
         """PyTorch is there: listen to it."""
@@ -231,6 +231,11 @@ class Session:
         folder = Path(self.program.filename).absolute().parent
         probes = chosen_probes(folder, self._selection(), self.configuration)
         self.monitor = Monitor(probes, every=self.options.every or EVERY, max_steps=self.options.max_steps)
+        if self.options.report is not None and not self.ranks.rank:
+            from trainlint.runtime.report.recorder import Recorder
+
+            self.recorder = Recorder(self.monitor)
+            self.monitor.attach(self.recorder)
         self.monitor.start()
 
     def abandon(self) -> None:
@@ -257,6 +262,8 @@ class Session:
         if output_format is None:
             output_format = self.configuration.for_folder(Path.cwd()).output_format
         self._write(findings, output_format)
+        if self.recorder is not None:
+            self._write_page(self.recorder, findings)
         if not self.options.quiet:
             print(self._summary(findings), file=sys.stderr)
         if self.options.fail_on is not None:
@@ -282,6 +289,14 @@ class Session:
             return
         with self.options.output_file.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.writelines(render(findings, Sources(), Style(self.options.color == "always")))
+
+    def _write_page(self, recorder: Recorder, findings: Sequence[Finding]) -> None:
+        from trainlint.runtime.report.page import write_run
+
+        try:
+            write_run(self.options.report, self.program.arguments[0], recorder.story(), findings)
+        except OSError as error:  # the disk may be full by now
+            print(f"trainlint: cannot write to {self.options.report}: {error.strerror}", file=sys.stderr)
 
     def _summary(self, findings: Sequence[Finding]) -> str:
         if self.monitor is None:

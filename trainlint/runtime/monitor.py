@@ -256,7 +256,7 @@ class Monitor:
         self._off.add(failed)
         for event, handlers in self._handlers.items():
             self._handlers[event] = [(probe, handler) for probe, handler in handlers if probe is not failed]
-        self._own_failure(f"the probe {failed.code} failed and is off", error)
+        self._own_failure(f"the probe {failed.code or failed.name} failed and is off", error)
 
     def settle(self) -> None:
         """Read what waits to be read."""
@@ -336,6 +336,7 @@ class Monitor:
         name = self._names.of_module(model, module)
         fact = LayerCall(
             module,
+            self._keys.of(model),
             name,
             tensors_in(given),
             tensors_in(output),
@@ -366,8 +367,13 @@ class Monitor:
         """Gradients are about to be computed."""
         self._in_backward = True
         self._running.clear()
+        if not (self.is_observed or self._handlers.get("objective")):
+            return
         loss = next(iter(tensors_in(tensors)), None)
-        if loss is None or not self.is_observed:
+        if loss is None:
+            return
+        self._emit("objective", loss)
+        if not self.is_observed:
             return
         graph = Graph.behind(loss)
         calls = [call for call in self._calls if any(output.grad_fn in graph.nodes for output in call.outputs)]

@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 340, 150
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 26, 34
 ROW = 15
 # How wide a letter of a label is at most, roughly.
-LETTER = 6.2
+LETTER = 6.5
 # Colours that do without a style sheet, one for each class `series-…` of it.
 COLOURS = ("#0072b2", "#c24f00", "#00795a", "#a8527f", "#7d7000", "#596273")
 MARKS = {"error": "#b3261e", "warning": "#8a5300", "info": "#1a56b8"}
@@ -156,7 +156,7 @@ def _legend(chart: Chart) -> list[list[tuple[int, str, float]]]:
     end = math.inf
     for number, line in enumerate(chart.lines if len(chart.lines) > 1 else ()):
         name = line.name if len(line.name) <= 48 else f"…{line.name[-47:]}"
-        size = 22 + LETTER * len(name)
+        size = 26 + LETTER * len(name)
         if end + size > WIDTH:
             rows.append([])
             end = 0.0
@@ -226,6 +226,41 @@ def _entry(place: int, name: str, x: float, y: float) -> str:
         f'<line class="series-{colour}" x1="{x:g}" x2="{x + 12:g}" y1="{y + 6:g}" y2="{y + 6:g}" '
         f'stroke="{COLOURS[colour]}" stroke-width="3"/>\n'
         f'<text x="{x + 16:g}" y="{y + 10:g}" fill="#596273">{escaped(name)}</text>\n'
+    )
+
+
+def small(line: Line, others: Iterable[Line]) -> str:
+    """A curve beside text, on the logarithmic scale that it shares with others; nothing where there are no values."""
+    across = _Axis.over((x for other in others for x in other.x), 2, SMALL_WIDTH - 2, False)
+    up = _Axis.over((y for other in others for y in other.y), SMALL_HEIGHT - 3, 3, True)
+    return _small(line.name, "".join(_curve(line, 0, across, up)))
+
+
+def bars(name: str, counts: Sequence[float], before: Sequence[float] = ()) -> str:
+    """A histogram beside text, over the outline of another."""
+    most = max((*counts, *before, 1.0))
+    width = SMALL_WIDTH / max(1, len(counts))
+    heights = [(SMALL_HEIGHT - 2) * count / most for count in counts]
+    parts = [
+        f'<rect class="bar" x="{place * width:.1f}" y="{SMALL_HEIGHT - height:.1f}" width="{width * 0.85:.1f}" '
+        f'height="{height:.1f}" fill="{COLOURS[0]}"/>'
+        for place, height in enumerate(heights)
+        if height
+    ]
+    if before:
+        points = " ".join(
+            f"{x:.1f},{SMALL_HEIGHT - (SMALL_HEIGHT - 2) * count / most:.1f}"
+            for place, count in enumerate(before)
+            for x in (place * width, (place + 1) * width)
+        )
+        parts.append(f'<polyline class="series-1" fill="none" stroke="{COLOURS[1]}" points="{points}"/>')
+    return _small(name, "".join(parts))
+
+
+def _small(name: str, inner: str) -> str:
+    return (
+        f'<svg class="chart small" viewBox="0 0 {SMALL_WIDTH} {SMALL_HEIGHT}" role="img" '
+        f'aria-label="{escaped(name)}">{inner}</svg>'
     )
 
 

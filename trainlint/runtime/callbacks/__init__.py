@@ -33,6 +33,7 @@ class Watched:
         max_steps: int | None = None,
         select: Sequence[str] | None = None,
         ignore: Sequence[str] = (),
+        report: str | Path | None = None,
     ) -> None:
         super().__init__()
         self.findings: list[Finding] = []
@@ -42,6 +43,7 @@ class Watched:
             "max_steps": max_steps,
             "select": select,
             "ignore": ignore,
+            "report": report,
         }
         watch(**self._options)  # complain now rather than when training begins
         self._watch: Watch | None = None
@@ -58,11 +60,12 @@ class Watched:
     def begin(self, *parts: torch.nn.Module | torch.optim.Optimizer, is_telling: bool = True) -> None:
         """Watch from now on; of these models and optimizers only, if any are given.
 
-        Where `is_telling` is false (in all processes but one) nothing is printed at the end.
+        Where `is_telling` is false (in all processes but one) nothing is printed or written at the end.
         """
         self.end()
         self._is_telling = is_telling
-        self._watch = watch(*parts, **self._options)
+        options = self._options if is_telling else {**self._options, "report": None}
+        self._watch = watch(*parts, **options)
         atexit.register(self.end)
         self._watch.start()
 

@@ -42,6 +42,7 @@ EVENTS = frozenset(
         "seen",  # ModelCall: the same, if there are tensors to look at
         "layer",  # LayerCall: a module in a model returned
         "loss",  # Loss
+        "objective",  # the tensor that a backward pass begins at; of every pass, observed or not
         "backward",  # Backward
         "batch",  # Batch: that which is being trained on
         "clipped",  # Clipped: norms of gradients were limited
