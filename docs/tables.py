@@ -2,7 +2,8 @@
 
 README.md lists the rules, from their classes, and the output formats, from the first lines of their docstrings.
 docs/checklists.md says of each tip which rules find it, from the line of metadata on the rules' pages; README.md has
-the tips whose fault shows in the source. docs/trainlint.schema.json is the schema of the settings.
+the tips whose fault shows in the source. docs/trainlint.schema.json is the schema of the settings. docs/runtime.md has
+the rules that find the same in a run and in the source (`trainlint/counterparts.py`), and so do the pages of both.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,6 +20,9 @@ RULES = ROOT / "rules"
 _TABLE = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- end of rules -->)", re.DOTALL)
 _FORMATS = re.compile(r"(?<=<!-- formats -->\n).*?(?=<!-- end of formats -->)", re.DOTALL)
 _COVERAGE = re.compile(r"(?<=<!-- coverage -->\n).*?(?=<!-- end of coverage -->)", re.DOTALL)
+_COUNTERPARTS = re.compile(r"(?<=<!-- counterparts -->\n).*?(?=<!-- end of counterparts -->)", re.DOTALL)
+# The last lines of a page.
+_SAME = re.compile(r"(?:^- The same in (?:the source|a run).*\n)*\Z", re.MULTILINE)
 _IN_SOURCE = re.compile(r"^\| (\w+) \| (.*) \| source[^|]* \| [^|]*\|$", re.MULTILINE)
 _TIP = re.compile(r"^(\| (?!id )(\w+) \| .* \| )[^|]*\|$", re.MULTILINE)
 _METADATA = re.compile(r"^(?:error|warning|info) · .* · tips: (.*)$", re.MULTILINE)
@@ -94,6 +99,39 @@ def coverage() -> list[tuple[str, str, str]]:
     return [(tip, advice, " ".join(found.get(tip, ())).replace("](../", "](")) for tip, advice in tips]
 
 
+def with_counterparts(text: str) -> str:
+    """A text with the table of what a run says of findings in the source, between its markers."""
+    if not _COUNTERPARTS.search(text):
+        raise ValueError("the markers of the table of counterparts are missing")
+    rows = "".join(_counterpart_rows())
+    return _COUNTERPARTS.sub(lambda _: f"\n| in the source | in a run | |\n|---|---|---|\n{rows}\n", text)
+
+
+def _counterpart_rows() -> Iterator[str]:
+    from trainlint.counterparts import TABLE
+
+    for row in TABLE:
+        runs = " ".join(_link(code, "../rules/") for code in row.run) or "–"
+        told = f"cannot tell: {row.unseen}" if row.unseen else "of the training as a whole"
+        if row.is_local:
+            told = f"at its line{', and can refute it' if row.can_refute else ''}"
+        yield f"| {_link(row.source, '../rules/')} | {runs} | {told} |\n"
+
+
+def _link(code: str, folder: str = "") -> str:
+    (page,) = RULES.glob(f"{code}-*.md")
+    return f"[{code}]({folder}{page.name})"
+
+
+def with_the_same(code: str, text: str) -> str:
+    """A rule's page that ends with the rules that find the same from the other side."""
+    from trainlint.counterparts import in_run, in_source
+
+    where, codes = ("the source", in_source(code)) if code.startswith("TR") else ("a run", in_run(code))
+    line = f"- The same in {where}: {', '.join(map(_link, codes))}\n" if codes else ""
+    return _SAME.sub(lambda _: line, text, count=1)
+
+
 def schema(_: str) -> str:
     """The schema of the settings."""
     from trainlint.cli import config
@@ -105,6 +143,8 @@ TABLES: dict[Path, Callable[[str], str]] = {
     ROOT / "docs" / "trainlint.schema.json": schema,
     ROOT / "README.md": lambda text: with_coverage(with_rules(with_formats(text))),
     ROOT / "docs" / "checklists.md": with_tips,
+    ROOT / "docs" / "runtime.md": with_counterparts,
+    **{page: partial(with_the_same, page.name[:5]) for page in sorted(RULES.glob("T[LR]*.md"))},
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from operator import eq
 from pathlib import Path
@@ -270,6 +270,14 @@ def codes_of(selector: str, catalogue: Sequence[RuleInfo]) -> frozenset[str]:
     if (not codes and not _is_elsewhere(selector, catalogue)) or not selector:
         raise UsageError(unknown_rule(selector, catalogue))
     return codes
+
+
+def refuse(selection: Selection, catalogue: Sequence[RuleInfo], codes: Container[str], why: str) -> None:
+    """Raise UsageError for a selector that asks only for rules with these codes, which another command looks for."""
+    for selector in (*(selection.select or ()), *selection.extend_select):
+        asked = codes_of(selector, catalogue)
+        if asked and all(code in codes for code in asked):
+            raise UsageError(f"{selector} {why}")
 
 
 _DOOR = re.compile(r"(T[LRC])\d{0,3}", re.IGNORECASE)

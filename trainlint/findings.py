@@ -24,6 +24,16 @@ class Safety(str, Enum):
     UNSAFE = "unsafe"
 
 
+class Judgement(str, Enum):
+    """What a recorded run says of a finding in the source: it shows the mistake, it ran the line and all was well, it
+    did not run the line, or it does not tell."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    NOT_REACHED = "not reached"
+    NOT_JUDGED = "not judged"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
     """A half-open range of text: `line:column` up to, not including, `end_line:end_column`.
@@ -87,6 +97,10 @@ class Finding:
     related: tuple[Related, ...] = ()
     fix: Fix | None = None
     cell: int | None = None
+    # What a run says of it, if one was asked; and the rules that find the same from the other side: of a finding in the
+    # source the rules of the run that confirm it, of a run's finding the rules on source that it confirms.
+    run: Judgement | None = None
+    counterparts: tuple[str, ...] = ()
     # Where suppression comments for this finding may stand: first and last line of the logical line.
     statement_lines: tuple[int, int] = field(default=(0, 0), compare=False)
 

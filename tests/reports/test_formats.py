@@ -14,7 +14,7 @@ import pytest
 from reports.support import ACROSS, ALL, GONE, HOSTILE, IN_CELL, OF_A_RUN, TEXTS, TRAIN, WITHIN, edited, rendered
 
 from trainlint import fixing
-from trainlint.findings import Finding, Span
+from trainlint.findings import Finding, Judgement, Span
 from trainlint.reports import OUTPUT_FORMATS, renderer
 from trainlint.reports.places import CHECKOUTS, checkout, relative, utf8_column, utf16_column
 from trainlint.reports.sources import Sources
@@ -299,6 +299,26 @@ def test_grouped_names_each_file_once() -> None:
 def test_a_finding_without_a_place_is_told_of_its_file() -> None:
     assert rendered("concise", [OF_A_RUN]) == "runs/metrics.csv: XY101 the loss rises\n"
     assert rendered("full", [OF_A_RUN]) == "runs/metrics.csv: XY101 the loss rises\n\n"
+
+
+@pytest.mark.parametrize("output_format", [name for name in OUTPUT_FORMATS if not name.startswith("json")])
+def test_what_a_run_says_is_told_behind_the_message(output_format: str) -> None:
+    def told(judgement: Judgement | None, *counterparts: str) -> str:
+        return rendered(output_format, [replace(GONE, run=judgement, counterparts=counterparts)])
+
+    assert "confirmed by a run: TR202, TR204" in told(Judgement.CONFIRMED, "TR202", "TR204")
+    assert "refuted by a run" in told(Judgement.REFUTED)
+    assert "not reached by the run" in told(Judgement.NOT_REACHED)
+    assert "in the source: TL101, TL102, TL103 and more" in told(None, "TL101", "TL102", "TL103", "TL104")
+    assert "in the source: TL101" in told(None, "TL101")
+    assert not re.search("by (a|the) run", told(Judgement.NOT_JUDGED))
+
+
+def test_json_has_what_a_run_says_in_fields() -> None:
+    (row,) = json.loads(rendered("json", [replace(GONE, run=Judgement.CONFIRMED, counterparts=("TR202",))]))
+    assert (row["message"], row["run"], row["counterparts"]) == ("gone", "confirmed", ["TR202"])
+    (row,) = json.loads(rendered("json", [GONE]))
+    assert (row["run"], row["counterparts"]) == (None, [])
 
 
 def test_json_lines_are_the_objects_of_json() -> None:

@@ -13,12 +13,12 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import jsonschema
 import pytest
-from reports.support import ACROSS, ALL, HOSTILE, IN_CELL, NASTY, OF_A_RUN, TEXTS, WITHIN, edited, rendered
+from reports.support import ACROSS, ALL, GONE, HOSTILE, IN_CELL, NASTY, OF_A_RUN, TEXTS, WITHIN, edited, rendered
 
 from trainlint import __version__, fixing, pages
 from trainlint.checks import catalogue
 from trainlint.cli import main
-from trainlint.findings import Finding, Severity
+from trainlint.findings import Finding, Judgement, Severity
 from trainlint.reports.places import CHECKOUTS
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +117,13 @@ def test_every_page_explains_its_rule() -> None:
 )
 def test_levels(severity: Severity, level: str) -> None:
     assert result_of(replace(ACROSS, severity=severity))["level"] == level
+
+
+def test_what_a_run_says_is_a_property(validate: Callable[[Any], None]) -> None:
+    confirmed = replace(GONE, run=Judgement.CONFIRMED, counterparts=("TR202",))
+    assert result_of(confirmed)["properties"] == {"run": "confirmed", "counterparts": ["TR202"]}
+    assert "properties" not in result_of(GONE)
+    validate(json.loads(rendered("sarif", [confirmed])))
 
 
 def test_a_place_counts_code_units_of_utf16() -> None:

@@ -142,9 +142,37 @@ def test_a_file_and_the_exit_status(project: Write) -> None:
     folder = project({"bad.py": BAD.format(comment="")})
     watched = run("--output-format", "json", "--output-file", "run.json", "--fail-on", "error", "bad.py")
     assert watched.returncode == 1
-    (finding,) = json.loads((folder / "run.json").read_text())
+    record = json.loads((folder / "run.json").read_text())
+    (finding,) = record["findings"]
     assert (finding["code"], finding["filename"], finding["line"]) == ("TR202", "bad.py", 10)
+    assert finding["counterparts"] == ["TL101"]
+    assert (record["version"], record["steps"], record["known"], record["is_whole"]) == (1, 12, [], True)
+    assert list(record["files"]) == ["bad.py"]
     assert watched.stderr.startswith("trainlint: 1 finding")
+
+
+def test_a_baseline_hides_what_is_known(project: Write) -> None:
+    source = {"other.py": {"TR411": ["a line"]}, "bad.py": {"TL101": ["a line"], "TR411": ["a line"]}}
+    folder = project({"bad.py": BAD.format(comment=""), "known.json": json.dumps(source)})
+    (folder / "trainlint.toml").write_text('baseline = "known.json"\n')
+    assert run("bad.py").stderr.startswith("bad.py:10")
+    told = "trainlint: nothing found in 12 steps of training\ntrainlint: The baseline knows 1 finding now.\n"
+    assert run("--write-baseline", "bad.py").stderr == told
+    known = {"TL101": ["a line"], "TR202": ["loss = criterion(model(x), (x[:, 0] > 0).long())"]}
+    assert json.loads((folder / "known.json").read_text()) == {"other.py": source["other.py"], "bad.py": known}
+    told = "trainlint: nothing found in 12 steps of training\ntrainlint: 1 finding known to the baseline.\n"
+    assert run("--fail-on", "error", "bad.py").stderr == told
+    assert "TR202" in run("--isolated", "bad.py").stderr
+    run("--output-format", "json", "--output-file", "run.json", "--baseline", "known.json", "bad.py")
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["findings"], [finding["code"] for finding in record["known"]]) == ([], ["TR202"])
+
+
+def test_reports_go_where_they_were_asked_for(project: Write) -> None:
+    folder = project({"away.py": "import os, torch\nos.mkdir('sub')\nos.chdir('sub')\n"})
+    run("--output-file", "found.txt", "--baseline", "known.json", "--write-baseline", "away.py")
+    assert (folder / "found.txt").read_text() == ""
+    assert json.loads((folder / "known.json").read_text()) == {}
 
 
 def test_watching_ends_after_the_steps_asked_for(project: Write) -> None:
@@ -185,6 +213,13 @@ def test_a_traceback_has_no_frames_of_ours(project: Write) -> None:
         (["--select", "TR999", "x.py"], "unknown rule `TR999`"),
         (["--output-file", "no/such/folder.json", "x.py"], "cannot write to"),
         (["--report", "no/such/page.html", "x.py"], "cannot write to"),
+        (
+            ["--select", "TR411,TR601", "x.py"],
+            "TR601 takes an experiment, which a run cannot make; see `trainlint preflight`",
+        ),
+        (["--extend-select", "batch-mixing", "x.py"], "batch-mixing takes an experiment"),
+        (["--baseline", "none.json", "x.py"], "there is no baseline "),
+        (["--write-baseline", "x.py"], "--write-baseline needs a name"),
         ([], "SCRIPT is missing"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from trainlint import __version__
 from trainlint.cli.inputs import Inputs, inputs
-from trainlint.cli.known import Known
+from trainlint.cli.known import Known, KnownToCheck
 from trainlint.cli.output import CLEAN, color_argument, write
 from trainlint.cli.report import progress_of, report, status, tell
 from trainlint.cli.summary import hint, summary
@@ -29,6 +29,7 @@ from trainlint.reports import OUTPUT_FORMATS
 
 if TYPE_CHECKING:
     from trainlint.cache import Cache
+    from trainlint.joining import Record
 
 DESCRIPTION = "Find the mistakes that keep a neural network from learning."
 
@@ -73,6 +74,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     known.add_argument("--baseline", metavar="FILE", type=Path, help="do not report the findings that this file counts")
     known.add_argument("--write-baseline", action="store_true", help="write what is found to the baseline")
     known.add_argument("--prune", action="store_true", help="take out of the baseline what is not found any more")
+
+    known.add_argument(
+        "--with-run", metavar="FILE", type=Path, help="say what a run recorded by `trainlint run` shows of each finding"
+    )
 
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -123,6 +128,9 @@ _EXCLUSIVE = (
     ("write_baseline", "diff"),
     ("write_baseline", "prune"),
     ("prune", "diff"),
+    ("with_run", "add_noqa"),
+    ("with_run", "diff"),
+    ("with_run", "fix"),
 )
 
 
@@ -168,13 +176,13 @@ def _once(options: argparse.Namespace) -> int:
     if options.show_files:
         write((f"{target.filename}\n" for target in read.targets), sys.stdout)
         return CLEAN
-    known = Known(read.targets, settings, options)
+    known = KnownToCheck(read.targets, settings, writes=options.write_baseline, prunes=options.prune)
     return _job(settings, options)(read, known, settings, options)
 
 
 def _job(settings: Settings, options: argparse.Namespace) -> Callable[..., int]:
     """What to do with the findings."""
-    if options.add_noqa or options.diff or settings.fix:
+    if options.add_noqa or options.diff or (settings.fix and options.with_run is None):
         from trainlint.cli import rewrite
 
         return rewrite.add_noqa if options.add_noqa else rewrite.fix
@@ -184,12 +192,26 @@ def _job(settings: Settings, options: argparse.Namespace) -> Callable[..., int]:
 def _check(read: Inputs, known: Known, settings: Settings, options: argparse.Namespace) -> int:
     from trainlint import engine
 
+    record = _record(options)
     with progress_of(options) as progress:
         result = engine.check(read.targets, texts=read.texts, progress=progress, cache=read.cache, jobs=read.jobs)
     findings = known.new(result.findings, read.texts)
+    notes = [summary(findings, result.files), *known.notes]
+    if record is not None:
+        findings, told = record.joined(findings, read.texts)
+        notes += told
     report(findings, read.texts, settings, options)
-    tell([summary(findings, result.files), *known.notes, *hint(findings, settings)], settings, options)
+    tell([*notes, *hint(findings, settings)], settings, options)
     return status(findings, settings, options)
+
+
+def _record(options: argparse.Namespace) -> Record | None:
+    """The run to compare with, read before the work begins."""
+    if options.with_run is None:
+        return None
+    from trainlint.joining import Record
+
+    return Record.read(options.with_run)
 
 
 def _watched(options: argparse.Namespace) -> list[Path]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from trainlint.findings import Finding
 
 
-class Known:
-    """The baseline that the settings name, if they do, and what the options ask to do with it."""
+class Known(ABC):
+    """The baseline that the settings name, if they do, and whether to write or to prune it."""
 
-    def __init__(self, targets: Sequence[Target], settings: Settings, options: argparse.Namespace) -> None:
-        self._targets = {os.path.abspath(target.path): target for target in targets}
-        self._writes: bool = options.write_baseline
-        self._prunes: bool = options.prune
+    def __init__(self, settings: Settings, *, writes: bool, prunes: bool = False) -> None:
+        self._writes = writes
+        self._prunes = prunes
         self._baseline: Baseline | None = None
         # For people, after the report.
         self.notes: list[str] = []
@@ -36,7 +35,7 @@ class Known:
             option = "--write-baseline" if self._writes else "--prune"
             raise UsageError(f"{option} needs a name: give `--baseline FILE`, or `baseline` in the settings")
 
-    def new(self, findings: Sequence[Finding], texts: dict[str, str]) -> list[Finding]:
+    def new(self, findings: Sequence[Finding], texts: Mapping[str, str]) -> list[Finding]:
         """The findings that the baseline does not know; it is written or pruned if the options ask for that."""
         if self._baseline is None:
             return list(findings)
@@ -47,7 +46,7 @@ class Known:
         def line_of(finding: Finding) -> str:
             return (sources.line(finding.filename, finding.cell, finding.span.line) or "").strip()
 
-        judged = self._judge(findings)
+        judged = self._judged(findings)
         if self._writes:
             lasting = [finding for finding in findings if finding.code != OWN_FAILURE]
             self._baseline.write(lasting, line_of, judged)
@@ -63,8 +62,23 @@ class Known:
             self.notes += map(_stale_note, comparison.stale.items())
         return list(comparison.new)
 
-    def _judge(self, findings: Sequence[Finding]) -> Judged:
-        """What tells whether this check could have found what the baseline says of a file and a code."""
+    @abstractmethod
+    def _judged(self, findings: Sequence[Finding]) -> Judged:
+        """What tells whether these findings could hold what the baseline says of a file and a code."""
+
+    @abstractmethod
+    def _is_whole(self) -> bool:
+        """Whether all that the baseline knows could have been found: of a part, much is not found that is there."""
+
+
+class KnownToCheck(Known):
+    """The baseline of a check of these files."""
+
+    def __init__(self, targets: Sequence[Target], settings: Settings, *, writes: bool, prunes: bool) -> None:
+        super().__init__(settings, writes=writes, prunes=prunes)
+        self._targets = {os.path.abspath(target.path): target for target in targets}
+
+    def _judged(self, findings: Sequence[Finding]) -> Judged:
         from trainlint.checks import catalogue
 
         infos = catalogue()
@@ -80,7 +94,6 @@ class Known:
         return judged
 
     def _is_whole(self) -> bool:
-        """Whether all files of the baseline were checked: of a part, much is not found that is there."""
         assert self._baseline is not None
         return all(os.path.abspath(path) in self._targets or not path.exists() for path in self._baseline.files)
 

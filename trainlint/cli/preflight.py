@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainlint.cli.output import CLEAN, FAILED, FOUND, color_argument, style_of, write
-from trainlint.config import SEVERITIES, Configuration, Selection, UsageError
+from trainlint.config import SEVERITIES, Configuration, Selection, UsageError, refuse
+from trainlint.pages import runtime_rules
 from trainlint.reports import OUTPUT_FORMATS
+from trainlint.runtime.experiments import MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +73,9 @@ def run(options: argparse.Namespace) -> int:
         _codes(options.extend_select),
         _codes(options.ignore),
     )
+    rules = runtime_rules()
+    others = {rule.code for rule in rules} - MODULES.keys()
+    refuse(own, rules, others, "takes a run, which a preflight is not; see `trainlint run`")
     sys.path.insert(0, str(Path.cwd()))
     try:
         function = _function(options.function)

@@ -33,8 +33,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--config", metavar="FILE", type=Path, help="use this settings file and no other")
     rules.add_argument("--isolated", action="store_true", help="use no settings file")
 
+    known = parser.add_argument_group("known findings")
+    known.add_argument(
+        "--baseline", metavar="FILE", type=_file, help="do not report the findings that this file counts"
+    )
+    known.add_argument("--write-baseline", action="store_true", help="write what is found to the baseline")
+
     output = parser.add_argument_group("output")
-    output.add_argument("--output-format", metavar="FORMAT", choices=OUTPUT_FORMATS, help="as of `check`")
+    output.add_argument(
+        "--output-format",
+        metavar="FORMAT",
+        choices=OUTPUT_FORMATS,
+        help="as of `check`; `json` is a record for `check --with-run`",
+    )
     output.add_argument("--output-file", metavar="FILE", type=_file, help="write findings to this file")
     output.add_argument("--report", metavar="FILE", type=_file, help="write a page with what was measured")
     output.add_argument("--fail-on", choices=SEVERITIES, help="exit with 1 if something so severe was found")

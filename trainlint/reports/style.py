@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
-from trainlint.findings import Related, Span
+from trainlint.findings import Finding, Judgement, Related, Span
 
 _CODES = {"bold": "1", "dim": "2", "red": "31;1", "yellow": "33;1", "blue": "34;1", "cyan": "36"}
+_NAMED = 3
 _SEVERITIES = {"error": "red", "warning": "yellow", "info": "blue"}
 
 
@@ -52,6 +53,22 @@ def related_line(related: Related) -> str:
     return (
         f"{one_line(shown_path(related.filename))}{position(related.cell, related.span)}: {one_line(related.message)}"
     )
+
+
+def remark(finding: Finding) -> str:
+    """What is known of a finding from the other side, a run or the source; empty if nothing."""
+    if finding.run is Judgement.CONFIRMED:
+        return f"confirmed by a run: {', '.join(finding.counterparts)}"
+    if finding.run is None:
+        # What has many causes names the first of them.
+        more = " and more" if len(finding.counterparts) > _NAMED else ""
+        return f"in the source: {', '.join(finding.counterparts[:_NAMED])}{more}" if finding.counterparts else ""
+    return {Judgement.REFUTED: "refuted by a run", Judgement.NOT_REACHED: "not reached by the run"}.get(finding.run, "")
+
+
+def with_remark(finding: Finding) -> str:
+    """The message, and in parentheses what is known from the other side."""
+    return f"{finding.message} ({told})" if (told := remark(finding)) else finding.message
 
 
 def one_line(text: str) -> str:

@@ -14,16 +14,30 @@ import importlib.util
 import os
 import signal
 import sys
+import time
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainlint.config import SEVERITIES, Configuration, Selection, UsageError, require_writable
+from trainlint.cli.known import Known
+from trainlint.config import (
+    SEVERITIES,
+    Configuration,
+    Overrides,
+    Selection,
+    UsageError,
+    enabled_codes,
+    refuse,
+    require_writable,
+)
 from trainlint.runtime.ranks import SECONDS, Ranks
 
 if TYPE_CHECKING:
+    from trainlint.baseline import Judged
     from trainlint.findings import Finding
+    from trainlint.reports.style import Style
+    from trainlint.runtime.coverage import Coverage
     from trainlint.runtime.monitor import Monitor
     from trainlint.runtime.report.recorder import Recorder
 
@@ -188,7 +202,15 @@ class Session:
         self.status = 0
         self.process = os.getpid()
         self.ranks = Ranks(os.environ)
-        self.configuration = Configuration(config=options.config, isolated=options.isolated)
+        given = {"baseline": options.baseline, "output_format": options.output_format}
+        values = {name: value for name, value in given.items() if value is not None}
+        self.configuration = Configuration(Overrides(values=values), config=options.config, isolated=options.isolated)
+        self.settings = self.configuration.for_folder(Path.cwd())
+        # What the probes that run look for.
+        self.codes: frozenset[str] = frozenset()
+        self.known = _KnownToRun(self)
+        self.begun = time.time()
+        self.coverage: Coverage | None = None
 
     def __enter__(self) -> Session:
         self._validate()
@@ -197,11 +219,18 @@ class Session:
             self.begin()
         else:
             sys.meta_path.insert(0, _Awaited("torch", self.begin))
+        if self.settings.output_format == "json":
+            from trainlint.runtime.coverage import Coverage
+
+            self.coverage = Coverage()
+            self.coverage.start()
         os.register_at_fork(after_in_child=self.abandon)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Awaited)]
+        if self.coverage is not None:
+            self.coverage.stop()
         if self.monitor is not None:
             self.monitor.stop()
 
@@ -215,10 +244,14 @@ class Session:
 
     def _validate(self) -> None:
         """Complain before hours of training about what could not be reported after."""
-        from trainlint.config import enabled_codes
         from trainlint.pages import runtime_rules
+        from trainlint.runtime.experiments import MODULES
 
-        enabled_codes([self._selection()], runtime_rules())
+        rules = runtime_rules()
+        enabled_codes([self._selection()], rules)
+        refuse(
+            self._selection(), rules, MODULES, "takes an experiment, which a run cannot make; see `trainlint preflight`"
+        )
         for path in (self.options.output_file, self.options.report):
             if path is not None:
                 require_writable(path)
@@ -230,6 +263,7 @@ class Session:
 
         folder = Path(self.program.filename).absolute().parent
         probes = chosen_probes(folder, self._selection(), self.configuration)
+        self.codes = frozenset(probe.code for probe in probes)
         self.monitor = Monitor(probes, every=self.options.every or EVERY, max_steps=self.options.max_steps)
         if self.options.report is not None and not self.ranks.rank:
             from trainlint.runtime.report.recorder import Recorder
@@ -257,15 +291,13 @@ class Session:
         """Say what was found, and let it decide on the exit status if that is wanted."""
         if os.getpid() != self.process or self.ranks.rank:
             return
-        findings = self._findings()
-        output_format = self.options.output_format
-        if output_format is None:
-            output_format = self.configuration.for_folder(Path.cwd()).output_format
-        self._write(findings, output_format)
+        found = self._findings()
+        findings = self.known.new(found, {})
+        self._write(findings, [finding for finding in found if finding not in findings])
         if self.recorder is not None:
             self._write_page(self.recorder, findings)
         if not self.options.quiet:
-            print(self._summary(findings), file=sys.stderr)
+            print(self._summary(findings), *self.known.notes, sep="\ntrainlint: ", file=sys.stderr)
         if self.options.fail_on is not None:
             grave = SEVERITIES[: SEVERITIES.index(self.options.fail_on) + 1]
             self.status = int(any(finding.severity.value in grave for finding in findings))
@@ -277,18 +309,37 @@ class Session:
 
         return findings_of(self.monitor.observations.values(), self.program.filename, self.configuration)
 
-    def _write(self, findings: Sequence[Finding], output_format: str) -> None:
-        from trainlint.reports import renderer
-        from trainlint.reports.sources import Sources
+    def _write(self, findings: Sequence[Finding], known: Sequence[Finding]) -> None:
         from trainlint.reports.style import Style, wants_color
 
-        render = renderer(output_format)
         if self.options.output_file is None:
             sys.stdout.flush()
-            sys.stderr.writelines(render(findings, Sources(), Style(wants_color(self.options.color, sys.stderr))))
+            style = Style(wants_color(self.options.color, sys.stderr))
+            sys.stderr.writelines(self._pieces(findings, known, style))
             return
         with self.options.output_file.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.writelines(render(findings, Sources(), Style(self.options.color == "always")))
+            file.writelines(self._pieces(findings, known, Style(self.options.color == "always")))
+
+    def _pieces(self, findings: Sequence[Finding], known: Sequence[Finding], style: Style) -> Iterable[str]:
+        """The report, or the record of the run, which also has the findings that are known."""
+        from trainlint.reports import renderer
+        from trainlint.reports.sources import Sources
+
+        if self.coverage is None:
+            return renderer(self.settings.output_format)(findings, Sources(), style)
+        from trainlint.runtime import record
+
+        steps, wells = (0, []) if self.monitor is None else (self.monitor.turn, self.monitor.wells)
+        is_whole = self.coverage.is_whole and self.ranks.number == 1
+        run = record.Run(self.files, steps, wells, self.coverage, is_whole, self.begun)
+        return record.pieces(findings, known, run)
+
+    @property
+    def files(self) -> list[str]:
+        """The user's files that had a part in the run."""
+        from trainlint.runtime.record import users_files
+
+        return users_files(self.program.filename, () if self.coverage is None else self.coverage.lines)
 
     def _write_page(self, recorder: Recorder, findings: Sequence[Finding]) -> None:
         from trainlint.runtime.report.page import write_run
@@ -307,6 +358,21 @@ class Session:
         if not findings:
             return f"trainlint: nothing found in {seen}{rank}"
         return f"trainlint: {len(findings)} finding{'' if len(findings) == 1 else 's'} in {seen}{rank}"
+
+
+class _KnownToRun(Known):
+    """The baseline of a run: it knows as little of what other scripts do as of the source."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.settings, writes=session.options.write_baseline)
+        self._session = session
+
+    def _judged(self, findings: Sequence[Finding]) -> Judged:
+        codes, files = self._session.codes, frozenset(self._session.files)
+        return lambda path, code: code in codes and os.path.abspath(path) in files
+
+    def _is_whole(self) -> bool:
+        return False
 
 
 class _Awaited(importlib.abc.MetaPathFinder):

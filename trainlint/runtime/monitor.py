@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import weakref
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -63,6 +63,18 @@ class Observation:
     place: Place | None
     # The turn in which it was reported.
     turn: int
+    # What fills the message.
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Looks:
+    """What all looks of a probe at one place showed."""
+
+    code: str
+    place: Place
+    fields: Mapping[str, object]
+    is_well: bool = True
 
 
 def _guarded(method: Callable[Concatenate[Monitor, P], None]) -> Callable[Concatenate[Monitor, P], None]:
@@ -105,6 +117,7 @@ class Monitor:
         self.is_listening = False
         self.is_observed = True
         self.observations: dict[tuple[str, object], Observation] = {}
+        self.looks: dict[tuple[str, object], Looks] = {}
         self._only_modules = {id(part) for item in only if isinstance(item, torch.nn.Module) for part in item.modules()}
         self._only_optimizers = {id(item) for item in only if isinstance(item, torch.optim.Optimizer)}
         self._ledger = Ledger()
@@ -225,11 +238,22 @@ class Monitor:
         """Have a probe read numbers at the next transfer."""
         self._ledger.later(tensors, lambda numbers: None if probe in self._off else self._tell(probe, read, numbers))
 
-    def report(self, probe: Probe, place: Place | None, message: str) -> None:
+    def report(self, probe: Probe, place: Place | None, message: str, fields: Mapping[str, object]) -> None:
         """Take a probe's report, unless it has reported that place before."""
         key = (probe.code, message if place is None else place.start)
         if key not in self.observations:
-            self.observations[key] = Observation(probe.code, probe.name, message, probe.severity, place, self.turn)
+            about = (probe.code, probe.name, message, probe.severity)
+            self.observations[key] = Observation(*about, place, self.turn, fields)
+
+    def saw(self, probe: Probe, place: Place, is_well: bool, fields: Mapping[str, object]) -> None:
+        """Take what one look of a probe at a place showed."""
+        looks = self.looks.setdefault((probe.code, place.start), Looks(probe.code, place, fields))
+        looks.is_well = looks.is_well and is_well
+
+    @property
+    def wells(self) -> list[Looks]:
+        """The places that were well at every look, and that no finding stands at."""
+        return [looks for key, looks in self.looks.items() if looks.is_well and key not in self.observations]
 
     # --- Telling the probes ---
 

@@ -93,6 +93,7 @@ def _plain(observation: Observation) -> dict[str, Any]:
         "severity": observation.severity.value,
         "place": position,
         "turn": observation.turn,
+        "fields": {name: value for name, value in observation.fields.items() if isinstance(value, str)},
     }
 
 
@@ -106,7 +107,8 @@ def _take(monitor: Monitor, told: Mapping[int, dict[str, Any]]) -> None:
         for item in record.get("observations", ()):
             place = None if item["place"] is None else Place(*item["place"])
             message = f"{item['message']} (on rank {rank})"
-            own = Observation(item["code"], item["name"], message, Severity(item["severity"]), place, item["turn"])
+            about = (item["code"], item["name"], message, Severity(item["severity"]))
+            own = Observation(*about, place, item["turn"], item["fields"])
             monitor.observations.setdefault((own.code, message if place is None else place.start), own)
         if probe is not None and record.get("trace"):
             probe.compare(rank, record["trace"])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainlint.config import Configuration
+from trainlint.counterparts import in_source
 from trainlint.findings import Finding, Span
 
 if TYPE_CHECKING:
@@ -35,25 +36,27 @@ def findings_of(
 
 def _finding(observation: Observation, filename: str) -> Finding:
     place = observation.place
-    span = Span(1, 1, 1, 1) if place is None else _span(place)
+    span = Span(1, 1, 1, 1) if place is None else span_of(place)
     return Finding(
         observation.code,
         observation.name,
         observation.message,
         observation.severity,
-        _shown(filename),
+        shown(filename),
         span,
+        counterparts=in_source(observation.code, observation.fields),
         statement_lines=_statement(filename, span.line) if place else (0, 0),
     )
 
 
-def _shown(filename: str) -> str:
+def shown(filename: str) -> str:
     """A file as the user would name it: relative to the working folder if it lies below."""
     relative = os.path.relpath(filename) if filename else "-"
     return filename if relative.startswith(os.pardir) else relative
 
 
-def _span(place: Place) -> Span:
+def span_of(place: Place) -> Span:
+    """The range of a file that a place is."""
     if place.column is None or place.end_line is None or place.end_column is None:
         return Span(place.line, 1, place.line, 1)
     start = _column(place.filename, place.line, place.column)

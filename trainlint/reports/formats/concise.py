@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from trainlint.findings import Finding
 from trainlint.reports.sources import Sources
-from trainlint.reports.style import Style, one_line, position
+from trainlint.reports.style import Style, one_line, position, with_remark
 
 
 def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Iterator[str]:
@@ -18,4 +18,4 @@ def headline(finding: Finding, style: Style) -> str:
     """A finding in one line."""
     path = style.paint(one_line(finding.filename), "bold")
     where = style.paint(position(finding.cell, finding.span), "dim")
-    return f"{path}{where}: {style.paint(finding.code, finding.severity.value)} {one_line(finding.message)}"
+    return f"{path}{where}: {style.paint(finding.code, finding.severity.value)} {one_line(with_remark(finding))}"

@@ -9,7 +9,7 @@ from typing import Any
 from trainlint.findings import NOWHERE, Finding, Severity
 from trainlint.reports.places import checkout, fingerprints, inside, relative
 from trainlint.reports.sources import Sources
-from trainlint.reports.style import Style
+from trainlint.reports.style import Style, with_remark
 
 _SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.INFO: "info"}
 
@@ -23,7 +23,7 @@ def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Itera
         cell = "" if finding.cell is None else f"cell {finding.cell}: "
         return {
             "check_name": finding.code,
-            "description": f"{finding.code} {cell}{finding.message}",
+            "description": f"{finding.code} {cell}{with_remark(finding)}",
             "severity": _SEVERITIES[finding.severity],
             "fingerprint": fingerprint,
             "location": {

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from trainlint.findings import Finding
 from trainlint.reports.sources import Sources
-from trainlint.reports.style import Style, one_line, position
+from trainlint.reports.style import Style, one_line, position, with_remark
 
 
 def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Iterator[str]:
@@ -18,5 +18,5 @@ def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Itera
         yield style.paint(one_line(filename), "bold") + ":\n"
         for where, finding in rows:
             code = style.paint(finding.code, finding.severity.value)
-            yield f"  {style.paint(where.ljust(margin), 'dim')}  {code}  {one_line(finding.message)}\n"
+            yield f"  {style.paint(where.ljust(margin), 'dim')}  {code}  {one_line(with_remark(finding))}\n"
         yield "\n"

@@ -25,9 +25,11 @@ def as_object(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity.value,
         "filename": finding.filename,
         "cell": finding.cell,
-        **_place(finding.span),
+        **as_place(finding.span),
         "related": [_related(related) for related in finding.related],
         "fix": None if finding.fix is None else _fix(finding.fix),
+        "run": None if finding.run is None else finding.run.value,
+        "counterparts": list(finding.counterparts),
     }
 
 
@@ -35,7 +37,7 @@ def _related(related: Related) -> dict[str, Any]:
     return {
         "filename": related.filename,
         "cell": related.cell,
-        **_place(related.span),
+        **as_place(related.span),
         "message": related.message,
     }
 
@@ -45,11 +47,12 @@ def _fix(fix: Fix) -> dict[str, Any]:
         "message": fix.message,
         "safety": fix.safety.value,
         "edits": [
-            {"filename": edit.filename, "cell": edit.cell, **_place(edit.span), "replacement": edit.replacement}
+            {"filename": edit.filename, "cell": edit.cell, **as_place(edit.span), "replacement": edit.replacement}
             for edit in fix.edits
         ],
     }
 
 
-def _place(span: Span) -> dict[str, int]:
+def as_place(span: Span) -> dict[str, int]:
+    """A span as JSON has it."""
     return {"line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column}

@@ -12,7 +12,7 @@ from trainlint.findings import Finding
 from trainlint.reports.formats.full import described
 from trainlint.reports.places import checkout, relative
 from trainlint.reports.sources import Sources
-from trainlint.reports.style import Style, one_line
+from trainlint.reports.style import Style, one_line, with_remark
 
 # All that XML 1.0 cannot hold, not even as a reference.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -45,7 +45,7 @@ def _suite(top: Element, path: str, findings: Sequence[Finding], sources: Source
         case = SubElement(suite, "testcase", name=_xml(name + number), classname=path, file=path)
         if finding.span.line:
             case.set("line", str(finding.span.line))
-        message = _xml(one_line(finding.message))
+        message = _xml(one_line(with_remark(finding)))
         failure = SubElement(case, "failure", message=message, type=finding.severity.value)
         failure.text = _xml(described(finding, sources, Style()))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from trainlint.findings import Finding
 from trainlint.reports.sources import Sources
-from trainlint.reports.style import Style, one_line
+from trainlint.reports.style import Style, one_line, with_remark
 
 
 def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Iterator[str]:
@@ -14,4 +14,4 @@ def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Itera
     for finding in findings:
         cell = "" if finding.cell is None else f"cell {finding.cell}: "
         path = one_line(finding.filename)
-        yield f"{path}:{max(finding.span.line, 1)}: [{finding.code}] {cell}{one_line(finding.message)}\n"
+        yield f"{path}:{max(finding.span.line, 1)}: [{finding.code}] {cell}{one_line(with_remark(finding))}\n"

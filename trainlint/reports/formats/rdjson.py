@@ -10,7 +10,7 @@ from trainlint.findings import Finding, Fix, Related, Span
 from trainlint.reports.formats.concise import headline
 from trainlint.reports.places import inside, utf8_column
 from trainlint.reports.sources import Sources
-from trainlint.reports.style import Style, shown_path
+from trainlint.reports.style import Style, shown_path, with_remark
 
 
 def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Iterator[str]:
@@ -25,7 +25,7 @@ def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Itera
 def _diagnostic(finding: Finding, sources: Sources) -> dict[str, Any]:
     cell = "" if finding.cell is None else f"cell {finding.cell}: "
     diagnostic: dict[str, Any] = {
-        "message": cell + finding.message,
+        "message": cell + with_remark(finding),
         "location": _location(finding, sources),
         "severity": finding.severity.value.upper(),
         "code": {"value": finding.code},

@@ -14,7 +14,7 @@ from trainlint.findings import Edit, Finding, Fix, Related, Safety, Severity, Sp
 from trainlint.pages import explanation
 from trainlint.reports.places import checkout, fingerprints, inside, relative, utf16_column
 from trainlint.reports.sources import Sources
-from trainlint.reports.style import Style, position
+from trainlint.reports.style import Style, position, with_remark
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -57,10 +57,13 @@ class _Run:
             "ruleId": finding.code,
             "ruleIndex": rule,
             "level": _LEVELS[finding.severity],
-            "message": {"text": finding.message},
+            "message": {"text": with_remark(finding)},
             "locations": [self._location(finding)],
             "partialFingerprints": {"trainlint/v1": fingerprint},
         }
+        if finding.run is not None or finding.counterparts:
+            run = None if finding.run is None else finding.run.value
+            result["properties"] = {"run": run, "counterparts": list(finding.counterparts)}
         if finding.related:
             steps: list[Finding | Related] = [*finding.related, finding]
             locations = [{"location": self._location(step, step.message)} for step in steps]

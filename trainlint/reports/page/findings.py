@@ -11,7 +11,7 @@ from trainlint.findings import Finding, Fix, Related, Safety, Severity, Span
 from trainlint.pages import Explanation, explanation
 from trainlint.reports.page import counted, escaped, prose
 from trainlint.reports.sources import Sources
-from trainlint.reports.style import position, shown_path
+from trainlint.reports.style import position, remark, shown_path
 
 # Lines shown before and after a place, lines shown of one that spans many, and characters shown on either side of it.
 _AROUND, _TALLEST, _WIDEST = 2, 8, 200
@@ -72,11 +72,18 @@ def _article(finding: Finding, number: int, explained: bool, sources: Sources) -
         f' data-file="{escaped(shown_path(finding.filename))}">\n'
         f"<h3>{prose(finding.message)}</h3>\n"
         f'<p class="about"><span class="severity">{severity}</span> '
-        f"{rule} {escaped(finding.name)}"
+        f"{rule} {escaped(finding.name)}{_badge(finding)}"
         f'<a class="place" href="#f{number}">{where or "the file"}</a></p>\n'
         f'<ol class="trace{"" if finding.related else " alone"}">\n{trace}</ol>\n'
         f"{'' if finding.fix is None else _fix(finding.fix, sources)}</article>\n"
     )
+
+
+def _badge(finding: Finding) -> str:
+    """What is known of a finding from the other side, a run or the source."""
+    told = remark(finding)
+    kind = "" if finding.run is None else f" {finding.run.value.replace(' ', '-')}"
+    return f' <span class="run{kind}">{escaped(told)}</span>' if told else ""
 
 
 def _step(step: Finding | Related, last: bool, filename: str, sources: Sources) -> str:

@@ -96,7 +96,13 @@ class Probe:
 
     def report(self, place: Place | None, **fields: object) -> None:
         """Report a place of the user's code; `fields` fill the message. What was reported there before counts."""
-        self.run.report(self, place, self.message.format(**fields))
+        self.run.report(self, place, self.message.format(**fields), fields)
+
+    def saw(self, place: Place | None, is_well: bool, **fields: object) -> None:
+        """Note what one look at a place showed: the mistake, or surely none. Only a place where all looks showed none
+        refutes what the source seems to say; `fields` are those of the message."""
+        if place is not None:
+            self.run.saw(self, place, is_well, fields)
 
 
 def all_probes() -> dict[str, type[Probe]]:

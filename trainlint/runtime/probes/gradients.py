@@ -39,10 +39,14 @@ class GradientsAccumulate(Probe):
         self.left: weakref.WeakKeyDictionary[torch.optim.Optimizer, torch.Tensor | bool | None]
         self.left = weakref.WeakKeyDictionary()
         self.carried: dict[int, int] = defaultdict(int)
+        # Those none of whose parameters had a gradient when the first backward pass since their step began.
+        self.cleared: set[int] = set()
 
     @on("backward")
     def begins(self, _: Backward) -> None:
         for optimizer, before in list(self.left.items()):
+            if before is None and all(p.grad is None for group in optimizer.param_groups for p in group["params"]):
+                self.cleared.add(id(optimizer))
             if before is not False:
                 now = self.remains(optimizer)
                 self.left[optimizer] = now if before is None or now is False else before & now
@@ -64,11 +68,16 @@ class GradientsAccumulate(Probe):
             self.later([left], self.read, id(step.optimizer), places.here())
         elif left is False:
             self.carried[id(step.optimizer)] = 0
+        if id(step.optimizer) in self.cleared and self.run.is_observed:
+            self.saw(places.here(), is_well=True)
+        self.cleared.discard(id(step.optimizer))
         if self.run.is_observed or step.optimizer in self.left:
             self.left[step.optimizer] = None
 
     def read(self, numbers: list[float], optimizer: int, place: Place | None) -> None:
         self.carried[optimizer] = self.carried[optimizer] + 1 if numbers[0] else 0
+        if numbers[0]:
+            self.saw(place, is_well=False)
         if self.carried[optimizer] == REPEATED:
             self.report(place)
 

@@ -58,31 +58,43 @@ class LossInputKind(Probe):
             return
         test = getattr(self, loss.name)(scores)
         if test is not None:
-            self.later([test], self.read, loss.name, loss.place)
+            self.later(test, self.read, loss.name, loss.place)
 
-    def cross_entropy(self, scores: torch.Tensor) -> torch.Tensor | None:
+    # Each says whether the scores look wrong, and whether they cannot be: in between, a look shows nothing.
+
+    def cross_entropy(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
         axis = class_axis(scores)
         if scores.shape[axis] < 2:
             return None
         off = (scores.sum(axis) - 1).abs().amax()
-        return (scores.amin() >= 0) & (off < ROUNDING.get(scores.dtype, 1e-4) * math.sqrt(scores.shape[axis]))
+        wrong = (scores.amin() >= 0) & (off < ROUNDING.get(scores.dtype, 1e-4) * math.sqrt(scores.shape[axis]))
+        return wrong, ~wrong
 
-    def binary_cross_entropy_with_logits(self, scores: torch.Tensor) -> torch.Tensor | None:
+    def binary_cross_entropy_with_logits(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
         low, high = torch.aminmax(scores)
         node = maker_of(scores)
+        right = (low < 0) | (high > 1)
         if node is not None and node.name().startswith(("Sigmoid", "Softmax")):
-            return (low >= 0) & (high <= 1)
+            return (low >= 0) & (high <= 1), right
         # Scores of an untrained model may all lie between 0 and 1 by chance, but not at both ends.
-        return (low >= 0) & (low < 0.1) & (high > 0.9) & (high <= 1) if scores.numel() >= 64 else None
+        wrong = (low >= 0) & (low < 0.1) & (high > 0.9) & (high <= 1)
+        return (wrong, right) if scores.numel() >= 64 else None
 
-    def nll_loss(self, scores: torch.Tensor) -> torch.Tensor | None:
-        return scores.amax() > ROUNDING.get(scores.dtype, 1e-4)
+    def nll_loss(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        rounding = ROUNDING.get(scores.dtype, 1e-4)
+        total = torch.logsumexp(scores, class_axis(scores)).abs().amax()
+        return scores.amax() > rounding, total < rounding * math.sqrt(scores.shape[class_axis(scores)])
 
-    kl_div = nll_loss
+    def kl_div(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        wrong = scores.amax() > ROUNDING.get(scores.dtype, 1e-4)
+        return wrong, torch.zeros_like(wrong)
 
     def read(self, numbers: list[float], loss: str, place: Place | None) -> None:
+        wrong, right = numbers
+        if wrong or right:
+            self.saw(place, bool(right), loss=loss)
         key = (loss, place and place.start)
-        self.suspicious[key] = self.suspicious[key] + 1 if numbers[0] else 0
+        self.suspicious[key] = self.suspicious[key] + 1 if wrong else 0
         if self.suspicious[key] == REPEATED:
             kind, consequence = self.MEANINGS[loss]
             self.report(place, loss=loss, kind=kind, consequence=consequence)
@@ -106,6 +118,8 @@ class LossBroadcast(Probe):
             return
         if together.numel() > max(scores.numel(), target.numel()):
             self.report(place, input=tuple(scores), target=tuple(target))
+        else:
+            self.saw(place, scores == target)
 
     @on("backward")
     def by_hand(self, backward: Backward) -> None:

@@ -96,6 +96,10 @@ class Evaluations(Probe, ABC):
     def is_suspect(self, call: ModelCall) -> bool:
         """Whether a call would be wrong if no step followed it."""
 
+    @abstractmethod
+    def is_well(self, call: ModelCall) -> bool:
+        """Whether a call is surely right, whatever follows it."""
+
     @on("called")
     def called(self, call: ModelCall) -> None:
         self.last = dataset_of(call)
@@ -104,6 +108,8 @@ class Evaluations(Probe, ABC):
             if key not in self.uses:
                 self.uses[key] = Use(call.name, layers_in(call.model, training=True), places.here())
             self.uses[key].calls += 1
+        if call.place is not None:
+            self.saw(call.place, self.is_well(call))
 
     @on("stepped")
     def stepped(self, _: Stepped) -> None:
@@ -125,6 +131,9 @@ class EvaluatedInTrainMode(Evaluations):
 
     def is_suspect(self, call: ModelCall) -> bool:
         return call.training
+
+    def is_well(self, call: ModelCall) -> bool:
+        return not (call.training or layers_in(call.model, training=True))
 
     @on("loss")
     def judged(self, loss: Loss) -> None:
@@ -154,6 +163,9 @@ class GraphInEvaluation(Evaluations):
 
     def is_suspect(self, call: ModelCall) -> bool:
         return call.recording and not call.training
+
+    def is_well(self, call: ModelCall) -> bool:
+        return not call.recording
 
     @on("finished")
     def check(self, _: None) -> None:
