@@ -24,6 +24,18 @@ print(sys.path[0], __main__.__dict__ is globals(), sorted(globals()), "torch" in
 print(sys.stdin.read(), file=sys.stderr)
 """
 
+BY_HAND = """
+import torch
+
+model = torch.nn.Linear(4, 1)
+for _ in range(3):
+    model.zero_grad()
+    model(torch.randn(16, 4)).pow(2).mean().backward()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter -= 0.01 * parameter.grad
+"""
+
 BAD = """\
 import torch
 from torch import nn
@@ -178,6 +190,11 @@ def test_reports_go_where_they_were_asked_for(project: Write) -> None:
 def test_watching_ends_after_the_steps_asked_for(project: Write) -> None:
     project({"bad.py": BAD.format(comment="")})
     assert run("--max-steps", "2", "bad.py").stderr == "trainlint: nothing found in 2 steps of training\n"
+
+
+def test_what_was_seen_of_a_training_without_an_optimizer(project: Write) -> None:
+    project({"by_hand.py": BY_HAND})
+    assert run("by_hand.py").stderr == "trainlint: nothing found in 3 backward passes, and no step of an optimizer\n"
 
 
 def test_only_the_first_rank_reports(project: Write) -> None:

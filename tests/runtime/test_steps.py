@@ -108,3 +108,25 @@ def test_compiled_code_is_not_compiled_again_for_the_lack_of_hooks() -> None:
             optimizer.step()
     assert counter.frame_count == 1
     assert monitor.turn == 22
+
+
+def test_parameters_changed_by_hand_end_turns_too() -> None:
+    seen: list[Any] = []
+
+    class Seeing(Probe):
+        code = "TR999"
+
+        @on("backward")
+        def see(self, backward: Any) -> None:
+            seen.append(backward)
+
+    model, x, y = nn.Linear(4, 3), torch.randn(8, 4), torch.randint(3, (8,))
+    with Monitor([Seeing], every=1000) as monitor:
+        for _ in range(300):
+            model.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter -= 0.1 * parameter.grad  # type: ignore[operator]
+    assert (monitor.passes, monitor.has_stepped) == (300, False)
+    assert FIRST <= len(seen) < 100  # after the first ones nothing is looked at

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainlint.cli.summary import counted
 from trainlint.config import OWN_FAILURE, UNREADABLE, Settings, UsageError, enabled_codes
+from trainlint.reports.wording import counted
 
 if TYPE_CHECKING:
     from trainlint.baseline import Baseline, Judged, Key

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from trainlint.cli.output import style_of
 from trainlint.config import Settings
+from trainlint.reports.wording import counted
 
 if TYPE_CHECKING:
     from trainlint.findings import Finding
@@ -31,11 +32,6 @@ def listed(findings: Iterable[Finding]) -> str:
     counts = Counter(finding.severity.value for finding in findings)
     parts = [counted(counts[severity], noun) for severity, noun in _NOUNS.items() if counts[severity]]
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
-
-
-def counted(number: int, noun: str, plural: str = "s") -> str:
-    """A number with its noun."""
-    return f"{number} {noun}{'' if number == 1 else plural}"
 
 
 def hint(findings: Iterable[Finding], settings: Settings) -> list[str]:

@@ -31,6 +31,7 @@ from trainlint.config import (
     refuse,
     require_writable,
 )
+from trainlint.reports.wording import counted
 from trainlint.runtime.ranks import SECONDS, Ranks
 
 if TYPE_CHECKING:
@@ -352,12 +353,16 @@ class Session:
     def _summary(self, findings: Sequence[Finding]) -> str:
         if self.monitor is None:
             return "trainlint: the script did not import torch, so nothing was watched"
-        turns = self.monitor.turn
-        seen = f"{turns} step{'' if turns == 1 else 's'} of training"
+        seen = self._seen(self.monitor)
         rank = f" on each of {self.ranks.number} ranks" if self.ranks.number > 1 else ""
         if not findings:
             return f"trainlint: nothing found in {seen}{rank}"
-        return f"trainlint: {len(findings)} finding{'' if len(findings) == 1 else 's'} in {seen}{rank}"
+        return f"trainlint: {counted(len(findings), 'finding')} in {seen}{rank}"
+
+    def _seen(self, monitor: Monitor) -> str:
+        if monitor.has_stepped or not monitor.passes:
+            return f"{counted(monitor.turn, 'step')} of training"
+        return f"{counted(monitor.passes, 'backward pass', 'es')}, and no step of an optimizer"
 
 
 class _KnownToRun(Known):

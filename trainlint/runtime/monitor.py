@@ -45,6 +45,8 @@ EVERY = 100
 EVALUATED = 4
 # Calls that are kept for the backward pass to come.
 PENDING = 16
+# Backward passes without a step by an optimizer, after which parameters are taken to be changed by hand.
+ACCUMULATED = 64
 # Copies of parameters for the measurement of updates take so many bytes at most.
 SNAPSHOT = 1 << 28
 
@@ -97,7 +99,8 @@ class Monitor:
 
     `probes` are the classes of those that look on (default: all that are on by default), `every` the number of turns
     from one observed turn to the next, `max_steps` that of turns after which nothing is watched any more. A *turn* is
-    what happens up to the step of each optimizer. With `only`, other models and optimizers than these are ignored.
+    what happens up to the step of each optimizer or, where parameters are changed by hand, up to the end of a backward
+    pass. With `only`, other models and optimizers than these are ignored.
 
     Raises ValueError if `every` or `max_steps` is less than 1.
     """
@@ -138,6 +141,7 @@ class Monitor:
         # Steps, by optimizer and altogether.
         self._counts: Counter[int] = Counter()
         self._steps = 0
+        self.passes = 0
         self._snapshot: _Snapshot | None = None
         self._names = _Names()
         self._keys = _Keys()
@@ -205,7 +209,12 @@ class Monitor:
     @property
     def turn(self) -> int:
         """How many turns have ended."""
-        return self._steps // max(1, len(self._counts))
+        return self._steps // len(self._counts) if self._counts else max(0, self.passes - ACCUMULATED)
+
+    @property
+    def has_stepped(self) -> bool:
+        """Whether an optimizer has made a step."""
+        return bool(self._counts)
 
     @property
     def sees_all(self) -> bool:
@@ -424,6 +433,9 @@ class Monitor:
     def backward_ends(self) -> None:
         """They are."""
         self._in_backward = False
+        self.passes += 1
+        if not self._counts and self.passes > ACCUMULATED:
+            self._next_turn()
 
     @_guarded
     def gradients_clipped(self, norm: Any, limit: Any) -> None:

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from trainlint.findings import Finding
-from trainlint.reports.page import counted, document, escaped
+from trainlint.reports.page import document, escaped
 from trainlint.reports.page.findings import NOUNS, by_file, rules, tally
 from trainlint.reports.sources import Sources
 from trainlint.reports.style import Style, shown_path
+from trainlint.reports.wording import counted
 
 
 def render(findings: Sequence[Finding], sources: Sources, style: Style) -> Iterator[str]:

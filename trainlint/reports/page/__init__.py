@@ -41,11 +41,6 @@ def _hash(text: str) -> str:
     return f"sha256-{b64encode(sha256(text.encode('utf-8')).digest()).decode('ascii')}"
 
 
-def counted(number: int, noun: str) -> str:
-    """So many of a thing, in words."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def prose(message: str) -> str:
     """A message, in which backticks are for code."""
     parts = re.split(r"`([^`]+)`", message)

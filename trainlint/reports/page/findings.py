@@ -9,9 +9,10 @@ from itertools import count, groupby
 from trainlint import fixing
 from trainlint.findings import Finding, Fix, Related, Safety, Severity, Span
 from trainlint.pages import Explanation, explanation
-from trainlint.reports.page import counted, escaped, prose
+from trainlint.reports.page import escaped, prose
 from trainlint.reports.sources import Sources
 from trainlint.reports.style import position, remark, shown_path
+from trainlint.reports.wording import counted
 
 # Lines shown before and after a place, lines shown of one that spans many, and characters shown on either side of it.
 _AROUND, _TALLEST, _WIDEST = 2, 8, 200

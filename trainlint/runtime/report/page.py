@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainlint.findings import Finding
-from trainlint.reports.page import counted, document, escaped, prose
+from trainlint.reports.page import document, escaped, prose
 from trainlint.reports.page.charts import Chart, Line, bars, number, panels, small
 from trainlint.reports.page.findings import by_file, rules, tally
 from trainlint.reports.page.pictures import address
 from trainlint.reports.sources import Sources
+from trainlint.reports.wording import counted
 
 if TYPE_CHECKING:
     from trainlint.runtime.experimenting import Preflight
