@@ -147,7 +147,7 @@ def test_what_a_function_raises_is_told(tmp_path: Path) -> None:
 
     model = perceptron()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    result = preflight(model, loss, DataLoader(rows(), 32), optimizer, select=["TR6"], ignore=["TR605"])
+    result = preflight(model, loss, DataLoader(rows(), 32), optimizer, select=["TR6"], ignore=["TR605", "TR609"])
     assert not result.findings
     assert {outcome.unjudged for outcome in result.outcomes} == {"KeyError: 'theirs'"}
     with pytest.raises(ValueError, match="no experiment measured a curve"):

@@ -56,12 +56,13 @@ def test_weights_and_random_streams(run: Callable[[], object], tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_a_compiled_model() -> None:
+@pytest.mark.parametrize("backend", ["eager", "aot_eager", "inductor"])
+def test_a_compiled_model(backend: str) -> None:
     def compiled() -> nn.Module:
         torch._dynamo.reset()
         x, y = rows(64)
         model = nn.Sequential(nn.Linear(16, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3))
-        fast = torch.compile(model, backend="aot_eager")
+        fast = torch.compile(model, backend=backend)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         for _ in range(12):
             optimizer.zero_grad()
@@ -76,11 +77,31 @@ def test_a_compiled_model() -> None:
     assert not [finding for finding in watched.findings if finding.code == "TL002"]
 
 
-def distributed(rank: int, port: int, folder: str, is_watched: bool) -> None:
+def averaged(model: nn.Module) -> nn.Module:
+    return nn.parallel.DistributedDataParallel(model)
+
+
+def sharded(model: nn.Module) -> nn.Module:
+    from torch.distributed.fsdp import fully_shard
+
+    mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (2,))
+    for module in (*model.children(), model):
+        if next(module.parameters(), None) is not None:
+            fully_shard(module, mesh=mesh)
+    return model
+
+
+def held(model: nn.Module) -> dict[str, torch.Tensor]:
+    """What this process has of the parameters."""
+    return {name: p.to_local() if hasattr(p, "to_local") else p for name, p in model.state_dict().items()}
+
+
+def distributed(rank: int, port: int, wrapped: Callable[[nn.Module], nn.Module], folder: str, is_watched: bool) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    torch.manual_seed(7)
+    model = wrapped(nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Dropout(0.1), nn.Linear(32, 2)))
     torch.manual_seed(rank)
-    model = nn.parallel.DistributedDataParallel(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)))
     optimizer = torch.optim.Adam(model.parameters())
     run = watch(every=3, select=["ALL"])
     if is_watched:
@@ -93,17 +114,18 @@ def distributed(rank: int, port: int, folder: str, is_watched: bool) -> None:
     run.stop()
     assert run.steps == (12 if is_watched else 0)
     assert not run.findings
-    torch.save(model.state_dict(), f"{folder}/{rank}-{is_watched}.pt")
+    torch.save({**held(model), "drawn": torch.rand(2)}, f"{folder}/{rank}-{is_watched}.pt")
     torch.distributed.destroy_process_group()
 
 
 @pytest.mark.slow
-def test_two_processes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrapped", [averaged, sharded], ids=["DDP", "FSDP"])
+def test_two_processes(wrapped: Callable[[nn.Module], nn.Module], tmp_path: Path) -> None:
     for is_watched in (False, True):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        torch.multiprocessing.spawn(distributed, (port, str(tmp_path), is_watched), nprocs=2)
+        torch.multiprocessing.spawn(distributed, (port, wrapped, str(tmp_path), is_watched), nprocs=2)
     for rank in range(2):
         plain, seen = (torch.load(tmp_path / f"{rank}-{is_watched}.pt") for is_watched in (False, True))
         assert plain.keys() == seen.keys()

@@ -203,14 +203,25 @@ def maker_of(tensor: torch.Tensor) -> Any:
     return node
 
 
+def is_readable(tensor: torch.Tensor) -> bool:
+    """Whether a tensor can be looked at: it has data, and all of it is here, so that nobody is asked for the rest."""
+    return not tensor.is_meta and not hasattr(tensor, "device_mesh")
+
+
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    """The part of a parameter or a gradient that this process holds; usually all of it."""
+    part: torch.Tensor = tensor.detach()
+    return part.to_local() if hasattr(part, "to_local") else part
+
+
 def tensors_in(value: Any, limit: int = 32) -> tuple[torch.Tensor, ...]:
-    """The tensors in a nested structure, in order; but for those without data, which only tell shapes."""
+    """The readable tensors in a nested structure, in order."""
     found: list[torch.Tensor] = []
     waiting = [value]
     while waiting and len(found) < limit:
         item = waiting.pop()
         if isinstance(item, torch.Tensor):
-            if not item.is_meta:
+            if is_readable(item):
                 found.append(item)
         elif isinstance(item, Mapping):
             waiting.extend(reversed(list(item.values())))

@@ -172,7 +172,15 @@ class Parts:
         evaluation: list[Samples] = []
         if self.val_loader is not None:
             evaluation = taken(self.val_loader, self.split, device, Clock(seconds))
-        return Subject(self.model, self.loss, self.optimizer, train, evaluation)
+        return Subject(self.model, self.loss, self.optimizer, train, evaluation, counted(self.train_loader))
+
+
+def counted(loader: Any) -> int | None:
+    """How many samples a loader has, if its data set has a length."""
+    try:
+        return len(loader.dataset)
+    except (AttributeError, TypeError, NotImplementedError):
+        return None
 
 
 def _outcome(experiment: type[Experiment], subject: Subject, clock: Clock) -> Outcome:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 import torch
 
+from trainlint.runtime.events import local
+
 # Fewer numbers do not show their distribution.
 ENOUGH = 256
 # Of each weight so many numbers are looked at, and of many weights so many.
@@ -42,10 +44,11 @@ def spreads(shape: torch.Size | tuple[int, ...]) -> list[float]:
 
 def is_initial(weight: torch.Tensor) -> bool | None:
     """Whether a weight is as it was drawn; None for one that is too small to tell. Waits for the device."""
-    count = weight.numel()
+    values = local(weight)
+    count = values.numel()
     if weight.dim() < 2 or count < ENOUGH or not weight.is_floating_point():
         return None
-    values = weight.detach().flatten()[:LOOKED_AT].double()
+    values = values.flatten()[:LOOKED_AT].double()
     std = float(values.std())
     if not std or not math.isfinite(std):
         return False

@@ -32,6 +32,8 @@ from trainlint.runtime.events import (
     Loss,
     ModelCall,
     Stepped,
+    is_readable,
+    local,
     tensors_in,
 )
 from trainlint.runtime.ledger import Ledger
@@ -386,7 +388,7 @@ class Monitor:
             return
         given = dict(zip(("input", "target"), args, strict=False)) | kwargs
         scores, target = given.pop("input", None), given.pop("target", None)
-        if not all(isinstance(tensor, torch.Tensor) and not tensor.is_meta for tensor in (scores, target, value)):
+        if not all(isinstance(tensor, torch.Tensor) and is_readable(tensor) for tensor in (scores, target, value)):
             return
         # A model that computes its loss itself is not known yet.
         call = self._calls[-1] if self._calls and not self._running else None
@@ -552,8 +554,8 @@ class _Snapshot:
 
     def __init__(self, parameters: list[torch.Tensor]) -> None:
         self.parameters = parameters
-        self._gradients = [parameter.grad for parameter in parameters]
-        self._before = [parameter.detach().clone() for parameter in parameters]
+        self._gradients = [local(parameter.grad) for parameter in parameters if parameter.grad is not None]
+        self._before = [local(parameter).clone() for parameter in parameters]
 
     @classmethod
     def of(cls, optimizer: torch.optim.Optimizer) -> _Snapshot:
@@ -564,16 +566,16 @@ class _Snapshot:
             for parameter in group["params"]:
                 if parameter.grad is None or parameter.grad.is_sparse or not parameter.is_floating_point():
                     continue
-                room -= parameter.numel() * parameter.element_size()
+                room -= local(parameter).numel() * parameter.element_size()
                 if room > 0:
                     chosen.append(parameter)
         return cls(chosen)
 
     def norms(self) -> list[torch.Tensor]:
         """The norms of all gradients, of all parameters before, and of all differences."""
-        now = [parameter.detach() for parameter in self.parameters]
+        now = [local(parameter) for parameter in self.parameters]
         differences = list(torch._foreach_sub(now, self._before))
-        lists = ([g for g in self._gradients if g is not None], self._before, differences)
+        lists = (self._gradients, self._before, differences)
         return [norm for tensors in lists for norm in _norms(tensors)]
 
 

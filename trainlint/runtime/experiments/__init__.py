@@ -28,6 +28,7 @@ MODULES = {
     "TR604": "rates",
     "TR606": "noise",
     "TR607": "baseline",
+    "TR609": "sizes",
 }
 
 

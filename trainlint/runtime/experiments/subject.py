@@ -220,10 +220,13 @@ class Subject:
         optimizer: torch.optim.Optimizer,
         batches: Sequence[Samples],
         evaluation: Sequence[Samples] = (),
+        number: int | None = None,
     ) -> None:
         self._parts = (model, loss, optimizer)
         self.batches = batches
         self.evaluation = evaluation
+        # How many samples the training data have: those at hand, if no more is known.
+        self.number = number or sum(samples.size for samples in batches)
 
     @property
     def model_name(self) -> str:

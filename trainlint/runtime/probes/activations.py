@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from trainlint.findings import Severity
-from trainlint.runtime.events import LayerCall, ModelCall, maker_of
+from trainlint.runtime.events import LayerCall, ModelCall, local, maker_of
 from trainlint.runtime.places import Place
 from trainlint.runtime.probes import Probe, on
 
@@ -137,7 +137,7 @@ class NonFiniteActivation(Probe):
         if self.found or not outputs:
             return
         inputs = [t for t in call.inputs if t.is_floating_point() and t.numel()]
-        weights = [p for p in call.module.parameters(recurse=False) if p.numel()]
+        weights = [p for p in call.module.parameters(recurse=False) if local(p).numel()]
         largest = [largest_of(tensors) for tensors in (outputs[:1], inputs[:1], weights) if tensors]
         kinds = ["out", *(["in"] if inputs else []), *(["weights"] if weights else [])]
         self.later(largest, self.read, kinds, call.name, call.place)
@@ -160,7 +160,7 @@ def largest_of(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 
     From the ends, without a copy of the tensor as `abs` makes one, and without the norm, which takes ten times as long.
     """
-    ends = [torch.aminmax(tensor.detach()) for tensor in tensors]
+    ends = [torch.aminmax(local(tensor)) for tensor in tensors]
     largest = [torch.maximum(-low, high) for low, high in ends]
     return largest[0] if len(largest) == 1 else torch.stack([one.float() for one in largest]).amax()
 

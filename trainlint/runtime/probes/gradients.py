@@ -12,7 +12,7 @@ import torch
 
 from trainlint.findings import Severity
 from trainlint.runtime import places
-from trainlint.runtime.events import Backward, Changes, Clipped, Stepped
+from trainlint.runtime.events import Backward, Changes, Clipped, Stepped, local
 from trainlint.runtime.places import Place
 from trainlint.runtime.probes import Probe, on
 
@@ -55,7 +55,7 @@ class GradientsAccumulate(Probe):
         """Whether gradients other than zero lie ready; a tensor, as only the device knows."""
         parameters = (p for group in optimizer.param_groups for p in group["params"] if p.requires_grad)
         gradients = [p.grad for p in parameters]
-        dense = [g for g in gradients if g is not None and not g.is_sparse]
+        dense = [local(g) for g in gradients if g is not None and not g.is_sparse]
         if not dense or any(g is None for g in gradients[:1]):
             return False
         flags = [(gradient != 0).any() for gradient in dense[:SAMPLE]]

@@ -13,7 +13,7 @@ import torch
 
 from trainlint.findings import Severity
 from trainlint.runtime import places
-from trainlint.runtime.events import Backward, Changes, LayerCall, Stepped
+from trainlint.runtime.events import Backward, Changes, LayerCall, Stepped, is_readable
 from trainlint.runtime.initial import are_initial
 from trainlint.runtime.places import Place
 from trainlint.runtime.probes import Probe, on
@@ -183,7 +183,9 @@ class ParameterNotOptimised(Lasting):
     def parameters(self) -> list[torch.Tensor]:
         """Those of the trained models, and those that no model has registered."""
         registered = {id(p): p for model in self.run.trained_models for p in model.parameters()}
-        if not self.run.sees_all:  # an optimizer that is ignored may hold the others
+        # An optimizer that is ignored may hold the others; and of parameters that are put together for each call from
+        # parts, the optimizer holds the parts.
+        if not self.run.sees_all or not all(is_readable(p) for p in registered.values()):
             return list(registered.values())
         reached = (ref() for ref in self.reached.values())
         others = [p for p in reached if isinstance(p, torch.nn.Parameter) and id(p) not in registered]
@@ -406,7 +408,7 @@ class SymmetricUnits(Probe):
         if steps < REPEATED:
             return
         weights = [p for group in optimizer.param_groups for p in group["params"] if p.dim() == 2 and p.shape[0] > 1]
-        weights = [p for p in weights if p.grad is not None and not p.grad.is_sparse]
+        weights = [p for p in weights if p.grad is not None and not p.grad.is_sparse and is_readable(p)]
         if weights:
             spread = [(p.detach() - p.detach()[0]).abs().amax() for p in weights]
             moved = [p.grad.detach().abs().amax() for p in weights if p.grad is not None]

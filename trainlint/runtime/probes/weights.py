@@ -11,7 +11,7 @@ import torch
 
 from trainlint.findings import Severity
 from trainlint.runtime import places
-from trainlint.runtime.events import Backward, Change, Changes
+from trainlint.runtime.events import Backward, Change, Changes, local
 from trainlint.runtime.places import Place
 from trainlint.runtime.probes import Probe, on
 
@@ -97,7 +97,7 @@ class HistogramShape(Probe):
     @on("stepping")
     def measure(self, optimizer: torch.optim.Optimizer) -> None:
         held = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        weights = [p for p in held if p.dim() > 1 and p.numel() >= self.NUMBERS and p.is_floating_point()]
+        weights = [p for p in held if p.dim() > 1 and local(p).numel() >= self.NUMBERS and p.is_floating_point()]
         shapes = [kurtosis(weight) for weight in weights]
         if shapes:
             self.later(shapes, self.read, [self.run.name_of(weight) for weight in weights], places.here())
@@ -111,6 +111,6 @@ class HistogramShape(Probe):
 
 def kurtosis(weight: torch.Tensor) -> torch.Tensor:
     """The fourth standardised moment."""
-    values = weight.detach().float()
+    values = local(weight).float()
     centred = values - values.mean()
     return centred.pow(4).mean() / centred.square().mean().square()
