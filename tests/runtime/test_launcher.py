@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -220,6 +221,55 @@ def test_a_traceback_has_no_frames_of_ours(project: Write) -> None:
     assert "Traceback" in plain.stderr
     assert watched.stderr == plain.stderr
     assert watched.returncode == 1
+
+
+BARS = """\
+import sys, time
+import torch
+
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for step in range(30):
+    optimizer.zero_grad()
+    model(torch.randn(4, 2)).square().mean().backward()
+    optimizer.step()
+    print(f"\\r{step:3}|{'#' * step}", end="", file=sys.stderr, flush=True)
+print(file=sys.stderr)
+"""
+
+
+def on_a_terminal(*command: str) -> str:
+    """What a command writes to a terminal that it has to itself."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "TERM": "xterm"}
+    process = subprocess.Popen([sys.executable, *command], stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    written = bytearray()
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:  # so Linux says that the other end is closed
+            part = b""
+        if not part:
+            break
+        written += part
+    os.close(ours)
+    assert process.wait() == 0
+    return written.decode()
+
+
+def test_progress_is_in_the_title_and_leaves_bars_alone(project: Write) -> None:
+    project({"bars.py": BARS})
+    plain = on_a_terminal("bars.py")
+    watched = on_a_terminal("-m", "trainlint", "run", "--every", "7", "bars.py")
+    summary = "trainlint: nothing found in 30 steps of training\r\n"
+    titles = re.findall(r"\x1b]2;([^\x07]*)\x07", watched)
+    assert titles[0] == "trainlint: 10 steps"
+    assert watched.count("\x1b[22;2t") == watched.count("\x1b[23;2t") == 1
+    assert re.sub(r"\x1b]2;[^\x07]*\x07|\x1b\[2[23];2t", "", watched) == plain + summary
+    assert on_a_terminal("-m", "trainlint", "run", "-q", "bars.py") == plain
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from trainlint.runtime.coverage import Coverage
     from trainlint.runtime.monitor import Monitor
     from trainlint.runtime.report.recorder import Recorder
+    from trainlint.runtime.title import Title
 
 _OWN = str(Path(__file__).resolve().parents[1]) + os.sep
 
@@ -200,6 +201,7 @@ class Session:
         self.program = program
         self.monitor: Monitor | None = None
         self.recorder: Recorder | None = None
+        self.title: Title | None = None
         self.status = 0
         self.process = os.getpid()
         self.ranks = Ranks(os.environ)
@@ -234,6 +236,8 @@ class Session:
             self.coverage.stop()
         if self.monitor is not None:
             self.monitor.stop()
+        if self.title is not None and os.getpid() == self.process:
+            self.title.restore()
 
     def _selection(self) -> Selection:
         def split(texts: Sequence[str]) -> tuple[str, ...]:
@@ -271,7 +275,15 @@ class Session:
 
             self.recorder = Recorder(self.monitor)
             self.monitor.attach(self.recorder)
+        self._show_progress(self.monitor)
         self.monitor.start()
+
+    def _show_progress(self, monitor: Monitor) -> None:
+        from trainlint.runtime.title import Title, has_title
+
+        if not self.options.quiet and not self.ranks.rank and has_title(sys.stderr):
+            self.title = Title(monitor, sys.stderr)
+            monitor.attach(self.title)
 
     def abandon(self) -> None:
         """In a child process: be as if nobody had ever listened."""
