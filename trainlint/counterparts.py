@@ -76,6 +76,7 @@ TABLE = (
     _of_training("TL603", "TR308"),
     _of_training("TL605", "TR415"),
     _of_training("TL606", "TR302", "TR401"),
+    _unseen("TL607", "outputs that are never negative are what some models are made for"),
     _of_training("TL614", "TR307"),
     _of_training("TL616", "TR407"),
     _of_training("TL701", "TR405"),

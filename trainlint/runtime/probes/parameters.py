@@ -99,6 +99,9 @@ class ParameterWithoutGradient(Lasting):
         super().__init__(run)
         self.missing: Counter[int] = Counter()
         self.reached: set[int] = set()
+        # What lies behind the losses, of so many backward passes.
+        self.leaves: set[int] = set()
+        self.passes = 0
         # The layers in order of their first call, and whether gradients were recorded in any call of each.
         self.layers: dict[int, tuple[weakref.ref[torch.nn.Module], str, bool]] = {}
 
@@ -107,6 +110,11 @@ class ParameterWithoutGradient(Lasting):
         known = self.layers.get(id(call.module))
         recorded = call.recording or (known is not None and known[2])
         self.layers[id(call.module)] = (weakref.ref(call.module), call.name, recorded)
+
+    @on("backward")
+    def follow(self, backward: Backward) -> None:
+        self.passes = self.passes + 1 if backward.graph.is_whole else -(1 << 30)
+        self.leaves.update(id(leaf) for leaf in backward.graph.parameters())
 
     @on("stepping")
     def look(self, optimizer: torch.optim.Optimizer) -> None:
@@ -131,7 +139,8 @@ class ParameterWithoutGradient(Lasting):
                 parameters += without
                 cut, recorded = name, recorded or was_recorded
         else:
-            return  # nothing lies behind a cut
+            if self.passes < REPEATED or self.leaves & held:
+                return  # nothing lies behind a cut, but for the loss itself
         # Without a graph on purpose, weights that were trained elsewhere are merely used.
         if parameters and (recorded or self.are_initial(parameters)):
             names = [self.run.name_of(p) for p in parameters]
