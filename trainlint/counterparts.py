@@ -81,7 +81,7 @@ TABLE = (
     _of_training("TL616", "TR407"),
     _of_training("TL701", "TR405"),
     _of_training("TL703", "TR405", "TR407"),
-    _of_training("TL704", "TR204", "TR305", "TR403", "TR406", "TR413", "TR604"),
+    _of_training("TL704", "TR204", "TR305", "TR402", "TR403", "TR406", "TR408", "TR413", "TR604"),
     _of_training("TL708", "TR402"),
     _of_training("TL710", "TR413"),
 )
