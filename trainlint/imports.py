@@ -108,7 +108,7 @@ class Finder:
                 folder = below
             elif is_last and f"{part}.py" in names:
                 return f"{below}.py"
-            elif part in names and any(name.endswith(".py") for name in self.listing(below)):
+            elif part in names and (not is_last or any(name.endswith(".py") for name in self.listing(below))):
                 folder = below
             else:
                 return None

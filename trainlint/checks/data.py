@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,17 @@ from trainlint.api import Call, Draft, Report, Rule, on
 from trainlint.checks.repairs import index_of, line_of
 from trainlint.edits import delete, rename
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.data import PART_WORDS, augments, constants, dataset_part, roots, steps_of
-from trainlint.semantics.interpreter import Interpreter, Region, dotted_name
+from trainlint.semantics.behaviours.data import (
+    PART_WORDS,
+    Same,
+    augments,
+    constants,
+    dataset_part,
+    info_of,
+    roots,
+    steps_of,
+)
+from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, target_names
 from trainlint.semantics.values import (
     NONE,
     Api,
@@ -34,8 +44,8 @@ from trainlint.semantics.values import (
     const,
     options,
 )
-from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called
+from trainlint.syntax import nodes_in, path_to
+from trainlint.syntax.code import called, names_in
 
 HELD_OUT = {"val": "validation", "test": "test"}  # parts of the data, and what users call them
 
@@ -112,11 +122,18 @@ def another_part(first: DataInfo, second: DataInfo, node: Any) -> bool:
 
     Another slice of the same data is; where the data come from out of view, what the program calls its test part."""
     if first.tokens & second.tokens:
-        return bool(first.splits and second.splits and first.splits != second.splits)
+        cut = first.order is not None and second.order is not None and is_other_side(first.order, second.order)
+        return bool(first.splits and second.splits) and (first.splits != second.splits or cut)
     while isinstance(node, (cst.Subscript, cst.Attribute, cst.Call)):
         node = node.func if isinstance(node, cst.Call) else node.value
     words = re.split(r"[^a-z]+", node.value.lower()) if isinstance(node, cst.Name) else []
     return any(PART_WORDS.get(word) in HELD_OUT for word in words)
+
+
+def is_other_side(first: frozenset[Any], second: frozenset[Any]) -> bool:
+    """Whether rows are those behind the place up to which others were taken (`x[:n]` and `x[n:]`)."""
+    heads = {key[2] for key in first - second if key[0] == "chosen" and len(key) == 3 and key[1] is None}
+    return any(key[0] == "chosen" and len(key) == 3 and key[2] is None and key[1] in heads for key in second - first)
 
 
 class ResampleBeforeSplit(Rule):
@@ -180,13 +197,30 @@ def in_stored_order(item: Function) -> bool:
 
     Windows of one series (`x[i : i + n]`) are no samples of their own, and some models must see them in order."""
     params = item.node.params.params
-    index = params[1].name.value if len(params) > 1 else ""
-    named = False
-    for node in nodes_in(item.node.body):
-        if isinstance(node, cst.Slice) and node.lower is not None and node.upper is not None:
-            return False
-        named = named or (isinstance(node, cst.Name) and node.value == index)
-    return named
+    if len(params) < 2:
+        return False
+    positions = {params[1].name.value}
+    nodes = list(nodes_in(item.node.body))
+    assigned = [node for node in nodes if isinstance(node, cst.Assign)]
+    known = 0
+    while known < len(positions):  # what is reckoned from these is a position, too
+        known = len(positions)
+        for node in assigned:
+            if is_reckoned(node.value, positions):
+                positions.update(name for target in node.targets for name in target_names(target.target))
+    windows = (n for n in nodes if isinstance(n, cst.Slice) and n.lower is not None and n.upper is not None)
+    if any(positions & {*names_in(window.lower), *names_in(window.upper)} for window in windows):
+        return False
+    return any(isinstance(node, cst.Name) and node.value in positions for node in nodes)
+
+
+def is_reckoned(value: Any, positions: set[str]) -> bool:
+    """Whether a position is reckoned from others: by arithmetic, not looked up."""
+    parts = list(nodes_in(value))
+    looked_up = any(isinstance(part, cst.Subscript) for part in parts) or any(
+        isinstance(part, cst.Call) and called(part) not in ("int", "min", "max", "round", "randint") for part in parts
+    )
+    return not looked_up and not positions.isdisjoint(names_in(value))
 
 
 class TrainNotShuffled(Rule):
@@ -196,18 +230,19 @@ class TrainNotShuffled(Rule):
     message = "the training loader does not shuffle, so every epoch sees the same batches in the same order"
     severity = Severity.WARNING
 
-    @on("loop", having="backward step")
+    @on("program", having="trained")
     def check(self, region: Region, report: Report) -> None:
-        if not isinstance(region.value, Instance) or region.value.family != "loader":
-            return
-        loader = region.value
-        if loader.born is None or not fixed_order(loader):
-            return
-        dataset = loader.attrs.get("dataset")
-        size = loader.attrs.get("batch_size")
-        whole = isinstance(size, Number) and size.nature == "a length"
-        if ordered_data(dataset) and not whole and dataset_part(dataset) not in HELD_OUT:
-            report(loader.born.node, loader.born.space).because([Step(region.space, region.node, "trained on here")])
+        loops = Counter(event.node for event in region.of("trained"))
+        for _, node, space, loader in region.of("trained"):
+            if loader.born is None or not fixed_order(loader):
+                continue
+            if loops[node] > 1 and not trains_always(node, region):
+                continue  # one of several that a loop goes through, and some only to evaluate
+            dataset = loader.attrs.get("dataset")
+            size = loader.attrs.get("batch_size")
+            whole = isinstance(size, Number) and size.nature == "a length"
+            if ordered_data(dataset) and not whole and dataset_part(dataset) not in HELD_OUT:
+                report(loader.born.node, loader.born.space).because([Step(space, node, "trained on here")])
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
@@ -217,6 +252,15 @@ class TrainNotShuffled(Rule):
         if wanted and isinstance(data, Tensor) and data.data.shuffled is not True:
             if classifies_rows(call.interp, call.receiver):
                 report(call.argument("shuffle"))
+
+
+def trains_always(loop: Any, region: Region) -> bool:
+    """Whether each turn of a loop surely comes by a backward in its own body."""
+    for event in region.of("backward"):
+        way = list(path_to(loop, event.node))
+        if way and way[-1] is event.node and not any(isinstance(node, (cst.If, cst.IfExp, cst.Try)) for node in way):
+            return True
+    return False
 
 
 SERIES_LAYERS = ("LSTM", "GRU", "RNN", "Bidirectional", "TimeDistributed", "Conv1D", "Attention")
@@ -332,7 +376,7 @@ class SplitOverlap(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        trained, evaluated = [e.loader for e in region.of("trained")], region.of("evaluated")
+        trained, evaluated = [e.loader for e in region.of("trained")], judged_loops(region)
         if trained and evaluated:
             self.loaders(region, trained, evaluated, report)
         elif not evaluated and region.has("split"):
@@ -361,20 +405,23 @@ class SplitOverlap(Rule):
                     report(loader.born.node, loader.born.space).because([seen[same_data(loader)]])
 
     def loaders(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
-        """No loader that is evaluated serves anything but what is trained on."""
+        """No loader that is evaluated serves anything but what is trained on; or one does, and there are data held out
+        that none serves."""
         sources: dict[Any, list[Step | None]] = {}
         for loader in trained:
-            sources.setdefault(same_data(loader), []).append(loader.born)
-        seen = sources.keys() - {None}
-        if any(same_data(loader) not in seen for *_, loader in evaluated):
-            return
+            sources.setdefault(served_by(loader), []).append(loader.born)
+        alike = [event for event in evaluated if served_by(event.loader) in sources]
+        if len(alike) < len(evaluated):
+            alike = [event for event in alike if event.loader not in trained]
+            if not alike or not is_idle(region):
+                return
         used = {id(loader) for loader in (*trained, *(e.loader for e in evaluated))}
         idle = [
-            loader for *_, loader in region.of("loader") if id(loader) not in used and same_data(loader) not in seen
+            loader for *_, loader in region.of("loader") if id(loader) not in used and served_by(loader) not in sources
         ]
-        for _, node, space, loader in evaluated:
+        for _, node, space, loader in alike:
             if loader not in trained and loader.born is not None:
-                report(loader.born.node, loader.born.space).because(sources[same_data(loader)])
+                report(loader.born.node, loader.born.space).because(sources[served_by(loader)])
             elif idle:
                 report(getattr(node, "iter", node), space).because(
                     [loader.born, *(Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born)]
@@ -448,11 +495,71 @@ def within(rows: Tensor, fitted: Value | None) -> bool:
     return whole and mine.order is not None and theirs.order is not None and theirs.order <= mine.order
 
 
+def judged_loops(region: Region) -> list[Any]:
+    """The loops over loaders in a program that judge a model: there and then, or by a score of what they gather."""
+    gathered = region.of("gathered")
+    if not gathered or not region.has("measured"):
+        return list(region.of("evaluated"))
+    scores = {event.node for event in region.of("measured")}
+    values = (v for e in region.of("outside") if e.node in scores for given in e.values for v in flattened(given))
+    tokens = {t for v in values if isinstance(v, Tensor) and v.deps for t in v.data.tokens}
+    return [
+        *region.of("evaluated"),
+        *(e for e in gathered if tokens & info_of(e.loader.attrs.get("dataset")).tokens),
+    ]
+
+
+def is_idle(region: Region) -> bool:
+    """Whether data are held out in a program and surely not used by it: no loader serves them, and no code out of view
+    gets hold of them."""
+    datasets = [event.loader.attrs.get("dataset") for event in region.of("loader")]
+    served = [part for dataset in datasets for part in parts_of(dataset)]
+    if not served or any(not isinstance(part, Instance) or "$any" in part.attrs or part.cls is None for part in served):
+        return False
+    gone = [v for e in (*region.of("escape"), *region.of("outside")) for given in e.values for v in flattened(given)]
+    held = [value for one in (*served, *gone) if isinstance(one, Instance) for value in one.attrs.values()]
+    seen = {(id(v.born.node), dataset_part(v)) for v in (*served, *gone, *held) if isinstance(v, Instance) and v.born}
+    for event in region.of("dataset"):
+        part = dataset_part(event.dataset)
+        if part in HELD_OUT and (id(event.node), part) not in seen:
+            return True
+    data = [v.data for given in (*gone, *held) for v in flattened(given) if isinstance(v, Tensor)]
+    pieces = [piece for event in region.of("split") for piece in event.held]
+    return any(not any(d.part == piece.part and d.splits >= piece.splits for d in data) for piece in pieces)
+
+
+def parts_of(dataset: Value | None, depth: int = 0) -> list[Value | None]:
+    """A data set and those that it is made of."""
+    if isinstance(dataset, Union):
+        return [part for option in dataset.options for part in parts_of(option, depth)]
+    found = [dataset]
+    if isinstance(dataset, Instance) and depth < 6:
+        inner = [dataset.attrs.get("dataset"), *flattened(dataset.attrs.get("$members", NONE))]
+        found += [part for one in inner if isinstance(one, (Instance, Union)) for part in parts_of(one, depth + 1)]
+    return found
+
+
+def served_by(loader: Instance) -> Any:
+    """What identifies the samples a loader serves: its data where they are known, else the loader."""
+    return same_data(loader) or Same(loader)
+
+
 def same_data(loader: Instance) -> Any:
     """What identifies the samples a loader serves; None when they are not surely all of one data set."""
-    if any(not is_none(loader.attrs.get(name)) for name in ("sampler", "batch_sampler")) or loader.attrs.get("$open"):
+    if loader.attrs.get("$open") or not (is_none(batches := loader.attrs.get("batch_sampler")) or serves_all(batches)):
         return None
-    return identity(loader.attrs.get("dataset"))
+    sampler = loader.attrs.get("sampler")
+    return identity(loader.attrs.get("dataset")) if is_none(sampler) or serves_all(sampler) else None
+
+
+def serves_all(sampler: Value | None) -> bool:
+    """Whether a sampler chooses from the whole of its data set."""
+    if not isinstance(sampler, Instance) or not sampler.api_path.startswith("torch.utils.data."):
+        return False
+    if sampler.api_path.endswith(".BatchSampler"):
+        inner = sampler.attrs.get("sampler")
+        return isinstance(inner, Instance) and serves_all(inner)
+    return sampler.describe() in ("RandomSampler", "SequentialSampler", "WeightedRandomSampler", "DistributedSampler")
 
 
 def identity(dataset: Value | None) -> Any:

@@ -22,6 +22,7 @@ from trainlint.semantics.values import (
     Tally,
     Tensor,
     Text,
+    Union,
     Value,
     bounds,
     options,
@@ -213,6 +214,9 @@ def loader_of(total: Tally) -> Any:
 
 def batched(loader: Any) -> bool | None:
     """Whether a loader gives batches of more than one sample; None for one out of view."""
+    if isinstance(loader, Union):
+        found = {batched(option) for option in loader.options}
+        return found.pop() if len(found) == 1 else None
     if not isinstance(loader, Instance) or loader.family != "loader":
         return None
     if loader.attrs.get("$open") or "batch_sampler" in loader.attrs:

@@ -189,7 +189,7 @@ class OneBatchReused(Rule):
         if not inside and not before:
             return
         sources = sources_of(region)
-        for token, (_, node, space, loader, _) in inside.items():
+        for token, (_, node, space, loader, *_) in inside.items():
             if not any(token in tokens for tokens in sources) or whole_set(loader):
                 continue
             if fixed_order(loader):
@@ -204,7 +204,7 @@ class OneBatchReused(Rule):
         if not outside or not sources or not all(tokens & outside for tokens in sources):
             return
         for token in outside & frozenset().union(*sources):
-            _, node, space, loader, _ = before[token]
+            _, node, space, loader, *_ = before[token]
             size = loader.attrs.get("batch_size")
             small = size is None or (isinstance(size, Const) and isinstance(size.value, int) and size.value <= 512)
             if small and not whole_set(loader) and not deliberate(region, node, space):

@@ -23,7 +23,7 @@ from trainlint.edits import (
 )
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import is_frozen, mode_matters
-from trainlint.semantics.interpreter import Interpreter, Region, nested, outwards
+from trainlint.semantics.interpreter import Interpreter, Region, loop_use, nested, outwards
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -114,6 +114,20 @@ def model_calls(region: Region) -> list[ModelCall]:
     return [ModelCall(*event[1:]) for event in region.of("model")]
 
 
+def calls_after_load(region: Region) -> list[ModelCall]:
+    """The model calls in a program after weights were loaded for good: nothing is learnt from there on."""
+    found: list[ModelCall] = []
+    loaded: set[int] = set()
+    for event in region.events:
+        if event.kind in LEARNING:
+            found, loaded = [], set()
+        elif event.kind == "loaded":
+            loaded.add(id(event.module))
+        elif event.kind == "model" and id(event.module) in loaded:
+            found.append(ModelCall(*event[1:]))
+    return found
+
+
 def told(region: Region, report: Report) -> set[Any]:
     """The model calls in a region that a rule has told of, in a region inside it."""
     return {event.node for event in region.of("told") if event.rule == report.rule.code}
@@ -141,10 +155,11 @@ class MissingEvalMode(Rule):
                 ):
                     draft = report(call.node, call.space, layers=call.layers).because([call.module.born])
                     draft.repair(partial(self.switch, call, region, False))
-        if region.has(*LEARNING):
+        learning = region.has(*LEARNING)
+        if learning and not (region.kind == "program" and region.has("loaded")):
             return
         before = told(region, report)
-        for call in model_calls(region):
+        for call in calls_after_load(region) if learning else model_calls(region):
             if call.mode is True and call.layers and call.node not in before:
                 restored = not self.evaluates(call, region) and self.restored(call, region)
                 if restored or self.evaluates(call, region):
@@ -170,7 +185,7 @@ class MissingEvalMode(Rule):
             return call.grad is False and measured(region, call.module)
         if region.kind != "loop":
             return False
-        if call.grad is False or call.held_out:
+        if call.grad is False or call.held_out or judges_other_data(region, call.module):
             return measured(region, call.module)
         return over_data(region) and compared(region, call.module)
 
@@ -184,6 +199,16 @@ class MissingEvalMode(Rule):
         return any(depends(event.value, call.module, call.node) for event in taken) or any(
             depends(value, call.module, call.node) for event in region.of("outside") for value in event.values
         )
+
+
+def judges_other_data(region: Region, module: Instance) -> bool:
+    """Whether a loop evaluates on another loader than those from which a model learns around it."""
+    if loop_use(region) != "evaluated":
+        return False
+    outer = [*outwards(region.parent)]
+    learnt = any(depends(e.loss, module) for around in outer for e in around.of("backward"))
+    used = {id(e.loader) for around in outer for e in around.of("trained")}
+    return learnt and bool(used) and used.isdisjoint(id(loader) for loader in options(region.value))
 
 
 def learns(region: Region) -> bool:

@@ -228,7 +228,7 @@ class UnstratifiedSplit(Rule):
             if not _CLASSIFIER.search(fit.estimator.describe()):
                 continue
             for found in fit.y.data.splits & splits.keys():
-                _, node, space = splits[found]
+                _, node, space, _ = splits[found]
                 if keyword(node, "stratify") is None and not keeps_order(node):
                     draft = report(node, space).because([Step(fit.space, fit.node, "a classifier is fitted here")])
                     if fit.space is space:

@@ -608,9 +608,16 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
             return BOOL
     if is_number(left) and is_number(right):
         return compare_numbers(operator, bounds(left), bounds(right))
+    if operator in ("Equal", "NotEqual") and are_plain(left, right):
+        return Const((left.key == right.key) == (operator == "Equal"))
     if operator in ("In", "NotIn") and isinstance(left, Const):
         return interp.library.contains(interp, left, right, operator == "In")
     return BOOL
+
+
+def are_plain(*values: Value) -> bool:
+    """Whether values are constants, or tuples of such."""
+    return all(isinstance(v, Const) or (isinstance(v, Tuple) and are_plain(*v.items)) for v in values)
 
 
 def compare_numbers(operator: str, a: tuple[float, float], b: tuple[float, float]) -> Value:

@@ -47,7 +47,7 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
     elif cls.family == "scheduler":
         given = [v for v in arguments.values() if all(is_optimizer(option) for option in options(v))]
         instance.attrs.update({"optimizer": given[0]} if given else {})
-    elif cls.family == "dataset":
+    elif cls.family == "dataset" or (not cls.family and is_indexed(cls)):
         bound = interp.bind_arguments(init, arguments.with_first(instance)) if isinstance(init, Function) else {}
         instance.attrs["$part"] = part_of_arguments(bound)
         named = [(k, sameness(v)) for k, v in sorted(arguments.keywords.items()) if "transform" not in k]
@@ -88,6 +88,11 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
         interp.event("dataset", node, instance)
         interp.emit("dataset", (node, instance, None))
     return instance
+
+
+def is_indexed(cls: Class) -> bool:
+    """Whether instances can be indexed and counted, which is all that a loader asks of a data set."""
+    return all(isinstance(cls.find(name), Function) for name in ("__getitem__", "__len__"))
 
 
 def make_default(interp: Interpreter, field: Instance, node: Any) -> Value:

@@ -40,17 +40,19 @@ FIELDS = {
     "ranked": "",
     "grown": "value loop",
     "filled": "total former loop",
-    # Data. "trained" and "evaluated" tell what a loop over a loader did with it.
+    # Data. "trained" and "evaluated" tell what a loop over a loader did with it; "gathered": a model's outputs are
+    # collected there.
     "dataset": "dataset",
     "loader": "loader",
-    "next": "loader token",
+    "next": "loader token draw",  # what marks the first batch of a new pass, and what marks this batch
     "set_epoch": "sampler",
-    "split": "",
+    "split": "held",  # what is known of the parts that are held out
     "fitted": "estimator x y call",
     "predicted": "estimator x",  # x is None where a model is judged on folds of its own
     "measured": "parts",  # a score was computed on these parts of the data
     "trained": "loader",
     "evaluated": "loader",
+    "gathered": "loader",
     # Code out of view: values that it may change, and all calls of it.
     "escape": "values",
     "outside": "path values",

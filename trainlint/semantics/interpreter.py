@@ -357,9 +357,8 @@ class Interpreter:
                 outer.extend(region.events)
                 outer.append(RECORDS["leave"]("leave", node, self.frame.space, kind))
         use = loop_use(region)
-        if use:
-            for loader in options(region.value):
-                self.event(use, node, loader)
+        for loader in options(region.value) if use else drawn_from(region):
+            self.event(use or "trained", node, loader)
         self.emit(region.kind, region)
 
     # ------------------------------------------------------------- statements
@@ -508,7 +507,9 @@ class Interpreter:
         elements = target.elements
         starred = next((i for i, e in enumerate(elements) if e.__class__ is cst.StarredElement), None)
         if isinstance(value, Union):
-            rows = [self.items_for(o, len(elements)) for o in value.options if not (isinstance(o, Const))]
+            chosen = [o for o in value.options if not isinstance(o, Const)]
+            fitting = [o for o in chosen if not isinstance(o, Tuple) or len(o.items) == len(elements)] or chosen
+            rows = [self.items_for(o, len(elements)) for o in fitting]
             if rows and starred is None:
                 for i, element in enumerate(elements):
                     self.bind(element.value, join_all(row[i] for row in rows))
@@ -1424,7 +1425,7 @@ class Interpreter:
             result = arithmetic.binary(self, operator, left, right, node)
             if left.tally is not None or right.tally is not None:
                 result = arithmetic.tallied(result, arithmetic.tally_of(operator, left, right))
-        if operator == "Multiply" and isinstance(result, Tensor) and result.deps:
+        if operator in ("Multiply", "BitAnd") and isinstance(result, Tensor) and result.deps:
             self.overlapped(node, left, right, result)
         self.emit(operator.lower(), (operator, node, left, right, left_node, right_node, result))
         return result
@@ -2025,15 +2026,28 @@ def is_reset(loop: Any, target: Any, adding: Any) -> bool:
 
 
 def loop_use(region: Region) -> str:
-    """What a loop over a loader does with it: "trained", "evaluated", or "" when neither is sure."""
+    """What a loop over a loader does with it: "trained", "evaluated", "gathered", or "" when none of these is sure."""
     if region.kind != "loop" or not isinstance(region.value, (Instance, Union)):
         return ""
     if not all(isinstance(option, Instance) and option.family == "loader" for option in options(region.value)):
         return ""
     if region.has("backward"):
         return "trained" if region.has("step") else ""
-    learns = region.has("step", "autograd") or any(may_learn(event.values) for event in region.of("escape"))
-    return "evaluated" if region.has("model") and region.has("compare", "loss") and not learns else ""
+    if not region.has("model") or region.has("step", "autograd"):
+        return ""
+    use = "evaluated" if region.has("compare", "loss") else "gathered" if region.has("collect") else ""
+    return use if use and not any(may_learn(event.values) for event in region.of("escape")) else ""
+
+
+def drawn_from(region: Region) -> list[Any]:
+    """The loaders from whose batches, taken one by one with `next`, a loop trains a model."""
+    if region.kind != "loop" or not region.has("next") or not (region.has("backward") and region.has("step")):
+        return []
+    learnt = {dep.node for event in region.of("backward") for dep in event.loss.deps if dep.live}
+    tokens = {t for e in region.of("model") if e.node in learnt for given in e.inputs for t in given.data.tokens}
+    known = {id(event.loader) for event in region.of("trained")}
+    drawn = {id(e.loader): e.loader for e in region.of("next") if e.draw in tokens and not e.token}
+    return [loader for ident, loader in drawn.items() if ident not in known]
 
 
 def may_learn(values: tuple[Value, ...]) -> bool:

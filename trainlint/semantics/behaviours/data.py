@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import libcst as cst
+
 from trainlint.semantics import shapes as sizes
 from trainlint.semantics.library import Call, as_tensor, behaviour, mixed_tensor
 from trainlint.semantics.values import (
@@ -38,12 +40,14 @@ from trainlint.semantics.values import (
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
+    from trainlint.semantics.namespace import Namespace
 
 PART_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
 }
+SPLITS = "$splits"  # in the interpreter's flags: the calls that have split data so far
 CUTS = "$cuts"  # in the interpreter's flags: one-sided slices taken of data so far
 
 
@@ -498,7 +502,9 @@ def rows_of(interp: Interpreter, owner: Tensor, data: DataInfo, index: Any, node
             return data
         for end in (index.start, index.stop):
             interp.keep.append(end)
-        ends = tuple(e.value if isinstance(e, Const) else id(e) for e in (index.start, index.stop))
+        ends = tuple(
+            None if is_nothing(e) else e.value if isinstance(e, Const) else id(e) for e in (index.start, index.stop)
+        )
         return ordered(data, ("chosen", *ends))
     if isinstance(index, Tensor):
         return rows_at(index, data, node)
@@ -534,18 +540,44 @@ def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, side: str) -> Data
 @behaviour("train_test_split")
 def train_test_split(call: Call) -> Value:
     """Two values for each array: the part that is kept for training, then the part held out."""
-    call.interp.event("split", call.node)
-    call.interp.emit("pair", (call.node, tuple(call.arguments.positional), "split", call))
-    out: list[Value] = []
+    interp = call.interp
+    interp.emit("pair", (call.node, tuple(call.arguments.positional), "split", call))
+    out: list[Tensor] = []
     for value in call.arguments.positional:
         tensor = with_origin(as_tensor(value), call.node)
         call.interp.emit("split", (call.interp.frame.space, call.node, tensor, "train_test_split"))
-        again = tensor.data.part == "train"
+        if is_held_out(call.interp, tensor.data):
+            parts = ("val", "test")
+        else:
+            parts = ("train", "val" if tensor.data.part == "train" else "test")
         data = tensor.data._replace(splits=tensor.data.splits | {id(call.node)}, stats=frozenset())
         kept = tensor.but(shape=(None, *tensor.shape[1:]) if tensor.shape else None)
-        out.append(kept.but(data=data._replace(part="train")))
-        out.append(kept.but(data=data._replace(part="val" if again else "test")))
+        out += (kept.but(data=data._replace(part=part)) for part in parts)
+    held = (piece.data for piece in out if piece.data.part in ("val", "test"))
+    interp.event("split", call.node, tuple(dict.fromkeys(data._replace(columns=None) for data in held)))
+    interp.write(interp.flags, SPLITS, {**interp.flags.get(SPLITS, {}), id(call.node): (interp.frame.space, call.node)})
     return Sequence(UNKNOWN) if call.arguments.open else Tuple(tuple(out))
+
+
+def is_held_out(interp: Interpreter, data: DataInfo) -> bool:
+    """Whether data are held out from a training part that the program uses. Of a split that only draws fewer rows
+    (`_, few = train_test_split(rows)`) the rest is not."""
+    if data.part not in ("val", "test"):
+        return False
+    made = [found for ident, found in interp.flags.get(SPLITS, {}).items() if ident in data.splits]
+    return bool(made) and all(keeps_training_part(space, node) for space, node in made)
+
+
+def keeps_training_part(space: Namespace, split: Any) -> bool:
+    """Whether the first part that a split gives has a name that is read."""
+    if space.source is None:
+        return False
+    index = space.source.index
+    statement = index.statement(split)
+    target = statement.targets[0].target if isinstance(statement, cst.Assign) else None
+    first = target.elements[0].value if isinstance(target, cst.Tuple) else None
+    binding = index.binding(first) if isinstance(first, cst.Name) else None
+    return binding is not None and bool(index.references(binding))
 
 
 @behaviour("cross_validate")
@@ -776,7 +808,12 @@ def sameness(value: Value) -> Any:
     if isinstance(value, (Const, Text)):
         return value.key
     if isinstance(value, Tensor) and value.data.tokens:
-        return (value.data.tokens, value.data.part, value.data.splits)
+        return (
+            value.data.tokens,
+            value.data.part,
+            value.data.splits,
+            value.data.order if value.data.order is not None else Same(value),
+        )
     if value is UNKNOWN or (isinstance(value, Instance) and "$any" in value.attrs):
         return object()
     return Same(value)
@@ -845,6 +882,7 @@ def random_split(call: Call) -> Value:
         piece.attrs["dataset"] = call.first
         piece.attrs["$part"] = part
         piece.attrs["$random"] = TRUE
+        call.interp.event("dataset", call.node, piece)
         out.append(piece)
     for root in roots(call.first):
         tensors = root.attrs.get("$tensors") if isinstance(root, Instance) else root

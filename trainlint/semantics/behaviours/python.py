@@ -126,7 +126,10 @@ def len_(call: Call) -> Value:
 
 
 def size_of(value: Value) -> Tally | None:
-    """What the length of a loader or data set counts."""
+    """What the length of a loader or data set counts; of several that it may be, if all agree."""
+    if isinstance(value, Union):
+        counts = [size_of(option) for option in value.options if option is not NONE]
+        return counts[0] if len({count and count.what for count in counts}) == 1 else None
     if not isinstance(value, Instance):
         return None
     if "$item" in value.attrs:
@@ -193,12 +196,12 @@ def iter_(call: Call) -> Value:
 def next_(call: Call) -> Value:
     source, value = source_of(call.first), element(call, call.first)
     if isinstance(source, Instance):
-        token = id(call.node) if source.family == "loader" and starts_anew(call.node) else 0
-        call.interp.event("next", call.node, source, token)
-        if token:
+        draw = id(call.node) if source.family == "loader" else 0
+        call.interp.event("next", call.node, source, draw if starts_anew(call.node) else 0, draw)
+        if draw:
             from trainlint.semantics.behaviours.data import with_token
 
-            value = with_token(value, token)
+            value = with_token(value, draw)
     return value
 
 
