@@ -9,12 +9,12 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.losses import BCE, BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX, NLL, SOFTMAX, LossRule, scores
-from trainlint.checks.repairs import serves_one
+from trainlint.checks.repairs import index_of, serves_one
 from trainlint.edits import replace, set_argument
 from trainlint.findings import Safety
 from trainlint.semantics import shapes
 from trainlint.semantics.behaviours.data import RESHAPING, after_transforms, constants, raw_shape, steps_of
-from trainlint.semantics.interpreter import Region, outwards
+from trainlint.semantics.interpreter import Region, dotted_name, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.values import (
     INDICES,
@@ -31,6 +31,7 @@ from trainlint.semantics.values import (
     Value,
     const,
 )
+from trainlint.syntax import Index
 from trainlint.syntax.code import called, is_plain_call, keyword, positional
 
 MSE = "torch.nn.functional.mse_loss"
@@ -389,6 +390,53 @@ class PredictionAxis(Rule):
                 what = "the highest score (@) is compared with labels; the class is its index, `max(…)[1]` or `argmax`"
                 report(node, what=what).because(why(given))
                 return
+            plain = isinstance(node, cst.Comparison) and len(node.comparisons) == 1
+            if plain and given.deps and labels.batched and labels.data.tokens and not labels.deps:
+                self.outputs(report, node.left if given is left else node.comparisons[0].comparator, given)
+
+    def outputs(self, report: Report, side: Any, given: Tensor) -> None:
+        """What is compared with the labels of a batch is taken over the first axis of just what a model gives."""
+        index = index_of(report.space())
+        choice: Any = stripped(index, side)
+        if not isinstance(choice, cst.Call) or called(choice) not in ("argmax", "max"):
+            return
+        among = positional(choice)
+        scores = choice.func.value if isinstance(choice.func, cst.Attribute) else None
+        if scores is None or dotted_name(scores) in ("torch", "np"):
+            scores = among.pop(0) if among else None
+        axis = keyword(choice, "dim") or keyword(choice, "axis") or next(iter(among), None)
+        if not isinstance(axis, cst.Integer) or axis.value != "0" or scores is None:
+            return
+        made = stripped(index, scores)
+        if any(dep.node is made for dep in given.deps):
+            what = (
+                f"`{called(choice)}` runs over the first axis of the model's outputs, which is the batch: "
+                "it tells a sample for each class, not a class for each sample"
+            )
+            report(choice, what=what).because([Step(report.space(), made, "the outputs")])
+
+
+PASSING = frozenset(("cpu", "detach", "float", "numpy", "data", "cuda", "to", "long", "indices", "logits"))
+
+
+def stripped(index: Index, node: Any) -> Any:
+    """The expression that a value comes from: through names that are bound once, and what changes neither its axes nor
+    their order."""
+    for _ in range(12):
+        passed = node.func if isinstance(node, cst.Call) else node
+        if isinstance(passed, cst.Attribute) and passed.attr.value in PASSING:
+            node = passed.value
+        elif isinstance(node, cst.Subscript) and called(node.value) == "max":
+            node = node.value
+        elif isinstance(node, cst.Name) and len(bound := index.lookup(node)) == 1:
+            statement = index.statement(bound[0].node)
+            target = statement.targets[0].target if isinstance(statement, cst.Assign) else None
+            if not isinstance(target, cst.Name) and called(getattr(statement, "value", None)) != "max":
+                return node
+            node = statement.value  # type: ignore[union-attr]
+        else:
+            return node
+    return node
 
 
 class RnnBatchAxis(Rule):

@@ -1220,17 +1220,17 @@ class Interpreter:
         return Text(tuple(p for side in (left, right) for p in arithmetic.text_parts(side)))
 
     def formatted(self, node: cst.FormattedString) -> Value:
-        parts = []
+        made: list[Value] = []
         for part in node.parts:
             if isinstance(part, cst.FormattedStringExpression):
-                value = self.eval(part.expression)
-                parts.append(str(value.value) if isinstance(value, Const) else None)
+                made.append(self.eval(part.expression))
             else:
-                parts.append(str(getattr(part, "value", "")))
-        known = tuple(p for p in parts if p)
+                made.append(Const(str(getattr(part, "value", ""))))
+        known = tuple(str(value.value) for value in made if isinstance(value, Const) and value.value != "")
         if sum(map(len, known)) > arithmetic.MAX_LENGTH:
             return Text()
-        return Const("".join(known)) if None not in parts else Text(known)
+        constant = all(isinstance(value, Const) for value in made)
+        return Const("".join(known)) if constant else Text(known, tuple(made))
 
     def name(self, node: Any) -> Value:
         name = node.value

@@ -159,12 +159,14 @@ class Number(Value):
 
 
 class Text(Value):
-    """A string of unknown content; `parts` are the constant pieces that it surely holds."""
+    """A string of unknown content; `parts` are the constant pieces that it surely holds, `made` all that it was put
+    together from, where that is known."""
 
-    __slots__ = ("parts",)
+    __slots__ = ("made", "parts")
 
-    def __init__(self, parts: tuple[str, ...] = ()) -> None:
+    def __init__(self, parts: tuple[str, ...] = (), made: tuple[Value, ...] | None = None) -> None:
         self.parts = parts
+        self.made = made
 
     @property
     def key(self) -> object:

@@ -463,7 +463,7 @@ def path(call: Call) -> Value:
         text = words_of(value)
         if text:
             pieces.append(text)
-    return Text(tuple(pieces))
+    return Text(tuple(pieces), tuple(call.arguments.positional))
 
 
 # ------------------------------------------------------------------------ splits
@@ -803,10 +803,12 @@ CLASSES = {
 }
 
 
-def sameness(value: Value) -> Any:
-    """Equal for two arguments that are surely the same: constants, one object, the same data."""
-    if isinstance(value, (Const, Text)):
+def sameness(value: Value, depth: int = 0) -> Any:
+    """Equal for two arguments that are surely the same: constants, one object, the same data, texts made of these."""
+    if isinstance(value, Const):
         return value.key
+    if isinstance(value, Text) and value.made and depth < 4:
+        return tuple(sameness(piece, depth + 1) for piece in value.made)
     if isinstance(value, Tensor) and value.data.tokens:
         return (
             value.data.tokens,
