@@ -509,10 +509,14 @@ def judged_loops(region: Region) -> list[Any]:
     ]
 
 
+USES = ("trained", "evaluated", "gathered", "walked", "next")
+
+
 def is_idle(region: Region) -> bool:
-    """Whether data are held out in a program and surely not used by it: no loader serves them, and no code out of view
-    gets hold of them."""
-    datasets = [event.loader.attrs.get("dataset") for event in region.of("loader")]
+    """Whether data are held out in a program and surely not used by it: no loader that it goes through serves them, and
+    no code out of view gets hold of them."""
+    used = (event.loader for kind in USES for event in region.of(kind))
+    datasets = [loader.attrs.get("dataset") for loader in used]
     served = [part for dataset in datasets for part in parts_of(dataset)]
     if not served or any(not isinstance(part, Instance) or "$any" in part.attrs or part.cls is None for part in served):
         return False

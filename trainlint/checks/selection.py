@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
-from trainlint.checks.data import HELD_OUT
+from trainlint.checks.data import HELD_OUT, is_idle
 from trainlint.checks.repairs import index_of
 from trainlint.edits import set_argument
 from trainlint.findings import Safety, Severity
@@ -37,11 +37,22 @@ class TestSetSelects(Rule):
     def check(self, region: Region, report: Report) -> None:
         for _, node, space in region.of("ranked") if region.has("step", "fitted") else ():
             what = chosen(node, space)
-            if what and self.is_test(node, region):
+            verdict = self.is_test(node, region) if what else False
+            if verdict:
+                report(node, space, what=what)
+            elif verdict is None:
+                report.interp.event("selected", node, what)
+
+    @on("program", having="selected")
+    def forgotten(self, region: Region, report: Report) -> None:
+        """The names speak of validation, but the data are for the test, and those for validation are not used."""
+        if is_idle(region):
+            for _, node, space, what in region.of("selected"):
                 report(node, space, what=what)
 
-    def is_test(self, node: Any, region: Region) -> bool:
-        """Whether the program too takes these data for its test data, and has no validation data beside them."""
+    def is_test(self, node: Any, region: Region) -> bool | None:
+        """Whether the program too takes these data for its test data, and has no validation data beside them; None
+        where it does, and names speak of validation."""
         words = set(names_in(region.node)) | set(names_in(node))
         declared = False
         for _, loop, _, loader in region.of("evaluated"):
@@ -52,7 +63,7 @@ class TestSetSelects(Rule):
                 if isinstance(made, Instance) and made.born is not None:
                     words |= statement_names(made.born)
         if any(_VALIDATION.search(word) for word in words):
-            return False
+            return None if declared else False
         return declared or any(_TEST.search(word) for word in words)
 
     @on("search")

@@ -41,7 +41,7 @@ FIELDS = {
     "grown": "value loop",
     "filled": "total former loop",
     # Data. "trained" and "evaluated" tell what a loop over a loader did with it; "gathered": a model's outputs are
-    # collected there.
+    # collected there; "walked": anything else.
     "dataset": "dataset",
     "loader": "loader",
     "next": "loader token draw",  # what marks the first batch of a new pass, and what marks this batch
@@ -53,6 +53,7 @@ FIELDS = {
     "trained": "loader",
     "evaluated": "loader",
     "gathered": "loader",
+    "walked": "loader",
     # Code out of view: values that it may change, and all calls of it.
     "escape": "values",
     "outside": "path values",
@@ -65,6 +66,7 @@ FIELDS = {
     "alike": "start layer earlier",
     "partial": "module",
     "learnt": "",
+    "selected": "what",
 }
 
 RECORDS: dict[str, Any] = {

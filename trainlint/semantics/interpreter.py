@@ -357,8 +357,10 @@ class Interpreter:
                 outer.extend(region.events)
                 outer.append(RECORDS["leave"]("leave", node, self.frame.space, kind))
         use = loop_use(region)
-        for loader in options(region.value) if use else drawn_from(region):
-            self.event(use or "trained", node, loader)
+        for loader in options(region.value) if use else ():
+            self.event(use, node, loader)
+        for loader in drawn_from(region) if use in ("", "walked") else ():
+            self.event("trained", node, loader)
         self.emit(region.kind, region)
 
     # ------------------------------------------------------------- statements
@@ -2026,17 +2028,18 @@ def is_reset(loop: Any, target: Any, adding: Any) -> bool:
 
 
 def loop_use(region: Region) -> str:
-    """What a loop over a loader does with it: "trained", "evaluated", "gathered", or "" when none of these is sure."""
+    """What a loop over a loader does: "trained", "evaluated", "gathered", or "walked" when none of these is sure; ""
+    for any other loop."""
     if region.kind != "loop" or not isinstance(region.value, (Instance, Union)):
         return ""
     if not all(isinstance(option, Instance) and option.family == "loader" for option in options(region.value)):
         return ""
     if region.has("backward"):
-        return "trained" if region.has("step") else ""
+        return "trained" if region.has("step") else "walked"
     if not region.has("model") or region.has("step", "autograd"):
-        return ""
-    use = "evaluated" if region.has("compare", "loss") else "gathered" if region.has("collect") else ""
-    return use if use and not any(may_learn(event.values) for event in region.of("escape")) else ""
+        return "walked"
+    use = "evaluated" if region.has("compare", "loss") else "gathered" if region.has("collect") else "walked"
+    return "walked" if any(may_learn(event.values) for event in region.of("escape")) else use
 
 
 def drawn_from(region: Region) -> list[Any]:
