@@ -53,6 +53,7 @@ class Draft:
     fix_message: str = ""
     safety: Safety = Safety.SAFE
     plan: Callable[[Draft], None] | None = None
+    is_pending: bool = False  # whether it depends on what is nowhere in the project
 
     def because(self, steps: Iterable[Step | None]) -> Draft:
         """Name the places that explain the finding; the first is quoted in the message."""

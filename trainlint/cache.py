@@ -24,12 +24,13 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from trainlint import __version__, plugins
-from trainlint.analysis import Evidence, Job, Outcome
+from trainlint.analysis import Evidence, Job, Outcome, Share
 from trainlint.checks import RuleInfo, catalogue
 from trainlint.findings import Finding
-from trainlint.imports import digest, digest_of_file, is_repository, names_in
+from trainlint.imports import Disk, digest
 from trainlint.prefilter import Facts
 from trainlint.semantics.requirements import allowed
+from trainlint.units import Part
 
 UNUSED_FOR = 30 * 86_400  # seconds after which an entry that nobody asked for is removed
 MANY = 50_000  # files
@@ -77,27 +78,47 @@ class Cache:
         """Keep what is known of files; of those looked at last, if they are many."""
         self._write(f"facts-{name}", dict(list(facts.items())[-MANY:]))
 
-    def find(self, job: Job, world: World) -> tuple[Finding, ...] | None:
+    def find(self, job: Job, disk: Disk) -> tuple[Finding, ...] | None:
         """What an earlier run found in a unit, if nothing has changed since."""
         name = _name_of(job)
         kept = self._read(name)
         with suppress(*_BROKEN):
-            if kept is not None and kept["files"] == world.digests(job) and world.agrees(_EVIDENCE(kept["evidence"])):
+            if kept is not None and kept["files"] == digests(job, disk) and agrees(disk, _EVIDENCE(kept["evidence"])):
                 self._mark_used(name)
                 return tuple(map(_FINDING, kept["findings"]))
         return None
 
-    def keep(self, job: Job, before: World, outcome: Outcome, after: World) -> None:
-        """Keep what was found in a unit, unless its files have changed meanwhile, or something went wrong."""
-        if self._writable and outcome.final:
-            files = before.digests(job)
-            if files == after.digests(job) and after.agrees(outcome.evidence):
-                content = {
-                    "files": files,
-                    "evidence": _plain(outcome.evidence),
-                    "findings": [_plain(finding) for finding in outcome.findings],
-                }
-                self._write(_name_of(job), content)
+    def find_parts(self, job: Job, disk: Disk) -> dict[int, Share]:
+        """What an earlier run found in parts of a unit, as far as nothing has changed for these since."""
+        found = {}
+        for number, part in enumerate(job.parts):
+            name = _name_of_part(job, part)
+            kept = self._read(name)
+            with suppress(*_BROKEN):
+                if kept is not None and kept["files"] == _digest_of_part(part, disk):
+                    share = _SHARE(kept["share"])
+                    if agrees(disk, share.evidence):
+                        self._mark_used(name)
+                        found[number] = share
+        return found
+
+    def keep(self, job: Job, before: Disk, outcome: Outcome, after: Disk) -> None:
+        """Keep what was found in a unit and its parts, unless files have changed meanwhile, or something went wrong."""
+        if not self._writable:
+            return
+        files = digests(job, before)
+        if outcome.final and files == digests(job, after) and agrees(after, outcome.evidence):
+            content = {
+                "files": files,
+                "evidence": _plain(outcome.evidence),
+                "findings": [_plain(finding) for finding in outcome.findings],
+            }
+            self._write(_name_of(job), content)
+        for number, share in outcome.shares.items():
+            part = job.parts[number]
+            held = _digest_of_part(part, before)
+            if share.final and held == _digest_of_part(part, after) and agrees(after, share.evidence):
+                self._write(_name_of_part(job, part), {"files": held, "share": _plain(share)})
 
     def close(self) -> None:
         """Remove entries that nobody has used for long."""
@@ -178,63 +199,47 @@ def _homes(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*") if _HOME.fullmatch(path.name)]
 
 
-class World:
-    """The disk as one check sees it: everything is looked at once. `texts` stand for files, by absolute path."""
-
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        self._digests = {path: "text " + digest(text.encode("utf-8", "surrogatepass")) for path, text in texts.items()}
-        self._unsaved = tuple(texts)
-        self._listings: dict[str, list[str]] = {}
-        self._repositories: dict[str, bool] = {}
-
-    def know(self, path: str, content: bytes | None) -> str:
-        """Take down what a file holds, and give its digest."""
-        return self._digests.setdefault(path, "" if content is None else digest(content))
-
-    def digests(self, job: Job) -> list[str]:
-        """What the files of a unit hold, and what they are checked against besides."""
-        return [*(self._digest(file.path) for file in job.files), *bounds(job)]
-
-    def agrees(self, evidence: Evidence) -> bool:
-        """Whether all that was seen is still so."""
-        return (
-            all(self._digest(path) == seen for path, seen in evidence.contents.items())
-            and all(self._listing(folder) == seen for folder, seen in evidence.listings.items())
-            and all(self._is_repository(folder) == seen for folder, seen in evidence.repositories.items())
-        )
-
-    def _digest(self, path: str) -> str:
-        if path not in self._digests:
-            self._digests[path] = digest_of_file(path)
-        return self._digests[path]
-
-    def _listing(self, folder: str) -> list[str]:
-        if folder not in self._listings:
-            self._listings[folder] = sorted(names_in(folder, self._unsaved))
-        return self._listings[folder]
-
-    def _is_repository(self, folder: str) -> bool:
-        if folder not in self._repositories:
-            self._repositories[folder] = is_repository(folder)
-        return self._repositories[folder]
+def digests(job: Job, disk: Disk) -> list[str]:
+    """What the files of a unit hold, and what they are checked against besides."""
+    paths = [file.path for file in job.files]
+    return [*map(disk.digest, paths), *bounds(paths)]
 
 
-def bounds(job: Job) -> list[str]:
-    """The versions of libraries that the projects of the files ask for."""
-    folders = dict.fromkeys(os.path.dirname(file.path) for file in job.files)
+def _digest_of_part(part: Part, disk: Disk) -> str:
+    """What the files of a part and those along hold, and what they are checked against besides."""
+    paths = (*part.files, *part.along)
+    return digest(json.dumps([*map(disk.digest, paths), *bounds(paths)]).encode())
+
+
+def agrees(disk: Disk, evidence: Evidence) -> bool:
+    """Whether all that was seen is still so."""
+    return (
+        all(disk.digest(path) == seen for path, seen in evidence.contents.items())
+        and all(disk.listing(folder) == frozenset(seen) for folder, seen in evidence.listings.items())
+        and all(disk.is_repository(folder) == seen for folder, seen in evidence.repositories.items())
+    )
+
+
+def bounds(paths: Iterable[str]) -> list[str]:
+    """The versions of libraries that the projects of files ask for."""
+    folders = dict.fromkeys(map(os.path.dirname, paths))
     return [repr(allowed(Path(folder, "_"), package)) for folder in folders for package in ("torch", "torchvision")]
 
 
 def _name_of(job: Job) -> str:
     """The name of a unit's entry: all that it is told apart from what its files hold."""
-    told = [
-        os.getcwd(),
-        job.common,
-        [[file.path, file.filename, sorted(file.codes)] for file in job.files],
-        job.knowledge,
-        job.noqa,
-    ]
-    name = digest(json.dumps(told, default=str).encode())
+    files = [[file.path, file.filename, sorted(file.codes)] for file in job.files]
+    return _entry_name(job, files, job.noqa)
+
+
+def _name_of_part(job: Job, part: Part) -> str:
+    """The name of a part's entry. Comments and the settings of single files are looked at later."""
+    names = {file.path: file.filename for file in job.files}
+    return _entry_name(job, part.files, [[path, names[path]] for path in (*part.files, *part.along)], sorted(job.codes))
+
+
+def _entry_name(job: Job, *told: Any) -> str:
+    name = digest(json.dumps([os.getcwd(), job.common, job.knowledge, *told], default=str).encode())
     return f"{name[:2]}/{name[2:]}"
 
 
@@ -309,3 +314,4 @@ def _decoder(kind: Any) -> Callable[[Any], Any]:
 
 _FINDING = _decoder(Finding)
 _EVIDENCE = _decoder(Evidence)
+_SHARE = _decoder(Share)

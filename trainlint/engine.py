@@ -7,20 +7,20 @@ import re
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainlint import plugins
 from trainlint.analysis import File, Job, Outcome, Progress, perform
-from trainlint.cache import Cache, World
+from trainlint.cache import Cache
 from trainlint.config import OWN_FAILURE, Settings, codes_of, enabled_codes
 from trainlint.discovery import Globs, Target
 from trainlint.findings import Finding, Safety, Severity, Span
-from trainlint.imports import Finder, common_folder, digest
+from trainlint.imports import Disk, Finder, common_folder, digest
 from trainlint.prefilter import Facts, facts_of, importing
 from trainlint.semantics import requirements
-from trainlint.units import concerned, divide
+from trainlint.units import Division, concerned
 
 if TYPE_CHECKING:
     from trainlint.checks import RuleInfo
@@ -55,15 +55,16 @@ def check(
     shown: list[Finding] = []
     waiting: list[Job] = []
     for job in survey.jobs():
-        known = cache.find(job, survey.world)
+        known = cache.find(job, survey.disk)
         if known is None:
-            waiting.append(job)
+            divided = survey.divided(job)
+            waiting.append(replace(divided, known=cache.find_parts(divided, survey.disk)))
         else:
             shown += known
     with closing(_performed(waiting, jobs, progress)) as performed:
         for job, outcome in performed:
             shown += outcome.findings
-            cache.keep(job, survey.world, outcome, World(job.texts))
+            cache.keep(job, survey.disk, outcome, Disk(job.texts))
     cache.close()
     return Result(tuple(sorted(shown, key=lambda finding: finding.sort_key)), len(targets))
 
@@ -113,10 +114,10 @@ class _Survey:
         self._noqa = noqa
         named = {target.filename: path for target, path in self._targets.items()}
         self._texts = {named.get(name) or os.path.abspath(name): text for name, text in texts.items()}
-        self.world = World(self._texts)
+        self.disk = Disk(self._texts)
         own = {id(table): table for target in targets if (table := target.settings.knowledge)}
         self._knowledge = (*plugins.knowledge(), *own.values())
-        self._facts = _FactBook(self.world, self._texts, importing(_packages(self._knowledge)), cache)
+        self._facts = _FactBook(self.disk, self._texts, importing(_packages(self._knowledge)), cache)
 
     def jobs(self) -> list[Job]:
         """The units to check."""
@@ -124,12 +125,16 @@ class _Survey:
         candidates = concerned(facts)
         paths = {target: self._targets[target] for target in candidates}
         common = common_folder(paths.values())
-        units = divide(paths, Finder(common, self._texts), self._facts.of)
+        self._division = Division(paths, Finder(common, self.disk), self._facts.of)
         self._facts.keep()
-        if not units:
+        if not self._division.units:
             return []
         enabled = _Enabled(self._cache.catalogue())
-        return [self._job(unit, facts, enabled, common) for unit in units]
+        return [self._job(unit, facts, enabled, common) for unit in self._division.units]
+
+    def divided(self, job: Job) -> Job:
+        """A unit with the parts that it falls into."""
+        return replace(job, parts=self._division.parts([file.path for file in job.files]))
 
     def _job(self, unit: Sequence[Target], facts: Mapping[Target, Facts], enabled: _Enabled, common: str) -> Job:
         return Job(
@@ -145,8 +150,8 @@ class _Survey:
 class _FactBook:
     """What the bytes of files tell, by absolute path. Each file is read once, and looked through once for all runs."""
 
-    def __init__(self, world: World, texts: Mapping[str, str], further: re.Pattern[bytes] | None, cache: Cache) -> None:
-        self._world = world
+    def __init__(self, disk: Disk, texts: Mapping[str, str], further: re.Pattern[bytes] | None, cache: Cache) -> None:
+        self._disk = disk
         self._texts = texts
         self._further = further
         self._cache = cache
@@ -160,7 +165,7 @@ class _FactBook:
         if path not in self._files:
             text = self._texts.get(path)
             content = _content(path) if text is None else text.encode("utf-8", "surrogatepass")
-            key = self._world.know(path, content)
+            key = self._disk.know(path, content)
             if content is None:
                 self._files[path] = Facts(True, False, False, [], 0)
             else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
@@ -29,14 +29,48 @@ def common_folder(paths: Iterable[str]) -> str:
         return ""
 
 
+class Disk:
+    """The disk as one check sees it: everything is looked at once. `texts` stand for files, by absolute path, also for
+    those that are not on the disk yet."""
+
+    def __init__(self, texts: Mapping[str, str] | None = None) -> None:
+        texts = texts or {}
+        self._digests = {path: "text " + digest(text.encode("utf-8", "surrogatepass")) for path, text in texts.items()}
+        self._unsaved = tuple(texts)
+        self._listings: dict[str, frozenset[str]] = {}
+        self._repositories: dict[str, bool] = {}
+
+    def know(self, path: str, content: bytes | None) -> str:
+        """Take down what a file holds, and give its digest."""
+        return self._digests.setdefault(path, "" if content is None else digest(content))
+
+    def digest(self, path: str) -> str:
+        """The digest of what a file holds, "" if it cannot be read."""
+        if path not in self._digests:
+            self._digests[path] = digest_of_file(path)
+        return self._digests[path]
+
+    def listing(self, folder: str) -> frozenset[str]:
+        """The names in a folder that can matter to an import: modules, folders, marks of a project's root."""
+        found = self._listings.get(folder)
+        if found is None:
+            found = self._listings[folder] = names_in(folder, self._unsaved)
+        return found
+
+    def is_repository(self, folder: str) -> bool:
+        """Whether a repository begins here."""
+        if folder not in self._repositories:
+            self._repositories[folder] = os.path.exists(os.path.join(folder, ".git"))
+        return self._repositories[folder]
+
+
 class Finder:
     """Looks imports up. `common` is the folder that all files to check lie below: without a repository around it, a
-    search ends there. `unsaved` files count though they may not be on the disk yet. Paths are absolute, and strings,
-    since there are many."""
+    search ends there. Paths are absolute, and strings, since there are many."""
 
-    def __init__(self, common: str, unsaved: Iterable[str] = ()) -> None:
+    def __init__(self, common: str, disk: Disk | None = None) -> None:
         self.common = common
-        self._unsaved = tuple(unsaved)
+        self.disk = disk or Disk()
         self.listings: dict[str, frozenset[str]] = {}  # folders that were looked into, and what is of interest there
         self.repositories: dict[str, bool] = {}  # whether there is a `.git` in folders that were not looked into
         self.contents: dict[str, str] = {}  # digests of the files that were read
@@ -44,10 +78,10 @@ class Finder:
         self._found: dict[tuple[str, str, int], str | None] = {}
 
     def listing(self, folder: str) -> frozenset[str]:
-        """The names in a folder that can matter to an import: modules, folders, marks of a project's root."""
+        """The names in a folder that can matter to an import."""
         found = self.listings.get(folder)
         if found is None:
-            found = self.listings[folder] = names_in(folder, self._unsaved)
+            found = self.listings[folder] = self.disk.listing(folder)
         return found
 
     def search_path(self, folder: str) -> list[str]:
@@ -69,7 +103,7 @@ class Finder:
 
     def _is_repository(self, folder: str) -> bool:
         if folder not in self.repositories:
-            self.repositories[folder] = is_repository(folder)
+            self.repositories[folder] = self.disk.is_repository(folder)
         return self.repositories[folder]
 
     def locate(self, folder: str, dotted: str, level: int) -> str | None:
@@ -121,9 +155,10 @@ class Finder:
         found = (self.find(folder, [name]) for name in names[:BELOW])
         return [module for module in found if module is not None]
 
-    def note(self, path: str) -> None:
-        """Take down what a file holds that is about to be read."""
-        self.contents[path] = digest_of_file(path)
+    def note(self, path: str) -> str:
+        """Take down what a file holds that is about to be read, and give its digest."""
+        found = self.contents[path] = self.disk.digest(path)
+        return found
 
 
 def parents(folder: str) -> list[str]:
@@ -145,11 +180,6 @@ def names_in(folder: str, unsaved: Iterable[str] = ()) -> frozenset[str]:
     return frozenset(
         name for name in names if name.endswith(".py") or name in MARKERS or ("." not in name and name != "__pycache__")
     )
-
-
-def is_repository(folder: str) -> bool:
-    """Whether a repository begins here."""
-    return os.path.exists(os.path.join(folder, ".git"))
 
 
 def digest(content: bytes) -> str:

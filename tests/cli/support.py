@@ -79,6 +79,7 @@ class Engine:
         knowledge: Any = (),
         finder: Any = None,
         progress: Any = None,
+        seam: Any = None,
     ) -> list[Finding]:
         self.files, self.texts = [*self.files, *files], texts
         self.codes = sorted({*self.codes, *(rule.code for rule in rules)})

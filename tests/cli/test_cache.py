@@ -24,7 +24,9 @@ from trainlint.cache import Cache
 from trainlint.config import Configuration
 from trainlint.discovery import discover
 from trainlint.engine import Result
+from trainlint.findings import Finding
 from trainlint.imports import digest
+from trainlint.semantics import project as project_module
 
 ROOT = Path(__file__).parents[2]
 
@@ -167,6 +169,136 @@ def test_only_what_depends_on_an_edit_is_checked_again(project, tmp_path: Path, 
     (root / "p2/model2.py").write_text(RIGHT)
     assert check(cache=tmp_path / "cache").findings == before.findings[:1]
     assert sorted(checked) == ["p2/model2.py", "p2/train2.py"]
+
+
+SHARED = """\
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 3)
+        self.spare = nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.layer(x)
+
+def loss_of(scores, labels):
+    return F.cross_entropy(scores, labels)
+
+def rescaled(scores, labels, normal=True):
+    if normal:
+        scores = torch.softmax(scores, 1)
+    return F.cross_entropy(scores, labels)
+"""
+USER = """\
+import torch
+import shared
+
+net = shared.Net()
+print(shared.loss_of({scores}, torch.zeros(64).long()))
+"""
+PLAIN, SOFTMAX = "net(torch.rand(64, 8))", "torch.softmax(net(torch.rand(64, 8)), 1)"
+
+
+@pytest.fixture
+def run_programs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files whose programs are really run, in this process."""
+    names: list[str] = []
+    check_files = project_module.check_files
+
+    def noting(files: Sequence[tuple[Path, str]], *arguments: Any, seam: Any, **more: Any) -> list[Finding]:
+        programs = seam.programs or [path for path, _ in files]
+        names.extend(path.name for path in programs)
+        return check_files(files, *arguments, seam=seam, **more)
+
+    monkeypatch.setattr(project_module, "check_files", noting)
+    return names
+
+
+def shared_by(a: str, b: str) -> dict[str, str]:
+    return {"shared.py": SHARED, "a.py": USER.format(scores=a), "b.py": USER.format(scores=b)}
+
+
+def test_programs_that_share_a_file_are_checked_by_themselves(project, tmp_path: Path, run_programs: list[str]) -> None:
+    root = project(shared_by(SOFTMAX, PLAIN))
+    cache = tmp_path / "cache"
+
+    def checked_again() -> tuple[list[str], list[str]]:
+        run_programs.clear()
+        result = check(cache=cache)
+        programs = sorted(run_programs)
+        assert result == check()
+        return programs, [f"{finding.filename}:{finding.code}" for finding in result.findings]
+
+    unused, called, alone = "shared.py:TL603", "shared.py:TL101", "shared.py:TL101"
+    assert checked_again() == (["a.py", "b.py", "shared.py"], [unused, called, alone])
+    # An edit of one program concerns nobody else.
+    (root / "b.py").write_text(USER.format(scores=PLAIN) + "print(net)\n")
+    assert checked_again() == (["b.py"], [unused, called, alone])
+    # What the other found in the shared file goes with the reason.
+    (root / "a.py").write_text(USER.format(scores=PLAIN))
+    assert checked_again() == (["a.py"], [unused, alone])
+    # Whoever uses the layer, no part says that nobody does.
+    (root / "b.py").write_text(USER.format(scores=PLAIN) + "print(net.spare)\n")
+    assert checked_again() == (["b.py"], [alone])
+    # A function that a program calls now is not run by itself any more.
+    (root / "b.py").write_text(
+        USER.format(scores=PLAIN) + "print(shared.rescaled(torch.rand(64, 3), 1, normal=False))\n"
+    )
+    assert checked_again() == (["b.py", "shared.py"], [unused])
+    (root / "b.py").write_text(USER.format(scores=PLAIN))
+    assert checked_again() == (["b.py", "shared.py"], [unused, alone])
+    # What all import concerns all.
+    (root / "shared.py").write_text(SHARED.replace("        self.spare = nn.Linear(8, 3)\n", ""))
+    assert checked_again() == (["a.py", "b.py", "shared.py"], [alone])
+
+
+def test_a_comment_in_a_shared_file_is_of_use_if_any_program_needs_it(project, tmp_path: Path) -> None:
+    files = shared_by(SOFTMAX, PLAIN)
+    files["shared.py"] = SHARED.replace(
+        "(scores, labels)\n\ndef res", "(scores, labels)  # trainlint: ignore[TL101]\n\ndef res"
+    )
+    root = project(files)
+    codes = [finding.code for finding in check(cache=tmp_path / "cache").findings]
+    assert codes == ["TL603", "TL101"]
+    (root / "a.py").write_text(USER.format(scores=PLAIN))
+    codes = [finding.code for finding in check(cache=tmp_path / "cache").findings]
+    assert codes == ["TL603", "TL001", "TL101"]
+
+
+def edits(root: Path, number: int) -> Iterator[str]:
+    """Edits of files below a folder, one after the other, each of which changes what runs; their names."""
+    chance = random.Random(5)
+    files = sorted(path for path in root.rglob("*.py") if path.stat().st_size)
+    for _ in range(number):
+        path = chance.choice(files)
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+        calls = [
+            n for n, line in enumerate(lines) if line.startswith("    ") and line.rstrip().endswith(")") and "(" in line
+        ]
+        if calls:
+            line = chance.choice(calls)
+            indent = lines[line][: len(lines[line]) - len(lines[line].lstrip())]
+            lines[line] = f"{indent}pass\n"
+            path.write_text("".join(lines), "utf-8")
+            yield str(path.relative_to(root))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("several")
+@pytest.mark.parametrize("tree", ["fixtures", "examples"])
+def test_after_any_edit_the_result_is_that_of_a_whole_run(
+    tree: str, tmp_path: Path, tmp_path_factory, monkeypatch
+) -> None:
+    shutil.copytree(ROOT / tree, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    cache = tmp_path_factory.mktemp("cache")
+    check(cache=cache)
+    for edited in edits(tmp_path, 25):
+        assert check(cache=cache, jobs=2) == check(), edited
 
 
 def test_an_edit_counts_though_size_and_time_stay(project, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from time import monotonic
@@ -24,7 +25,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule
 from trainlint.findings import Finding, Related, Severity, Span
-from trainlint.imports import PACKAGE, Finder, common_folder
+from trainlint.imports import PACKAGE, Disk, Finder, common_folder
 from trainlint.semantics.behaviours.engines import LIGHTNING, lightning
 from trainlint.semantics.behaviours.layers import calls_in, set_mode
 from trainlint.semantics.behaviours.python import candidate
@@ -49,7 +50,7 @@ from trainlint.semantics.values import (
     Text,
     Value,
 )
-from trainlint.syntax import SourceFile, Unreadable, lean_nodes, load, path_to, with_room
+from trainlint.syntax import Parsed, SourceFile, Unreadable, lean_nodes, path_to, with_room
 from trainlint.syntax.code import called
 
 Progress = Callable[[int, int], None]
@@ -68,6 +69,7 @@ REST_PATIENCE = (
 )  # steps spent in one function, and runs, when no program is left that tells of its arguments
 MAIN_EFFORT = 20_000  # one that needs no arguments: the command of a package starts with such a function
 
+LITTER = 300_000  # objects from which on it pays to look for those that earlier checks left behind
 MAX_SECONDS = 60.0  # for all programs of one file, imports included: only what is made to be hard takes a tenth of it
 TOO_LONG = "the analysis takes too long and is cut short here; what was found so far stands"
 
@@ -97,6 +99,30 @@ class Choice:
                     yield function.node if owner is None else owner.node
 
 
+@dataclass
+class Seam:
+    """Where the programs of a project meet those of others, which run with the same files. What they are told:
+
+    programs  the files to run, None for all that are given
+    reached   the functions of these that other programs call, by `function_name`: they need not run by themselves
+    named     names that stand in files which import these
+
+    What they tell:
+
+    calls     the functions of further files that they reached
+    ran       names of the attributes of modules that they ran
+    pending   findings that fall if a name stands in any other file, or others ran it
+    """
+
+    programs: Sequence_[Path] | None = None
+    reached: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
+    parsed: Parsed = field(default_factory=Parsed)
+    calls: set[str] = field(default_factory=set)
+    ran: set[str] = field(default_factory=set)
+    pending: list[tuple[str, Finding]] = field(default_factory=list)
+
+
 class Project:
     """The files given, the files they import, and one interpreter over all of them."""
 
@@ -107,8 +133,11 @@ class Project:
         rules: Sequence_[Rule],
         knowledge: Sequence_[Mapping[str, Any]] = (),
         finder: Finder | None = None,
+        seam: Seam | None = None,
     ) -> None:
         self.files = files
+        self.seam = seam or Seam()
+        self.at_end = False
         Object.count = 0  # what came before is of no influence
         self.drafts: dict[tuple[str, int], Draft] = {}
         self.choices: list[Choice] = []
@@ -118,7 +147,8 @@ class Project:
         self.names = {Path(os.path.abspath(path)): name for path, name in files}
         paths = {name: path for path, name in files}
         self.texts = {Path(os.path.abspath(paths.get(name, name))): text for name, text in texts.items()}
-        self.finder = finder or Finder(common_folder(map(str, self.names)), map(str, self.texts))
+        unsaved = {str(path): text for path, text in self.texts.items()}
+        self.finder = finder or Finder(common_folder(map(str, self.names)), Disk(unsaved))
         self.calls: dict[str, list[tuple[Report, Any]]] = {}
         self.events: dict[str, list[tuple[frozenset[str], Report, Any]]] = {}
         self.library = Library(self.on_call, self.calls)
@@ -146,6 +176,7 @@ class Project:
                 self.events.setdefault(event, []).append((getattr(handler, "having", frozenset()), report, handler))
 
     def take(self, draft: Draft) -> None:
+        draft.is_pending = self.at_end
         if draft.rule.exclusive and self.choices:
             choice = self.choices[-1]
             choice.drafts[-1].append((draft, self.interp.stack[len(choice.calls) :]))
@@ -261,9 +292,9 @@ class Project:
             )
             space.path = path
             name = self.names.get(path) or shown_path(path)
-            self.finder.note(str(path))
+            digest = self.finder.note(str(path))
             try:
-                space.source = load(path, name, self.texts.get(path))
+                space.source = self.seam.parsed.load(path, name, self.texts.get(path), digest)
             except Unreadable as problem:
                 space.state = "failed"
                 if path in self.names:
@@ -373,9 +404,13 @@ class Project:
             if isinstance(item, Class):
                 self.run_class(space, item)
         for item in reversed(space.functions):
-            if isinstance(item, Function) and item.owner is None and id(item.node) not in self.interp.visited:
+            if isinstance(item, Function) and item.owner is None and not self.is_reached(item):
                 effort = ALONE_EFFORT if needs_arguments(item) else MAIN_EFFORT
                 self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), effort)  # type: ignore[misc]
+
+    def is_reached(self, function: Function) -> bool:
+        """Whether any program calls a function, here or elsewhere."""
+        return id(function.node) in self.interp.visited or function_name(function) in self.seam.reached
 
     def run_alone(self, interp: Interpreter, function: Function) -> None:
         region = Region("program", function.node, function.space, None)
@@ -394,12 +429,11 @@ class Project:
             for space in self.spaces.values():
                 if space.source is not None:
                     self.words.update(space.source.text.encode("utf8", "replace").translate(SPACED).split())
-        return self.words[name.encode()] > 1
+        return name in self.seam.named or self.words[name.encode()] > 1
 
     def run_class(self, space: Namespace, cls: Class) -> None:
         """Run the methods of a class that no program called, as its framework would."""
-        methods = [m for m in cls.attrs.values() if isinstance(m, Function) and isinstance(m.node, cst.FunctionDef)]
-        waiting = [m for m in methods if id(m.node) not in self.interp.visited]
+        waiting = [method for method in methods_of(cls) if not self.is_reached(method)]
         if not waiting:
             return
         engine_calls = cls.family in ("module", "datamodule") and any(m.name in LIGHTNING for m in waiting)
@@ -437,7 +471,7 @@ class Project:
                 as_engine = partial(self.run_as_engine, instance=instance, built=region, flags=flags)
                 self.attempt(space, as_engine, ALONE_EFFORT)
             for method in waiting:
-                if id(method.node) not in self.interp.visited or method.name == "__init__":
+                if not self.is_reached(method) or method.name == "__init__":
                     call = partial(run, method=method, instance=instance, built=region, flags=flags)
                     self.attempt(space, call, ALONE_EFFORT)
 
@@ -462,21 +496,39 @@ class Project:
     # ---------------------------------------------------------------- the check
 
     def check(self, progress: Progress | None = None) -> list[Finding]:
-        total = len(self.names)
+        programs = self.seam.programs or list(self.names)
         spaces: list[Namespace] = []
-        for number, path in enumerate(self.names):
+        for number, path in enumerate(programs):
             space = self.space(path)
             if space.state != "failed":
                 spaces.append(space)
                 self.run_program(space)
             if progress is not None:
-                progress(number + 1, total)
+                progress(number + 1, len(programs))
         self.interp.patience = REST_PATIENCE
         for space in sorted(spaces, key=lambda s: s.imported):
             self.run_rest(space)
+        self.at_end = True
         self.emit("project", [space for space in self.spaces.values() if space.source is not None])
+        self.at_end = False
         self.offer_uses(spaces)
+        self.tell_others(spaces)
         return self.finish()
+
+    def tell_others(self, spaces: list[Namespace]) -> None:
+        """Take down what the programs of other files have to know."""
+        if self.seam.programs is None:
+            return
+        own = set(map(id, spaces))
+        for space in self.spaces.values():
+            if id(space) not in own and space.source is not None:
+                members = (
+                    m for item in space.functions for m in (methods_of(item) if isinstance(item, Class) else [item])
+                )
+                reached = (m for m in members if isinstance(m, Function) and id(m.node) in self.interp.visited)
+                self.seam.calls.update(map(function_name, reached))
+        index = self.interp.modules
+        self.seam.ran.update(stored.name for stored in index.stored.values() if not stored.made.isdisjoint(index.ran))
 
     def offer_uses(self, spaces: list[Namespace]) -> None:
         """Tell the rules on APIs where those that have changed are used."""
@@ -515,7 +567,11 @@ class Project:
             if source is None or not self.is_asked_for(source):
                 continue
             try:
-                self.findings.append(finding_of(draft, source, self.is_asked_for))
+                finding = finding_of(draft, source, self.is_asked_for)
+                if draft.is_pending and isinstance(draft.node, cst.Attribute) and self.seam.programs is not None:
+                    self.seam.pending.append((draft.node.attr.value, finding))
+                else:
+                    self.findings.append(finding)
             except Exception:
                 self.fail(draft.space, f"the place of {draft.rule.code} failed: {last_line()}")
         return self.findings
@@ -531,6 +587,17 @@ def handlers_of(rule: type[Rule]) -> list[tuple[str, Sequence_[str], Sequence_[s
     members = ((name, getattr(rule, name, None)) for name in dir(rule))
     found = [(name, getattr(member, "calls", ()), getattr(member, "events", ())) for name, member in members]
     return [(name, calls, events) for name, calls, events in found if calls or events]
+
+
+def methods_of(cls: Class) -> list[Function]:
+    """The methods in a class's own text."""
+    return [m for m in cls.attrs.values() if isinstance(m, Function) and isinstance(m.node, cst.FunctionDef)]
+
+
+def function_name(function: Function) -> str:
+    """A name for a function of the project that another run knows as well: its file, class and name."""
+    owner = "" if function.owner is None else f"{function.owner.name}."
+    return f"{function.space.path}:{owner}{function.name}"
 
 
 def learns(function: Function) -> bool:
@@ -688,21 +755,26 @@ def check_files(
     knowledge: Sequence_[Mapping[str, Any]] = (),
     finder: Finder | None = None,
     progress: Progress | None = None,
+    seam: Seam | None = None,
 ) -> list[Finding]:
     """Check files that belong together. `texts` replaces what is on disk, by the name of a file to check or by the path
     of one that such files import (standard input, what an editor has not saved); `knowledge` are tables of APIs
-    besides those in trainlint/knowledge; `finder` looks up imports, and is told what is read.
+    besides those in trainlint/knowledge; `finder` looks up imports, and is told what is read; `seam` is for programs
+    that are checked by themselves though others run the same files.
 
     Raises UsageError if a row of these is not as it must be.
     """
-    found: list[Finding] = deep(lambda: Project(paths, texts, rules, knowledge, finder).check(progress))
+    found: list[Finding] = deep(lambda: Project(paths, texts, rules, knowledge, finder, seam).check(progress))
     return found
 
 
 def deep(run: Callable[[], Any]) -> Any:
-    """Run with a deep stack, for deeply nested programs, and without garbage collection: what is built here stays."""
+    """Run with a deep stack, for deeply nested programs, and without garbage collection: what is built here stays until
+    the end. Objects that refer to each other in a ring go when the next run begins, if they are many."""
     enabled = gc.isenabled()
     gc.disable()
+    if gc.get_count()[0] > LITTER:
+        gc.collect(0)
     try:
         with lean_nodes():
             return with_room(run)

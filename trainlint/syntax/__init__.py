@@ -5,13 +5,14 @@ from trainlint.syntax.index import Binding, BindingKind, Index, Scope, ScopeKind
 from trainlint.syntax.nesting import with_room
 from trainlint.syntax.notebook import Notebook
 from trainlint.syntax.positions import Positions
-from trainlint.syntax.source import SourceFile, decode, lean_nodes, load, read_text
+from trainlint.syntax.source import Parsed, SourceFile, decode, lean_nodes, load, read_text
 
 __all__ = [
     "Binding",
     "BindingKind",
     "Index",
     "Notebook",
+    "Parsed",
     "Positions",
     "Scope",
     "ScopeKind",

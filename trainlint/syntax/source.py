@@ -182,6 +182,33 @@ def load(path: Path, filename: str, text: str | None = None) -> SourceFile:
     return source
 
 
+class Parsed:
+    """Files that were read and parsed, for several projects to share as long as what they hold stays the same."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Path, str], tuple[str, SourceFile | Unreadable]] = {}
+
+    def load(self, path: Path, filename: str, text: str | None, digest: str) -> SourceFile:
+        """What `load` gives; `digest` tells contents apart. Raises what that raises."""
+        kept = self._kept.pop((path, filename), None)
+        if kept is None or kept[0] != digest:
+            try:
+                kept = digest, load(path, filename, text)
+            except Unreadable as problem:
+                kept = digest, problem
+        self._kept[path, filename] = kept  # the last used come last
+        if isinstance(kept[1], Unreadable):
+            raise kept[1]
+        return kept[1]
+
+    def shrink(self, most: int) -> None:
+        """Let go of the files that nobody used for longest, until the others have no more than so many characters."""
+        for key, (_, source) in reversed(self._kept.copy().items()):
+            most -= len(source.text) if isinstance(source, SourceFile) else 0
+            if most < 0:
+                del self._kept[key]
+
+
 def _broken_cells(notebook: Notebook) -> tuple[list[Cell], list[Unreadable]]:
     """The cells that do not parse by themselves, and why: one such cell should not hide all others."""
     broken, problems = [], []
@@ -296,6 +323,9 @@ def lean_nodes() -> Iterator[None]:
     """Let libcst's parser make nodes without validating each in Python, as the grammar has seen to that, and one node
     for all equal whitespace, which is two nodes of five. Saves a fifth of a parse's time and a quarter of its memory.
     A change of a class costs as much as a small file, so this is for many files."""
+    if CSTNode.__post_init__ is _trust:
+        yield
+        return
     validate, shared = CSTNode.__post_init__, (libcst.SimpleWhitespace, libcst.Newline)
     CSTNode.__post_init__ = _trust  # type: ignore[method-assign]
     for node_class in shared:
