@@ -48,8 +48,8 @@ def concerned(facts: Mapping[Target, Facts]) -> list[Target]:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Files of a unit that are checked by themselves, `along` the others that they import, and those `above` that import
-    them: paths, in order."""
+    """Files of a unit that are checked by themselves, `along` the others that they import, and those `above` that
+    import them: paths, in order."""
 
     files: tuple[str, ...]
     along: tuple[str, ...] = ()

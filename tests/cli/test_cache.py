@@ -188,10 +188,8 @@ class Net(nn.Module):
 def loss_of(scores, labels):
     return F.cross_entropy(scores, labels)
 
-def rescaled(scores, labels, normal=True):
-    if normal:
-        scores = torch.softmax(scores, 1)
-    return F.cross_entropy(scores, labels)
+def rescaled(scores, labels):
+    return F.cross_entropy(torch.softmax(scores, 1), labels)
 """
 USER = """\
 import torch
@@ -205,9 +203,16 @@ PLAIN, SOFTMAX = "net(torch.rand(64, 8))", "torch.softmax(net(torch.rand(64, 8))
 
 @pytest.fixture
 def run_programs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files whose programs are really run, in this process."""
+    """The names of the files whose programs are really run, and of the functions run alone, in this process."""
     names: list[str] = []
     check_files = project_module.check_files
+    run_alone = project_module.Project.run_alone
+
+    def noting_alone(project: Any, interp: Any, function: Any) -> None:
+        names.append(function.name)
+        run_alone(project, interp, function)
+
+    monkeypatch.setattr(project_module.Project, "run_alone", noting_alone)
 
     def noting(files: Sequence[tuple[Path, str]], *arguments: Any, seam: Any, **more: Any) -> list[Finding]:
         programs = seam.programs or [path for path, _ in files]
@@ -225,11 +230,14 @@ def shared_by(a: str, b: str) -> dict[str, str]:
 def test_programs_that_share_a_file_are_checked_by_themselves(project, tmp_path: Path, run_programs: list[str]) -> None:
     root = project(shared_by(SOFTMAX, PLAIN))
     cache = tmp_path / "cache"
+    run_alone: set[str] = set()
 
     def checked_again() -> tuple[list[str], list[str]]:
         run_programs.clear()
+        run_alone.clear()
         result = check(cache=cache)
-        programs = sorted(run_programs)
+        programs = sorted(name for name in run_programs if name.endswith(".py"))
+        run_alone.update(name for name in run_programs if not name.endswith(".py"))
         assert result == check()
         return programs, [f"{finding.filename}:{finding.code}" for finding in result.findings]
 
@@ -245,10 +253,9 @@ def test_programs_that_share_a_file_are_checked_by_themselves(project, tmp_path:
     (root / "b.py").write_text(USER.format(scores=PLAIN) + "print(net.spare)\n")
     assert checked_again() == (["b.py"], [alone])
     # A function that a program calls now is not run by itself any more.
-    (root / "b.py").write_text(
-        USER.format(scores=PLAIN) + "print(shared.rescaled(torch.rand(64, 3), 1, normal=False))\n"
-    )
-    assert checked_again() == (["b.py", "shared.py"], [unused])
+    (root / "b.py").write_text(USER.format(scores=PLAIN) + "print(shared.rescaled(torch.rand(64, 3), 1))\n")
+    assert checked_again() == (["b.py", "shared.py"], [unused, alone])
+    assert "rescaled" not in run_alone
     (root / "b.py").write_text(USER.format(scores=PLAIN))
     assert checked_again() == (["b.py", "shared.py"], [unused, alone])
     # What all import concerns all.
