@@ -179,6 +179,24 @@ class Cache:
                 os.utime(self._home / name)
 
 
+class Memory(Cache):
+    """Keeps results as long as the process lives."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self._writable = True
+        self._contents: dict[str, Any] = {}
+
+    def _read(self, name: str) -> Any:
+        return self._contents.get(name)
+
+    def _write(self, name: str, content: Any) -> None:
+        self._contents[name] = content
+
+    def _mark_used(self, name: str) -> None:
+        """What is kept here is in use."""
+
+
 def remove(folder: Path) -> bool:
     """Remove a cache, and nothing else that lies in its folder; whether there was one."""
     import shutil

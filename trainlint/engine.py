@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from trainlint.units import Division, concerned
 
 if TYPE_CHECKING:
     from trainlint.checks import RuleInfo
+    from trainlint.syntax import Parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +43,29 @@ def check(
     progress: Progress | None = None,
     cache: Cache | None = None,
     jobs: int | None = 1,
+    around: Collection[Path] | None = None,
+    parsed: Parsed | None = None,
 ) -> Result:
     """Check files.
 
     `texts` gives the contents of those that are not to be read from the disk: by file name, or by path if they are no
     targets but imported. Without `noqa`, comments that other linters share do not hide anything, for the caller will
     see to them. `jobs` is the number of processes at most, None for as many as are of use. Neither these nor a cache
-    change the result.
+    nor `parsed`, which has files that an earlier check in this process has parsed, change the result. `around` are the
+    files that matter: others are left out, unless they run in the same programs.
     """
     cache = cache or Cache(None)
     survey = _Survey(targets, texts or {}, noqa, cache)
     shown: list[Finding] = []
     waiting: list[Job] = []
-    for job in survey.jobs():
+    for job in survey.jobs(around):
         known = cache.find(job, survey.disk)
         if known is None:
             divided = survey.divided(job)
             waiting.append(replace(divided, known=cache.find_parts(divided, survey.disk)))
         else:
             shown += known
-    with closing(_performed(waiting, jobs, progress)) as performed:
+    with closing(_performed(waiting, jobs, progress, parsed)) as performed:
         for job, outcome in performed:
             shown += outcome.findings
             cache.keep(job, survey.disk, outcome, Disk(job.texts))
@@ -74,7 +78,7 @@ WORTH_PROCESSES = 400_000
 
 
 def _performed(
-    jobs: list[Job], processes: int | None, progress: Progress | None
+    jobs: list[Job], processes: int | None, progress: Progress | None, parsed: Parsed | None
 ) -> Generator[tuple[Job, Outcome], None, None]:
     """The units and what came of them, as each is ready."""
     total, done = sum(len(job.files) for job in jobs), 0
@@ -86,7 +90,7 @@ def _performed(
     if processes is None:
         processes = _processors()
     if min(processes, len(jobs)) == 1 or sum(job.size for job in jobs) < WORTH_PROCESSES:
-        outcomes: Iterator[tuple[Job, Outcome]] = ((job, perform(job, move)) for job in jobs)
+        outcomes: Iterator[tuple[Job, Outcome]] = ((job, perform(job, move, parsed)) for job in jobs)
     else:
         from trainlint import workers
 
@@ -119,18 +123,22 @@ class _Survey:
         self._knowledge = (*plugins.knowledge(), *own.values())
         self._facts = _FactBook(self.disk, self._texts, importing(_packages(self._knowledge)), cache)
 
-    def jobs(self) -> list[Job]:
-        """The units to check."""
+    def jobs(self, around: Collection[Path] | None = None) -> list[Job]:
+        """The units to check; of these what is of interest for some files, if any are given."""
         facts = {target: self._facts.of(path) for target, path in self._targets.items()}
         candidates = concerned(facts)
         paths = {target: self._targets[target] for target in candidates}
         common = common_folder(paths.values())
         self._division = Division(paths, Finder(common, self.disk), self._facts.of)
         self._facts.keep()
-        if not self._division.units:
+        units = self._division.units
+        if around is not None:
+            related = self._division.around(os.path.abspath(path) for path in around)
+            units = [[target for target in unit if paths[target] in related] for unit in units]
+        if not any(units):
             return []
         enabled = _Enabled(self._cache.catalogue())
-        return [self._job(unit, facts, enabled, common) for unit in self._division.units]
+        return [self._job(unit, facts, enabled, common) for unit in units if unit]
 
     def divided(self, job: Job) -> Job:
         """A unit with the parts that it falls into."""

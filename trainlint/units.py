@@ -76,6 +76,14 @@ class Division:
             units.setdefault(groups.leader(path), []).append(target)
         self.units = list(units.values())
 
+    def around(self, files: Iterable[str]) -> set[str]:
+        """The files that run in the same programs as some: those that import them, and all that these import."""
+        importers: dict[str, list[str]] = {}
+        for path, imported in self._imports.items():
+            for below in imported:
+                importers.setdefault(below, []).append(path)
+        return _followed(_followed(files, importers), self._imports)
+
     def parts(self, files: Iterable[str]) -> tuple[Part, ...]:
         """The parts of a unit, those above before those below: as many as there can be within the limits."""
         unit = sorted(files)
@@ -114,6 +122,17 @@ class Division:
                     found[path] = reached
                     changed = True
         return [found[path] for path in unit]
+
+
+def _followed(files: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
+    """Files, and all that edges lead to from them."""
+    found = set(files)
+    waiting = list(found)
+    while waiting:
+        new = set(edges.get(waiting.pop(), ())) - found
+        found |= new
+        waiting += new
+    return found
 
 
 # A set of files of a unit, by their numbers: unions of such sets cost next to nothing.
