@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MODULES = {
     "TR307": "mixing",
     "TR605": "dimensions",
+    "TR410": "gradients",
     "TR601": "overfit",
     "TR602": "inputs",
     "TR603": "labels",
