@@ -555,7 +555,9 @@ def train_test_split(call: Call) -> Value:
         out += (kept.but(data=data._replace(part=part)) for part in parts)
     held = (piece.data for piece in out if piece.data.part in ("val", "test"))
     interp.event("split", call.node, tuple(dict.fromkeys(data._replace(columns=None) for data in held)))
-    interp.write(interp.flags, SPLITS, {**interp.flags.get(SPLITS, {}), id(call.node): (interp.frame.space, call.node)})
+    interp.write(
+        interp.flags, SPLITS, {**(interp.flags.get(SPLITS) or {}), id(call.node): (interp.frame.space, call.node)}
+    )
     return Sequence(UNKNOWN) if call.arguments.open else Tuple(tuple(out))
 
 
@@ -564,7 +566,7 @@ def is_held_out(interp: Interpreter, data: DataInfo) -> bool:
     (`_, few = train_test_split(rows)`) the rest is not."""
     if data.part not in ("val", "test"):
         return False
-    made = [found for ident, found in interp.flags.get(SPLITS, {}).items() if ident in data.splits]
+    made = [found for ident, found in (interp.flags.get(SPLITS) or {}).items() if ident in data.splits]
     return bool(made) and all(keeps_training_part(space, node) for space, node in made)
 
 
