@@ -10,6 +10,7 @@ from typing import ClassVar
 from trainlint.curves import statistics
 from trainlint.curves.check import CannotTell, Check, Seen, baseline, curve
 from trainlint.curves.checks.course import diverged, oscillation, stuck
+from trainlint.curves.checks.rate import collapse
 from trainlint.curves.curve import Curve
 from trainlint.curves.names import ACCURACY, HELD_OUT, LOSS, TEST, TRAIN
 from trainlint.curves.series import Run
@@ -111,9 +112,10 @@ class Underfitting(Check):
         course = loss.trend(start)
         fall = course.start - course.end
         gained = known[0] - loss.end
-        if loss.end < 0.6 * known[0] or stuck(loss) or diverged(loss):
+        if loss.end < 0.6 * known[0] or stuck(loss) or diverged(loss) or collapse(run, loss):
             return
-        if course.falls and fall > 0.05 * gained:
+        # Noise may hide that it falls: then it must not seem to fall by much either.
+        if fall > (0.05 if course.falls else 0.1) * gained:
             return
         held_out = run.get(HELD_OUT, LOSS)
         if held_out is not None and len(held_out) >= 3 and Curve(held_out).end > 1.3 * loss.end:

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from trainlint.curves import statistics
-from trainlint.curves.check import CannotTell, Check, Seen, curve
+from trainlint.curves.check import FEWEST, CannotTell, Check, Seen, curve
 from trainlint.curves.checks.course import diverged, stuck
+from trainlint.curves.curve import Curve
 from trainlint.curves.names import HELD_OUT, LOSS, RATE, TRAIN
-from trainlint.curves.series import Run, Series
+from trainlint.curves.series import Point, Run, Series
 from trainlint.findings import Severity
+
+# Shares of the run at its end, the shortest first, in which a fall is looked for.
+_PARTS = (1 / 4, 1 / 3, 1 / 2)
 
 
 class StillImproving(Check):
@@ -27,18 +31,25 @@ class StillImproving(Check):
     confirms: ClassVar = ("TL704",)
 
     def judge(self, run: Run) -> Iterator[Seen]:
-        """A sure fall over the last quarter by a twentieth of all progress, and a hundredth of the level."""
+        """A sure fall of the last part, by which a quarter of the run makes a twentieth of all progress.
+
+        Noise may hide it in the last quarter, but not in the last third or half; a longer part counts only if by the
+        best guess the loss falls as far in its last quarter too, for a loss that has come to rest fell before as well.
+        """
         held_out = run.get(HELD_OUT, LOSS)
         loss = curve(run, HELD_OUT if held_out is not None and len(held_out) >= 16 else TRAIN, LOSS, 16)
-        start = loss.index(0.75)
-        if len(loss) - start < 8:
-            start = max(0, len(loss) - 8)
-        course = loss.trend(start)
-        share = (len(loss) - loss.index(0.75)) / (len(loss) - start)
-        fall = (course.start - course.end) * share
         whole = loss.start - loss.end
-        if course.falls and whole > 0 and fall > max(0.05 * whole, 0.01 * abs(loss.end)) and not diverged(loss):
-            yield self.seen(run, loss.series, loss.at(start), share=f"{100 * min(1.0, fall / whole):.0f}")
+        enough = max(0.05 * whole, 0.01 * abs(loss.end))
+        last = loss.trend(loss.index(0.75))
+        if whole <= 0 or diverged(loss) or last.start - last.end < enough:
+            return
+        for part in _PARTS:
+            start = min(loss.index(1 - part), len(loss) - FEWEST)
+            course = loss.trend(start)
+            fall = (course.start - course.end) * 0.25 * len(loss) / (len(loss) - start)
+            if course.falls and fall > enough:
+                yield self.seen(run, loss.series, loss.at(start), share=f"{100 * min(1.0, fall / whole):.0f}")
+                return
 
 
 def _rate(run: Run) -> Series:
@@ -71,7 +82,7 @@ class PlateauAtConstantRate(Check):
         start = loss.index(2 / 3)
         course = loss.trend(start)
         level = loss.end > 0.1 * abs(loss.start) and abs(course.start - course.end) < max(
-            0.02 * loss.progress, loss.noise
+            0.05 * loss.progress, 2 * loss.noise
         )
         if level and knee < start and not course.falls:
             yield self.seen(run, loss.series, loss.at(knee), level=loss.end, rate=late[-1])
@@ -91,16 +102,26 @@ class ScheduleCollapsedEarly(Check):
 
     def judge(self, run: Run) -> Iterator[Seen]:
         """A rate below 0.001 of its peak for good, before 60 % of the run, and a loss that stops there."""
-        rate, loss = _rate(run), curve(run, TRAIN, LOSS, 12)
-        peak = max(rate.values)
-        gone = next((p for i, p in enumerate(rate.points) if all(q.high < 1e-3 * peak for q in rate.points[i:])), None)
-        if gone is None or loss.end < 0.02 * abs(loss.start):
-            return
-        first, last = loss.steps[0], loss.steps[-1]
-        share = (gone.step - first) / (last - first) if last > first else 1.0
-        after = [i for i, step in enumerate(loss.steps) if step >= gone.step]
-        if not after or share > 0.6 or len(after) < 4:
-            return
-        left = loss.values[after[0] :]
-        if max(left) - min(left) < max(0.1 * loss.progress, 6 * loss.noise):
-            yield self.seen(run, rate, gone, share=f"{100 * max(share, 0):.0f}")
+        _rate(run)
+        found = collapse(run, curve(run, TRAIN, LOSS, 12))
+        if found is not None:
+            rate, gone, share = found
+            yield self.seen(run, rate, gone, share=f"{100 * share:.0f}")
+
+
+def collapse(run: Run, loss: Curve) -> tuple[Series, Point, float] | None:
+    """Where the rate vanishes and the loss stops with it: the rate, its first such point, and the share of the run."""
+    rate = run.get(TRAIN, RATE)
+    if rate is None or not len(rate) or loss.end < 0.02 * abs(loss.start):
+        return None
+    limit = 1e-3 * max(rate.values)
+    tail = next((i for i, point in enumerate(reversed(rate.points)) if point.high >= limit), len(rate))
+    if not tail:
+        return None
+    gone = rate.points[-tail]
+    first, last = loss.steps[0], loss.steps[-1]
+    share = max(0.0, (gone.step - first) / (last - first)) if last > first else 1.0
+    left = [value for step, value in zip(loss.steps, loss.values, strict=True) if step >= gone.step]
+    if share > 0.6 or len(left) < 4 or max(left) - min(left) >= max(0.1 * loss.progress, 6 * loss.noise):
+        return None
+    return rate, gone, share
