@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ printed output. A folder is searched for all of them; several runs are compared.
 """
 # The reports need the lines that findings point at, and they read whole files.
 _LARGE = 8 << 20
+_TERMINAL = Path("-")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +54,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--isolated", action="store_true", help="use no settings file")
 
     output = parser.add_argument_group("output")
-    output.add_argument("--plot", metavar="FILE", type=Path, help="write the curves with findings to an .html or .svg")
+    output.add_argument(
+        "--plot",
+        metavar="FILE",
+        nargs="?",
+        type=Path,
+        const=_TERMINAL,
+        help="draw the curves with what was found: in the terminal, or to an .html or .svg",
+    )
     output.add_argument("-v", "--verbose", action="store_true", help="say what could not be judged, and why")
     output.add_argument("--output-format", metavar="FORMAT", choices=OUTPUT_FORMATS, help="as of `check`")
     output.add_argument("--output-file", metavar="FILE", type=Path, help="write findings to this file")
@@ -84,8 +93,10 @@ def run(options: argparse.Namespace) -> int:
 
     if options.config is not None and options.isolated:
         raise UsageError("--config and --isolated exclude each other")
-    if options.plot is not None and options.plot.suffix.lower() not in (".html", ".svg"):
-        raise UsageError("--plot writes .html or .svg")
+    if options.plot not in (None, _TERMINAL) and options.plot.suffix.lower() not in (".html", ".svg"):
+        raise UsageError(
+            "--plot takes an .html, an .svg, or nothing for the terminal, and stands behind the paths then"
+        )
     values = {name: vars(options)[name] for name in ("output_format", "fail_on") if vars(options)[name] is not None}
     configuration = Configuration(Overrides(values=values), config=options.config, isolated=options.isolated)
     settings = configuration.for_folder(Path.cwd())
@@ -110,7 +121,12 @@ def run(options: argparse.Namespace) -> int:
     report(findings, large, settings, options)
     if options.output_file is None and settings.output_format in FOR_PEOPLE and not options.quiet:
         write(_diagnoses(diagnosis, style_of(options)), sys.stdout)
-    if options.plot is not None:
+    if options.plot == _TERMINAL:
+        from trainlint.curves.plot import in_terminal
+
+        columns = shutil.get_terminal_size().columns
+        write(in_terminal(diagnosis, columns, style_of(options), sys.stdout.encoding or "ascii"), sys.stdout)
+    elif options.plot is not None:
         from trainlint.curves.plot import write_plot
 
         write_plot(diagnosis, options.plot, large)

@@ -1,4 +1,4 @@
-"""Curves with their findings as a picture: an SVG, or an HTML page that holds it and the findings in words."""
+"""Curves with their findings as a picture: in the terminal, as SVG, or as a page with the findings in words."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from trainlint.reports.page import document, escaped
 from trainlint.reports.page.charts import Chart, Line, Mark, panels, standalone
 from trainlint.reports.page.findings import by_file, rules, tally
 from trainlint.reports.sources import Sources
+from trainlint.reports.style import Style
+from trainlint.reports.terminal import drawn
 
 
 def write_plot(diagnosis: Diagnosis, path: Path, texts: Mapping[str, str] | None = None) -> None:
@@ -25,6 +27,13 @@ def write_plot(diagnosis: Diagnosis, path: Path, texts: Mapping[str, str] | None
         path.write_text(text, "utf-8", newline="\n")
     except OSError as error:
         raise UsageError(f"cannot write to {path}: {error.strerror}") from error
+
+
+def in_terminal(diagnosis: Diagnosis, columns: int, style: Style, encoding: str) -> Iterator[str]:
+    """The panels of all runs below each other, for a terminal of so many columns."""
+    for _, charts in _panels(diagnosis):
+        for chart in charts:
+            yield f"{drawn(chart, columns, style, encoding)}\n"
 
 
 def svg(diagnosis: Diagnosis) -> str:
@@ -55,6 +64,6 @@ def _body(diagnosis: Diagnosis, sources: Sources, words: str) -> Iterator[str]:
     yield from by_file(diagnosis.findings, sources)
     for run, charts in _panels(diagnosis):
         if charts:
-            yield f'<section>\n<h2 class="path">{escaped(run.filename)}</h2>\n{panels(charts)}</section>\n'
+            yield f'<section>\n<h2 class="path">{escaped(run.title)}</h2>\n{panels(charts)}</section>\n'
     yield "</main>\n"
     yield from rules(diagnosis.findings)

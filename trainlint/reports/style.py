@@ -10,7 +10,16 @@ from typing import TextIO
 
 from trainlint.findings import Finding, Judgement, Related, Span
 
-_CODES = {"bold": "1", "dim": "2", "red": "31;1", "yellow": "33;1", "blue": "34;1", "cyan": "36"}
+_CODES = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31;1",
+    "yellow": "33;1",
+    "blue": "34;1",
+    "cyan": "36",
+    "magenta": "35",
+    "green": "32",
+}
 _NAMED = 3
 _SEVERITIES = {"error": "red", "warning": "yellow", "info": "blue"}
 

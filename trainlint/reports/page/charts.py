@@ -59,7 +59,7 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
+class Axis:
     """From values to places along one side of a chart."""
 
     low: float
@@ -69,7 +69,7 @@ class _Axis:
     is_log: bool
 
     @classmethod
-    def over(cls, values: Iterable[float], start: float, end: float, is_log: bool) -> _Axis:
+    def over(cls, values: Iterable[float], start: float, end: float, is_log: bool) -> Axis:
         """An axis that all values find room on."""
         usable = [value for value in values if _is_shown(value, is_log)]
         low, high = (min(usable), max(usable)) if usable else (1.0, 1.0)
@@ -165,12 +165,16 @@ def _legend(chart: Chart) -> list[list[tuple[int, str, float]]]:
     return rows
 
 
-def _parts(chart: Chart) -> Iterator[str]:
-    bottom = HEIGHT - BOTTOM
+def axes(chart: Chart, horizontal: tuple[float, float], vertical: tuple[float, float]) -> tuple[Axis, Axis]:
+    """The axes on which all curves and marks find room, each from where to where it is drawn."""
     xs = [value for line in chart.lines for value in line.x] + [mark.x for mark in chart.marks]
     ys = [value for line in chart.lines for value in line.y]
-    across = _Axis.over(xs, LEFT, WIDTH - RIGHT, chart.log_x)
-    up = _Axis.over(ys, bottom, TOP, chart.log_y)
+    return Axis.over(xs, *horizontal, chart.log_x), Axis.over(ys, *vertical, chart.log_y)
+
+
+def _parts(chart: Chart) -> Iterator[str]:
+    bottom = HEIGHT - BOTTOM
+    across, up = axes(chart, (LEFT, WIDTH - RIGHT), (bottom, TOP))
     for y, label in up.ticks():
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#dcdfe5"/>\n'
         yield f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end" fill="#596273">{label}</text>\n'
@@ -185,28 +189,39 @@ def _parts(chart: Chart) -> Iterator[str]:
     )
     for place, line in enumerate(chart.lines):
         yield from _curve(line, place, across, up)
-    for row, mark in enumerate(mark for mark in chart.marks if _is_shown(mark.x, chart.log_x)):
+    for row, mark in enumerate(marks(chart)):
         yield _mark(mark, row, across.at(mark.x))
     for row, names in enumerate(_legend(chart)):
         for place, name, x in names:
             yield _entry(place, name, x, HEIGHT + ROW * row)
 
 
-def _curve(line: Line, place: int, across: _Axis, up: _Axis) -> Iterator[str]:
+def _curve(line: Line, place: int, across: Axis, up: Axis) -> Iterator[str]:
     """A curve, in pieces where it is interrupted; a piece of one point is a dot."""
     attributes = f'class="series-{place % len(COLOURS)}" fill="none" stroke="{COLOURS[place % len(COLOURS)]}"'
+    for piece in pieces(line, across, up):
+        points = [f"{x:.1f},{y:.1f}" for x, y in piece]
+        path = " ".join(points * 2 if len(points) == 1 else points)
+        width = 4 if len(points) == 1 else 1.5
+        yield (
+            f'<polyline {attributes} stroke-width="{width}" stroke-linecap="round" stroke-linejoin="round" '
+            f'points="{path}"><title>{escaped(line.name)}</title></polyline>\n'
+        )
+
+
+def pieces(line: Line, across: Axis, up: Axis) -> Iterator[list[tuple[float, float]]]:
+    """The places that a curve runs through, from one interruption to the next."""
     for is_shown, piece in groupby(
         zip(line.x, line.y, strict=True),
         lambda point: _is_shown(point[0], across.is_log) and _is_shown(point[1], up.is_log),
     ):
         if is_shown:
-            points = [f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in piece]
-            path = " ".join(points * 2 if len(points) == 1 else points)
-            width = 4 if len(points) == 1 else 1.5
-            yield (
-                f'<polyline {attributes} stroke-width="{width}" stroke-linecap="round" stroke-linejoin="round" '
-                f'points="{path}"><title>{escaped(line.name)}</title></polyline>\n'
-            )
+            yield [(across.at(x), up.at(y)) for x, y in piece]
+
+
+def marks(chart: Chart) -> list[Mark]:
+    """The marks that have a place on the axis."""
+    return [mark for mark in chart.marks if _is_shown(mark.x, chart.log_x)]
 
 
 def _mark(mark: Mark, row: int, x: float) -> str:
