@@ -130,7 +130,9 @@ def run(options: argparse.Namespace) -> int:
         from trainlint.curves.plot import write_plot
 
         write_plot(diagnosis, options.plot, large)
-    notes = diagnosis.notes if options.verbose else []
+    notes = diagnosis.notes
+    if notes and not options.verbose:
+        notes = [f"What could not be judged, or was passed over: {len(notes)} remarks, shown by -v."]
     tell([summary(findings, len(diagnosis.runs)), *notes], settings, options)
     return status(findings, settings, options)
 

@@ -158,6 +158,7 @@ class Assembler:
         column, step = _first(values, STEPS)
         if step is None:
             if epoch is None:
+                self._run.is_counted = True
                 return float(self._rows), ""
             # A summary of an epoch among records of its steps stands where they ended.
             return (epoch if self._before == -math.inf else self._base + self._before), epoch_column

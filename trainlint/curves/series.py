@@ -163,6 +163,8 @@ class Run:
     series: list[Series] = field(default_factory=list)
     roles: dict[Role, Series] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    # Whether the rows had no steps, and were counted instead.
+    is_counted: bool = False
     # What the user says of the task: number of classes, variance of the target, layers of the model.
     facts: dict[str, float] = field(default_factory=dict)
 

@@ -151,19 +151,20 @@ def oscillation(run: Run, loss: Curve) -> tuple[float, float] | None:
     size = len(loss.series) // len(blocks)
     batch = statistics.noise(loss.series.values) / math.sqrt(size) if size >= 4 else 0.0
     confirmed = _held_out_swings(run)
-    if not confirmed and size < 4:
+    if confirmed is None and size < 4:
         raise CannotTell("swings of few records cannot be told from noise of batches without a held-out loss")
     share = 0.015 if confirmed else 0.12
     course = statistics.trend(steps[third:], late)
     falls = course.falls and course.start - course.end > 2 * swing
-    far = swing > max(share * abs(level), share * loss.progress / 4, 2 * batch)
+    far = (confirmed or size >= 4) and swing > max(share * abs(level), share * loss.progress / 4, 2 * batch)
     return (swing, level) if far and not falls and not diverged(loss) else None
 
 
-def _held_out_swings(run: Run) -> bool:
+def _held_out_swings(run: Run) -> bool | None:
+    """Whether the held-out loss swings; None if that was recorded too seldom to tell."""
     series = run.get(HELD_OUT, LOSS)
     if series is None or len(series) < 12:
-        return False
+        return None
     held_out = Curve(series)
     third = held_out.index(1 / 3)
     return held_out.noise_in(third) > 0.025 * abs(median(held_out.values[third:]))

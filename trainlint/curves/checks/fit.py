@@ -81,7 +81,10 @@ class LossUpAccuracyUp(Check):
 
     def judge(self, run: Run) -> Iterator[Seen]:
         """Where the held-out loss turns, and accuracy goes on gaining."""
+        accuracy = curve(run, HELD_OUT, ACCURACY)
         turn = _turn(run)
+        if turn is not None and len(accuracy.series) < len(turn.held_out.series):
+            raise CannotTell("the held-out accuracy was recorded less often than the loss")
         if turn is not None and turn.accuracy_rises:
             lowest = turn.held_out.lowest()
             yield self.seen(run, turn.held_out.series, lowest, best=lowest.low, end=turn.held_out.end)

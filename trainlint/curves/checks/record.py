@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from trainlint.curves.check import Check, Seen, short
+from trainlint.curves.check import CannotTell, Check, Seen, short
 from trainlint.curves.names import LOSS, TRAIN, words_of
 from trainlint.curves.series import Point, Run, Series, Trouble
 from trainlint.findings import Severity
@@ -28,6 +28,8 @@ class NonFinite(Check):
 
     def judge(self, run: Run) -> Iterator[Seen]:
         """Each loss on its own; the first to be lost is the one to tell."""
+        if not any(_is_loss(series) for series in run.series):
+            raise CannotTell("no loss was recorded")
         lost = [(trouble, series) for series in run.series if (trouble := _lost(series)) is not None]
         for trouble, series in sorted(lost, key=lambda pair: pair[0].step)[:1]:
             finite = [point.value for point in series.points if point.step < trouble.step and point.value]
@@ -35,10 +37,12 @@ class NonFinite(Check):
             yield self.seen(run, series, Point(trouble.step, 0.0, trouble.line), what=trouble.text, before=before)
 
 
+def _is_loss(series: Series) -> bool:
+    return "loss" in words_of(series.name) or series.role.metric == LOSS
+
+
 def _lost(series: Series) -> Trouble | None:
-    if "loss" not in words_of(series.name) and series.role.metric != LOSS:
-        return None
-    return series.lost or _filtered(series)
+    return (series.lost or _filtered(series)) if _is_loss(series) else None
 
 
 def _filtered(series: Series) -> Trouble | None:
@@ -67,6 +71,8 @@ class StepOrder(Check):
 
     def judge(self, run: Run) -> Iterator[Seen]:
         """The series in which it shows first."""
+        if run.is_counted:
+            raise CannotTell("no step and no epoch was recorded")
         known = sorted(run.roles.values(), key=lambda series: series.name)
         for series in known:
             back, again = series.backwards, series.repeated
