@@ -249,7 +249,6 @@ def _signals() -> Iterator[Case]:
     yield single("TC110", "rate-too-low", replace(base, rate=2e-5, epochs=24))
     yield single("TC110", "too-short", replace(base, rate=5e-4, every=2, epochs=5))
     yield several("TC112", "two-runs", base, partial(two_runs, base))
-    yield single("TC113", "dropout", replace(tuned, dropout=0.5, epochs=24))
     yield single("TC114", "few-evaluated", replace(tuned, evaluated=8, epochs=30))
     folds = replace(base, samples=500, epochs=15)
     yield several("TC115", "uneven-folds", folds, partial(uneven_folds, folds))
