@@ -246,8 +246,8 @@ def _entry(place: int, name: str, x: float, y: float) -> str:
 
 def small(line: Line, others: Iterable[Line]) -> str:
     """A curve beside text, on the logarithmic scale that it shares with others; nothing where there are no values."""
-    across = _Axis.over((x for other in others for x in other.x), 2, SMALL_WIDTH - 2, False)
-    up = _Axis.over((y for other in others for y in other.y), SMALL_HEIGHT - 3, 3, True)
+    across = Axis.over((x for other in others for x in other.x), 2, SMALL_WIDTH - 2, False)
+    up = Axis.over((y for other in others for y in other.y), SMALL_HEIGHT - 3, 3, True)
     return _small(line.name, "".join(_curve(line, 0, across, up)))
 
 
