@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainlint.reports.page.charts import Chart, Line, Mark
@@ -95,6 +95,7 @@ def test_a_terminal_without_such_letters_gets_plain_ones() -> None:
     assert "*" in text
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.floats(), st.floats()), max_size=20),
     st.lists(st.floats(), max_size=12),

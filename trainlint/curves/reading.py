@@ -7,8 +7,9 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainlint.config import UsageError
 from trainlint.curves.names import ACCURACY, CLOCKS, EPOCHS, STEPS, Role, role_of, words_of
@@ -105,13 +106,15 @@ class Assembler:
     def add(self, row: Row, prefix: str = "") -> None:
         """Take a row apart."""
         self._rows += 1
-        step, column = self._step(row.values)
+        layout = _layout(tuple(row.values))
+        step, column = self._step(row.values, layout)
         if prefix in self._opened:
             self._opened.discard(prefix)
             self._resume(step, prefix)
-        for name, raw in row.values.items():
-            if name == column or name.lower() in CLOCKS or name.lower() in EPOCHS or name.lower() in STEPS:
+        for name in layout.metrics:
+            if name == column:
                 continue
+            raw = row.values[name]
             value = number(raw)
             if value is None:
                 if isinstance(raw, str) and raw.strip().lower() not in _NOTHING and len(self._texts) < MOST_SERIES:
@@ -150,12 +153,12 @@ class Assembler:
             self._run.series.append(known)
         return known
 
-    def _step(self, values: Mapping[str, Any]) -> tuple[float, str]:
-        epoch_column, epoch = _first(values, EPOCHS)
+    def _step(self, values: Mapping[str, Any], layout: _Layout) -> tuple[float, str]:
+        epoch_column, epoch = _first(values, layout.epochs)
         if self._step_column is not None:
             value = number(values.get(self._step_column))
             return (self._before if value is None else value), self._step_column
-        column, step = _first(values, STEPS)
+        column, step = _first(values, layout.steps)
         if step is None:
             if epoch is None:
                 self._run.is_counted = True
@@ -182,14 +185,27 @@ class Assembler:
                 self._run.notes.append(f"`{name}` is no number at line {line} (`{text}`); such values are passed over")
 
 
+class _Layout(NamedTuple):
+    """What the names of a row are: of steps and of epochs, the most telling first, and of what was measured."""
+
+    steps: tuple[str, ...]
+    epochs: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+
+@lru_cache(maxsize=256)
+def _layout(names: tuple[str, ...]) -> _Layout:
+    lowered = {name.lower(): name for name in names}
+    steps, epochs = (tuple(lowered[name] for name in known if name in lowered) for known in (STEPS, EPOCHS))
+    return _Layout(steps, epochs, tuple(name for name in names if name.lower() not in {*CLOCKS, *EPOCHS, *STEPS}))
+
+
 def _first(values: Mapping[str, Any], names: Iterable[str]) -> tuple[str, float | None]:
     """The first of the names that a row has a number for."""
-    lowered = {name.lower(): name for name in values}
     for name in names:
-        if name in lowered:
-            value = number(values[lowered[name]])
-            if value is not None and math.isfinite(value):
-                return lowered[name], value
+        value = number(values[name])
+        if value is not None and math.isfinite(value):
+            return name, value
     return "", None
 
 
@@ -202,9 +218,16 @@ def number(raw: Any) -> float | None:
             return float(raw)
         except OverflowError:
             return math.inf
-    if not isinstance(raw, str):
+    if not isinstance(raw, str) or not raw:
         return None
-    text = raw.strip()
+    try:
+        return float(raw)
+    except ValueError:
+        return _dressed(raw.strip())
+
+
+def _dressed(text: str) -> float | None:
+    """A number in a tensor's clothes, or with a sign of percent."""
     if text.startswith("tensor("):
         text = text[len("tensor(") :].partition(",")[0].rstrip(")")
     try:

@@ -29,6 +29,15 @@ class Point:
         if math.isnan(self.low):
             self.low = self.high = self.value
 
+    def take(self, step: float, value: float, line: int) -> None:
+        """Make one more value part of this point."""
+        self.count += 1
+        self.step += (step - self.step) / self.count
+        self.value += (value - self.value) / self.count
+        self.low = min(self.low, value)
+        if value > self.high:
+            self.high, self.line = value, line
+
     def joined(self, other: Point) -> Point:
         """This point and its right neighbour as one."""
         count = self.count + other.count
@@ -92,7 +101,7 @@ class Series:
                 else:
                     return
         self._last = (step, value)
-        self._append(Point(step, value, line))
+        self._append(step, value, line)
 
     def forget(self, step: float) -> bool:
         """Drop what was recorded at this step or later; whether there was any."""
@@ -107,11 +116,11 @@ class Series:
                 dropped += trouble.count
         return dropped > 0
 
-    def _append(self, point: Point) -> None:
+    def _append(self, step: float, value: float, line: int) -> None:
         if self.points and self.points[-1].count < self._bucket:
-            self.points[-1] = self.points[-1].joined(point)
+            self.points[-1].take(step, value, line)
         else:
-            self.points.append(point)
+            self.points.append(Point(step, value, line))
         if len(self.points) >= MOST_POINTS and self.points[-1].count >= self._bucket:
             self.points = [a.joined(b) for a, b in zip(self.points[::2], self.points[1::2], strict=True)]
             self._bucket *= 2
