@@ -11,12 +11,13 @@ import pytest
 from trainlint import pages as shipped
 from trainlint import testing as pages
 from trainlint.checks import catalogue
-from trainlint.config import Settings
-from trainlint.discovery import Target
+from trainlint.config import Configuration, Settings
+from trainlint.discovery import Target, discover
 from trainlint.engine import check, fix
 from trainlint.findings import Finding, Safety
 from trainlint.fixing import applied
 
+ROOT = Path(__file__).parents[1]
 PAGES = [pages.read(path) for path in sorted(shipped.folder().glob("TL*.md"))]
 
 
@@ -72,3 +73,22 @@ def ends(case: pages.Case, targets: Sequence[Target]) -> None:
     assert not left, f"fixing stops too early under '{case.heading}'"
     texts = {name: new for name, (_, new) in first.changes.items()}
     assert not fix(targets, unsafe=True, texts={**case.files, **texts}).changes
+
+
+@pytest.mark.parametrize("tree", ["fixtures", "examples"])
+def test_all_fixes_of_whole_projects(tree: str) -> None:
+    targets = discover([str(ROOT / tree)], Configuration(isolated=True))
+    before = check(targets).findings
+    done = fix(targets, unsafe=True)
+    texts = {name: new for name, (_, new) in done.changes.items()}
+    for name, text in texts.items():
+        if not name.endswith(".ipynb"):
+            compile(text, name, "exec")
+    assert len(done.mended) >= sum(finding.fix is not None for finding in before) > 0
+    assert [finding for finding in done.result.findings if finding.fix is not None] == []
+    assert places_of(done.result.findings) <= places_of(before)
+    assert fix(targets, unsafe=True, texts=texts).changes == {}
+
+
+def places_of(findings: Sequence[Finding]) -> Counter[tuple[str, str]]:
+    return Counter((finding.code, finding.filename) for finding in findings)
