@@ -65,12 +65,16 @@ class MissingZeroGrad(Rule):
 
     @on("loop", having="backward step")
     def never(self, region: Region, report: Report) -> None:
-        """A loop that fills gradients and steps, each perhaps not in every turn, and in no way clears any."""
-        if region.has("clear"):
+        """A loop that fills gradients and steps, each perhaps not in every turn, and in no way clears them."""
+        cleared = [e.optimizer for e in region.of("clear")]
+        if any(not isinstance(o, Instance) or "$modules" not in o.attrs for o in cleared):
             return
+        done = frozenset[int]().union(*(o.attrs["$modules"] for o in cleared))
         for step in region.of("step"):
             if "stale" in step.before and "?" not in step.before and not step.optimizer.attrs.get("$many"):
-                report(step.node, step.space).repair(self.clear)
+                owned, complete = step.optimizer.attrs["$modules"], step.optimizer.attrs["$complete"]
+                if not cleared or (complete and owned and done.isdisjoint(owned)):
+                    report(step.node, step.space).repair(self.clear)
 
 
 class ZeroGradAfterBackward(Rule):

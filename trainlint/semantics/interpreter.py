@@ -692,12 +692,13 @@ class Interpreter:
     ) -> bool:
         """Run a loop's body turn by turn. The second turn starts from the state that the first one left, with changed
         numbers widened: that is where a mode not restored or gradients not cleared come to light. A first turn that is
-        `special`, as its number is known, may not come to what all others do."""
-        journal, frame = self.journal, self.frame
+        `special`, as its number is known, may not come to what all others do: where steps begin only after it, as
+        behind a warm-up, there is one more."""
+        journal, frame, region = self.journal, self.frame, self.region
         start = journal.mark()
         breaks: list[Delta] = []
         ends: list[Delta] = []
-        alive = True
+        alive, warm = True, False
         frame.forks += 1
         for number, turn in enumerate(turns):
             mark = journal.mark()
@@ -727,6 +728,11 @@ class Interpreter:
                     turns.append(turns[-1])
                 else:
                     break
+                warm = special and number == 0 and region is not None and not region.has("step")
+            elif warm and region is not None and region.has("step"):
+                self.widen_since(start)
+                turns.append(turns[-1])
+                warm = False
         if exact and alive and turns:
             ends.append(journal.delta(start))
         journal.undo(start)
@@ -1754,7 +1760,8 @@ class Interpreter:
         finally:
             self.choosing = before
             self.emit("chosen", None)
-        models = all(isinstance(c, Instance) and c.family == "module" for c in choices)
+        # An object of unknown class beside models is one of them that was restored, or comes from elsewhere.
+        models = all(isinstance(c, Instance) and (c.family == "module" or c.cls is None) for c in choices)
         return join_choices(results) if models and len(choices) > 1 else join_all(results)
 
     def call_instance(self, instance: Instance, arguments: Arguments, node: Any) -> Value:
