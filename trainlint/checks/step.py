@@ -400,6 +400,8 @@ class GraphRetained(Rule):
 
     @on("loop", having="backward grown")
     def check(self, region: Region, report: Report) -> None:
+        if not region.has("clear", "step") and any(r.kind == "loop" and r.has("clear") for r in outwards(region.parent)):
+            return  # the loop goes over the pieces of one batch
         losses = [event.loss for event in region.of("backward")]
         used = {node for loss in losses for node in loss.grown}
         for grown in region.of("grown"):
