@@ -130,3 +130,27 @@ def test_parameters_changed_by_hand_end_turns_too() -> None:
                     parameter -= 0.1 * parameter.grad  # type: ignore[operator]
     assert (monitor.passes, monitor.has_stepped) == (300, False)
     assert FIRST <= len(seen) < 100  # after the first ones nothing is looked at
+
+
+def test_a_generator_is_known_by_its_names_though_the_critic_steps_in_between() -> None:
+    seen: list[Changes] = []
+
+    class Seeing(Probe):
+        code = "TR999"
+
+        @on("changes")
+        def see(self, changes: Changes) -> None:
+            seen.append(changes)
+
+    generator, critic = nn.Sequential(nn.Linear(2, 4)), nn.Sequential(nn.Linear(4, 1))
+    makes, judges = (torch.optim.SGD(model.parameters(), 0.1) for model in (generator, critic))
+    with Monitor([Seeing]):
+        for _ in range(3):
+            fake = generator(torch.randn(8, 2))
+            judges.zero_grad()
+            critic(fake.detach()).mean().backward()
+            judges.step()
+            makes.zero_grad()
+            (-critic(fake)).mean().backward()
+            makes.step()
+    assert {row.name for changes in seen for row in changes.rows} == {"0.weight", "0.bias"}

@@ -400,7 +400,9 @@ class GraphRetained(Rule):
 
     @on("loop", having="backward grown")
     def check(self, region: Region, report: Report) -> None:
-        if not region.has("clear", "step") and any(r.kind == "loop" and r.has("clear") for r in outwards(region.parent)):
+        if not region.has("clear", "step") and any(
+            r.kind == "loop" and r.has("clear") for r in outwards(region.parent)
+        ):
             return  # the loop goes over the pieces of one batch
         losses = [event.loss for event in region.of("backward")]
         used = {node for loss in losses for node in loss.grown}

@@ -343,6 +343,8 @@ class Monitor:
         if self._is_seen(call):
             call.inputs, call.outputs = tensors_in((args, kwargs)), tensors_in(output)
             call.place = places.here()
+            if call.recording:
+                self._names.learn(module)
             self._calls = [*self._calls[-PENDING + 1 :], call]
         self._emit("called", call)
         if call.inputs:
@@ -414,7 +416,6 @@ class Monitor:
         calls = [call for call in self._calls if any(output.grad_fn in graph.nodes for output in call.outputs)]
         for call in calls:
             call.is_trained = True
-            self._names.learn(call.model)
         place = places.here()
         losses = [item for item in self._losses if item.value.grad_fn in graph.nodes]
         self._emit("backward", Backward(loss, graph, calls, losses, place))
