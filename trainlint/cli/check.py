@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from trainlint import __version__
 from trainlint.cli.inputs import Inputs, inputs
 from trainlint.cli.known import Known, KnownToCheck
-from trainlint.cli.output import CLEAN, color_argument, write
+from trainlint.cli.options import output_options, positive, rule_options, settings_options
+from trainlint.cli.output import CLEAN, write
 from trainlint.cli.report import progress_of, report, status, tell
 from trainlint.cli.summary import hint, summary
 from trainlint.config import (
-    SEVERITIES,
     Configuration,
     Overrides,
     Selection,
@@ -40,10 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-V", "--version", action="version", version=f"trainlint {__version__}")
     parser.add_argument("--stdin-filename", metavar="FILE", help="the name under which to check the standard input")
 
-    rules = parser.add_argument_group("rules", "given by code, beginning of codes, name, or ALL; separated by commas")
-    rules.add_argument("--select", metavar="RULES", action="append", help="run these instead of the default ones")
-    rules.add_argument("--extend-select", metavar="RULES", action="append", default=[], help="run these as well")
-    rules.add_argument("--ignore", metavar="RULES", action="append", default=[], help="do not run these")
+    rule_options(parser)
 
     fixes = parser.add_argument_group("fixes")
     switch = argparse.BooleanOptionalAction
@@ -64,8 +61,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     files.add_argument(
         "--force-exclude", action=switch, help="also leave out what is named on the command line", default=None
     )
-    files.add_argument("--config", metavar="FILE", type=Path, help="use this settings file and no other")
-    files.add_argument("--isolated", action="store_true", help="use no settings file")
+    settings_options(files)
     files.add_argument("--show-settings", action="store_true", help="print the settings in force and stop")
     files.add_argument("--show-files", action="store_true", help="print the files that would be checked and stop")
 
@@ -80,20 +76,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     output = parser.add_argument_group("output")
-    output.add_argument(
-        "--output-format",
-        metavar="FORMAT",
-        choices=OUTPUT_FORMATS,
-        help=f"how to print findings: {', '.join(OUTPUT_FORMATS)} (default: concise)",
+    output_options(
+        output,
+        formats=f"how to print findings: {', '.join(OUTPUT_FORMATS)} (default: concise)",
+        fail_on="exit with 1 only if something that severe was found (default: info)",
     )
-    output.add_argument("--output-file", metavar="FILE", type=Path, help="write findings to this file")
     output.add_argument("--statistics", action="store_true", help="print how often each rule spoke instead")
-    output.add_argument("-q", "--quiet", action="store_true", help="print findings and errors only")
-    color_argument(output)
     output.add_argument("--watch", action="store_true", help="check again whenever files change, until Ctrl-C")
-    output.add_argument(
-        "--fail-on", choices=SEVERITIES, help="exit with 1 only if something that severe was found (default: info)"
-    )
     output.add_argument("--exit-zero", action="store_true", help="exit with 0 although something was found")
 
     speed = parser.add_argument_group("speed")
@@ -101,16 +90,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     speed.add_argument(
         "--cache-dir", metavar="FOLDER", type=Path, help="where to keep them (default: .trainlint_cache)"
     )
-    speed.add_argument(
-        "-j", "--jobs", metavar="N", type=_positive, help="number of processes (default: as many as pay)"
-    )
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    speed.add_argument("-j", "--jobs", metavar="N", type=positive, help="number of processes (default: as many as pay)")
 
 
 def _split(lists: Iterable[str]) -> tuple[str, ...]:

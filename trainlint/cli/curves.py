@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainlint.cli.output import CLEAN, color_argument, style_of, write
+from trainlint.cli.options import above_zero, output_options, rule_options, settings_options
+from trainlint.cli.output import CLEAN, style_of, write
 from trainlint.cli.report import report, status, tell
 from trainlint.cli.summary import summary
-from trainlint.config import SEVERITIES, Configuration, Overrides, Selection, UsageError, concerning, enabled_codes
-from trainlint.reports import FOR_PEOPLE, OUTPUT_FORMATS
+from trainlint.config import Configuration, Overrides, Selection, UsageError, concerning, enabled_codes
+from trainlint.reports import FOR_PEOPLE
 
 if TYPE_CHECKING:
     from trainlint.curves.check import Check
@@ -41,17 +42,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     about.add_argument("--show-series", action="store_true", help="print what is recorded and taken for what, and stop")
     about.add_argument("--classes", metavar="N", type=_count, help="the number of classes, for the loss of a guess")
-    about.add_argument("--target-variance", metavar="X", type=_positive, help="the same for squared errors")
+    about.add_argument("--target-variance", metavar="X", type=above_zero, help="the same for squared errors")
     about.add_argument(
         "--layers", metavar="RUN=N", action="append", default=[], help="the depth of the model whose path holds RUN"
     )
 
-    rules = parser.add_argument_group("checks", "given by code, beginning of codes, name, or ALL; separated by commas")
-    rules.add_argument("--select", metavar="RULES", action="append", help="run these instead of the default ones")
-    rules.add_argument("--extend-select", metavar="RULES", action="append", default=[], help="run these as well")
-    rules.add_argument("--ignore", metavar="RULES", action="append", default=[], help="do not run these")
-    rules.add_argument("--config", metavar="FILE", type=Path, help="use this settings file and no other")
-    rules.add_argument("--isolated", action="store_true", help="use no settings file")
+    rules = rule_options(parser, "checks")
+    settings_options(rules)
 
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -63,26 +60,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="draw the curves with what was found: in the terminal, or to an .html or .svg",
     )
     output.add_argument("-v", "--verbose", action="store_true", help="say what could not be judged, and why")
-    output.add_argument("--output-format", metavar="FORMAT", choices=OUTPUT_FORMATS, help="as of `check`")
-    output.add_argument("--output-file", metavar="FILE", type=Path, help="write findings to this file")
+    output_options(output)
     output.add_argument("--statistics", action="store_true", help="print how often each check spoke instead")
-    output.add_argument("--fail-on", choices=SEVERITIES, help="exit with 1 only if something so severe was found")
     output.add_argument("--exit-zero", action="store_true", help="exit with 0 although something was found")
-    output.add_argument("-q", "--quiet", action="store_true", help="print findings and errors only")
-    color_argument(output)
 
 
 def _count(text: str) -> int:
     number = int(text)
     if number < 2:
         raise argparse.ArgumentTypeError("must be at least 2")
-    return number
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not number > 0:
-        raise argparse.ArgumentTypeError("must be above 0")
     return number
 
 

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 CLEAN, FOUND, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 
-def color_argument(parser: argparse._ActionsContainer) -> None:
-    """Add the option `--color`."""
-    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="when to use colour")
-
-
 def style_of(options: argparse.Namespace, stream: TextIO | None = None) -> Style:
     """How to paint what goes to a stream, the standard output if none is given."""
     from trainlint.reports.style import Style, wants_color

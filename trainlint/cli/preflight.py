@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainlint.cli.output import CLEAN, FAILED, FOUND, color_argument, style_of, write
+from trainlint.cli.options import above_zero, output_options, rule_options, settings_options
+from trainlint.cli.output import CLEAN, FAILED, FOUND, style_of, write
 from trainlint.config import SEVERITIES, Configuration, Selection, UsageError, refuse
 from trainlint.pages import runtime_rules
-from trainlint.reports import OUTPUT_FORMATS
 from trainlint.runtime.experiments import MODULES
 
 if TYPE_CHECKING:
@@ -36,30 +36,15 @@ Exit status: 0 nothing found, 1 something found, 2 bad usage or a failure of FUN
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("function", metavar="MODULE:FUNCTION", help="a module, or a file whose name ends with .py")
-    parser.add_argument("--max-seconds", metavar="N", type=_seconds, help="take no longer than about this (60)")
+    parser.add_argument("--max-seconds", metavar="N", type=above_zero, help="take no longer than about this (60)")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the curves measured, as SVG")
 
-    rules = parser.add_argument_group("rules", "given by code, beginning of codes, name, or ALL; separated by commas")
-    rules.add_argument("--select", metavar="RULES", action="append", help="make these instead of the default ones")
-    rules.add_argument("--extend-select", metavar="RULES", action="append", default=[], help="make these as well")
-    rules.add_argument("--ignore", metavar="RULES", action="append", default=[], help="do not make these")
-    rules.add_argument("--config", metavar="FILE", type=Path, help="use this settings file and no other")
-    rules.add_argument("--isolated", action="store_true", help="use no settings file")
+    rules = rule_options(parser, verb="make")
+    settings_options(rules)
 
     output = parser.add_argument_group("output")
-    output.add_argument("--output-format", metavar="FORMAT", choices=OUTPUT_FORMATS, help="as of `check`")
-    output.add_argument("--output-file", metavar="FILE", type=Path, help="write findings to this file")
+    output_options(output, fail_on="what is severe enough for 1", threshold=SEVERITIES[-1])
     output.add_argument("--report", metavar="FILE", type=Path, help="write a page with all that was measured")
-    output.add_argument("--fail-on", choices=SEVERITIES, default=SEVERITIES[-1], help="what is severe enough for 1")
-    output.add_argument("-q", "--quiet", action="store_true", help="print findings and errors only")
-    color_argument(output)
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not number > 0:
-        raise argparse.ArgumentTypeError("must be positive")
-    return number
 
 
 def run(options: argparse.Namespace) -> int:
@@ -85,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     except Exception as error:  # noqa: BLE001 - the user's code
         traceback.print_exception(type(error), error, _theirs(error), file=sys.stderr)
         return FAILED
-    result = _experiments(function, returned, own, configuration, options.max_seconds)
+    result = _experiments(function, returned, own, configuration, options.maxabove_zero)
     return _report(result, options, configuration)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from trainlint.cli.output import CLEAN, color_argument, style_of, write
+from trainlint.cli.options import color_option
+from trainlint.cli.output import CLEAN, style_of, write
 from trainlint.config import UsageError, unknown_rule
 
 DESCRIPTION = "Explain a rule."
@@ -14,7 +15,7 @@ DESCRIPTION = "Explain a rule."
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("rule", metavar="RULE", help="its code or name")
-    color_argument(parser)
+    color_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ import json
 import os
 import sys
 
-from trainlint.cli.output import CLEAN, color_argument, style_of, write
+from trainlint.cli.options import color_option
+from trainlint.cli.output import CLEAN, style_of, write
 
 DESCRIPTION = "List all rules."
 
@@ -15,7 +16,7 @@ DESCRIPTION = "List all rules."
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("--output-format", choices=("text", "json"), default="text", help="how to print them")
-    color_argument(parser)
+    color_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trainlint.cli.output import color_argument
-from trainlint.config import SEVERITIES, UsageError
-from trainlint.reports import OUTPUT_FORMATS
+from trainlint.cli.options import output_options, positive, rule_options, settings_options
+from trainlint.config import UsageError
 
 DESCRIPTION = """\
 Run a training script, watch its tensors, and report what keeps it from learning.
@@ -23,15 +22,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("program", nargs=argparse.REMAINDER, metavar="SCRIPT [ARGS...]", help="what to run")
 
     watch = parser.add_argument_group("what is watched")
-    watch.add_argument("--every", metavar="N", type=_positive, help="look at one step of N, after the first ones")
-    watch.add_argument("--max-steps", metavar="N", type=_positive, help="watch the first N steps only")
+    watch.add_argument("--every", metavar="N", type=positive, help="look at one step of N, after the first ones")
+    watch.add_argument("--max-steps", metavar="N", type=positive, help="watch the first N steps only")
 
-    rules = parser.add_argument_group("rules", "given by code, beginning of codes, name, or ALL; separated by commas")
-    rules.add_argument("--select", metavar="RULES", action="append", help="run these instead of the default ones")
-    rules.add_argument("--extend-select", metavar="RULES", action="append", default=[], help="run these as well")
-    rules.add_argument("--ignore", metavar="RULES", action="append", default=[], help="do not run these")
-    rules.add_argument("--config", metavar="FILE", type=Path, help="use this settings file and no other")
-    rules.add_argument("--isolated", action="store_true", help="use no settings file")
+    rules = rule_options(parser)
+    settings_options(rules)
 
     known = parser.add_argument_group("known findings")
     known.add_argument(
@@ -40,24 +35,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     known.add_argument("--write-baseline", action="store_true", help="write what is found to the baseline")
 
     output = parser.add_argument_group("output")
-    output.add_argument(
-        "--output-format",
-        metavar="FORMAT",
-        choices=OUTPUT_FORMATS,
-        help="as of `check`; `json` is a record for `check --with-run`",
+    output_options(
+        output,
+        formats="as of `check`; `json` is a record for `check --with-run`",
+        fail_on="exit with 1 if something so severe was found",
+        file=_file,
     )
-    output.add_argument("--output-file", metavar="FILE", type=_file, help="write findings to this file")
     output.add_argument("--report", metavar="FILE", type=_file, help="write a page with what was measured")
-    output.add_argument("--fail-on", choices=SEVERITIES, help="exit with 1 if something so severe was found")
-    output.add_argument("-q", "--quiet", action="store_true", help="print findings and errors only")
-    color_argument(output)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def _file(text: str) -> Path:
