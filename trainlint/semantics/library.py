@@ -414,8 +414,6 @@ class Library:
         package = path.partition(".")[0]
         if package not in self.harmless:
             self.escape(interp, arguments, node)
-        elif any(isinstance(v, (Function, Method)) for v in arguments.values()):
-            self.escape_functions(interp, arguments, node)
         interp.event("outside", node, path, tuple(arguments.values()))
         return self.outside_result(interp, path, arguments, node)
 
@@ -763,9 +761,6 @@ class Library:
         for value in values:
             for option in options(value):
                 self.forget(interp, option, 0, seen, trains)
-
-    def escape_functions(self, interp: Interpreter, arguments: Arguments, node: Any) -> None:
-        """Functions handed to outside code are called by it."""
 
     def forget(self, interp: Interpreter, value: Value, depth: int, seen: set[int], trains: bool) -> None:
         """What code out of view may do to a value."""
@@ -1144,14 +1139,7 @@ def leaves(value: Any) -> Iterator[Instance]:
 SHAPED = frozenset((Tensor, Tuple, Sequence))
 
 
-def one_optimizer(arguments: Arguments) -> Instance | None:
-    """The optimizer among the arguments of a call, if there is one only."""
-    found = [v for v in arguments.values() if isinstance(v, Instance) and v.family == "optimizer"]
-    return found[0] if len(found) == 1 else None
-
-
 BUILTIN_ROW = Row("builtin", {})
-SCHEDULE = re.compile(r"schedul|[a-z]LR$|lr_", re.IGNORECASE)
 CONSTANTS: dict[str, Value] = {
     "math.pi": Const(3.141592653589793),
     "math.e": Const(2.718281828459045),
