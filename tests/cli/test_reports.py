@@ -140,6 +140,8 @@ def test_json() -> None:
             "end_column": 2,
             "related": [],
             "fix": None,
+            "run": None,
+            "counterparts": [],
         },
         {
             "code": "TL101",
@@ -178,6 +180,8 @@ def test_json() -> None:
                     }
                 ],
             },
+            "run": None,
+            "counterparts": [],
         },
     ]
 

@@ -232,7 +232,7 @@ class TrainNotShuffled(Rule):
 
     @on("program", having="trained")
     def check(self, region: Region, report: Report) -> None:
-        loops = Counter(event.node for event in region.of("trained"))
+        loops = Counter(node for node, _ in {(event.node, event.loader) for event in region.of("trained")})
         for _, node, space, loader in region.of("trained"):
             if loader.born is None or not fixed_order(loader):
                 continue

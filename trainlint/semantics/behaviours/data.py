@@ -809,7 +809,7 @@ def sameness(value: Value, depth: int = 0) -> Any:
     """Equal for two arguments that are surely the same: constants, one object, the same data, texts made of these."""
     if isinstance(value, Const):
         return value.key
-    if isinstance(value, Text) and value.made and depth < 4:
+    if isinstance(value, Text) and value.made and depth < 4 and not any(map(is_anything, value.made)):
         return tuple(sameness(piece, depth + 1) for piece in value.made)
     if isinstance(value, Tensor) and value.data.tokens:
         return (
@@ -818,9 +818,12 @@ def sameness(value: Value, depth: int = 0) -> Any:
             value.data.splits,
             value.data.order if value.data.order is not None else Same(value),
         )
-    if value is UNKNOWN or (isinstance(value, Instance) and "$any" in value.attrs):
-        return object()
-    return Same(value)
+    return object() if is_anything(value) else Same(value)
+
+
+def is_anything(value: Value) -> bool:
+    """Whether nothing is known of a value, not even that it is the same twice."""
+    return value is UNKNOWN or (isinstance(value, Instance) and "$any" in value.attrs)
 
 
 @dataclass(frozen=True, eq=False)

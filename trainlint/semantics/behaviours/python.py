@@ -9,6 +9,7 @@ import libcst as cst
 
 from trainlint.semantics import containers
 from trainlint.semantics.arithmetic import is_modest
+from trainlint.semantics.classes import inherited_fields
 from trainlint.semantics.journal import MISSING
 from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.namespace import Namespace
@@ -899,9 +900,10 @@ def from_command_line(call: Call) -> Value:
         return launch(call)
     settings = call.interp.call(call.first, Arguments(), call.node)
     if isinstance(settings, Instance):
-        for name, value in settings.attrs.items():
+        for name in inherited_fields(call.first):
+            value = call.interp.get_attribute(settings, name, call.node)
             if isinstance(value, Const):
-                settings.attrs[name] = candidate({"default": value})
+                call.interp.write(settings.attrs, name, candidate({"default": value}))
     return settings
 
 
