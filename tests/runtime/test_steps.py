@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch._dynamo.testing
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from trainlint.runtime.events import Changes, ModelCall
+from trainlint.runtime.events import Changes, Loss, ModelCall
 from trainlint.runtime.monitor import FIRST, Monitor
 from trainlint.runtime.probes import Probe, on
 
@@ -154,3 +156,29 @@ def test_a_generator_is_known_by_its_names_though_the_critic_steps_in_between() 
             (-critic(fake)).mean().backward()
             makes.step()
     assert {row.name for changes in seen for row in changes.rows} == {"0.weight", "0.bias"}
+
+
+@pytest.fixture
+def imported(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """A module that has imported a loss before anybody watches."""
+    module = types.ModuleType("imported_losses")
+    exec("from torch.nn.functional import mse_loss as criterion", module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+def test_a_loss_that_was_imported_before_is_seen_and_is_itself_again_afterwards(imported: types.ModuleType) -> None:
+    seen: list[Loss] = []
+
+    class Seeing(Probe):
+        code = "TR999"
+
+        @on("loss")
+        def see(self, loss: Loss) -> None:
+            seen.append(loss)
+
+    model, original = nn.Linear(4, 1), F.mse_loss
+    with Monitor([Seeing]):
+        imported.criterion(model(torch.randn(8, 4)), torch.randn(8, 1)).backward()
+    assert [loss.name for loss in seen] == ["mse_loss"]
+    assert imported.criterion is original is F.mse_loss

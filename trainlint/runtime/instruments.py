@@ -10,8 +10,9 @@ import functools
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, Protocol
 
 import torch
@@ -144,8 +145,11 @@ def _install() -> None:
     _calls.update({handles[0].id: (before, _module_begins), handles[1].id: (after, _module_ends)})
     _undo.append(_calls.clear)
     _quieten("Using `torch.compile\\(module\\)` when there are global hooks")
+    originals = {id(getattr(torch.nn.functional, name)): name for name in LOSSES}
     for name in LOSSES:
         _replace(torch.nn.functional, name, _losses)
+    for module, name, loss in _imported(originals):
+        _put(module, name, getattr(torch.nn.functional, originals[id(loss)]))
     _replace(torch.autograd, "backward", _backward)
     for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
         _replace(owner, "clip_grad_norm_", _clipping)
@@ -168,9 +172,21 @@ def _quieten(message: str) -> None:
     _undo.append(restore)
 
 
+def _imported(functions: Container[int]) -> list[tuple[ModuleType, str, Any]]:
+    """The names that functions, given by `id`, have in the modules of others."""
+    others = (module for name, module in [*sys.modules.items()] if not name.startswith("torch.") and module)
+    names = ((module, *item) for module in others for item in [*getattr(module, "__dict__", {}).items()])
+    return [(module, name, value) for module, name, value in names if id(value) in functions]
+
+
 def _replace(owner: Any, name: str, wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> None:
     original = getattr(owner, name)
-    setattr(owner, name, functools.wraps(original)(wrap(name, original)))
+    _put(owner, name, functools.wraps(original)(wrap(name, original)))
+
+
+def _put(owner: Any, name: str, value: Any) -> None:
+    original = getattr(owner, name)
+    setattr(owner, name, value)
     _undo.append(lambda: setattr(owner, name, original))
 
 

@@ -178,13 +178,13 @@ class SingleLabelBatch(LabelProbe):
     """Each batch holds samples of one class only."""
 
     code, name = "TR105", "single-label-batch"
-    message = "each of {batches} batches holds a single class, and not always the same: data are in order of class"
+    message = "{batches} batches hold a single class each, and not always the same: data are in order of class"
 
     def read(self, numbers: list[float], place: Place | None) -> None:
-        low, high, *_ = numbers
+        low, high, ascends, *_ = numbers
         seen = self.labels[place and place.start]
         if low != high:
-            seen.is_mixed = True
+            seen.is_mixed |= not ascends  # where one class ends and the next begins, a batch has both, in order
         elif len(seen.singles) < 1000:
             seen.singles.append(int(low))
         changes = sum(a != b for a, b in pairwise(seen.singles))
