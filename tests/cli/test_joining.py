@@ -241,4 +241,4 @@ def test_lines_are_known_from_python_3_12_on(project) -> None:
     if sys.version_info < (3, 12):
         assert lines == {"helper.py": None, "script.py": None}
     else:
-        assert lines == {"helper.py": [[1, 2]], "script.py": [[1, 5], [6, 7], [9, 11]]}
+        assert lines == {"helper.py": [[1, 2]], "script.py": [[1, 4], [6, 7], [9, 11]]}

@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     except Exception as error:  # noqa: BLE001 - the user's code
         traceback.print_exception(type(error), error, _theirs(error), file=sys.stderr)
         return FAILED
-    result = _experiments(function, returned, own, configuration, options.maxabove_zero)
+    result = _experiments(function, returned, own, configuration, options.max_seconds)
     return _report(result, options, configuration)
 
 

@@ -927,7 +927,7 @@ def opaque_train(call: Call) -> Value:
 def opaque_zero_grad(call: Call) -> Value:
     """An object of unknown class clears gradients; whose, is not known."""
     from trainlint.semantics.behaviours.training import (
-        AFTER_CLEAR,
+        AFTER_SOME_CLEAR,
         advance,
         as_optimizer,
         optimizer_zero_grad,
@@ -939,7 +939,7 @@ def opaque_zero_grad(call: Call) -> Value:
         return optimizer_zero_grad(Call(call.interp, call.node, call.path, call.row, call.arguments, optimizer))
     call.interp.event("clear", call.node, None)
     for held in optimizers(call.interp):
-        advance(call.interp, held, AFTER_CLEAR, certain=True, node=call.node)
+        advance(call.interp, held, AFTER_SOME_CLEAR, certain=True, node=call.node)
     return UNKNOWN
 
 

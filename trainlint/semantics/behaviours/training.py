@@ -48,6 +48,8 @@ ANY = frozenset(("?",))
 NO_SCALE = frozenset(("none",))
 AFTER_BACKWARD = {"clear": "fresh", "fresh": "fresh", "used": "stale", "stale": "stale", "wiped": "fresh", "?": "?"}
 AFTER_CLEAR = {"clear": "clear", "fresh": "wiped", "used": "clear", "stale": "wiped", "wiped": "wiped", "?": "clear"}
+# The same where it is not known whose gradients are cleared.
+AFTER_SOME_CLEAR = {**AFTER_CLEAR, "fresh": "?", "stale": "?", "wiped": "?"}
 AFTER_STEP = {"clear": "clear", "fresh": "used", "used": "used", "stale": "used", "wiped": "used", "?": "used"}
 OPTIMIZERS = "$optimizers"  # in the interpreter's flags: all optimizers made so far
 WEIGHTS = "$weights"  # likewise: all references to a model's weights that `state_dict()` gave out
