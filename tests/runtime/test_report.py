@@ -249,6 +249,14 @@ def test_other_batches_are_numbers(tmp_path: Path) -> None:
 # --- The page ---
 
 
+@pytest.fixture(autouse=True)
+def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a launcher changes for the script is as it was for the next test."""
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.setattr("sys.argv", [*sys.argv])
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
 def test_the_page_of_a_script(project: Write, capsys: pytest.CaptureFixture[str]) -> None:
     folder = project({"bad.py": BAD})
     environment = dict(os.environ)
@@ -317,8 +325,7 @@ def parts():
 """
 
 
-def test_the_page_of_experiments(project: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.path", [*sys.path])
+def test_the_page_of_experiments(project: Write) -> None:
     folder = project({"tried_out.py": PARTS})
     options = ["--select", "TR604,TR307", "--max-seconds", "30", "-q", "--report", "page.html"]
     assert main(["preflight", "tried_out:parts", *options]) == 0
