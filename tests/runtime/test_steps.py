@@ -13,9 +13,22 @@ import torch._dynamo.testing
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from trainlint.runtime.events import Changes, Loss, ModelCall
 from trainlint.runtime.monitor import FIRST, Monitor
 from trainlint.runtime.probes import Probe, on
+
+
+def witness(event: str) -> tuple[type[Probe], list[Any]]:
+    """A probe that keeps what it is told of, and the list in which it does."""
+    told: list[Any] = []
+
+    class Witness(Probe):
+        code = "TR999"
+
+        @on(event)
+        def see(self, what: Any) -> None:
+            told.append(what)
+
+    return Witness, told
 
 
 @pytest.mark.parametrize(
@@ -25,14 +38,7 @@ from trainlint.runtime.probes import Probe, on
 def test_a_step_with_a_closure_is_measured_by_its_own_gradients(
     kind: Callable[[Any], torch.optim.Optimizer], by_name: bool
 ) -> None:
-    seen: list[Changes] = []
-
-    class Seeing(Probe):
-        code = "TR999"
-
-        @on("changes")
-        def see(self, changes: Changes) -> None:
-            seen.append(changes)
+    seeing, seen = witness("changes")
 
     def train() -> tuple[nn.Module, list[float]]:
         torch.manual_seed(0)
@@ -54,7 +60,7 @@ def test_a_step_with_a_closure_is_measured_by_its_own_gradients(
         return model, gradients
 
     plain, gradients = train()
-    with Monitor([Seeing]) as monitor:
+    with Monitor([seeing]) as monitor:
         watched, _ = train()
     assert monitor.turn == 5
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), watched.parameters(), strict=True))
@@ -66,23 +72,16 @@ def test_between_observed_turns_modules_run_without_hooks() -> None:
     from torch.nn.modules import module
 
     hooks: list[tuple[bool, bool]] = []
-    calls: list[tuple[str, bool]] = []
 
     class Looking(nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             hooks.append((bool(module._global_forward_pre_hooks), bool(module._global_forward_hooks)))
             return super().forward(x)
 
-    class Seeing(Probe):
-        code = "TR999"
-
-        @on("called")
-        def see(self, call: ModelCall) -> None:
-            calls.append((call.name, call.recording))
-
+    seeing, calls = witness("called")
     model = nn.Sequential(Looking(4, 4), nn.ReLU(), Looking(4, 2))
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    with Monitor([Seeing], every=20) as monitor:
+    with Monitor([seeing], every=20) as monitor:
         for _ in range(22):
             optimizer.zero_grad()
             F.mse_loss(model(torch.randn(3, 4)), torch.zeros(3, 2)).backward()
@@ -94,7 +93,7 @@ def test_between_observed_turns_modules_run_without_hooks() -> None:
     there, away = {(True, True)}, {(False, False)}
     assert trained == [there] * FIRST + [away] * (20 - FIRST) + [there, away]
     assert judged == [there] * 22
-    assert calls == [("Sequential", True), ("Sequential", False)] * 22
+    assert [(call.name, call.recording) for call in calls] == [("Sequential", True), ("Sequential", False)] * 22
     assert monitor.turn == 22
 
 
@@ -113,17 +112,9 @@ def test_compiled_code_is_not_compiled_again_for_the_lack_of_hooks() -> None:
 
 
 def test_parameters_changed_by_hand_end_turns_too() -> None:
-    seen: list[Any] = []
-
-    class Seeing(Probe):
-        code = "TR999"
-
-        @on("backward")
-        def see(self, backward: Any) -> None:
-            seen.append(backward)
-
+    seeing, seen = witness("backward")
     model, x, y = nn.Linear(4, 3), torch.randn(8, 4), torch.randint(3, (8,))
-    with Monitor([Seeing], every=1000) as monitor:
+    with Monitor([seeing], every=1000) as monitor:
         for _ in range(300):
             model.zero_grad()
             F.cross_entropy(model(x), y).backward()
@@ -135,18 +126,10 @@ def test_parameters_changed_by_hand_end_turns_too() -> None:
 
 
 def test_a_generator_is_known_by_its_names_though_the_critic_steps_in_between() -> None:
-    seen: list[Changes] = []
-
-    class Seeing(Probe):
-        code = "TR999"
-
-        @on("changes")
-        def see(self, changes: Changes) -> None:
-            seen.append(changes)
-
+    seeing, seen = witness("changes")
     generator, critic = nn.Sequential(nn.Linear(2, 4)), nn.Sequential(nn.Linear(4, 1))
     makes, judges = (torch.optim.SGD(model.parameters(), 0.1) for model in (generator, critic))
-    with Monitor([Seeing]):
+    with Monitor([seeing]):
         for _ in range(3):
             fake = generator(torch.randn(8, 2))
             judges.zero_grad()
@@ -168,17 +151,9 @@ def imported(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 
 
 def test_a_loss_that_was_imported_before_is_seen_and_is_itself_again_afterwards(imported: types.ModuleType) -> None:
-    seen: list[Loss] = []
-
-    class Seeing(Probe):
-        code = "TR999"
-
-        @on("loss")
-        def see(self, loss: Loss) -> None:
-            seen.append(loss)
-
+    seeing, seen = witness("loss")
     model, original = nn.Linear(4, 1), F.mse_loss
-    with Monitor([Seeing]):
+    with Monitor([seeing]):
         imported.criterion(model(torch.randn(8, 4)), torch.randn(8, 1)).backward()
     assert [loss.name for loss in seen] == ["mse_loss"]
     assert imported.criterion is original is F.mse_loss
