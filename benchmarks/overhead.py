@@ -12,6 +12,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 import argparse
 import json
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -196,6 +198,9 @@ def of_trainlint(training: Training, rounds: int) -> dict[str, float]:
 
 # --- Peers, each used as its own introduction does ---
 
+# What one process of a peer may take.
+MINUTES = 15
+
 
 def torch_audit(training: Training) -> None:
     from torch_audit import autopatch
@@ -223,8 +228,9 @@ PEERS: dict[str, tuple[str, Callable[[Training], None]]] = {
     "torchmortem": ("torchmortem==0.1.1", torchmortem),
     "gradsnitch": ("gradsnitch==0.1.0", gradsnitch),
 }
-# It rewrites a script, by invariants inferred from a healthy run: there is no step to time beside a bare one.
-NOT_MEASURED = {"TrainCheck": "not measured: it runs a rewritten copy of the script"}
+# It rewrites a script, so it has one of its own, which runs bare, fully traced, and with the selective trace that the
+# invariants inferred from the full one ask for.
+TRAINCHECK, SCRIPT = "TrainCheck", "overhead_script.py"
 
 
 def of_peer(name: str, bare: Training, watched: Training, rounds: int) -> dict[str, float]:
@@ -254,8 +260,11 @@ def environment(requirement: str, cache: Path) -> Path:
     return python
 
 
-def output_of(command: list[str | Path], cwd: Path | None = None) -> str:
-    return subprocess.run(command, check=True, text=True, capture_output=True, cwd=cwd).stdout
+def output_of(command: list[str | Path], cwd: Path | None = None, variables: dict[str, str] | None = None) -> str:
+    done = subprocess.run(
+        command, check=True, text=True, capture_output=True, cwd=cwd, env=variables, timeout=60 * MINUTES
+    )
+    return done.stdout
 
 
 def in_environment(name: str, work: str, device: str, rounds: int, cache: Path) -> dict[str, Any]:
@@ -279,6 +288,32 @@ def in_environment(name: str, work: str, device: str, rounds: int, cache: Path) 
         return {"failure": f"cannot be used: {last}"}
 
 
+def of_traincheck(work: str, rounds: int, cache: Path) -> dict[str, Any]:
+    """Medians of single steps without it and with its selective trace, after ten steps; all runs are processes."""
+    python = environment("traincheck==0.2.0", cache)
+    own = Path(__file__).parent
+    collect = [python.with_name("traincheck-collect"), "-p", SCRIPT, "--models-to-track", "model"]
+
+    def steps(command: list[str | Path], folder: str, count: int) -> float:
+        variables = {**os.environ, "TRAINING": work, "STEPS": str(count), "PYTHONPATH": str(own)}
+        printed = output_of(command, Path(folder), variables)
+        return statistics.median([float(line.split()[1]) for line in printed.splitlines() if "STEP" in line][10:])
+
+    try:
+        with TemporaryDirectory() as folder:
+            shutil.copy(own / SCRIPT, folder)  # its own copy is written beside it
+            bare = steps([python, SCRIPT], folder, ROW * rounds)
+            steps([*collect, "--output-dir", "full"], folder, 20)
+            output_of([python.with_name("traincheck-infer"), "-f", "full", "-o", "invariants.json"], Path(folder))
+            selected = [*collect, "-i", "invariants.json", "--output-dir", "selected"]
+            seen = steps(selected, folder, ROW * rounds)
+    except subprocess.TimeoutExpired as error:
+        return {"failure": f"given up: {Path(error.cmd[0]).name} takes more than {MINUTES} minutes"}
+    except (subprocess.CalledProcessError, statistics.StatisticsError) as error:
+        return {"failure": f"cannot be used: {error}"}
+    return {"step": bare, "ratio": seen / bare}
+
+
 # --- The command ---
 
 
@@ -290,8 +325,10 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             training = Training(work, device)
             yield row | {"who": "trainlint", "limit": WORK[work][2]} | of_trainlint(training, options.rounds)
             for name in options.peers:
-                if name in NOT_MEASURED:
-                    yield row | {"who": name, "failure": NOT_MEASURED[name]}
+                if name == TRAINCHECK and device != "cpu":
+                    yield row | {"who": name, "failure": "its script is timed on the CPU only"}
+                elif name == TRAINCHECK:
+                    yield row | {"who": name} | of_traincheck(work, options.rounds, options.cache)
                 else:
                     yield row | {"who": name} | in_environment(name, work, device, options.rounds, options.cache)
 
@@ -309,7 +346,7 @@ def shown(row: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-    everyone = [*PEERS, *NOT_MEASURED]
+    everyone = [*PEERS, TRAINCHECK]
     parser.add_argument("--work", nargs="+", choices=WORK, default=list(WORK))
     parser.add_argument("--device", nargs="+", default=devices)
     parser.add_argument("--peers", nargs="*", choices=everyone, default=everyone)

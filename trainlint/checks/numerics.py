@@ -16,7 +16,6 @@ from trainlint.semantics.arithmetic import (
     EXPONENTIAL,
     EXPONENTIALS,
     FROM_NEARLY_ONE,
-    MASKS,
     NEARLY_ONE,
     POSITIONS,
     UNIT,
@@ -26,6 +25,7 @@ from trainlint.semantics.library import Call, as_tensor
 from trainlint.semantics.values import (
     INF,
     LOGITS,
+    MASKS,
     NAN,
     PROBABILITIES,
     SIGMOID,

@@ -11,7 +11,9 @@ import libcst as cst
 
 from trainlint.semantics.shapes import broadcast, form, matmul_form
 from trainlint.semantics.values import (
+    ALIKE,
     BOOL,
+    CHOSEN,
     ELSEWHERE,
     FACTOR,
     HIDDEN,
@@ -19,7 +21,9 @@ from trainlint.semantics.values import (
     LOG_PROBABILITIES,
     LOGITS,
     MASK,
+    MASKS,
     NO_DATA,
+    PRESENT,
     PROBABILITIES,
     SIGMOID,
     TANH,
@@ -64,9 +68,6 @@ METHODS = {
 EXPONENTIAL, EXPONENTIALS = "an exponential", "a sum of exponentials"
 UNIT = "a unit vector"
 POSITIONS = "positions"
-# Masks: of what is chosen, which may be nothing; of what is there and no padding, of which each row has some.
-CHOSEN, PRESENT = "a mask", "a mask of what is there"
-MASKS = frozenset((CHOSEN, PRESENT))
 # Numbers kept below 1 by less than single precision can tell.
 NEARLY_ONE, FROM_NEARLY_ONE = "a clamped number", "1 minus a clamped number"
 
@@ -549,9 +550,10 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
 
 
 def is_presence(operator: str, left: Value, right: Value) -> bool:
-    """Whether a comparison tells what is there, with no padding: `tokens != pad`, `positions < length`."""
-    if operator == "NotEqual":
-        return not (isinstance(left, Tensor) and isinstance(right, Tensor))
+    """Whether a comparison tells what is there, with no padding: `tokens != pad`, `positions < length`; or which of all
+    samples are alike, of which each is like itself: `labels[:, None] == labels[None, :]`."""
+    if operator in ("Equal", "NotEqual"):
+        return (operator == "Equal") == (isinstance(left, Tensor) and isinstance(right, Tensor))
     lower, higher = (right, left) if operator.startswith("Greater") else (left, right)
     return getattr(lower, "nature", None) == POSITIONS != getattr(higher, "nature", None)
 
@@ -612,7 +614,7 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         return Const((left.key == right.key) == (operator == "Equal"))
     if operator in ("In", "NotIn") and isinstance(left, Const):
         return interp.library.contains(interp, left, right, operator == "In")
-    return BOOL
+    return ALIKE if operator == "Equal" and not (is_number(left) or is_number(right)) else BOOL
 
 
 def are_plain(*values: Value) -> bool:

@@ -26,8 +26,10 @@ from trainlint.semantics.modules import ModuleIndex
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
+    BOOLS,
     FALSE,
     LOGITS,
+    MASKS,
     NAN,
     NONE,
     TINY,
@@ -1103,7 +1105,7 @@ class Interpreter:
             value = self.peek(test)
             if value is None:
                 return
-            if value is BOOL:
+            if value in BOOLS:
                 self.rebind(test, TRUE if held else FALSE)
             elif value.__class__ is Union:
                 kept = [o for o in options(value) if truth(o) is not (not held)]
@@ -1441,7 +1443,7 @@ class Interpreter:
     def overlapped(self, node: Any, left: Value, right: Value, result: Tensor) -> None:
         """A product of a model's decisions with labels counts where they agree, as Dice and IoU do."""
         for decided, labels in ((left, right), (right, left)):
-            if isinstance(decided, Tensor) and decided.deps and decided.nature in (*arithmetic.MASKS, "a one-hot code"):
+            if isinstance(decided, Tensor) and decided.deps and decided.nature in (*MASKS, "a one-hot code"):
                 if isinstance(labels, Tensor) and not labels.deps and labels.data.tokens:
                     self.event("compare", node, result)
 

@@ -15,12 +15,15 @@ from trainlint.semantics import containers
 from trainlint.semantics.registry import registrar
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
-    BOOL,
+    ALIKE,
+    BOOLS,
+    CHOSEN,
     ELSEWHERE,
     FALSE,
     MASK,
     NAN,
     NO_DATA,
+    PRESENT,
     TRUE,
     UNKNOWN,
     Api,
@@ -239,8 +242,8 @@ def as_tensor(value: Value) -> Tensor:
         from trainlint.semantics.values import bounds
 
         lo, hi = bounds(value)
-        if value is BOOL:  # a comparison of what is not known to be a tensor
-            return Tensor(MASK, 0, 1, "a mask", graph=False, lib="?")
+        if value in BOOLS:  # a comparison of what is not known to be a tensor
+            return Tensor(MASK, 0, 1, PRESENT if value is ALIKE else CHOSEN, graph=False, lib="?")
         return Tensor(lo=lo, hi=hi, graph=False, nature=getattr(value, "nature", None), data=part_measured(value))
     if isinstance(value, (ListObject, Tuple, Sequence)):
         items = value.items if isinstance(value, (ListObject, Tuple)) else (value.element,)

@@ -40,6 +40,10 @@ KIND_NAMES = {
     LOG_SIGMOID: "log-sigmoid output",
 }
 
+# Masks: of what is chosen, which may be nothing; of what is there and no padding, of which each row has some.
+CHOSEN, PRESENT = "a mask", "a mask of what is there"
+MASKS = frozenset((CHOSEN, PRESENT))
+
 INF = math.inf
 TINY = 1e-300  # stands for "greater than zero, by an unknown amount"
 
@@ -177,6 +181,8 @@ class Text(Value):
 
 
 BOOL = Number(0, 1, True, "bool")
+ALIKE = Number(0, 1, True, "bool")  # whether two unknown things are equal
+BOOLS = (BOOL, ALIKE)
 NAN = Number(nature="nan")  # no constant: it would not be equal to itself
 
 

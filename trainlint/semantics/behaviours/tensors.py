@@ -13,6 +13,7 @@ from trainlint.semantics.library import Call, as_tensor, behaviour, mixed_tensor
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
     BOOL,
+    CHOSEN,
     ELSEWHERE,
     HIDDEN,
     INDICES,
@@ -22,8 +23,10 @@ from trainlint.semantics.values import (
     LOG_SIGMOID,
     LOGITS,
     MASK,
+    MASKS,
     NO_DATA,
     NO_DEPS,
+    PRESENT,
     PROBABILITIES,
     SIGMOID,
     TANH,
@@ -472,7 +475,7 @@ def sum_(call: Call) -> Value:
     if tensor.nature in (arithmetic.EXPONENTIAL, arithmetic.EXPONENTIALS):
         nature = arithmetic.EXPONENTIALS
     elif lo == 0 and tensor.nature:
-        nature = count_of(call) if tensor.nature in arithmetic.MASKS else tensor.nature
+        nature = count_of(call) if tensor.nature in MASKS else tensor.nature
         if nature == "a norm":
             nature = None  # one zero among many is nothing
         elif nature == "a one-hot code" and call.value("dim", 1) is None:
@@ -482,13 +485,13 @@ def sum_(call: Call) -> Value:
 
 def count_of(call: Call) -> str:
     """What adding up a mask gives: a length, where it tells what is there in each row, or a count that may be 0."""
-    return "a length" if call.tensor.nature == arithmetic.PRESENT and call.value("dim", 1) is not None else "a count"
+    return "a length" if call.tensor.nature == PRESENT and call.value("dim", 1) is not None else "a count"
 
 
 @behaviour("running_sum")
 def running_sum(call: Call) -> Value:
     tensor = call.tensor
-    counts = tensor.kinds == MASK or tensor.nature in arithmetic.MASKS or tensor.nature == "a count"
+    counts = tensor.kinds == MASK or tensor.nature in MASKS or tensor.nature == "a count"
     return made(call, lo=0.0 if tensor.lo >= 0 else -INF, nature="a count" if counts else None)
 
 
@@ -622,6 +625,15 @@ def masked_fill(call: Call) -> Value:
     tensor, value = call.tensor, call.value("value", 2) or UNKNOWN
     lo, hi = bounds(value)
     return tensor.but(lo=min(tensor.lo, lo), hi=max(tensor.hi, hi), nature=None if is_number(value) else tensor.nature)
+
+
+@behaviour("fill_diagonal")
+def fill_diagonal(call: Call) -> Value:
+    tensor = call.tensor
+    lo, hi = bounds(call.value("value", 1) or UNKNOWN)
+    # What is like itself is not counted any more.
+    nature = CHOSEN if tensor.nature == PRESENT else tensor.nature
+    return tensor.but(lo=min(tensor.lo, lo), hi=max(tensor.hi, hi), nature=nature)
 
 
 @behaviour("compare")
