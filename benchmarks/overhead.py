@@ -12,6 +12,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 import argparse
 import json
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -295,9 +296,10 @@ def of_traincheck(work: str, rounds: int, cache: Path) -> dict[str, Any]:
     collect = [python.with_name("traincheck-collect"), "-p", SCRIPT, "--models-to-track", "model"]
 
     def steps(command: list[str | Path], folder: str, count: int) -> float:
-        variables = {**os.environ, "TRAINING": work, "STEPS": str(count), "PYTHONPATH": str(own)}
+        variables = {**os.environ, "TRAINING": work, "STEPS": str(count), "BENCHMARKS": str(own)}
         printed = output_of(command, Path(folder), variables)
-        return statistics.median([float(line.split()[1]) for line in printed.splitlines() if "STEP" in line][10:])
+        times = re.findall(r"STEP ([\d.]+)", printed)  # among colours
+        return statistics.median(map(float, times[10:]))
 
     try:
         with TemporaryDirectory() as folder:
