@@ -366,6 +366,47 @@ class PreprocessingDiffers(Rule):
                     how = f"{'' if given else 'not '}normalised and the training data are{' not' if given else ''}"
                 report(node, space, part=HELD_OUT[part], how=how).because([twins[0].born])
 
+    @on("program", having="fitted predicted")
+    def estimators(self, region: Region, report: Report) -> None:
+        """A model predicts for held-out rows that were not scaled as those that it was fitted on."""
+        fits: dict[int, Any] = {}
+        for event in region.events:
+            if event.kind == "fitted":
+                fits[id(event.estimator)] = event
+            elif event.kind == "predicted" and isinstance(event.x, Tensor) and id(event.estimator) in fits:
+                fit = fits[id(event.estimator)]
+                how = scaled_apart(fit.x, event.x)
+                if how:
+                    part = HELD_OUT[event.x.data.part or "test"]
+                    report(event.node, event.space, part=part, how=how).because([Step(fit.space, fit.node, "fitted")])
+
+    @on("program", having="model step")
+    def modules(self, region: Region, report: Report) -> None:
+        """The same of a module, which is trained in a loop."""
+        calls = [event for event in region.of("model") if event.inputs]
+        for event in calls:
+            if event.grad or event.inputs[0].data.part not in HELD_OUT:
+                continue
+            trained = [e for e in calls if e.module is event.module and e.grad and e.inputs[0].data.part == "train"]
+            found = {scaled_apart(e.inputs[0], event.inputs[0]) for e in trained}
+            if len(found) == 1 and (how := found.pop()):
+                part = HELD_OUT[event.inputs[0].data.part]
+                because = [Step(trained[0].space, trained[0].node, "trained")]
+                report(event.node, event.space, part=part, how=how).because(because)
+
+
+def scaled_apart(trained: Value | None, judged: Tensor) -> str:
+    """In words, what was done to only one of two parts of the same data; "" where they are known to be scaled alike,
+    or nothing is known."""
+    if not isinstance(trained, Tensor) or trained.data.part != "train" or judged.data.part not in HELD_OUT:
+        return ""
+    mine, theirs = judged.data.scaled, trained.data.scaled
+    if mine is None or theirs is None or not trained.data.tokens & judged.data.tokens or bool(mine) == bool(theirs):
+        return ""
+    if theirs:
+        return f"not {min(theirs)[0]} as the training data are"
+    return f"{min(mine)[0]} and the training data are not"
+
 
 class SplitOverlap(Rule):
     """A model is judged on the data it was trained on."""

@@ -134,6 +134,8 @@ class LogitsIntoBce(LossRule):
     @on_call(BCE, KERAS)
     def check(self, call: Call, report: Report) -> None:
         wrong = LOGITS | TANH | LOG_PROBABILITIES | LOG_SIGMOID
+        if call.actual.startswith("keras."):
+            wrong |= HIDDEN  # there, an activation is known to be one that leaves the range
         given = scores(call, wrong)
         if given.must_be(wrong):
             kind = (

@@ -233,13 +233,23 @@ class FrozenByAccident(Rule):
                 report(place.node, place.space, what=what).because([known[-1].born])
 
 
+def reschedules(call: Call) -> bool:
+    """Whether callbacks of `fit` may set the learning rate themselves."""
+    given = call.value("callbacks", 6)
+    known = call.interp.known_items(given) if given is not None else ()
+    return known is None or not all(
+        isinstance(one, Instance) and isinstance(one.cls, Api) and one.describe() != "LearningRateScheduler"
+        for one in known
+    )
+
+
 class LearningRateExtreme(Rule):
     """The learning rate is out of all proportion for its optimizer."""
 
     code, name = "TL704", "learning-rate-extreme"
     message = "{what}"
     # Above this, the optimizer diverges; of the Adam kind, each step is about as long as the rate.
-    LIMITS = {"SGD": 10.0, "Adam": 0.2, "AdamW": 0.2, "NAdam": 0.2, "RAdam": 0.2, "Adamax": 0.2}  # noqa: RUF012
+    LIMITS = {"SGD": 10.0, **dict.fromkeys("Adam AdamW NAdam Nadam RAdam Adamax".split(), 0.2)}  # noqa: RUF012
     OWN_RATE = frozenset(("OneCycleLR", "CyclicLR"))
 
     @on("program", having="made")
@@ -281,6 +291,18 @@ class LearningRateExtreme(Rule):
                 report(node, space, what=f"a learning rate of {rate:g} makes the loss grow")
             else:
                 report(node, space, what="a learning rate of 0 learns nothing, whatever a schedule multiplies it with")
+
+    @on("fitted")
+    def fitted(self, call: Call, report: Report) -> None:
+        """Keras fits a model with the optimizer that it was compiled with."""
+        optimizer = call.receiver.attrs.get("$optimizer") if isinstance(call.receiver, Instance) else None
+        if not isinstance(optimizer, Instance) or optimizer.born is None or reschedules(call):
+            return
+        rate = usual(optimizer.attrs.get("learning_rate", optimizer.attrs.get("lr")))
+        limit, clips = self.LIMITS.get(optimizer.describe()), {"clipnorm", "clipvalue", "global_clipnorm"}
+        if rate is not None and limit is not None and rate > limit and not clips & optimizer.attrs.keys():
+            what = f"a learning rate of {rate:g} is far too high for {optimizer.describe()}: training diverges"
+            report(optimizer.born.node, optimizer.born.space, what=what)
 
     def trains(self, region: Region, optimizer: Instance) -> bool:
         """Whether an optimizer steps in a loop on a real loss, or is handed to a framework that does so."""

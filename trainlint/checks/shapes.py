@@ -8,7 +8,17 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.losses import BCE, BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX, NLL, SOFTMAX, LossRule, scores
+from trainlint.checks.losses import (
+    BCE,
+    BCE_WITH_LOGITS,
+    CROSS_ENTROPY,
+    KERAS,
+    LOG_SOFTMAX,
+    NLL,
+    SOFTMAX,
+    LossRule,
+    scores,
+)
 from trainlint.checks.repairs import index_of, serves_one
 from trainlint.edits import replace, set_argument
 from trainlint.findings import Safety
@@ -21,6 +31,7 @@ from trainlint.semantics.values import (
     LOG_PROBABILITIES,
     LOGITS,
     PROBABILITIES,
+    SIGMOID,
     UNKNOWN,
     Const,
     Function,
@@ -186,6 +197,22 @@ class LossDoesNotFitTask(LossRule):
         ):
             what = "the output of a softmax (@); it judges each class by itself, which a sigmoid gives"
             report(call.argument("input", 0), loss=call.short_name, what=what).because(given.trace)
+
+    @on_call(CROSS_ENTROPY, BCE, KERAS)
+    def of_keras(self, call: Call, report: Report) -> None:
+        given = scores(call)
+        width = shapes.width(given) if call.actual.startswith("keras.losses.") else None
+        if width is None:
+            return
+        if width == 1 and call.path != BCE:
+            what = "one score for each sample (@); the share of a single class is always 1, so nothing is learnt"
+        elif width > 1 and call.path == KERAS and given.must_be(SIGMOID):
+            what = "the output of a sigmoid (@); classes of which one is right need shares, which a softmax gives"
+        elif width > 2 and call.path == BCE and given.must_be(PROBABILITIES):
+            what = "the output of a softmax (@); it judges each class by itself, which a sigmoid gives"
+        else:
+            return
+        report(call.argument("input", 0), loss=call.short_name, what=what).because(given.trace)
 
     @on_call("torch.nn.functional.multilabel_soft_margin_loss", "torch.nn.functional.triplet_margin_loss")
     def signs(self, call: Call, report: Report) -> None:

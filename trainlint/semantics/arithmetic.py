@@ -427,6 +427,8 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         deps = left.deps | right.deps
         grown = left.grown | right.grown
         data = combine_data(interp, operator, left, right, node)
+    elif data.tokens and operator in ("Divide", "Multiply"):
+        data = data._replace(scaled=scaled_by(operator, data, right))
     elif first.data.stats and operator not in ("Add", "Subtract", "Multiply", "Divide"):
         data = first.data._replace(stats=frozenset())
     if data.scale is not None and not (data.scale is CENTRED and operator == "Subtract"):
@@ -497,10 +499,14 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
         tokens = frozenset(token for token, _ in b.stats)
         own = tokens & a.tokens
         kept = a._replace(fits=a.fits | b.fits)
+        if operator == "Divide" and a.scaled is not None:
+            kept = kept._replace(scaled=a.scaled | {("divided by a statistic", 0)})
         spread = any(what in ("std", "max", "min", "var", "norm", "sum", "quantile", "ptp") for _, what in b.stats)
         if own and operator == "Divide" and spread and a.part is None and not (b.part or a.splits or b.splits):
             fit = Fit(interp.frame.space, node, "a normalisation by hand", own)
             return kept._replace(fits=kept.fits | {fit})
+        if own and operator == "Divide" and spread and is_training_part(a, b):
+            interp.emit("leak", (Fit(interp.frame.space, node, "a normalisation by hand", own), left, node))
         if own and operator == "Subtract" and any(what == "mean" for _, what in b.stats):
             kept = kept._replace(scale=CENTRED)
         held_out = a.part in ("val", "test") and b.part == a.part
@@ -509,6 +515,23 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
                 interp.emit("standardised", (node, a.part))
         return kept
     return mix_data(a, b)
+
+
+def scaled_by(operator: str, data: DataInfo, factor: Value) -> frozenset[tuple[str, int]] | None:
+    """What data were scaled by, after they were divided by a number; a product may be the same in other words."""
+    divisor = const(factor) if operator == "Divide" else None
+    if data.scaled is None or isinstance(divisor, bool) or not isinstance(divisor, (int, float)):
+        return None
+    return data.scaled | {(f"divided by {divisor:g}", 0)}
+
+
+def is_training_part(data: DataInfo, whole: DataInfo) -> bool:
+    """Whether data are the training part of the rows of `whole`, which holds those held out as well."""
+    if whole.part is not None or whole.splits or not data.splits or data.order is None or whole.order is None:
+        return False
+    rest = data.order - whole.order
+    heads = any(key[0] == "chosen" and len(key) == 3 and key[1] is None for key in rest)
+    return whole.order <= data.order and (data.part == "train" or (data.part is None and heads))
 
 
 def centred(node: Any) -> bool:

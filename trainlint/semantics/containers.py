@@ -286,6 +286,11 @@ def stored(owner: Tensor, value: Value, index: Value | slice | None = None) -> T
     if isinstance(value, Tensor):
         fits = value.data.fits | owner.data.fits
         part = owner.data
+        if value.data.scaled != part.scaled:
+            known = value.data.scaled is not None and part.scaled is not None
+            part = part._replace(
+                scaled=(value.data.scaled or frozenset()) | (part.scaled or frozenset()) if known else None
+            )
         if owner.lib == "frame" and (value.data.tokens & owner.data.tokens or not owner.data.tokens):
             part = part._replace(fits=fits, tokens=owner.data.tokens | value.data.tokens)
         return owner.but(

@@ -212,6 +212,7 @@ class DataInfo(NamedTuple):
     columns  which columns of a table they are: ("all", dropped names), ("only", names), ("at", position) or
              ("span", start, stop); None: unknown
     scale    how a data set's transform normalised the images: its constants and the step; None: unknown
+    scaled   what the numbers were scaled by, as texts with what tells one scaler from another; None: unknown
     """
 
     tokens: frozenset[int] = frozenset()
@@ -224,6 +225,7 @@ class DataInfo(NamedTuple):
     order: frozenset[Any] | None = frozenset()
     columns: tuple[Any, ...] | None = None
     scale: tuple[Any, ...] | None = None
+    scaled: frozenset[tuple[str, int]] | None = frozenset()
 
 
 NO_DATA = DataInfo()
@@ -856,6 +858,7 @@ def join_data(a: DataInfo, b: DataInfo) -> DataInfo:
         a.order if a.order == b.order else None,
         a.columns if a.columns == b.columns else None,
         a.scale if a.scale == b.scale else None,
+        a.scaled if a.scaled == b.scaled else None,
     )
 
 
@@ -874,6 +877,7 @@ def mix_data(a: DataInfo, b: DataInfo) -> DataInfo:
         a.shuffled if a.shuffled == b.shuffled else None,
         False,
         a.order if a.order == b.order else None,
+        scaled=None if a.scaled is None or b.scaled is None else a.scaled | b.scaled,
     )
 
 

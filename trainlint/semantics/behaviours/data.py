@@ -510,6 +510,9 @@ def rows_of(interp: Interpreter, owner: Tensor, data: DataInfo, index: Any, node
         return rows_at(index, data, node)
     if owner.lib == "frame" and column_names(index) is not None:
         return data
+    if owner.lib == "frame" and isinstance(index, (ListObject, Sequence)):
+        interp.keep.append(index)
+        return ordered(data, ("chosen", id(index)))
     if isinstance(index, Number) and owner.lib != "frame" and not is_row(data):
         interp.keep.append(index)
         return ordered(data, ("row", id(index)))
@@ -659,9 +662,19 @@ def fitted(call: Call, data: Tensor, what: str) -> Tensor:
             fits=info.fits
             | {Fit(call.interp.frame.space, call.node, name, info.tokens, projection=what == "projection")}
         )
+    info = info._replace(scaled=scaled_by(call, info))
     return data.but(
         data=info, lib="numpy", kinds=0, lo=float("-inf"), hi=float("inf"), nature=None, shape=scaled_shape(call, data)
     )
+
+
+def scaled_by(call: Call, data: DataInfo) -> frozenset[tuple[str, int]] | None:
+    """What data were scaled by, after the transform of an estimator."""
+    scaler = call.receiver
+    if learns(call) != "scaler" or data.scaled is None or not isinstance(scaler, Instance):
+        return data.scaled
+    call.interp.keep.append(scaler)
+    return data.scaled | {(f"scaled by `{scaler.describe()}`", id(scaler))}
 
 
 def scaled_shape(call: Call, data: Tensor) -> Shape | None:
@@ -676,6 +689,7 @@ def estimator_transform(call: Call) -> Value:
     """Transform data; a fit on the whole of what they were split from reaches them here."""
     estimator = call.receiver
     data = as_tensor(call.value("x", 1) or UNKNOWN)
+    data = data.but(data=data.data._replace(scaled=scaled_by(call, data.data)))
     earlier = estimator.attrs.get("$fitted") if isinstance(estimator, Instance) else None
     if earlier is not None:
         space, node, whole = earlier
@@ -698,7 +712,8 @@ def estimator_transform(call: Call) -> Value:
 
 @behaviour("inverse_transform")
 def inverse_transform(call: Call) -> Value:
-    return as_tensor(call.value("x", 1) or UNKNOWN)
+    data = as_tensor(call.value("x", 1) or UNKNOWN)
+    return data.but(data=data.data._replace(scaled=None))
 
 
 @behaviour("scale_function")
@@ -707,6 +722,8 @@ def scale_function(call: Call) -> Value:
     info = data.data
     if info.part is None and not info.splits:
         info = info._replace(fits=info.fits | {Fit(call.interp.frame.space, call.node, call.short_name, info.tokens)})
+    if info.scaled is not None:
+        info = info._replace(scaled=info.scaled | {(f"scaled by `{call.short_name}`", 0)})
     return data.but(data=info, lib="numpy")
 
 

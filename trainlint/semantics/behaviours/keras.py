@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trainlint.semantics import shapes as sizes
 from trainlint.semantics.behaviours.engines import run_hook
-from trainlint.semantics.library import BEHAVIOURS, Call, behaviour
+from trainlint.semantics.library import BEHAVIOURS, Call, as_tensor, behaviour
 from trainlint.semantics.values import (
     HIDDEN,
     LOGITS,
+    NO_DATA,
     NONE,
     PROBABILITIES,
     SIGMOID,
@@ -48,31 +50,44 @@ def activation_name(value: Value | None) -> str | None:
     return value.path.rpartition(".")[2] if isinstance(value, Api) else None
 
 
-def activated(call: Call, value: Value | None, bare: int) -> Tensor:
-    """What a layer with this activation puts out; `bare` is the kind without one."""
+# Activations whose outputs leave the range of probabilities.
+UNBOUNDED = frozenset("relu relu6 elu selu celu gelu swish silu mish leaky_relu softplus softsign tanh".split())
+
+
+def activated(call: Call, value: Value | None, bare: int, width: int | None) -> Tensor:
+    """What a layer with this activation puts out; `bare` is the kind without one, `width` the size of the last axis."""
     name = activation_name(value)
     layer = call.receiver
-    trace = (layer.born._replace(label=name),) if name and isinstance(layer, Instance) and layer.born else ()
+    born = layer.born if isinstance(layer, Instance) else None
+    trace = (born._replace(label=name) if name else born,) if born and name is not None else ()
     if name == "softmax":
-        return Tensor(PROBABILITIES, 0.0, 1.0, "a softmax output", lib="keras", trace=trace)
+        return Tensor(PROBABILITIES, 0.0, 1.0, "a softmax output", lib="keras", trace=trace, last=width)
     if name == "sigmoid":
-        return Tensor(SIGMOID, 0.0, 1.0, "a sigmoid output", lib="keras", trace=trace)
+        return Tensor(SIGMOID, 0.0, 1.0, "a sigmoid output", lib="keras", trace=trace, last=width)
     if name == "":
-        return Tensor(bare, lib="keras", trace=(layer.born,) if isinstance(layer, Instance) and layer.born else ())
-    return Tensor(HIDDEN if name else 0, lib="keras")
+        return Tensor(bare, lib="keras", trace=trace, last=width)
+    return Tensor(HIDDEN if name in UNBOUNDED else 0, lib="keras", trace=trace, last=width)
 
 
 @behaviour("keras_weighted")
 def weighted(call: Call) -> Value:
     attrs = call.receiver.attrs if isinstance(call.receiver, Instance) else {}
-    return activated(call, attrs.get("activation"), LOGITS)
+    units = attrs.get("units")
+    width = sizes.size(units) if isinstance(units, Value) else None
+    return activated(call, attrs.get("activation"), LOGITS, width)
 
 
 @behaviour("keras_activation")
 def activation(call: Call) -> Value:
     attrs = call.receiver.attrs if isinstance(call.receiver, Instance) else {}
-    given = attrs.get("activation")
-    return call.first if activation_name(given) == "" else activated(call, given, 0)
+    given, tensor = attrs.get("activation"), as_tensor(call.first)
+    return call.first if activation_name(given) == "" else activated(call, given, 0, tensor.last)
+
+
+@behaviour("keras_reshaped")
+def reshaped(call: Call) -> Value:
+    """The same numbers along other axes."""
+    return as_tensor(call.first).but(shape=None, last=None)
 
 
 @behaviour("keras_input")
@@ -196,6 +211,9 @@ def loss_function(call: Call) -> Value:
 @behaviour("keras_compile")
 def compile_(call: Call) -> Value:
     """A model and its loss are brought together."""
+    optimizer = call.value("optimizer", 1)
+    if isinstance(call.receiver, Instance) and isinstance(optimizer, Instance):
+        call.interp.write(call.receiver.attrs, "$optimizer", optimizer)
     given = call.value("loss", 2)
     from_logits: Value | None = None
     name = ""
@@ -219,9 +237,32 @@ def compile_(call: Call) -> Value:
 def fit(call: Call) -> Value:
     """Data reach a model: the last part of them may be split off, and the rest is served in some order."""
     call.interp.emit("fitted", call)
-    run_hook(call.interp, call.receiver, "train_step", call.interp.element_of(call.value("x", 1) or UNKNOWN))
-    held_out = call.value("validation_split", 7)
-    data = call.value("x", 1)
+    data, held_out, judged = call.value("x", 1), call.value("validation_split", 7), call.value("validation_data", 8)
+    call.interp.event("fitted", call.node, call.receiver, data, call.value("y", 2), call)
+    if held_out is not None or judged is not None:
+        first = judged.items[0] if isinstance(judged, Tuple) and judged.items else UNKNOWN
+        call.interp.event("predicted", call.node, call.receiver, first)
+    run_hook(call.interp, call.receiver, "train_step", call.interp.element_of(data or UNKNOWN))
     if isinstance(data, Tensor) and isinstance(held_out, Const) and held_out.value:
         call.interp.emit("split", (call.interp.frame.space, call.node, data, "validation_split"))
     return Instance(None)
+
+
+@behaviour("keras_evaluate")
+def evaluate(call: Call) -> Value:
+    """The loss and the metrics on some data."""
+    data = call.value("x", 1)
+    call.interp.event("predicted", call.node, call.receiver, data)
+    part = data.data.part if isinstance(data, Tensor) else None
+    call.interp.event("measured", call.node, frozenset((part,)) if part is not None else frozenset())
+    return UNKNOWN
+
+
+@behaviour("keras_predict")
+def predict(call: Call) -> Value:
+    """What a model makes of data, in the order of their rows."""
+    data = call.value("x", 1)
+    call.interp.event("predicted", call.node, call.receiver, data)
+    result = call_(call)
+    part = data.data.part if isinstance(data, Tensor) else None
+    return result.but(data=NO_DATA._replace(part=part, order=None)) if isinstance(result, Tensor) else result
