@@ -51,6 +51,7 @@ from trainlint.syntax.code import called, contains, is_name, is_plain_call, posi
 
 LINEAR = "torch.nn.Linear"
 CONVOLUTIONS = ("torch.nn.Conv1d", "torch.nn.Conv2d", "torch.nn.Conv3d")
+TRANSPOSED = ("torch.nn.ConvTranspose1d", "torch.nn.ConvTranspose2d", "torch.nn.ConvTranspose3d")
 RECURRENT = ("torch.nn.LSTM", "torch.nn.GRU", "torch.nn.RNN", "torch.nn.LSTMCell", "torch.nn.GRUCell")
 ACTIVATED = (LINEAR, *CONVOLUTIONS)
 NORMS = ("torch.nn.BatchNorm1d", "torch.nn.BatchNorm2d", "torch.nn.BatchNorm3d", "torch.nn.LayerNorm")
@@ -304,8 +305,35 @@ class MissingSuperInit(Rule):
     """A module's `__init__` does not call its base's."""
 
     code, name = "TL604", "missing-super-init"
-    message = "`{cls}.__init__` assigns `{name}` without `super().__init__()` before it, which fails"
+    message = "`{cls}.__init__` {what}"
     fixable = Safety.SAFE
+
+    @on("built")
+    def bare(self, fact: Any, report: Report) -> None:
+        """Without a part to register, the first call fails instead."""
+        _, instance, _ = fact
+        interp, cls = report.interp, instance.cls
+        init = cls.find("__init__") if isinstance(cls, Class) else None
+        if "$ready" in instance.attrs or not isinstance(init, Function) or not isinstance(init.node, cst.FunctionDef):
+            return
+        if not is_plain_module(cls) or cls.node.decorators or init.node.decorators or cls.find("__new__") is not None:
+            return
+        if any(is_part(interp, value) for value in instance.attrs.values()):
+            return  # told of where it was stored
+        owner = init.owner or cls
+        if init.node.name.value == "__init__" and not calls_base(owner.node.body) and computes(cls):
+            interp.modules.bare[id(init.node)] = (cls, init)
+
+    @on("project")
+    def called(self, spaces: list[Namespace], report: Report) -> None:
+        """A class whose `forward` is called by name works as it is."""
+        index = report.interp.modules
+        for cls, init in index.bare.values():
+            naming = [s for s in (cls.space, *spaces) if s.source is not None and cls.name in s.source.text]
+            if not any("forward" in index.uses(space).elsewhere for space in naming):
+                what = "does not call `super().__init__()`, so calling the module fails"
+                draft = report(init.node.name, init.space, cls=(init.owner or cls).name, what=what)
+                draft.fix("call it first", insert_at_start(init.node, "super().__init__()", space=init.space))
 
     @on("store")
     def check(self, fact: Any, report: Report) -> None:
@@ -315,7 +343,7 @@ class MissingSuperInit(Rule):
         interp, cls = report.interp, owner.cls
         if not isinstance(cls, Class) or "?" in cls.api or cls.node.decorators or cls.find("__new__") is not None:
             return
-        if not (isinstance(value, Instance) and value.family == "module") and leaf_kind(interp, value) != "parameter":
+        if not is_part(interp, value):
             return
         here = interp.frame.function
         init = here if here is not None and here.name == "__init__" and here.owner else cls.find("__init__")
@@ -327,9 +355,15 @@ class MissingSuperInit(Rule):
         calls = next((i for i, s in enumerate(statements) if calls_base(s)), None)
         if calls is not None and not any(contains(statement, node) for statement in statements[:calls]):
             return
-        draft = report(init.node.name, init.space, cls=(init.owner or cls).name, name=name)
+        what = f"assigns `{name}` without `super().__init__()` before it, which fails"
+        draft = report(init.node.name, init.space, cls=(init.owner or cls).name, what=what)
         if calls is None:
             draft.fix("call it first", insert_at_start(init.node, "super().__init__()", space=init.space))
+
+
+def is_part(interp: Interpreter, value: object) -> bool:
+    """Whether a value is one that a module registers: another module, or a parameter."""
+    return (isinstance(value, Instance) and value.family == "module") or leaf_kind(interp, value) == "parameter"
 
 
 def calls_base(statement: Any) -> bool:
@@ -458,7 +492,9 @@ class LinearWithoutNonlinearity(Rule):
         if before.chain is not None or flow.chain is not None or report.interp.module_depth < 2:
             return  # where a program puts two networks in a row, each is one of its own
         function = report.interp.frame.function
-        if function is not None and before.space is flow.space and follows(function, before.node, flow):
+        if function is None or before.space is not flow.space:
+            return
+        if follows(function, before.node, flow) or is_first_of_heads(report.interp, function, before, flow):
             report(flow.node, cls=flow.layer.describe(), before=before.layer.describe()).because(
                 [Step(before.space, before.node, "called")]
             )
@@ -530,6 +566,48 @@ def straight(body: Any, position: int, name: str, first: Any, function: Function
     return ends or assignment(body[position], name) is not None or loads(function.node.body, name) == position - back
 
 
+def is_first_of_heads(interp: Interpreter, function: Function, before: Flow, flow: Flow) -> bool:
+    """Whether a layer is the first of several of its kind that read the output of the one before, which nothing else
+    reads: scores and a value, a mean and a variance."""
+    name = argument_of(flow.node)
+    body = getattr(function.node.body, "body", None)
+    if name.__class__ is not cst.Name or not isinstance(body, (list, tuple)):
+        return False
+    made = next((i for i, line in enumerate(body) if assignment(line, name.value) is before.node), None)
+    if made is None:
+        return False
+    rest = list(body[made + 1 :])
+    while rest and is_name(argument_of(assignment(rest[0], name.value)), name.value):  # dropout on the way
+        rest.pop(0)
+    if not rest or any(writes(line, name.value) for line in rest):
+        return False
+    heads: list[Any] = [n for line in rest for n in nodes_in(line) if is_name(argument_of(n), name.value)]
+    if len(heads) < 2 or len(heads) != sum(loads(line, name.value) for line in rest):
+        return False
+    if min(heads, key=lambda head: position(rest, head)) is not flow.node:
+        return False
+    assert before.layer is not None
+    for head in heads:
+        layer = interp.peek(head.func)
+        if not isinstance(layer, Instance) or layer.api_path != flow.path or not collapses(before.layer, layer):
+            return False
+    return True
+
+
+def position(lines: list[Any], wanted: Any) -> tuple[int, int]:
+    """Where a node stands in some lines, in the order in which they are read."""
+    for row, line in enumerate(lines):
+        for column, node in enumerate(nodes_in(line)):
+            if node is wanted:
+                return row, column
+    return len(lines), 0
+
+
+def writes(tree: Any, name: str) -> bool:
+    nodes: Any = nodes_in(tree)
+    return any(node.__class__ is cst.AssignTarget and is_name(node.target, name) for node in nodes)
+
+
 def argument_of(call: Any) -> Any:
     return call.args[0].value if call.__class__ is cst.Call and len(call.args) == 1 else None
 
@@ -542,6 +620,11 @@ def assignment(statement: Any, name: str) -> Any:
     if inner.__class__ is cst.Assign and len(inner.targets) == 1 and is_name(inner.targets[0].target, name):
         return inner.value
     return None
+
+
+def is_made_by(layer: Instance, call: cst.Call) -> bool:
+    """Whether a call makes a layer, or copies one."""
+    return layer.born is not None and (layer.born.node is call or called(call) == "deepcopy")
 
 
 def loads(tree: Any, name: str) -> int:
@@ -740,7 +823,7 @@ class SharedLayerReplicated(Rule):
                 return False
             if not contains(tree, layer.born.node):
                 return False
-        elif element.__class__ is not cst.Call or layer.born is None or layer.born.node is not element:
+        elif element.__class__ is not cst.Call or not is_made_by(layer, element):
             return False
         if tree is None:
             return True
@@ -763,14 +846,15 @@ class ConstantInit(Rule):
         "opaque.fill_",
         "opaque.zero_",
     )
+    LAYERS = (*ACTIVATED, *TRANSPOSED)
 
     @on("layer")
     def check(self, flow: Flow, report: Report) -> None:
-        if flow.path not in ACTIVATED or flow.layer is None or flow.before is None:
+        if flow.path not in self.LAYERS or flow.layer is None or flow.before is None:
             return
         step = self.constant(flow.layer)
         before = flow.before if step is not None else None
-        while before is not None and before.path not in ACTIVATED:
+        while before is not None and before.path not in self.LAYERS:
             before = before.before
         if step is None or before is None or before.layer is None or before.layer is flow.layer:
             return

@@ -323,6 +323,14 @@ class SoftmaxDim(Rule):
         if call.actual.endswith(("argmax", "max")) and dim in (1, -1) and over_batch(tensor):
             self.wrong(tensor, report)
 
+    @on_call("torch.multinomial", "torch.distributions.Categorical")
+    def drawn(self, call: Call, report: Report) -> None:
+        """Draws are made along the last axis, whatever the first one is."""
+        tensor = call.tensor
+        ranked = tensor.shape is not None and len(tensor.shape) == 2 and tensor.shape[1] != 1
+        if ranked and axis_of(tensor) == 0 and tensor.must_be(PROBABILITIES):
+            self.wrong(tensor, report)
+
     @on("matrixmultiply")
     def weighted(self, fact: Any, report: Report) -> None:
         self.weights(fact[2], report)

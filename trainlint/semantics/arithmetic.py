@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from trainlint.semantics.shapes import broadcast, form, matmul_form
+from trainlint.semantics.shapes import broadcast, form, matmul_form, scaled
 from trainlint.semantics.values import (
     ALIKE,
     BOOL,
@@ -295,7 +295,7 @@ def kinds_of(operator: str, left: Value, right: Value) -> int:
     b = right.kinds if isinstance(right, Tensor) else 0
     if isinstance(left, Tensor) and isinstance(right, Tensor):
         if operator == "MatrixMultiply":
-            return LOGITS if "a parameter" in (left.nature, right.nature) else 0
+            return LOGITS if "a parameter" in (left.nature, right.nature) or a == b == LOGITS else 0
         if operator in ("Add", "Subtract"):
             if a == LOGITS and right.nature == "a parameter":
                 return LOGITS
@@ -445,6 +445,8 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         kinds, axis = term.kinds, term.axis
     together = matmul_form if operator == "MatrixMultiply" else broadcast
     shape, last, batched = together(form(left), form(right))
+    if shape is None and operator in ("Multiply", "Divide") and not isinstance(right, Tensor):
+        shape, last, batched = scaled(form(left))
     floating = first.dtype is not None and first.dtype.startswith("float") and (is_number(left) or is_number(right))
     return Tensor(
         kinds=kinds,

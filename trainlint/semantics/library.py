@@ -814,6 +814,8 @@ class Library:
             self.need("torch")
         path = f"{owner.path}.{name}"
         constant = CONSTANTS.get(path)
+        if name == "__name__" and self.class_row(owner.path) is not None:
+            return Const(owner.path.rpartition(".")[2])
         if constant is None and owner.path == "absl.flags.FLAGS":
             constant = interp.flags.get(path)
         return constant if constant is not None else Api(path)

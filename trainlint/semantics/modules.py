@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import libcst as cst
 
-from trainlint.semantics.values import TRUE, Api, Class, DictObject, Instance, ListObject, Tensor, Tuple, Value
+from trainlint.semantics.values import (
+    TRUE,
+    Api,
+    Class,
+    DictObject,
+    Function,
+    Instance,
+    ListObject,
+    Tensor,
+    Tuple,
+    Value,
+)
 from trainlint.syntax import nodes_in
 
 if TYPE_CHECKING:
@@ -26,6 +37,8 @@ if TYPE_CHECKING:
 DYNAMIC = frozenset("_modules _parameters __dict__ children named_children get_submodule".split())
 # Builtins that only look at what they are given.
 LOOKERS = frozenset("len enumerate zip reversed range iter print sum isinstance str sorted".split())
+# Modules of PyTorch with functions that take parameters to change them, or to ask for their gradients.
+HOLDERS = frozenset("optim autograd utils func".split())
 # Bases whose own code uses no attribute that a subclass defines.
 PLAIN_BASES = frozenset(
     """torch.nn.Module torch.nn.modules.Module torch.nn.modules.module.Module torch.jit.ScriptModule
@@ -72,6 +85,7 @@ class ModuleIndex:
         self.flows: dict[int, Flow] = {}
         self.leaves: dict[int, tuple[Tensor, str]] = {}  # trainable tensors: "parameter", "tensor" or "moved"
         self.hidden: dict[int, tuple[Stored, str]] = {}  # what is kept where the module does not see it
+        self.bare: dict[int, tuple[Class, Function]] = {}  # an `__init__` that leaves out its base's, by class
         self.texts: dict[int, Uses] = {}
         self.owns: dict[int, ClassUses] = {}
         self.chain: tuple[Instance | None, Any] = (None, None)  # the Sequential at work, and its call
@@ -218,7 +232,7 @@ def class_uses(node: Any, cls: Class | None, inside: set[int]) -> ClassUses:
                 is_self(a.value) or name != "getattr" for a in inner.args
             ):
                 own.dynamic = True
-            for argument in inner.args if name not in LOOKERS else ():
+            for argument in inner.args if name not in LOOKERS and not is_plain_function(inner.func) else ():
                 if is_self(getattr(argument.value, "value", None)):
                     own.passed.add(argument.value.attr.value)
         elif kind is cst.Element or kind is cst.StarredElement or kind is cst.Return or kind is cst.DictElement:
@@ -231,6 +245,17 @@ def class_uses(node: Any, cls: Class | None, inside: set[int]) -> ClassUses:
         else:
             own.read.add(name)
     return own
+
+
+def is_plain_function(func: Any) -> bool:
+    """Whether a function of PyTorch is called that computes something or fills a tensor, and keeps nothing."""
+    path = []
+    while func.__class__ is cst.Attribute:
+        path.append(func.attr.value)
+        func = func.value
+    if not path or func.__class__ is not cst.Name or func.value not in ("torch", "F", "nn", "init"):
+        return False
+    return path[0][0].islower() and path[0][-5:] != "grad_" and HOLDERS.isdisjoint(path)
 
 
 def is_weighted(interp: Interpreter, module: Instance) -> bool:

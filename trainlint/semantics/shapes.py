@@ -247,6 +247,14 @@ def broadcast(a: Form, b: Form) -> Form:
     return Form(tuple(reversed(result)), None, longest.batched)
 
 
+def scaled(given: Form) -> Form:
+    """The form of a stack of matrices or images that is scaled by something out of view: a number, or what has no more
+    axes."""
+    if given.shape is None or len(given.shape) < 3:
+        return broadcast(given, NOTHING)
+    return Form(tuple(None if size == 1 else size for size in given.shape), None, given.batched)
+
+
 @shape_of(
     *"""contiguous to float double half bfloat16 type cpu cuda clone flip roll type_as pin_memory share_memory
     retain_grad nan_to_num xpu npu positive requires_grad int long short byte bool char detach numpy data triu tril

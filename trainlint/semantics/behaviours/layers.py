@@ -561,7 +561,7 @@ def initialise(call: Call) -> Value:
 def apply_function(call: Call) -> Value:
     """`module.apply(fn)`: fn sees every module inside."""
     interp, module, function = call.interp, call.receiver, call.value("fn", 1)
-    if isinstance(module, Instance) and isinstance(function, Function):
+    if isinstance(module, Instance) and isinstance(function, (Function, Method)):
         from trainlint.semantics.interpreter import Arguments
 
         inner = [m for m in modules_in(module) if "$init" in m.attrs]

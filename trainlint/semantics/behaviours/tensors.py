@@ -329,7 +329,8 @@ def matmul(call: Call) -> Value:
     result = mixed_tensor(call.interp, parts or [call.tensor])
     if len(parts) == 2 and arithmetic.are_units(*parts):
         return result.but(lo=-1.0, hi=1.0, nature="a cosine")
-    if weighted or sparse:
+    raw = len(parts) == 2 and all(t.must_be(LOGITS) for t in parts)  # as attention's, of queries and keys
+    if weighted or sparse or raw:
         result = result.but(kinds=LOGITS, trace=(call.interp.step(call.node, call.short_name),))
     return result
 
@@ -598,6 +599,10 @@ def product(call: Call) -> Value:
     return made(call, lo=0.0 if tensor.lo >= 0 else -INF, hi=1.0 if 0 <= tensor.hi <= 1 else INF, nature=tensor.nature)
 
 
+# A score that stands for none at all: its exponential is 0 in every format.
+MASKED = -1e4
+
+
 @behaviour("where")
 def where(call: Call) -> Value:
     a, b = call.value("input", 1), call.value("other", 2)
@@ -606,6 +611,9 @@ def where(call: Call) -> Value:
     chosen = [as_tensor(a), as_tensor(b)]
     joined = join_all(chosen)
     assert isinstance(joined, Tensor)
+    kept = [tensor for tensor in chosen if tensor.graph is not False or tensor.hi > MASKED]
+    if len(kept) == 1 and kept[0].kinds == LOGITS:
+        joined = joined.but(kinds=LOGITS, trace=kept[0].trace)  # what is put in for the rest only hides it
     # The condition usually keeps the bad elements out, so what is chosen is not known to reach its bounds; a label
     # keeps nothing out.
     by_label = is_equality(call.argument("condition", 0)) and all(t.must_be(PROBABILITIES | SIGMOID) for t in chosen)
