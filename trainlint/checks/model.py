@@ -63,14 +63,16 @@ WEIGHTED = (
 )  # fmt: skip
 
 
-def passed_in(values: Iterator[Value]) -> set[int]:
-    """Identities of the modules that arguments bring along."""
+def passed_in(call: Any, values: Iterator[Value]) -> set[int]:
+    """Identities of the modules that arguments bring along, but for those in containers written in the call itself:
+    nobody else has them."""
     found: set[int] = set()
     for value in values:
         if isinstance(value, Instance):
             found |= {id(module) for module in modules_in(value)}
         for inner in held(value):
-            found.add(id(inner))
+            if inner.born is None or not contains(call, inner.born.node):
+                found.add(id(inner))
     return found
 
 
@@ -106,7 +108,7 @@ class HiddenRule(Rule):
             if space.source is None or stored.name not in space.source.text:
                 continue
             uses = index.uses(space)
-            if stored.name in uses.elsewhere or stored.name in uses.strings:
+            if index.is_read(uses, stored.name) or stored.name in uses.strings:
                 return True
             for own in uses.classes.values():
                 if stored.name in own.passed or (stored.name in own.read and own.gathers):
@@ -135,7 +137,7 @@ class ModulesInPlainContainer(HiddenRule):
 
     @on("built")
     def check(self, fact: Any, report: Report) -> None:
-        _, instance, arguments = fact
+        node, instance, arguments = fact
         interp = report.interp
         attrs = instance.attrs
         plain = [
@@ -152,7 +154,7 @@ class ModulesInPlainContainer(HiddenRule):
             if not inside or (len(items) == 1 and isinstance(value, (ListObject, Tuple)) and value.items is not None):
                 continue  # a single module in a list is there to be hidden
             if seen is None:
-                seen = {id(m) for m in modules_in(instance)} | passed_in(arguments.values())
+                seen = {id(m) for m in modules_in(instance)} | passed_in(node, arguments.values())
             if all(id(m) not in seen and m.born is not None for m in inside) and any(
                 is_weighted(interp, m) for m in inside
             ):
@@ -314,14 +316,13 @@ class MissingSuperInit(Rule):
         _, instance, _ = fact
         interp, cls = report.interp, instance.cls
         init = cls.find("__init__") if isinstance(cls, Class) else None
-        if "$ready" in instance.attrs or not isinstance(init, Function) or not isinstance(init.node, cst.FunctionDef):
+        if "$ready" in instance.attrs or not isinstance(init, Function) or not is_bare(init):
             return
-        if not is_plain_module(cls) or cls.node.decorators or init.node.decorators or cls.find("__new__") is not None:
+        if not is_plain_module(cls) or cls.node.decorators or not computes(cls):
             return
-        if any(is_part(interp, value) for value in instance.attrs.values()):
-            return  # told of where it was stored
-        owner = init.owner or cls
-        if init.node.name.value == "__init__" and not calls_base(owner.node.body) and computes(cls):
+        if any(cls.find(name) is not None for name in ("__new__", "__call__")):
+            return
+        if not any(is_part(interp, value) for value in instance.attrs.values()):  # else that is what fails
             interp.modules.bare[id(init.node)] = (cls, init)
 
     @on("project")
@@ -329,11 +330,12 @@ class MissingSuperInit(Rule):
         """A class whose `forward` is called by name works as it is."""
         index = report.interp.modules
         for cls, init in index.bare.values():
+            node: Any = init.node
             naming = [s for s in (cls.space, *spaces) if s.source is not None and cls.name in s.source.text]
-            if not any("forward" in index.uses(space).elsewhere for space in naming):
+            if not any(index.is_read(index.uses(space), "forward") for space in naming):
                 what = "does not call `super().__init__()`, so calling the module fails"
-                draft = report(init.node.name, init.space, cls=(init.owner or cls).name, what=what)
-                draft.fix("call it first", insert_at_start(init.node, "super().__init__()", space=init.space))
+                draft = report(node.name, init.space, cls=(init.owner or cls).name, what=what)
+                draft.fix("call it first", insert_at_start(node, "super().__init__()", space=init.space))
 
     @on("store")
     def check(self, fact: Any, report: Report) -> None:
@@ -353,12 +355,34 @@ class MissingSuperInit(Rule):
             return  # a decorator's wrapper
         statements = init.node.body.body
         calls = next((i for i, s in enumerate(statements) if calls_base(s)), None)
-        if calls is not None and not any(contains(statement, node) for statement in statements[:calls]):
-            return
         what = f"assigns `{name}` without `super().__init__()` before it, which fails"
-        draft = report(init.node.name, init.space, cls=(init.owner or cls).name, what=what)
+        if calls is not None and not any(contains(statement, node) for statement in statements[:calls]):
+            base = bare_init(init.owner or cls) if is_plain_module(cls) else None
+            if base is None:
+                return
+            init, calls = base, None
+            what = f"does not call `super().__init__()`, so that `{cls.name}` fails to assign `{name}`"
+        place: Any = init.node
+        draft = report(place.name, init.space, cls=(init.owner or cls).name, what=what)
         if calls is None:
-            draft.fix("call it first", insert_at_start(init.node, "super().__init__()", space=init.space))
+            draft.fix("call it first", insert_at_start(place, "super().__init__()", space=init.space))
+
+
+def bare_init(cls: Class) -> Function | None:
+    """The `__init__` of a class's only base, if it plainly leaves its own base's out."""
+    bases = [base for base in cls.bases if isinstance(base, Class)]
+    init = bases[0].find("__init__") if len(bases) == 1 else None
+    if not isinstance(init, Function) or init.owner is None or init.owner.node.decorators:
+        return None
+    return init if is_bare(init) else None
+
+
+def is_bare(init: Function) -> bool:
+    """Whether nothing in an `__init__` and the class around it could run a base's."""
+    node = init.node
+    if not isinstance(node, cst.FunctionDef) or node.name.value != "__init__" or node.decorators:
+        return False
+    return not calls_base(init.owner.node.body if init.owner is not None else node)
 
 
 def is_part(interp: Interpreter, value: object) -> bool:

@@ -244,6 +244,10 @@ class NormAtZero(RootRule):
             report(node).repair(partial(guard, inner, "1e-12"))
 
 
+# What is 0 where all elements are the same, as in a blank image or behind a dead layer.
+VARIED = frozenset(("a standard deviation", "a difference of maximum and minimum"))
+
+
 class UnguardedDivision(Rule):
     """A divisor can be zero."""
 
@@ -275,6 +279,7 @@ class UnguardedDivision(Rule):
         unsure = not isinstance(left, Tensor) or left.graph is not False
         exact = nature in EXACT and (unsure or report.interp.module_depth > 0)
         drawn = nature == "a standard deviation" and right.graph is False and not right.data.tokens
+        exact = exact or (nature in VARIED and right.graph is None and report.interp.module_depth > 0)
         # Numbers gathered in a run and standardised to be learnt from, not those that a ready model draws with.
         if recorded or exact or (drawn and report.interp.grad and isinstance(left, Tensor)):
             draft = report(node, nature=nature)

@@ -248,8 +248,10 @@ def over_batch(tensor: Tensor) -> bool:
 
 
 def mixes_batch(weights: Tensor) -> bool:
-    """Whether weights for a product of stacked matrices, as those of attention, share 1 among the samples."""
-    stacked = weights.shape is not None and len(weights.shape) > 2 and weights.batched
+    """Whether weights for a product of stacked matrices, as those of attention, share 1 along the stack: that of
+    samples, or where it is not known what they are stacked by, that of stacks, as heads are the second axis then."""
+    rank = len(weights.shape) if weights.shape is not None else 0
+    stacked = rank > 3 or (rank == 3 and weights.batched)
     return stacked and axis_of(weights) == 0 and weights.must_be(PROBABILITIES)
 
 
@@ -339,11 +341,27 @@ class SoftmaxDim(Rule):
     def multiplied(self, call: Call, report: Report) -> None:
         if call.actual.endswith(("matmul", "bmm")):
             self.weights(call.first, report)
+        elif call.actual.endswith("einsum"):
+            self.contracted(call, report)
+
+    def contracted(self, call: Call, report: Report) -> None:
+        """Weights in an `einsum`, in whose result the axis that they add up to 1 over still stands."""
+        formula, *given = call.arguments.positional or (UNKNOWN,)
+        text = const(formula)
+        inputs, arrow, output = text.replace(" ", "").partition("->") if isinstance(text, str) else ("", "", "")
+        operands = inputs.split(",")
+        if not arrow or len(operands) != len(given) or len(given) < 2:
+            return
+        for letters, value in zip(operands, given, strict=True):
+            others = "".join(operands).replace(letters, "", 1)
+            if letters.isalpha() and letters[0] in output and letters[0] in others:
+                self.weights(value, report)
 
     def weights(self, given: Value, report: Report) -> None:
         if isinstance(given, Tensor) and mixes_batch(given) and given.trace:
             step = given.trace[-1]
-            what = "runs over the batch: the weights of each sample depend on the others, and do not add up to 1"
+            over = "the batch" if given.batched else "the first axis, along which matrices are stacked"
+            what = f"runs over {over}: the weights of each sample depend on the others, and do not add up to 1"
             report(step.node, space=step.space, softmax=step.label, what=what).because(why(given))
 
     def wrong(self, tensor: Tensor, report: Report) -> None:

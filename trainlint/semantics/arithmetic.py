@@ -445,8 +445,11 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         kinds, axis = term.kinds, term.axis
     together = matmul_form if operator == "MatrixMultiply" else broadcast
     shape, last, batched = together(form(left), form(right))
-    if shape is None and operator in ("Multiply", "Divide") and not isinstance(right, Tensor):
-        shape, last, batched = scaled(form(left))
+    if shape is None and operator in ("Multiply", "Divide"):
+        if not isinstance(right, Tensor):
+            shape, last, batched = scaled(form(left))
+        elif not isinstance(left, Tensor) and operator == "Multiply":
+            shape, last, batched = scaled(form(right))
     floating = first.dtype is not None and first.dtype.startswith("float") and (is_number(left) or is_number(right))
     return Tensor(
         kinds=kinds,

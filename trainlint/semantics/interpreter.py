@@ -1276,7 +1276,9 @@ class Interpreter:
         return self.library.builtin(name)
 
     def attribute(self, node: cst.Attribute) -> Value:
-        return self.get_attribute(self.eval(node.value), node.attr.value, node)
+        owner = self.eval(node.value)
+        self.modules.looked_up(owner, node)
+        return self.get_attribute(owner, node.attr.value, node)
 
     def get_attribute(self, owner: Value, name: str, node: Any) -> Value:
         kind = owner.__class__

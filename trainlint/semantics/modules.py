@@ -9,32 +9,40 @@ as used.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import libcst as cst
 
+from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     TRUE,
     Api,
     Class,
+    Const,
     DictObject,
     Function,
     Instance,
     ListObject,
+    Number,
     Tensor,
+    Text,
     Tuple,
     Value,
 )
 from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
-    from trainlint.semantics.namespace import Namespace
 
+# Values that are no objects of the project.
+PLAIN_VALUES = frozenset((Api, Const, Namespace, Number, Tensor, Text, Tuple))
 # Ways of reaching attributes without writing their names.
 DYNAMIC = frozenset("_modules _parameters __dict__ children named_children get_submodule".split())
+# What is given strings that stand for text, not for attributes.
+TEXTUAL = frozenset("add_argument startswith endswith replace strip".split())
 # Builtins that only look at what they are given.
 LOOKERS = frozenset("len enumerate zip reversed range iter print sum isinstance str sorted".split())
 # Modules of PyTorch with functions that take parameters to change them, or to ask for their gradients.
@@ -86,11 +94,23 @@ class ModuleIndex:
         self.leaves: dict[int, tuple[Tensor, str]] = {}  # trainable tensors: "parameter", "tensor" or "moved"
         self.hidden: dict[int, tuple[Stored, str]] = {}  # what is kept where the module does not see it
         self.bare: dict[int, tuple[Class, Function]] = {}  # an `__init__` that leaves out its base's, by class
+        self.foreign: set[int] = set()  # reads of attributes of what is no module of the project
+        self.near: set[int] = set()  # and of what may be one
         self.texts: dict[int, Uses] = {}
         self.owns: dict[int, ClassUses] = {}
         self.chain: tuple[Instance | None, Any] = (None, None)  # the Sequential at work, and its call
 
     # ------------------------------------------------------------------ noting
+
+    def looked_up(self, owner: Value, node: Any) -> None:
+        """An attribute was read: of what is known to be no module of the project, or of what may be one."""
+        kind = owner.__class__
+        if kind is Instance:
+            cls = owner.cls  # type: ignore[attr-defined]
+            foreign = cls.__class__ is Api or (cls is not None and owner.family != "module")  # type: ignore[attr-defined]
+        else:
+            foreign = kind in PLAIN_VALUES
+        (self.foreign if foreign else self.near).add(id(node))
 
     def store(self, interp: Interpreter, owner: Instance, name: str, value: Value, node: Any) -> None:
         """A method of a module assigned one of its attributes."""
@@ -144,21 +164,27 @@ class ModuleIndex:
     def is_used(self, stored: Stored, spaces: Iterable[Namespace]) -> bool:
         """Whether an attribute may be used anywhere in the project, other than by being assigned."""
         name = stored.name
-        if any(self.own(cls).dynamic for cls in project_bases(stored.cls)):
-            return True
         own_class = self.own(stored.cls)
-        if name in own_class.read or own_class.dynamic:
+        if any(own.looks_up(name) for own in (own_class, *map(self.own, project_bases(stored.cls)))):
+            return True
+        if name in own_class.read:
             return True
         for space in (stored.space, *spaces):
             if space.source is None or (id(space) not in self.texts and name not in space.source.text):
                 continue
             uses = self.uses(space)
-            if name in uses.elsewhere or name in uses.strings:
+            if self.is_read(uses, name) or name in uses.strings:
                 return True
             for own in uses.classes.values():
                 if name in own.read and (not own.stores[name] or related(own.cls, stored.cls)):
                     return True
         return False
+
+    def is_read(self, uses: Uses, name: str) -> bool:
+        """Whether an attribute of something other than `self`, which may be a module of the project, is read by this
+        name."""
+        nodes = uses.elsewhere.get(name, ())
+        return any(id(node) in self.near or id(node) not in self.foreign for node in nodes)
 
     def own(self, cls: Class) -> ClassUses:
         """What a class's own text uses."""
@@ -171,7 +197,7 @@ class ModuleIndex:
 class ClassUses:
     """The attributes of `self` that a class body assigns and reads."""
 
-    __slots__ = ("cls", "dynamic", "gathers", "passed", "read", "stores")
+    __slots__ = ("cls", "dynamic", "gathers", "named", "passed", "read", "stores")
 
     def __init__(self, cls: Class | None) -> None:
         self.cls = cls
@@ -179,7 +205,23 @@ class ClassUses:
         self.stores: Counter[str] = Counter()
         self.passed: set[str] = set()  # given to calls, or put into lists and results
         self.dynamic = False
+        self.named: tuple[str, ...] = ()  # how the names begin that it looks up
         self.gathers = False  # whether it asks others than itself for their parameters
+
+    def looks_up(self, name: str) -> bool:
+        """Whether it may reach an attribute without writing its name."""
+        return self.dynamic or name.startswith(self.named)
+
+
+def text_before(node: Any) -> str:
+    """What a string that is put together begins with."""
+    if node.__class__ is cst.FormattedString and node.parts and node.parts[0].__class__ is cst.FormattedStringText:
+        return str(node.parts[0].value)
+    while node.__class__ is cst.BinaryOperation:
+        node = node.left
+    if node.__class__ is cst.SimpleString and isinstance(node.evaluated_value, str):
+        return node.evaluated_value.partition("%")[0].partition("{")[0]
+    return ""
 
 
 class Uses:
@@ -190,22 +232,26 @@ class Uses:
         tree = space.source.tree
         known = {id(c.node): c for c in space.functions if isinstance(c, Class)}
         self.classes: dict[int, ClassUses] = {}
-        self.elsewhere: set[str] = set()
+        self.elsewhere: defaultdict[str, list[Any]] = defaultdict(list)
         self.strings: set[str] = set()
         inside: set[int] = set()
-        documentation: set[int] = set()
+        plain: set[int] = set()  # documentation, and what names are only compared with
         nodes: list[Any] = list(nodes_in(tree))
         for node in nodes:
             kind = node.__class__
             if kind is cst.ClassDef:
                 self.classes[id(node)] = class_uses(node, known.get(id(node)), inside)
             elif kind is cst.Expr and node.value.__class__ is cst.SimpleString:
-                documentation.add(id(node.value))
+                plain.add(id(node.value))
+            elif kind is cst.Comparison and node.comparisons[0].operator.__class__ in (cst.In, cst.NotIn):
+                plain.add(id(node.left))
+            elif kind is cst.Call and called(node) in TEXTUAL:
+                plain.update(id(argument.value) for argument in node.args)
         for node in nodes:
             kind = node.__class__
             if kind is cst.Attribute and id(node) not in inside:
-                self.elsewhere.add(node.attr.value)
-            elif kind is cst.SimpleString and id(node) not in documentation and " " not in node.value:
+                self.elsewhere[node.attr.value].append(node)
+            elif kind is cst.SimpleString and id(node) not in plain and " " not in node.value:
                 self.strings.update(re.findall(r"\w+", node.value))  # sentences name no attributes
 
 
@@ -228,9 +274,11 @@ def class_uses(node: Any, cls: Class | None, inside: set[int]) -> ClassUses:
             targets.add(id(inner.target))
         elif kind is cst.Call:
             name = getattr(inner.func, "value", "")
-            if name in ("getattr", "vars", "eval", "exec", "locals") and any(
-                is_self(a.value) or name != "getattr" for a in inner.args
-            ):
+            if name == "getattr" and any(is_self(a.value) for a in inner.args):
+                beginning = text_before(inner.args[1].value) if len(inner.args) > 1 else ""
+                own.dynamic = own.dynamic or not beginning
+                own.named += (beginning,)
+            elif name in ("vars", "eval", "exec", "locals") and inner.args:
                 own.dynamic = True
             for argument in inner.args if name not in LOOKERS and not is_plain_function(inner.func) else ():
                 if is_self(getattr(argument.value, "value", None)):
