@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import libcst as cst
@@ -17,15 +17,15 @@ from trainlint.semantics.behaviours.data import (
     PART_WORDS,
     Same,
     augments,
-    constants,
+    bundled,
     dataset_part,
     info_of,
     roots,
-    steps_of,
 )
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, target_names
 from trainlint.semantics.values import (
     NONE,
+    UNKNOWN,
     Api,
     Class,
     Const,
@@ -41,6 +41,7 @@ from trainlint.semantics.values import (
     Tuple,
     Union,
     Value,
+    bounds,
     const,
     options,
 )
@@ -326,20 +327,82 @@ def apart(loader: Instance, trained: set[Any]) -> bool:
     return bool(trained) and None not in trained and same_data(loader) not in trained | {None}
 
 
-def normalisation(dataset: Instance) -> Any:
-    """The constants that a data set's transform normalises with: () for none at all, None when that is not known."""
+def normalisations(dataset: Instance) -> set[tuple[Any, ...]] | None:
+    """The statistics that a data set's transform normalises with, each with the bounds of its channels: () for none at
+    all, several where a branch chooses the transform, None when it cannot be told whether there are any."""
     pipelines = [
         v
         for k, v in dataset.attrs.items()
-        if isinstance(k, str) and "transform" in k and "target" not in k and isinstance(v, Instance)
+        if isinstance(k, str) and "transform" in k and "target" not in k and isinstance(v, (Instance, Union))
     ]
-    steps = steps_of(pipelines[0]) if len(pipelines) == 1 else None
-    if steps is None:
+    chains = [chain_of(option) for pipeline in pipelines for option in options(pipeline)]
+    if len(pipelines) > 1:  # such as one for images with their masks, which normalises nothing
+        plain = [chain for chain in chains if chain is not None and all(isinstance(s.cls, Class) for s in chain)]
+        chains = [chain for chain in chains if chain not in plain]
+        if len(chains) != 1 or any(scales(step) for chain in plain for step in chain):
+            return None
+    if not chains or any(chain is None or any(scales(step) for step in chain) for chain in chains):
         return None
-    found = [
-        tuple(constants(value) for value in step.attrs["$normalize"]) for step in steps if "$normalize" in step.attrs
-    ]
-    return None if any(None in pair for pair in found) else tuple(found)
+    return {
+        tuple(channels(value) for step in chain or () for value in step.attrs.get("$normalize", ())) for chain in chains
+    }
+
+
+def chain_of(transform: Value | None, depth: int = 0) -> list[Instance] | None:
+    """The single transforms of a pipeline, among them those of the project's own classes; None when they are not all
+    known."""
+    if isinstance(transform, Instance) and isinstance(transform.cls, Class):
+        held = [v for v in transform.attrs.values() if isinstance(v, (Instance, ListObject, Tuple)) or v is UNKNOWN]
+    elif isinstance(transform, Instance) and transform.family == "transform":
+        held = [transform.attrs["$steps"]] if "$steps" in transform.attrs else []
+    else:
+        return None
+    found = [transform]
+    for value in held:
+        items = value.items if isinstance(value, (ListObject, Tuple)) else (value,)
+        for item in items if items is not None else (UNKNOWN,):
+            if isinstance(item, (Const, Number)):
+                continue
+            steps = chain_of(item, depth + 1) if depth < 6 else None
+            if steps is None:
+                return None
+            found += steps
+    return found
+
+
+def scales(step: Instance) -> bool:
+    """Whether a transform of the project's own may change the scale of numbers."""
+    code = (
+        step.cls if isinstance(step.cls, Class) else step.attrs.get("$given") if step.describe() == "Lambda" else None
+    )
+    if not isinstance(code, (Class, Function)):
+        return code is not None
+    reckons = (cst.Divide, cst.Subtract, cst.DivideAssign, cst.SubtractAssign)
+    return any(isinstance(getattr(node, "operator", None), reckons) for node in nodes_in(code.node)) or any(
+        "norm" in name.lower() for name in names_in(code.node)
+    )
+
+
+def channels(value: Value) -> tuple[tuple[float, float], ...]:
+    """The bounds of the numbers in a value."""
+    items = value.items if isinstance(value, (ListObject, Tuple)) else (value,)
+    return tuple(bounds(item) for item in items or ())
+
+
+def normalised_apart(trained: set[tuple[Any, ...]], held_out: set[tuple[Any, ...]]) -> bool:
+    """Whether data are surely normalised differently: only one of them, or both with known constants. Where a branch
+    chooses for one of them alone, one of its choices suffices."""
+    pairs = [bool(one) != bool(other) or disjoint(one, other) for one in trained for other in held_out]
+    return any(pairs) if len(trained) == 1 or len(held_out) == 1 else all(pairs)
+
+
+def disjoint(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Whether the statistics of some channel are surely not the same."""
+    return any(
+        high < least or most < low
+        for mine, theirs in zip(one, other, strict=False)
+        for (low, high), (least, most) in zip(mine, theirs, strict=False)
+    )
 
 
 class PreprocessingDiffers(Rule):
@@ -351,20 +414,25 @@ class PreprocessingDiffers(Rule):
     @on("program", having="dataset")
     def check(self, region: Region, report: Report) -> None:
         made = region.of("dataset")
-        trained = [d for *_, d in made if dataset_part(d) == "train" and normalisation(d) is not None]
-        for _, node, space, dataset in made:
-            part, given = dataset_part(dataset), normalisation(dataset)
+        trained = [(d, normalisations(d)) for *_, d in made if dataset_part(d) == "train" and source(d)]
+        for _, node, space, dataset in made if trained else ():
+            part, given = dataset_part(dataset), normalisations(dataset)
             if part not in HELD_OUT or given is None:
                 continue
-            twins = [
-                t for t in trained if t.cls is not None and dataset.cls is not None and t.cls.key == dataset.cls.key
-            ]
-            if twins and all(normalisation(t) != given for t in twins):
-                if given and normalisation(twins[0]):
+            twins = [(t, found) for t, found in trained if source(t) == source(dataset)]
+            if twins and all(found is not None and normalised_apart(found, given) for _, found in twins):
+                born, found = twins[0][0].born, twins[0][1] or set()
+                if () not in given | found:
                     how = "normalised with other constants than the training data"
                 else:
-                    how = f"{'' if given else 'not '}normalised and the training data are{' not' if given else ''}"
-                report(node, space, part=HELD_OUT[part], how=how).because([twins[0].born])
+                    known = () not in given
+                    how = f"{'' if known else 'not '}normalised and the training data are{' not' if known else ''}"
+                report(node, space, part=HELD_OUT[part], how=how).because([born])
+
+
+def source(dataset: Instance) -> Any:
+    """What identifies the kind of data set: what torchvision's are made from by a class of the project's, too."""
+    return bundled(dataset) or (dataset.cls.key if dataset.cls is not None else None)
 
     @on("program", having="fitted predicted")
     def estimators(self, region: Region, report: Report) -> None:
@@ -419,7 +487,7 @@ class SplitOverlap(Rule):
     def check(self, region: Region, report: Report) -> None:
         trained, evaluated = [e.loader for e in region.of("trained")], judged_loops(region)
         if trained and evaluated:
-            self.loaders(region, trained, evaluated, report)
+            self.loaders(region, trained, since_training(region, evaluated), report)
         elif not evaluated and region.has("split"):
             self.tensors(region, report)
         if region.has("measured") and isinstance(region.node, cst.Module):
@@ -453,6 +521,7 @@ class SplitOverlap(Rule):
             sources.setdefault(served_by(loader), []).append(loader.born)
         alike = [event for event in evaluated if served_by(event.loader) in sources]
         if len(alike) < len(evaluated):
+            self.chosen(trained, evaluated, report)
             alike = [event for event in alike if event.loader not in trained]
             if not alike or not is_idle(region):
                 return
@@ -467,6 +536,27 @@ class SplitOverlap(Rule):
                 report(getattr(node, "iter", node), space).because(
                     [loader.born, *(Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born)]
                 )
+
+    def chosen(self, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
+        """Nothing is held out of all that is evaluated where a branch makes the data for both; or subsets are evaluated
+        of what is trained on as a whole."""
+        sources: dict[Any, list[Instance]] = {}
+        for dataset, same in (choice for loader in trained for choice in choices(loader)):
+            sources.setdefault(same, []).append(dataset)
+        served = [dataset for loader in trained for dataset in options(loader.attrs.get("dataset", UNKNOWN))]
+        parts = {identity(d.attrs.get("dataset")) for d in served if isinstance(d, Instance) and is_subset(d)}
+        judged = list(dict.fromkeys((e.loader, *choice) for e in evaluated for choice in choices(e.loader, parts)))
+        if any(not choices(event.loader, parts) for event in evaluated):
+            return
+        others = [dataset for _, dataset, same in judged if same not in sources]
+        for loader, dataset, same in judged:
+            if same in sources and loader not in trained and dataset.born is not None:
+                made = [source.born for source in sources[same] if source.born is not None]
+                if all(
+                    in_another_branch(dataset.born, o.born) and any(in_another_branch(m, o.born) for m in made)
+                    for o in others
+                ):
+                    report(dataset.born.node, dataset.born.space).because([made[0]])
 
     def tensors(self, region: Region, report: Report) -> None:
         """The training part of a split is judged, and the held-out part is never given to the model."""
@@ -550,6 +640,53 @@ def judged_loops(region: Region) -> list[Any]:
     ]
 
 
+def since_training(region: Region, evaluated: Sequence[Any]) -> list[Any]:
+    """Those of the evaluations that some training comes before, in the innermost loop that has both: a model that was
+    loaded may be judged and never trained. Where a loader to train on is made, another run begins."""
+    wanted = {id(event) for event in evaluated}
+    trained = {id(event.loader) for event in region.of("trained")}
+    found: list[Any] = []
+    learnt = [False]  # of each region that is not over: whether there was training in it
+    waiting: list[list[Any]] = [[]]  # and the evaluations before that
+    for event in region.events:
+        if event.kind == "enter":
+            learnt.append(False)
+            waiting.append([])
+        elif event.kind == "leave":
+            before, early = learnt.pop(), waiting.pop()
+            if not before:
+                (found if learnt[-1] else waiting[-1]).extend(early)
+            learnt[-1] = learnt[-1] or before
+        elif event.kind in ("backward", "trained"):
+            learnt[-1] = True
+        elif event.kind == "loader" and id(event.loader) in trained:
+            learnt = [False] * len(learnt)
+        elif id(event) in wanted:
+            (found if learnt[-1] else waiting[-1]).append(event)
+    return found
+
+
+def in_another_branch(one: Step | None, other: Step | None) -> bool:
+    """Whether two things are made in different branches of one `if`, of which no run takes both."""
+    if one is None or other is None or one.space is not other.space:
+        return False
+    taken = dict(branches(one))
+    return any(taken.get(fork, way) is not way for fork, way in branches(other))
+
+
+def elsewhere(steps: list[Step | None], other: Step | None) -> bool:
+    return any(in_another_branch(step, other) for step in steps)
+
+
+def branches(step: Step) -> Iterator[tuple[Any, Any]]:
+    """The `if` statements around a piece of code, with the branch that it stands in."""
+    index, node = index_of(step.space), step.node
+    while (outer := index.parent(node)) is not None:
+        if outer.__class__ is cst.If and node is not outer.test:
+            yield outer, node
+        node = outer
+
+
 USES = ("trained", "evaluated", "gathered", "walked", "next")
 
 
@@ -584,6 +721,30 @@ def parts_of(dataset: Value | None, depth: int = 0) -> list[Value | None]:
     return found
 
 
+def choices(loader: Instance, parts: Collection[Any] | None = None) -> list[tuple[Instance, Any]]:
+    """The data sets that a loader may serve from, each with what identifies its samples; none where one is not known.
+    Given the data of which parts are trained on, a subset of any other stands for the whole."""
+    found: list[tuple[Instance, Any]] = []
+    for dataset in options(loader.attrs.get("dataset", UNKNOWN)) if serves_whole(loader) else ():
+        if isinstance(dataset, Const) and dataset.value is None:
+            continue
+        if not isinstance(dataset, Instance) or dataset.born is None or identity(dataset) is None:
+            return []
+        whole = dataset.attrs.get("dataset") if is_subset(dataset) and parts is not None else None
+        if isinstance(whole, (Instance, Union)) and parts is not None and identity(whole) not in {None, *parts}:
+            found += (
+                (dataset if of is whole else of, identity(of)) for of in options(whole) if isinstance(of, Instance)
+            )
+        else:
+            found.append((dataset, identity(dataset)))
+    return found
+
+
+def is_subset(dataset: Instance) -> bool:
+    """Whether a data set surely is a part of another."""
+    return "$random" in dataset.attrs or "$indices" in dataset.attrs
+
+
 def served_by(loader: Instance) -> Any:
     """What identifies the samples a loader serves: its data where they are known, else the loader."""
     return same_data(loader) or Same(loader)
@@ -591,14 +752,19 @@ def served_by(loader: Instance) -> Any:
 
 def same_data(loader: Instance) -> Any:
     """What identifies the samples a loader serves; None when they are not surely all of one data set."""
-    if loader.attrs.get("$open") or not (is_none(batches := loader.attrs.get("batch_sampler")) or serves_all(batches)):
-        return None
-    sampler = loader.attrs.get("sampler")
-    return identity(loader.attrs.get("dataset")) if is_none(sampler) or serves_all(sampler) else None
+    return identity(loader.attrs.get("dataset")) if serves_whole(loader) else None
+
+
+def serves_whole(loader: Instance) -> bool:
+    """Whether a loader surely serves all of its data set."""
+    chosen = [loader.attrs.get("sampler"), loader.attrs.get("batch_sampler")]
+    return not loader.attrs.get("$open") and all(is_none(sampler) or serves_all(sampler) for sampler in chosen)
 
 
 def serves_all(sampler: Value | None) -> bool:
     """Whether a sampler chooses from the whole of its data set."""
+    if isinstance(sampler, Union):
+        return all(serves_all(option) for option in sampler.options)
     if not isinstance(sampler, Instance) or not sampler.api_path.startswith("torch.utils.data."):
         return False
     if sampler.api_path.endswith(".BatchSampler"):
@@ -623,6 +789,8 @@ def identity(dataset: Value | None) -> Any:
                 (t.data.tokens, t.data.part, t.data.splits) for t in tensors.items if isinstance(t, Tensor)
             )
         return frozenset(id(t) for t in tensors.items)
+    if (known := bundled(dataset)) and isinstance(train := dataset.attrs.get("train"), Const):
+        return (known, train.key)
     made = dataset.attrs.get("$made")
     if made:
         return (dataset.cls.key if dataset.cls is not None else None, made)

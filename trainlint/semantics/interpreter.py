@@ -359,7 +359,7 @@ class Interpreter:
                 outer.extend(region.events)
                 outer.append(RECORDS["leave"]("leave", node, self.frame.space, kind))
         use = loop_use(region)
-        for loader in options(region.value) if use else ():
+        for loader in options(not_none(region.value)) if use else ():
             self.event(use, node, loader)
         for loader in drawn_from(region) if use in ("", "walked") else ():
             self.event("trained", node, loader)
@@ -2043,7 +2043,9 @@ def loop_use(region: Region) -> str:
     for any other loop."""
     if region.kind != "loop" or not isinstance(region.value, (Instance, Union)):
         return ""
-    if not all(isinstance(option, Instance) and option.family == "loader" for option in options(region.value)):
+    if not all(
+        isinstance(option, Instance) and option.family == "loader" for option in options(not_none(region.value))
+    ):
         return ""
     if region.has("backward"):
         return "trained" if region.has("step") else "walked"

@@ -799,6 +799,8 @@ def vision_dataset(call: Call) -> Value:
         call.arguments.positional,
     ):
         dataset.attrs[name] = value
+    if call.short_name in BUNDLED and not call.arguments.open:
+        dataset.attrs.setdefault("train", TRUE)
     dataset.attrs["$part"] = declared_part(dataset)
     dataset.attrs["$made"] = tuple(
         (k, sameness(v))
@@ -820,6 +822,34 @@ CLASSES = {
     "OxfordIIITPet": 37,
     "DTD": 47,
 }
+
+
+# torchvision's data sets whose samples `train` alone decides, wherever they are stored.
+BUNDLED = frozenset("MNIST FashionMNIST KMNIST CIFAR10 CIFAR100 USPS".split())
+
+
+def bundled(dataset: Instance) -> str:
+    """The ready-made data set whose samples an instance serves, be it of a class of the project's that leaves them as
+    they are; "" for any other."""
+    paths = dataset.cls.api if isinstance(dataset.cls, Class) else (dataset.api_path,)
+    name = next((path for path in paths if path.startswith("torchvision.datasets.")), "").rpartition(".")[2]
+    if name not in BUNDLED or (isinstance(dataset.cls, Class) and chooses_samples(dataset.cls)):
+        return ""
+    return name
+
+
+SAMPLES = frozenset("data targets labels train_data train_labels test_data test_labels __len__".split())
+
+
+def chooses_samples(cls: Class) -> bool:
+    """Whether a class made from a ready-made data set changes which samples there are."""
+    from trainlint.syntax import nodes_in
+
+    assigned = (node.target for node in nodes_in(cls.node) if isinstance(node, (cst.AssignTarget, cst.AugAssign)))
+    names = (part.value for target in assigned for part in nodes_in(target) if isinstance(part, cst.Name))
+    return not SAMPLES.isdisjoint((*names, *cls.attrs)) or any(
+        chooses_samples(base) for base in cls.bases if isinstance(base, Class)
+    )
 
 
 def sameness(value: Value, depth: int = 0) -> Any:
