@@ -22,7 +22,7 @@ from trainlint.semantics.behaviours.data import (
     info_of,
     roots,
 )
-from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, target_names
+from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, target_names
 from trainlint.semantics.values import (
     NONE,
     UNKNOWN,
@@ -488,10 +488,21 @@ class SplitOverlap(Rule):
         trained, evaluated = [e.loader for e in region.of("trained")], judged_loops(region)
         if trained and evaluated:
             self.loaders(region, trained, since_training(region, evaluated), report)
+        elif trained and region.has("passed", "gathered"):
+            self.passes(region, trained, report)
         elif not evaluated and region.has("split"):
             self.tensors(region, report)
         if region.has("measured") and isinstance(region.node, cst.Module):
             self.arrays(region, report)
+
+    @on("loop", having="model")
+    def passed(self, region: Region, report: Report) -> None:
+        """A loop in which a model in eval mode gets a loader's batches and does not learn, whatever becomes of what it
+        gives."""
+        if loop_use(region) == "walked" and not region.has("backward", "step", "autograd"):
+            if all(event.mode is False for event in region.of("model")):
+                for loader in options(region.value):
+                    report.interp.event("passed", region.node, loader)
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
@@ -536,6 +547,27 @@ class SplitOverlap(Rule):
                 report(getattr(node, "iter", node), space).because(
                     [loader.born, *(Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born)]
                 )
+
+    def passes(self, region: Region, trained: list[Instance], report: Report) -> None:
+        """What is measured cannot be told, but a model in eval mode gets nothing except what it was trained on, and no
+        loop serves data that are held out."""
+        sources = {served_by(loader): loader.born for loader in trained}
+        passed = since_training(region, [*region.of("passed"), *region.of("gathered")])
+        if not all(served_by(event.loader) in sources for event in passed):
+            return
+        used = [event.loader for kind in USES for event in region.of(kind)]
+        gone = [
+            v for e in (*region.of("escape"), *region.of("outside")) for given in e.values for v in flattened(given)
+        ]
+        known = {id(value) for value in (*used, *gone)}
+        made = (event.loader for event in region.of("loader") if id(event.loader) not in known)
+        spare = [loader.born for loader in made if served_by(loader) not in sources and loader.born is not None]
+        for _, node, space, loader in passed:
+            if loader in trained and spare:
+                unused = Step(spare[0].space, spare[0].node, "never used")
+                report(getattr(node, "iter", node), space).because([loader.born, unused])
+            elif loader not in trained and loader.born is not None and is_idle(region):
+                report(loader.born.node, loader.born.space).because([sources[served_by(loader)]])
 
     def chosen(self, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
         """Nothing is held out of all that is evaluated where a branch makes the data for both; or subsets are evaluated

@@ -67,6 +67,7 @@ FIELDS = {
     "partial": "module",
     "learnt": "",
     "selected": "what",
+    "passed": "loader",
 }
 
 RECORDS: dict[str, Any] = {
