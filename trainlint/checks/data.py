@@ -429,11 +429,6 @@ class PreprocessingDiffers(Rule):
                     how = f"{'' if known else 'not '}normalised and the training data are{' not' if known else ''}"
                 report(node, space, part=HELD_OUT[part], how=how).because([born])
 
-
-def source(dataset: Instance) -> Any:
-    """What identifies the kind of data set: what torchvision's are made from by a class of the project's, too."""
-    return bundled(dataset) or (dataset.cls.key if dataset.cls is not None else None)
-
     @on("program", having="fitted predicted")
     def estimators(self, region: Region, report: Report) -> None:
         """A model predicts for held-out rows that were not scaled as those that it was fitted on."""
@@ -461,6 +456,11 @@ def source(dataset: Instance) -> Any:
                 part = HELD_OUT[event.inputs[0].data.part]
                 because = [Step(trained[0].space, trained[0].node, "trained")]
                 report(event.node, event.space, part=part, how=how).because(because)
+
+
+def source(dataset: Instance) -> Any:
+    """What identifies the kind of data set: what torchvision's are made from by a class of the project's, too."""
+    return bundled(dataset) or (dataset.cls.key if dataset.cls is not None else None)
 
 
 def scaled_apart(trained: Value | None, judged: Tensor) -> str:
