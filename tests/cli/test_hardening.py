@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cli.support import MISTAKE, Run
 
+from trainlint.semantics import interpreter
 from trainlint.semantics import project as engine
 
 # --- Nothing of a project is run --------------------------------------------------------------------------------------
@@ -164,15 +165,32 @@ def test_what_no_machine_can_hold_is_not_computed(project, bomb: str) -> None:
     assert " TL101 " in run.stdout
 
 
+MANY_PROGRAMS = "".join(f"def f{i}(x):\n    x = 1\n    return x\n" for i in range(40))
+
+
+def slow_down(monkeypatch: pytest.MonkeyPatch, **seconds: int) -> None:
+    """Have each look at a clock take so many seconds."""
+    for name, each in seconds.items():
+        clock = iter(range(0, 10**9, each))
+        for module in (engine, interpreter):
+            monkeypatch.setattr(module, name, lambda clock=clock: next(clock))
+
+
+def test_a_machine_that_is_busy_with_other_things_takes_no_time_from_a_file(
+    project, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_down(monkeypatch, monotonic=1)
+    project({"slow.py": f"import torch\n{MANY_PROGRAMS}", "z.py": MISTAKE})
+    outcome = run()
+    assert [line.split()[:2] for line in outcome.out.splitlines()] == [["z.py:6:28:", "TL101"]]
+
+
 def test_a_file_that_takes_too_long_is_named_and_the_others_go_on(
     project, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each look at the clock takes a second here, and the programs of the slow file are short, but many."""
-    clock = iter(range(10**9))
-    monkeypatch.setattr(engine, "monotonic", lambda: next(clock))
-    monkeypatch.setattr("trainlint.semantics.interpreter.monotonic", lambda: next(clock))
-    functions = "".join(f"def f{i}(x):\n    x = 1\n    return x\n" for i in range(40))
-    project({"a.py": MISTAKE, "slow.py": f"import torch\n{functions}", "z.py": MISTAKE})
+    """The programs of the slow file are short, but many."""
+    slow_down(monkeypatch, monotonic=1, thread_time=20)
+    project({"a.py": MISTAKE, "slow.py": f"import torch\n{MANY_PROGRAMS}", "z.py": MISTAKE})
     outcome = run()
     assert outcome.status == 2
     assert [line.split()[:2] for line in outcome.out.splitlines()] == [

@@ -127,7 +127,7 @@ def test_time_is_bounded() -> None:
     begun = time.monotonic()
     loader = DataLoader(rows(), 32)
     result = preflight(model, F.cross_entropy, loader, torch.optim.SGD(model.parameters(), lr=0.1), max_seconds=2)
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 60  # without a bound, minutes
     assert not result.findings
     assert [o for o in result.outcomes if o.unjudged and "time" in o.unjudged]
 

@@ -131,7 +131,7 @@ def test_a_rank_that_never_tells_is_not_waited_for_long(monkeypatch: pytest.Monk
     second.join()
     started = time.monotonic()
     first.hear(None, seconds=0.2)
-    assert 0.2 <= time.monotonic() - started < 2
+    assert 0.2 <= time.monotonic() - started < 60
     second.tell(None)  # nobody is there any more
     assert not list(tmp_path.iterdir())
 
