@@ -7,6 +7,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
+from trainlint.checks.repairs import index_of
 from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import optimizers
@@ -28,8 +29,8 @@ from trainlint.semantics.values import (
     options,
     truth,
 )
-from trainlint.syntax import nodes_in, path_to
-from trainlint.syntax.code import contains
+from trainlint.syntax import Index, nodes_in, path_to
+from trainlint.syntax.code import called, contains
 
 
 class BestWeightsAlias(Rule):
@@ -59,7 +60,16 @@ class BestWeightsAlias(Rule):
     def copy(self, draft: Draft) -> None:
         """Offer to keep a copy."""
         if isinstance(draft.node, cst.Call):
-            draft.fix("copy them", replace(draft.node, imported("copy.deepcopy"), "(", draft.node, ")"))
+            kept = shallow_copy(index_of(draft.space), draft.node) or draft.node
+            draft.fix("copy them", replace(kept, imported("copy.deepcopy"), "(", draft.node, ")"))
+
+
+def shallow_copy(index: Index, node: cst.CSTNode) -> cst.CSTNode | None:
+    """The call in `node.copy()`."""
+    method = index.parent(node)
+    call = index.parent(method) if method is not None else None
+    is_copy = isinstance(call, cst.Call) and method is call.func and not call.args and called(call) == "copy"
+    return call if is_copy else None
 
 
 def contents(value: Value) -> list[Value]:

@@ -614,6 +614,8 @@ def copy(call: Call) -> Value:
 def duplicate(interp: Interpreter, value: Value, seen: dict[int, Value], depth: int = 0) -> Value:
     if depth > 8:
         return value
+    if isinstance(value, Union):
+        return join_all([duplicate(interp, option, seen, depth + 1) for option in value.options])
     if isinstance(value, Instance):
         if value.family == "weights":
             return Instance(None)
