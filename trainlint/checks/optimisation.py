@@ -13,6 +13,7 @@ from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import Stream, descendants, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, nested
 from trainlint.semantics.library import Call, Library, modules_in
+from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.values import (
     ELSEWHERE,
     FALSE,
@@ -28,8 +29,6 @@ from trainlint.semantics.values import (
     Step,
     Tensor,
     Tuple,
-    Union,
-    Value,
     bounds,
     const,
     options,
@@ -46,12 +45,21 @@ def has_own_weights(library: Library, module: Instance) -> bool:
     """Whether a module holds parameters of its own that are still as they were made at random."""
     if isinstance(module.cls, Api):
         row = library.class_row(module.cls.path)
-        tampered = "weight" in module.attrs or "$loaded" in module.attrs
+        tampered = is_set(module) or "$loaded" in module.attrs
         return row is not None and bool(row.raw.get("weights")) and "model" not in row.raw and not tampered
     return any(
         isinstance(value, Tensor) and value.nature == "a parameter" and value.graph is True
         for value in module.attrs.values()
     )
+
+
+def is_set(layer: Instance) -> bool:
+    """Whether a layer's weight may be another one than it was made with, or than was drawn for it."""
+    weight, drawn = layer.attrs.get("weight"), layer.attrs.get("$init")
+    if weight is None:
+        return False
+    own = isinstance(weight, Instance) and weight.attrs.get("$whole") is layer
+    return not own or not drawn or drawn[0].endswith("copy_")
 
 
 def trained_modules(losses: list[Tensor]) -> list[Instance]:
@@ -132,7 +140,7 @@ class OptimizerMissesParameters(Rule):
                 continue
             inside = modules_in(model)
             weights = [m for m in inside if has_own_weights(library, m)]
-            if not weights or any(name in m.attrs for m in inside for name in ("$edited", "weight")):
+            if not weights or any("$edited" in m.attrs or is_set(m) for m in inside):
                 continue
             if is_loaded(model) and not any(map(is_loaded, learnt)):
                 continue  # ready to be used; where all models are loaded, a run goes on
@@ -162,28 +170,6 @@ def handed_on(region: Region) -> set[int]:
     """Identities of what reaches code out of view, or is differentiated by hand."""
     given = (*(e.values for e in region.of("escape")), *(e.value for e in region.of("autograd")))
     return {id(value) for values in given for value in carried(values)}
-
-
-def carried(values: Any, depth: int = 0) -> list[Value]:
-    """Values, and what they hold."""
-    found: list[Value] = []
-    for value in values if isinstance(values, tuple) else (values,):
-        if not isinstance(value, Value):
-            continue
-        found.append(value)
-        if depth < 3:
-            if isinstance(value, Tuple):
-                found += carried(value.items, depth + 1)
-            elif isinstance(value, ListObject):
-                found += carried(value.items or (value.attrs["element"],), depth + 1)
-            elif isinstance(value, DictObject):
-                found += carried(tuple(v for _, v in value.known()), depth + 1)
-            elif isinstance(value, Union):
-                found += carried(value.options, depth + 1)
-            elif isinstance(value, Instance):
-                inner = tuple(v for k, v in value.attrs.items() if isinstance(k, str) and isinstance(v, Value))
-                found += carried(inner, depth + 2)
-    return found
 
 
 class FrozenByAccident(Rule):
@@ -269,7 +255,7 @@ class LearningRateExtreme(Rule):
             if not isinstance(group, DictObject) or group.attrs.get("lr") is not optimizer.attrs["lr"]:
                 continue
             params = group.attrs.get("params") or UNKNOWN
-            if any(isinstance(option, (ListObject, Tuple)) for option in options(params)):
+            if any(isinstance(held, DictObject) for option in options(params) for held in contents(option)):
                 continue  # groups with rates of their own
             if any(
                 e.instance.family == "scheduler"

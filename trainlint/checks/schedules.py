@@ -11,6 +11,7 @@ from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.arithmetic import STEPS
 from trainlint.semantics.interpreter import Region, nested
+from trainlint.semantics.modules import carried
 from trainlint.semantics.values import Instance, ListObject, Number, Step, Tuple, Value, usual
 
 # After so many steps, a schedule that was meant for epochs has brought the rate down to nothing.
@@ -154,20 +155,30 @@ class SchedulerGranularity(Rule):
         return None
 
     def never(self, region: Region, report: Report) -> None:
-        """A scheduler is made, its optimizer is stepped in loops, and nothing else is done with the scheduler."""
+        """A scheduler is made, its optimizer is stepped in loops, and nobody gets the scheduler who could step it."""
         made = [e for e in region.of("made") if e.instance.family == "scheduler"]
-        if not made:
+        moves = region.of("scheduler")
+        if not made or any(not isinstance(e.scheduler, Instance) or e.scheduler.cls is None for e in moves):
             return
-        moved = {id(e.scheduler) for e in region.of("scheduler")}
+        moved = {id(e.scheduler) for e in moves}
         stepped = {id(e.optimizer) for e, inside in nested(region.events) if e.kind == "step" and inner_loops(inside)}
         for _, node, space, scheduler in made:
             target = scheduler.attrs.get("optimizer")
             if id(scheduler) in moved or target is None or id(target) not in stepped or space.source is None:
                 continue
             name = assigned_name(space.source, node)
-            if name and mentions(space.source.text, name) == 1:
+            if name and not self.handed_on(region, scheduler, name):
                 kind = kind_of(scheduler)
                 report(node, space, what=f"`{kind}` is made, but never steps, so the learning rate stays what it is")
+
+    def handed_on(self, region: Region, scheduler: Instance, name: str) -> bool:
+        """Whether a scheduler may be stepped by code out of view, or under its own name by code that was not run."""
+        given = [(region.value,), *(e.values for kind in ("escape", "outside") for e in region.of(kind))]
+        if any(value is scheduler for values in given for value in carried(values)):
+            return True
+        spaces = {id(e.space): e.space for e in region.events}
+        texts = (space.source.text for space in spaces.values() if space.source is not None)
+        return any(re.search(rf"\b{re.escape(name)}\.step\b", text) for text in texts)
 
 
 def for_batches(scheduler: Instance, kind: str) -> bool:
@@ -209,10 +220,6 @@ def assigned_name(source: Any, node: Any) -> str:
     target = statement.targets[0].target if isinstance(statement, cst.Assign) and len(statement.targets) == 1 else None
     held = target.attr if isinstance(target, cst.Attribute) else target
     return str(held.value) if isinstance(held, cst.Name) else ""
-
-
-def mentions(text: str, name: str) -> int:
-    return len(re.findall(rf"\b{re.escape(name)}\b", text))
 
 
 class SchedulerLength(Rule):

@@ -17,7 +17,7 @@ from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
 from trainlint.semantics.interpreter import Region, may_learn, nested, outwards
-from trainlint.semantics.modules import contents
+from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     FACTOR,
@@ -40,6 +40,10 @@ from trainlint.semantics.values import (
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_plain, positional
 
+# Methods of a gradient: those that scale it where it is, and some that only read it.
+CLIPPING = frozenset(("clamp_", "clip_", "div_", "mul_"))
+READING = frozenset(("is", "abs", "clone", "detach", "item", "max", "mean", "min", "norm", "sum"))
+ABSTRACT = frozenset(("NotImplementedError", "abstractmethod"))  # what methods without code of their own name
 MAX_KEPT = 2000  # objects looked through for those that a model keeps
 
 
@@ -104,17 +108,31 @@ def stepped_empty(region: Region | None, node: Any) -> bool:
     return any(e.node is node and e.before == {"clear"} for r in outwards(region) for e in r.of("step"))
 
 
-def steps_elsewhere(region: Region) -> bool:
-    """Whether a program is just one method of an object, and there are steps in the methods that it does not call."""
+def elsewhere(region: Region, kind: str) -> bool:
+    """Whether a program is just one method of an object, and there are calls `x.step()` or `x.backward()` in the
+    methods that it does not call, or may be in those that a subclass has to write."""
     if not isinstance(region.value, Instance) or not isinstance(region.value.cls, Class):
         return False
-    taken = {event.node for event in region.of("step")}
+    taken = {event.node for event in region.of(kind)}
     classes = [region.value.cls]
     for cls in classes:
-        if any(called(call) == "step" and call not in taken for call in calls_in(cls.node)):
+        if any(called(call) == kind and call not in taken for call in calls_in(cls.node)):
+            return True
+        if any(isinstance(node, cst.Name) and node.value in ABSTRACT for node in nodes_in(cls.node)):
             return True
         classes += [base for base in cls.bases if isinstance(base, Class)]
     return False
+
+
+def looked_at(region: Region) -> bool:
+    """Whether gradients are what is wanted, or parameters are moved along them by hand; where all else of a training is
+    there, a look at them is for the record."""
+    if not region.has("gradient"):
+        return False
+    leaves = (v for e in region.of("escape") for v in e.values if isinstance(v, Tensor))
+    moved = region.has("edit") or any(dep.node is None for leaf in leaves for dep in leaf.deps)
+    clipped = any(method_of(event) in CLIPPING for event in region.of("gradient"))
+    return moved or not (clipped or region.has("scheduler", "scaler_update", "clip"))
 
 
 class StepOrder(Rule):
@@ -130,8 +148,9 @@ class StepOrder(Rule):
             self.step_first(region, report)
             self.wasted(region, report)
         elif region.kind == "program":
-            self.one_missing(region, report)
+            self.never_stepped(region, report)
             self.unreached(region, report)
+            self.unfed(region, report)
 
     def step_first(self, region: Region, report: Report) -> None:
         """Each turn steps with no gradients at hand, and fills them afterwards."""
@@ -153,20 +172,16 @@ class StepOrder(Rule):
             if follows(index, line_of(index, draft.node), line_of(index, backward)):
                 draft.fix("step after `backward`", move_after(draft.node, backward))
 
-    def one_missing(self, region: Region, report: Report) -> None:
-        if region.has("autograd", "gradient", "named") or any(may_learn(e.values) for e in region.of("escape")):
-            return
-        backwards, steps = region.of("backward"), region.of("step")
-        if not backwards:
-            losses = [e for e in region.of("loss") if isinstance(e.result, Tensor) and e.result.graph and e.result.deps]
-            for step in steps:
-                if step.before == {"clear"} and any(touches(step.optimizer, e.result.deps, False) for e in losses):
-                    what = "`step` runs without any `backward`, so it finds no gradients and nothing is learnt"
-                    report(step.node, step.space, what=what).repair(partial(self.run_backward, losses))
+    def never_stepped(self, region: Region, report: Report) -> None:
+        """Gradients are filled and cleared, and the optimizer that holds their parameters never steps."""
+        backwards, steps, present = region.of("backward"), region.of("step"), optimizers(report.interp)
+        if not backwards or not region.has("clear") or region.has("autograd", "named") or looked_at(region):
             return
         if any(not isinstance(e.optimizer, Instance) or "$state" not in e.optimizer.attrs for e in steps):
             return
-        for optimizer in optimizers(report.interp):
+        if any(may_learn(e.values) for e in region.of("escape")):
+            return
+        for optimizer in present:
             if (
                 any(e.optimizer is optimizer for e in steps)
                 or "?" in optimizer.attrs.get("$state", "?")
@@ -175,14 +190,51 @@ class StepOrder(Rule):
                 continue
             if any(e.optimizer.attrs["$modules"] & optimizer.attrs["$modules"] for e in steps):
                 continue  # another optimizer holds these parameters too, and steps
-            last = next((e for e in reversed(backwards) if touches(optimizer, e.loss.deps, False)), None)
-            if last is not None and region.has("clear") and not steps_elsewhere(region):
+            clears = [e for e in region.of("clear") if e.optimizer is optimizer]
+            # The only one there is, which is cleared for it, gets what a loss of unknown origin fills.
+            alone = len(present) == 1 and bool(clears)
+            last = next((e for e in reversed(backwards) if touches(optimizer, e.loss.deps, alone)), None)
+            if last is not None and not elsewhere(region, "step"):
                 what = (
                     "gradients are computed, but the optimizer of these parameters never steps, so they are not learnt"
                 )
                 draft = report(last.node, last.space, what=what).because([optimizer.born])
-                clears = (e for e in region.of("clear") if e.optimizer is optimizer and e.space is last.space)
-                draft.repair(partial(self.step, [e.node for e in clears]))
+                draft.repair(partial(self.step, [e.node for e in clears if e.space is last.space]))
+
+    def unfed(self, region: Region, report: Report) -> None:
+        """A model runs and its optimizer steps, but no gradients are ever there when it does."""
+        if region.has("autograd", "named") or not region.has("step"):
+            return
+        present, backwards = optimizers(report.interp), region.of("backward")
+        for optimizer in present:
+            steps = [e for e in region.of("step") if e.optimizer is optimizer]
+            if not steps or any(not e.before <= {"clear", "wiped"} for e in steps) or steps[0].before == {"wiped"}:
+                continue  # where gradients are wiped from the first step on, the clearing is at fault
+            # The only one there is, which is cleared for it, is meant for a loss of unknown origin.
+            alone = len(present) == 1 and any(e.optimizer is optimizer for e in region.of("clear"))
+            losses = [
+                e
+                for e in region.of("loss")
+                if isinstance(e.result, Tensor) and e.result.graph and touches(optimizer, e.result.deps, alone)
+            ]
+            if not losses and not (optimizer.attrs["$complete"] and self.runs(region, optimizer)):
+                continue
+            if any(not any(dep.live for dep in e.loss.deps) for e in backwards if e.loss.deps):
+                continue  # other rules tell why nothing at all is reached
+            if any(map(with_closure, steps)) or elsewhere(region, "backward") or fed(region, optimizer):
+                continue
+            if not all(map(leaves_gradient, region.of("gradient"))):
+                continue
+            what = "`step` runs without any `backward`, so it finds no gradients and nothing is learnt"
+            if backwards:
+                what = "`step` finds no gradients: no `backward` runs between the clearing and this step"
+            draft = report(steps[0].node, steps[0].space, what=what)
+            draft.repair(partial(self.run_backward, losses))
+
+    def runs(self, region: Region, optimizer: Instance) -> bool:
+        """Whether a model that an optimizer holds, or holds a part of, runs with gradients recorded."""
+        ran = {id(e.module): e.module for e in region.of("model") if e.grad is True}
+        return any(not optimizer.attrs["$modules"].isdisjoint(descendants(module)) for module in ran.values())
 
     def unreached(self, region: Region, report: Report) -> None:
         """An optimizer steps turn by turn, and no gradient of what runs backward gets to its parameters."""
@@ -235,7 +287,7 @@ class StepOrder(Rule):
         for optimizer in known:
             reached = touches(optimizer, backward.loss.deps, False)
             uses = (e for e in later if e.kind in ("clear", "step") and e.optimizer in (optimizer, None))
-            if reached is None or (reached and (use := next(uses, None)) is not None and use.kind == "step"):
+            if reached is not False and (use := next(uses, None)) is not None and use.kind == "step":
                 return False
         return True
 
@@ -292,6 +344,47 @@ def kept(loss: Tensor) -> set[int]:
             rest += (v for v in inside if isinstance(v, (Instance, ListObject, Tuple, DictObject)))
             rest += (o for v in inside if isinstance(v, Union) for o in v.options)
     return set(found)
+
+
+def fed(region: Region, optimizer: Instance) -> bool:
+    """Whether an optimizer may find gradients after all: what some backward, or code out of view, has filled since they
+    were cleared, or the time before."""
+    filled = region.has("backward")
+    for event in region.events:
+        if event.kind == "clear" and event.optimizer in (optimizer, None):
+            filled = False
+        elif event.kind == "backward":
+            filled = True
+        elif event.kind == "escape":
+            filled = filled or may_learn(tuple(carried(event.values)))
+        elif event.kind == "step" and event.optimizer is optimizer:
+            if filled:
+                return True
+            filled = region.has("backward")
+    return False
+
+
+def leaves_gradient(event: Any) -> bool:
+    """Whether a gradient is only read, scaled or clipped where it is looked at: where it was nothing, it stays so."""
+    method = method_of(event)
+    return method in CLIPPING or method in READING
+
+
+def method_of(event: Any) -> str:
+    """The method of a gradient that is called where it is looked at, as in `p.grad.data.clamp_(-1, 1)`; "is" where it
+    is compared."""
+    index, node = index_of(event.space), event.node
+    owner = index.parent(node)
+    while isinstance(owner, cst.Attribute):
+        node, owner = owner, index.parent(owner)
+    if isinstance(owner, cst.Call) and owner.func is node:
+        return called(owner)
+    return "is" if isinstance(owner, cst.Comparison) else ""
+
+
+def with_closure(step: Any) -> bool:
+    """Whether a step is given something that may run the backward."""
+    return step.scaler is None and (not isinstance(step.node, cst.Call) or bool(step.node.args))
 
 
 def may_train(optimizer: Instance, values: tuple[Value, ...]) -> bool:

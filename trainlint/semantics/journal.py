@@ -7,6 +7,7 @@ plain dict access, and a branch costs only what it wrote.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from trainlint.semantics.values import (
@@ -29,6 +30,7 @@ class _Missing:
 
 
 MISSING: Any = _Missing()
+ITEMS = (tuple, type(None))  # what the entry "items" of a list's state is, and no attribute of that name
 
 Delta = dict[tuple[int, Any], tuple[dict[Any, Any], Any, Any]]
 
@@ -96,13 +98,18 @@ class Journal:
         pending: list[tuple[dict[Any, Any], Any, Any]] = []
         for key, (where, name) in keys.items():
             present = where.get(name, MISSING)
+            if present.__class__ in ITEMS and name == "items":
+                pending += join_items(where, deltas)
+                continue
+            if name == "element" and (id(where), "items") in keys:
+                continue
             merged: Any = MISSING
             for delta in deltas:
                 entry = delta.get(key)
                 value = present if entry is None else entry[2]
                 if value is MISSING:
                     continue
-                merged = value if merged is MISSING else join_entries(where, name, merged, value, pending)
+                merged = value if merged is MISSING else join_entries(name, merged, value)
             pending.append((where, name, merged))
         for where, name, value in pending:
             if value is MISSING:
@@ -111,23 +118,27 @@ class Journal:
                 self.write(where, name, value)
 
 
-def join_entries(
-    where: dict[Any, Any], name: Any, a: Any, b: Any, pending: list[tuple[dict[Any, Any], Any, Any]]
-) -> Any:
+def join_items(where: dict[Any, Any], deltas: list[Delta]) -> Iterator[tuple[dict[Any, Any], str, Any]]:
+    """What a list may hold: known items where they are always as many, else one element that stands for all of them. A
+    list whose items are known says nothing by its element."""
+    found = []
+    for delta in deltas:
+        items, element = (delta.get((id(where), name), (where, name, where[name]))[2] for name in ("items", "element"))
+        found.append(items if items is not None else element)
+    if all(items.__class__ is tuple and len(items) == len(found[0]) for items in found):
+        yield where, "items", tuple(map(join_all, zip(*found)))
+    else:
+        yield where, "items", None
+        yield where, "element", join_all(v for held in found for v in (held if held.__class__ is tuple else (held,)))
+
+
+def join_entries(name: Any, a: Any, b: Any) -> Any:
     if a is b:
         return a
     if isinstance(a, Value) and isinstance(b, Value):
         return join(a, b)
     if isinstance(a, frozenset) and isinstance(b, frozenset):
         return a | b
-    if name == "items":
-        if a is not None and b is not None and len(a) == len(b):
-            return tuple(map(join, a, b))
-        elements = [*(a or ()), *(b or ())]
-        if a is None or b is None:
-            elements.append(where["element"])
-        pending.append((where, "element", join_all(elements)))
-        return None
     if name in ("$optimizers", "$weights"):
         return (*a, *(item for item in b if item not in a))
     return a if a == b else None

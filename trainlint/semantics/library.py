@@ -616,7 +616,7 @@ class Library:
         )
         if name.endswith("_") and isinstance(result, Tensor) and not name.startswith("_"):
             if tensor.deps and name not in PURE:
-                self.edit(interp, tensor, node)
+                self.edit(interp, tensor, node, drawn=name in DRAWING)
             target = getattr(getattr(node, "func", None), "value", None)
             if target.__class__.__name__ == "Call":  # `x.detach().clamp_(…)` changes x, `x.clone().clamp_(…)` does not
                 inner = getattr(target, "func", None)
@@ -627,13 +627,15 @@ class Library:
                 interp.bind(target, result)
         return result
 
-    def edit(self, interp: Interpreter, tensor: Tensor, node: Any) -> None:
-        """A tensor is changed in place: parameters of a module hold something else from here on."""
+    def edit(self, interp: Interpreter, tensor: Tensor, node: Any, drawn: bool = False) -> None:
+        """A tensor is changed in place: parameters of a module hold something else from here on, if only other numbers
+        that are `drawn` at random or bounded."""
         if tensor.nature == "a gradient":
             return
         for dep in tensor.deps:
             if dep.node is None and not dep.scales:
-                interp.write(dep.module.attrs, "$edited", TRUE)
+                if not drawn:
+                    interp.write(dep.module.attrs, "$edited", TRUE)
                 interp.event("edit", node, dep.module, tensor)
 
     def only_torch(self, space: Namespace) -> bool:
@@ -1161,6 +1163,8 @@ ARRAY_METHODS = frozenset(
 )
 # Methods with an underscore at their end that leave the elements as they are.
 PURE = frozenset(("requires_grad_", "detach_", "share_memory_", "retain_grad_", "squeeze_", "unsqueeze_", "t_"))
+# What gives a parameter new numbers without teaching it anything.
+DRAWING = frozenset(("normal_", "uniform_", "trunc_normal_", "fill_", "zero_", "clamp_", "clip_"))
 PYTHON_NAMES = frozenset(dir(builtins))
 # What loggers do with what they are given: they read it.
 # Where classes of modules are that need no row of their own.

@@ -29,6 +29,7 @@ from trainlint.semantics.values import (
     Tensor,
     Text,
     Tuple,
+    Union,
     Value,
 )
 from trainlint.syntax import nodes_in
@@ -362,3 +363,25 @@ def contents(value: Value) -> tuple[Value, ...]:
     if isinstance(value, DictObject):
         return tuple(v for v in value.attrs.values() if isinstance(v, Value))
     return ()
+
+
+def carried(values: Any, depth: int = 0) -> list[Value]:
+    """Values, and what they hold."""
+    found: list[Value] = []
+    for value in values if isinstance(values, tuple) else (values,):
+        if not isinstance(value, Value):
+            continue
+        found.append(value)
+        if depth < 3:
+            if isinstance(value, Tuple):
+                found += carried(value.items, depth + 1)
+            elif isinstance(value, ListObject):
+                found += carried(value.items or (value.attrs["element"],), depth + 1)
+            elif isinstance(value, DictObject):
+                found += carried(tuple(v for _, v in value.known()), depth + 1)
+            elif isinstance(value, Union):
+                found += carried(value.options, depth + 1)
+            elif isinstance(value, Instance):
+                inner = tuple(v for k, v in value.attrs.items() if isinstance(k, str) and isinstance(v, Value))
+                found += carried(inner, depth + 2)
+    return found

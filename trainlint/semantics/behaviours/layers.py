@@ -131,8 +131,8 @@ def mark_output(
             return DictObject({k: mark(v) for k, v in value.attrs.items()})
         if isinstance(value, Union):
             return join_all(mark(o) for o in value.options)
-        if value is UNKNOWN:
-            return mark(Tensor())
+        if value is UNKNOWN:  # it may well depend on what the inputs depend on
+            return mark(Tensor(deps=frozenset((ELSEWHERE,)) if any(tensor.deps for tensor in inputs) else frozenset()))
         return value
 
     return mark(result)

@@ -961,9 +961,23 @@ def opaque_step(call: Call) -> Value:
     optimizer = as_optimizer(call.interp, call.first, call.node)
     if optimizer is not None and not call.arguments.keywords and len(call.arguments.positional) == 1:
         take_step(call.interp, optimizer, call.node)
-    else:
+    elif not is_environment(call):
         stepped(call.interp, call.node, call.first)
     return UNKNOWN
+
+
+def is_environment(call: Call) -> bool:
+    """Whether `x.step(action)` is an environment's: its result falls into observation, reward, one end or two, and the
+    rest, where an optimizer's is a loss at most."""
+    from trainlint.semantics.behaviours.training import owner_name
+
+    if len(arguments_of(call)) != 2:
+        return False
+    source = call.interp.frame.space.source
+    statement = source.index.parent(call.node) if source is not None else None
+    target = statement.targets[0].target if isinstance(statement, cst.Assign) else None
+    taken_apart = isinstance(target, (cst.Tuple, cst.List)) and len(target.elements) in (4, 5)
+    return taken_apart or "env" in owner_name(call.node)
 
 
 @behaviour("opaque_parameters")
