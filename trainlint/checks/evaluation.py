@@ -30,7 +30,10 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import Index, nodes_in, path_to
-from trainlint.syntax.code import called, contains
+from trainlint.syntax.code import called, contains, is_name
+
+# Batches of that many samples may well be all there are.
+MANY_SAMPLES = 1000
 
 
 class BestWeightsAlias(Rule):
@@ -265,11 +268,15 @@ class MetricAccumulator(Rule):
 
     @on("divide")
     def divided(self, fact: Any, report: Report) -> None:
-        _, node, left, right, left_node, _, _ = fact
-        if left.tally is None or right.tally is None:
+        _, node, left, right, left_node, right_node, _ = fact
+        if left.tally is None or left.tally.frame is not report.interp.frame:
             return
         total, loops = left.tally, report.interp.frame.loops
-        if right.tally.what not in ("batches", "samples") or total.frame is not report.interp.frame:
+        if total.what in ("mean", "sum"):
+            self.replaced(node, unscaled(left_node), total, right, right_node, report)
+        if right.tally is None:
+            return
+        if right.tally.what not in ("batches", "samples"):
             return
         if len(total.loops) <= len(loops) or not isinstance(left_node, (cst.Name, cst.Attribute, cst.Subscript)):
             return
@@ -286,6 +293,27 @@ class MetricAccumulator(Rule):
                 what = "the total is never reset, so it also holds what earlier turns of the outer loop added up"
                 report(node, what=what)
 
+    def replaced(self, node: Any, name: Any, total: Tally, count: Value, counted: Any, report: Report) -> None:
+        """A name that is 0 before the loop, as totals are, gets the value of each batch anew, and is divided by what is
+        counted over all of them."""
+        loops = report.interp.frame.loops
+        loop = total.loops[-1].region.node if total.loops and total.loops[-1].region else None
+        if (
+            loop is None
+            or not isinstance(name, cst.Name)
+            or total.loops[: len(loops)] != tuple(loops[: len(total.loops)])
+        ):
+            return
+        within = len(total.loops) == len(loops)
+        what = count.tally.what if count.tally is not None else ""
+        if within:
+            over_all = what == "sizes" or is_number_of_turn(counted, loop)
+        else:
+            over_all = what == "samples" and len(total.loops) == len(loops) + 1 and of_data(total, count)
+        if over_all and starts_at_zero(index_of(report.space()), name, loop):
+            what = "the value of one batch alone is divided by what is counted over all of them; it was never added up"
+            report(node, what=what)
+
     @on("loop")
     def filled(self, region: Region, report: Report) -> None:
         """A loop that evaluates adds to what a loop that trains has filled."""
@@ -300,6 +328,53 @@ class MetricAccumulator(Rule):
                 if loop is region.node and again:
                     what = "what the training loop has added up or collected goes on being filled here"
                     report(node, space, what=what)
+
+
+def of_data(total: Tally, count: Value) -> bool:
+    """Whether what was measured came from a loader of the data set whose samples are counted, batch by batch."""
+    region = total.loops[-1].region
+    loader = region.value if region is not None else None
+    if count.tally is None or not isinstance(loader, Instance) or loader.attrs.get("dataset") is not count.tally.loader:
+        return False
+    size = loader.attrs.get("batch_size")
+    return size is None or (size.tally is None and (not isinstance(size, Const) or bounds(size)[1] < MANY_SAMPLES))
+
+
+def unscaled(node: Any) -> Any:
+    """What a percentage is computed of: the `x` of `100 * x`."""
+    if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Multiply):
+        if isinstance(node.left, (cst.Integer, cst.Float)):
+            return node.right
+        if isinstance(node.right, (cst.Integer, cst.Float)):
+            return node.left
+    return node
+
+
+def is_number_of_turn(node: Any, loop: Any) -> bool:
+    """Whether an expression is `i + 1` for the `i` of `for i, … in enumerate(…)`."""
+    if not isinstance(loop, cst.For) or called(loop.iter) != "enumerate" or not isinstance(loop.target, cst.Tuple):
+        return False
+    first = loop.target.elements[0].value
+    if not isinstance(first, cst.Name) or not isinstance(node, cst.BinaryOperation):
+        return False
+    plus_one = isinstance(node.operator, cst.Add) and isinstance(node.right, cst.Integer) and node.right.value == "1"
+    return plus_one and is_name(node.left, first.value)
+
+
+def starts_at_zero(index: Index, name: cst.Name, loop: Any) -> bool:
+    """Whether a name is set to 0 before a loop, and to anything else in the loop only."""
+    before: list[Any] = []
+    inside: list[Any] = []
+    for binding in index.lookup(name):
+        if not isinstance(binding.origin, (cst.Assign, cst.AugAssign)):
+            return False
+        (inside if any(above is loop for above in index.ancestors(binding.node)) else before).append(binding.origin)
+    zeros = [o for o in before if isinstance(o, cst.Assign) and is_zero(o.value)]
+    return bool(inside) and bool(zeros) and all(isinstance(o, cst.Assign) for o in inside)
+
+
+def is_zero(node: Any) -> bool:
+    return isinstance(node, (cst.Integer, cst.Float)) and float(node.evaluated_value) == 0
 
 
 def same_loader(total: Tally, count: Value) -> bool:

@@ -23,11 +23,13 @@ from trainlint.edits import (
 )
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import is_frozen, mode_matters
+from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, loop_use, nested, outwards
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     FALSE,
+    TRUE,
     UNKNOWN,
     Api,
     Class,
@@ -149,9 +151,9 @@ class MissingEvalMode(Rule):
                 if (
                     call.mode is True
                     and call.layers
-                    and call.held_out
                     and call.node in judged
                     and call.node not in learnt
+                    and (call.held_out or is_scored_apart(call, region))
                 ):
                     draft = report(call.node, call.space, layers=call.layers).because([call.module.born])
                     draft.repair(partial(self.switch, call, region, False))
@@ -185,7 +187,9 @@ class MissingEvalMode(Rule):
             return call.grad is False and measured(region, call.module)
         if region.kind != "loop":
             return False
-        if call.grad is False or call.held_out or judges_other_data(region, call.module):
+        if judges_other_data(region, call.module):
+            return measured(region, call.module) or predicted(region, call.module)
+        if call.grad is False or call.held_out:
             return measured(region, call.module)
         return over_data(region) and compared(region, call.module)
 
@@ -203,12 +207,30 @@ class MissingEvalMode(Rule):
 
 def judges_other_data(region: Region, module: Instance) -> bool:
     """Whether a loop evaluates on another loader than those from which a model learns around it."""
-    if loop_use(region) != "evaluated":
+    use = loop_use(region)
+    if use != "evaluated" and (use not in ("gathered", "walked") or region.has("escape", *LEARNING)):
         return False
     outer = [*outwards(region.parent)]
     learnt = any(depends(e.loss, module) for around in outer for e in around.of("backward"))
     used = {id(e.loader) for around in outer for e in around.of("trained")}
     return learnt and bool(used) and used.isdisjoint(id(loader) for loader in options(region.value))
+
+
+def is_scored_apart(call: ModelCall, region: Region) -> bool:
+    """Whether the answers of a model are compared for equality in another function than the one it learns in."""
+    learnt = [e for e in region.of("backward") if any(dep.live and dep.module is call.module for dep in e.loss.deps)]
+    scored = any(
+        is_equality(e.node) and any(dep.node is call.node for dep in e.value.deps) for e in region.of("compare")
+    )
+    here = index_of(call.space).function(call.node) if learnt and scored else None
+    return here is not None and all(index_of(e.space).function(e.node) is not here for e in learnt)
+
+
+def is_equality(node: Any) -> bool:
+    """Whether a node is `x == y` or `x.eq(y)`."""
+    if isinstance(node, cst.Comparison):
+        return len(node.comparisons) == 1 and isinstance(node.comparisons[0].operator, cst.Equal)
+    return called(node) in ("eq", "equal")
 
 
 def learns(region: Region) -> bool:
@@ -334,7 +356,7 @@ class StuckInEvalMode(Rule):
     """Training goes on in evaluation mode."""
 
     code, name = "TL303", "stuck-in-eval-mode"
-    message = "the model stays in eval mode from here on: later epochs train without dropout and with frozen batch norm"
+    message = "the model stays in eval mode from here on: {epochs} without dropout and with frozen batch norm"
     fixable = Safety.UNSAFE
 
     @on("backward")
@@ -358,9 +380,24 @@ class StuckInEvalMode(Rule):
                         trained = call
                         break
             if culprit is not None and culprit.training is False and trained and mode_matters(interp, dep.module):
-                draft = report(culprit.node, culprit.space)
+                draft = report(culprit.node, culprit.space, epochs="later epochs train")
                 draft.because([Step(trained.space, trained.node, "trained here")])
                 draft.repair(partial(self.switch, turn, trained.space, trained.node))
+
+    @on("program", having="backward step mode")
+    def from_the_start(self, region: Region, report: Report) -> None:
+        """A new model, all of whose parameters are trained, that never runs in train mode. Who fine-tunes one, or
+        trains a part of it, may keep the rest as it is on purpose."""
+        learnt = {dep.module: dep for e in region.of("backward") for dep in e.loss.deps if dep.live and dep.node}
+        for module, dep in learnt.items():
+            runs = [call for call in model_calls(region) if call.module is module]
+            modes = [e for e in region.of("mode") if holds(e.module, module)]
+            if not modes or any(e.training is not False for e in modes) or any(r.mode is not False for r in runs):
+                continue
+            trains = any(holds_all(e.optimizer, module) for e in region.of("step"))
+            if runs and trains and mode_matters(report.interp, module) and is_new(report.interp, module, region):
+                draft = report(modes[0].node, modes[0].space, epochs="all epochs train")
+                draft.because([Step(runs[0].space, dep.node, "trained here")])
 
     def switch(self, turn: Region | None, space: Namespace, trained: Any, draft: Draft) -> None:
         """Offer to go back to train mode in each turn of the loop that evaluates, or of the function that it calls."""
@@ -376,6 +413,24 @@ class StuckInEvalMode(Rule):
         place = around(index, trained, body)
         if place is not None and not is_bound_within(index, model, place):
             draft.fix("train in train mode", insert_before(place, model, ".train()", space=space))
+
+
+def holds_all(optimizer: Any, module: Instance) -> bool:
+    """Whether an optimizer has all parameters of a model."""
+    return isinstance(optimizer, Instance) and descendants(module) <= optimizer.attrs.get("$modules", frozenset())
+
+
+def is_new(interp: Interpreter, module: Instance, region: Region) -> bool:
+    """Whether a model starts from random weights: all its layers are in view, and weights are loaded at most on a
+    condition, to go on where an earlier run ended."""
+    for inner in modules_in(module):
+        row = interp.library.class_row(inner.api_path) if isinstance(inner.cls, Api) else None
+        if inner.cls is None or (isinstance(inner.cls, Api) and (row is None or "model" in row.raw)):
+            return False
+    loads = [e for e in region.of("loaded") if holds(module, e.module) or holds(e.module, module)]
+    if not loads:
+        return module.attrs.get("$loaded") is not TRUE
+    return all(any(isinstance(n, cst.If) for n in path_to(e.space.source.tree, e.node)) for e in loads)
 
 
 def holds(outer: Instance, inner: Instance) -> bool:

@@ -26,6 +26,7 @@ from trainlint.semantics import shapes
 from trainlint.semantics.behaviours.data import RESHAPING, after_transforms, constants, raw_shape, steps_of
 from trainlint.semantics.interpreter import Region, dotted_name, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
+from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     INDICES,
     LOG_PROBABILITIES,
@@ -43,7 +44,7 @@ from trainlint.semantics.values import (
     const,
 )
 from trainlint.syntax import Index
-from trainlint.syntax.code import called, is_plain_call, keyword, positional
+from trainlint.syntax.code import called, is_name, is_plain_call, keyword, positional
 
 MSE = "torch.nn.functional.mse_loss"
 REGRESSION = (MSE, "torch.nn.functional.l1_loss", "torch.nn.functional.smooth_l1_loss")
@@ -437,59 +438,180 @@ class PredictionAxis(Rule):
         operator, node, left, right, _ = fact
         if operator != "Equal" or not isinstance(left, Tensor) or not isinstance(right, Tensor):
             return
-        for given, labels in ((left, right), (right, left)):
-            picked = given.route and given.route[-1].label.startswith("max ")
-            if picked and given.deps and given.must_be(SCORES) and not labels.deps and labels.graph is False:
-                what = "the highest score (@) is compared with labels; the class is its index, `max(…)[1]` or `argmax`"
-                report(node, what=what).because(why(given))
-                return
-            plain = isinstance(node, cst.Comparison) and len(node.comparisons) == 1
-            if plain and given.deps and labels.batched and labels.data.tokens and not labels.deps:
-                self.outputs(report, node.left if given is left else node.comparisons[0].comparator, given)
+        sides = compared_sides(node)
+        for given, labels, side in ((left, right, 0), (right, left, 1)):
+            if given.deps and not labels.deps and labels.graph is False:
+                self.answers(report, node, given, labels, sides[side] if sides is not None else None)
 
-    def outputs(self, report: Report, side: Any, given: Tensor) -> None:
-        """What is compared with the labels of a batch is taken over the first axis of just what a model gives."""
-        index = index_of(report.space())
-        choice: Any = stripped(index, side)
+    def answers(self, report: Report, node: Any, given: Tensor, labels: Tensor, side: Any) -> None:
+        """What is compared with labels holds the largest scores; or those of a batch are looked for over the first axis
+        of just what a model gives."""
+        what = "the highest score (@) is compared with labels; the class is its index, `max(…)[1]` or `argmax`"
+        if given.route and given.route[-1].label.startswith("max ") and given.must_be(SCORES):
+            report(node, what=what).because(why(given))
+        elif side is not None and labels.data.tokens:
+            index = index_of(report.space())
+            highest = greatest(index, side)
+            choice = stripped(index, side)
+            if highest is not None and is_output(stripped(index, searched(highest)[0]), given):
+                report(node, what=what).because([Step(report.space(), highest, "max")])
+            elif labels.batched and is_output(made := self.outputs(index, choice), given):
+                self.tell(report, report.space(), choice, made)
+
+    def outputs(self, index: Index, choice: Any) -> Any:
+        """The expression whose largest values are looked for over its first axis; None for any other choice."""
         if not isinstance(choice, cst.Call) or called(choice) not in ("argmax", "max"):
-            return
-        among = positional(choice)
-        scores = choice.func.value if isinstance(choice.func, cst.Attribute) else None
-        if scores is None or dotted_name(scores) in ("torch", "np"):
-            scores = among.pop(0) if among else None
-        axis = keyword(choice, "dim") or keyword(choice, "axis") or next(iter(among), None)
-        if not isinstance(axis, cst.Integer) or axis.value != "0" or scores is None:
-            return
-        made = stripped(index, scores)
-        if any(dep.node is made for dep in given.deps):
-            what = (
-                f"`{called(choice)}` runs over the first axis of the model's outputs, which is the batch: "
-                "it tells a sample for each class, not a class for each sample"
-            )
-            report(choice, what=what).because([Step(report.space(), made, "the outputs")])
+            return None
+        scores, axis = searched(choice)
+        first = isinstance(axis, cst.Integer) and axis.value == "0"
+        return stripped(index, scores) if first and scores is not None else None
+
+    def tell(self, report: Report, space: Namespace, choice: cst.Call, made: Any) -> None:
+        what = (
+            f"`{called(choice)}` runs over the first axis of the model's outputs, which is the batch: "
+            "it tells a sample for each class, not a class for each sample"
+        )
+        report(choice, space, what=what).because([Step(space, made, "the outputs")])
+
+    @on_call("torch.argmax", "torch.max")
+    def over_first_axis(self, call: Call, report: Report) -> None:
+        tensor, node = call.tensor, call.node
+        if call.actual.endswith(("argmax", "max")) and tensor.deps and const(shapes.axis(call, 1) or Const(None)) == 0:
+            if called(node) == "argmax" or indices_are_used(index_of(report.space()), node):
+                report.interp.event("picked", node)
+
+    @on("program", having="picked loss model")
+    def classified(self, region: Region, report: Report) -> None:
+        """The same outputs of a batch are given to a loss that takes their second axis for the classes."""
+        batches = {e.node for e in region.of("model") if any(t.batched and t.data.tokens for t in e.inputs)}
+        spaces = {event.space for event in region.of("picked")}
+        classified = set()
+        for event in region.of("loss"):
+            if event.path in CLASS_AXIS and event.space in spaces and isinstance(event.node, cst.Call):
+                if any(dep.node in batches for dep in event.given.deps):
+                    classified |= {stripped(index_of(event.space), value) for value in positional(event.node)[:1]}
+        for event in region.of("picked"):
+            made = self.outputs(index_of(event.space), event.node)
+            if made in classified:
+                self.tell(report, event.space, event.node, made)
+
+
+# Losses that take axis 1 of their input for the classes.
+CLASS_AXIS = frozenset(f"torch.nn.functional.{name}" for name in ("cross_entropy", "nll_loss"))
+
+
+def is_output(made: Any, given: Tensor) -> bool:
+    """Whether an expression is just the call of a model that a value comes from."""
+    return made is not None and any(dep.node is made for dep in given.deps)
+
+
+def searched(choice: cst.Call) -> tuple[Any, Any]:
+    """What `argmax` or `max` is called on, and over which axis, as they are written."""
+    among = positional(choice)
+    scores: Any = choice.func.value if isinstance(choice.func, cst.Attribute) else None
+    if scores is None or dotted_name(scores) in ("torch", "np"):
+        scores = among.pop(0) if among else None
+    return scores, keyword(choice, "dim") or keyword(choice, "axis") or next(iter(among), None)
+
+
+def compared_sides(node: Any) -> tuple[Any, Any] | None:
+    """Both sides of `x == y`, `x.eq(y)` or `torch.eq(x, y)`."""
+    if isinstance(node, cst.Comparison):
+        return (node.left, node.comparisons[0].comparator) if len(node.comparisons) == 1 else None
+    if not isinstance(node, cst.Call) or called(node) != "eq":
+        return None
+    given = positional(node)
+    if isinstance(node.func, cst.Attribute) and len(given) == 1:
+        given.insert(0, node.func.value)
+    return (given[0], given[1]) if len(given) == 2 else None
+
+
+def greatest(index: Index, node: Any) -> Any:
+    """The `max` over an axis whose values, not their indices, an expression holds; None for any other expression."""
+    node = passed_on(node)
+    if isinstance(node, cst.Name) and (bound := reaching(index, node)) is not None:
+        statement = index.statement(bound)
+        target = statement.targets[0].target if isinstance(statement, cst.Assign) else None
+        node = passed_on(statement.value) if isinstance(statement, cst.Assign) else None
+        if isinstance(target, cst.Tuple):
+            return node if target.elements[0].value is bound and is_over_axis(node) else None
+    if isinstance(node, cst.Subscript) and len(node.slice) == 1:
+        place = node.slice[0].slice
+        first = isinstance(place, cst.Index) and isinstance(place.value, cst.Integer) and place.value.value == "0"
+        return node.value if first and is_over_axis(node.value) else None
+    if isinstance(node, cst.Attribute) and node.attr.value == "values":
+        return node.value if is_over_axis(node.value) else None
+    return None
+
+
+def is_over_axis(node: Any) -> bool:
+    """Whether a node is a call of `max` over one axis, which gives values and indices."""
+    return isinstance(node, cst.Call) and called(node) == "max" and searched(node)[1] is not None
+
+
+def passed_on(node: Any) -> Any:
+    """The expression behind calls and attributes that change neither the axes nor their order."""
+    while True:
+        passed = node.func if isinstance(node, cst.Call) else node
+        if not isinstance(passed, cst.Attribute) or passed.attr.value not in PASSING:
+            return node
+        node = passed.value
+
+
+def indices_are_used(index: Index, node: Any) -> bool:
+    """Whether `max` over an axis is called for its indices: `max(x, 0)[1]` or `_, classes = max(x, 0)`."""
+    around = index.parent(node)
+    if isinstance(around, cst.Subscript):
+        place = around.slice[0].slice
+        return isinstance(place, cst.Index) and isinstance(place.value, cst.Integer) and place.value.value == "1"
+    if isinstance(around, cst.Attribute):
+        return around.attr.value == "indices"
+    target = around.targets[0].target if isinstance(around, cst.Assign) else None
+    return isinstance(target, cst.Tuple) and len(target.elements) == 2 and not is_name(target.elements[1].value, "_")
 
 
 PASSING = frozenset(("cpu", "detach", "float", "numpy", "data", "cuda", "to", "long", "indices", "logits"))
 
 
 def stripped(index: Index, node: Any) -> Any:
-    """The expression that a value comes from: through names that are bound once, and what changes neither its axes nor
-    their order."""
+    """The expression that a value comes from, or the name that it is first bound to: through assignments, and what
+    changes neither its axes nor their order."""
     for _ in range(12):
-        passed = node.func if isinstance(node, cst.Call) else node
-        if isinstance(passed, cst.Attribute) and passed.attr.value in PASSING:
-            node = passed.value
-        elif isinstance(node, cst.Subscript) and called(node.value) == "max":
+        node = passed_on(node)
+        if isinstance(node, cst.Subscript) and called(node.value) == "max":
             node = node.value
-        elif isinstance(node, cst.Name) and len(bound := index.lookup(node)) == 1:
-            statement = index.statement(bound[0].node)
+        elif isinstance(node, cst.Name) and (bound := reaching(index, node)) is not None:
+            statement = index.statement(bound)
             target = statement.targets[0].target if isinstance(statement, cst.Assign) else None
             if not isinstance(target, cst.Name) and called(getattr(statement, "value", None)) != "max":
-                return node
+                return bound
             node = statement.value  # type: ignore[union-attr]
         else:
             return node
     return node
+
+
+def reaching(index: Index, name: cst.Name) -> Any:
+    """The binding that a name has its value from, where only one can be: the last before it in the statements that lead
+    there. None where a branch or a loop may have bound it in between."""
+    bound = index.lookup(name)
+    if len(bound) == 1:
+        return bound[0].node
+    holders = {id(above): binding.node for binding in bound for above in (binding.node, *index.ancestors(binding.node))}
+    inside: Any = name
+    for block in index.ancestors(name):
+        if isinstance(block, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
+            return None
+        if isinstance(block, (cst.IndentedBlock, cst.Module)):
+            before = [
+                statement for statement in block.body[: list(block.body).index(inside)] if id(statement) in holders
+            ]
+            if before:
+                return holders[id(before[-1])] if isinstance(before[-1], cst.SimpleStatementLine) else None
+        elif isinstance(block, (cst.For, cst.While, cst.CompFor)) and id(block) in holders:
+            return None  # from the turn before, or what is walked over
+        inside = block
+    return None
 
 
 class RnnBatchAxis(Rule):

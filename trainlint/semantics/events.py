@@ -65,6 +65,7 @@ FIELDS = {
     "told": "rule",
     "alike": "start layer earlier",
     "partial": "module",
+    "picked": "",
     "learnt": "",
     "selected": "what",
     "passed": "loader",

@@ -422,6 +422,10 @@ class Library:
 
     def outside_result(self, interp: Interpreter, path: str, arguments: Arguments, node: Any) -> Value:
         last = path.rpartition(".")[2]
+        if READY_MADE.fullmatch(path):
+            model = Instance(None, "", Step(interp.frame.space, node, last))
+            model.attrs["training"] = FALSE if last == "from_pretrained" else TRUE
+            return model
         if last[:1].isupper() and path.partition(".")[0] != "builtins":
             instance = Instance(Api(path), self.guess_family(path), Step(interp.frame.space, node, last))
             if not instance.family and path.partition(".")[0] in self.harmless:
@@ -1167,6 +1171,8 @@ PURE = frozenset(("requires_grad_", "detach_", "share_memory_", "retain_grad_", 
 DRAWING = frozenset(("normal_", "uniform_", "trunc_normal_", "fill_", "zero_", "clamp_", "clip_"))
 PYTHON_NAMES = frozenset(dir(builtins))
 # What loggers do with what they are given: they read it.
+# What gives a model whose layers are out of view; with weights in eval mode.
+READY_MADE = re.compile(r"transformers\.(?:[\w.]+\.)?\w*(?:Model|For[A-Z])\w*\.from_(?:pretrained|config)")
 # Where classes of modules are that need no row of their own.
 MODULES = ("torch.nn.", "timm.models", "torchvision.models", "torch_geometric.nn.", "dgl.nn.")
 TELLING = frozenset(("debug", "info", "warning", "warn", "error", "exception", "critical", "add_scalar", "add_graph"))

@@ -63,7 +63,7 @@ class Tally(NamedTuple):
            there are; "size": of a batch, "sizes" of those seen
     frame  the activation of a function in which it was measured, or the adding up began, and
     loops  the turns of the loops that were running there
-    loader the loader whose batches are counted
+    loader the loader whose batches are counted, or the data set whose samples are
     """
 
     what: str

@@ -971,6 +971,9 @@ def made_loader(call: Call, loader: Instance) -> Value:
     given.pop("self", None)
     for name, value in (*given.items(), ("$open", call.arguments.open)):
         call.interp.write(loader.attrs, name, value)
+    dataset = given.get("dataset")
+    if isinstance(dataset, Instance) and dataset.cls is None and given.get("batch_size") is not NONE:
+        call.interp.write(dataset.attrs, "$samples", TRUE)  # what it has, batches are made of
     call.interp.event("loader", call.node, loader)
     return loader
 

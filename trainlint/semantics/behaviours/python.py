@@ -138,7 +138,7 @@ def size_of(value: Value) -> Tally | None:
     item = value.attrs.get("[]")
     if value.family == "loader" or (value.cls is None and isinstance(item, Instance) and "$item" in item.attrs):
         return Tally("batches", loader=value)
-    return Tally("samples") if value.family == "dataset" or "$samples" in value.attrs else None
+    return Tally("samples", loader=value) if value.family == "dataset" or "$samples" in value.attrs else None
 
 
 @builtin("range")
