@@ -24,7 +24,7 @@ from trainlint.edits import replace, set_argument
 from trainlint.findings import Safety
 from trainlint.semantics import shapes
 from trainlint.semantics.behaviours.data import RESHAPING, after_transforms, constants, raw_shape, steps_of
-from trainlint.semantics.interpreter import Region, dotted_name, outwards
+from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -453,51 +453,91 @@ class PredictionAxis(Rule):
             index = index_of(report.space())
             highest = greatest(index, side)
             choice = stripped(index, side)
-            if highest is not None and is_output(stripped(index, searched(highest)[0]), given):
+            if highest is not None and is_output(origin(report.interp, searched(highest)[0]).node, given):
                 report(node, what=what).because([Step(report.space(), highest, "max")])
-            elif labels.batched and is_output(made := self.outputs(index, choice), given):
-                self.tell(report, report.space(), choice, made)
+            elif is_over_first(choice):
+                made = origin(report.interp, searched(choice)[0])
+                if is_output(made.node, given) and (labels.batched or made.node in batches(report.interp.region)):
+                    self.tell(report, report.space(), choice, made)
 
-    def outputs(self, index: Index, choice: Any) -> Any:
-        """The expression whose largest values are looked for over its first axis; None for any other choice."""
-        if not isinstance(choice, cst.Call) or called(choice) not in ("argmax", "max"):
-            return None
-        scores, axis = searched(choice)
-        first = isinstance(axis, cst.Integer) and axis.value == "0"
-        return stripped(index, scores) if first and scores is not None else None
-
-    def tell(self, report: Report, space: Namespace, choice: cst.Call, made: Any) -> None:
+    def tell(self, report: Report, space: Namespace, choice: cst.Call, made: Step) -> None:
         what = (
             f"`{called(choice)}` runs over the first axis of the model's outputs, which is the batch: "
             "it tells a sample for each class, not a class for each sample"
         )
-        report(choice, space, what=what).because([Step(space, made, "the outputs")])
+        report(choice, space, what=what).because([made])
 
     @on_call("torch.argmax", "torch.max")
     def over_first_axis(self, call: Call, report: Report) -> None:
-        tensor, node = call.tensor, call.node
-        if call.actual.endswith(("argmax", "max")) and tensor.deps and const(shapes.axis(call, 1) or Const(None)) == 0:
+        node = call.node
+        if call.tensor.deps and is_over_first(node):
             if called(node) == "argmax" or indices_are_used(index_of(report.space()), node):
-                report.interp.event("picked", node)
+                report.interp.event("picked", node, origin(report.interp, searched(node)[0]))
 
     @on("program", having="picked loss model")
     def classified(self, region: Region, report: Report) -> None:
         """The same outputs of a batch are given to a loss that takes their second axis for the classes."""
-        batches = {e.node for e in region.of("model") if any(t.batched and t.data.tokens for t in e.inputs)}
-        spaces = {event.space for event in region.of("picked")}
+        whole = batches(region)
+        sources = {event.made.node for event in region.of("picked")}
         classified = set()
         for event in region.of("loss"):
-            if event.path in CLASS_AXIS and event.space in spaces and isinstance(event.node, cst.Call):
-                if any(dep.node in batches for dep in event.given.deps):
-                    classified |= {stripped(index_of(event.space), value) for value in positional(event.node)[:1]}
+            if event.path in CLASS_AXIS and isinstance(event.node, cst.Call) and event.space.source is not None:
+                if any(dep.node in whole for dep in event.given.deps):
+                    scores = (stripped(index_of(event.space), value) for value in positional(event.node)[:1])
+                    classified |= sources.intersection(scores)
         for event in region.of("picked"):
-            made = self.outputs(index_of(event.space), event.node)
-            if made in classified:
-                self.tell(report, event.space, event.node, made)
+            if event.made.node in classified:
+                self.tell(report, event.space, event.node, event.made)
 
 
 # Losses that take axis 1 of their input for the classes.
 CLASS_AXIS = frozenset(f"torch.nn.functional.{name}" for name in ("cross_entropy", "nll_loss"))
+
+
+def batches(region: Region | None) -> set[Any]:
+    """The calls of models, as far as regions know of them, that were given batches of a loader."""
+    return {
+        event.node
+        for around in outwards(region)
+        for event in around.of("model")
+        if any(tensor.batched and tensor.data.tokens for tensor in event.inputs)
+    }
+
+
+def is_over_first(choice: Any) -> bool:
+    """Whether a node is a call of `argmax` or `max` over the first axis."""
+    if not isinstance(choice, cst.Call) or called(choice) not in ("argmax", "max"):
+        return False
+    axis = searched(choice)[1]
+    return isinstance(axis, cst.Integer) and axis.value == "0"
+
+
+def origin(interp: Interpreter, node: Any) -> Step:
+    """Where a value comes from, as `stripped` tells, through the arguments of the calls that led here."""
+    space = interp.frame.space
+    found = stripped(index_of(space), node)
+    for region in outwards(interp.region):
+        if region.kind == "call" and region.parent is not None:
+            argument = argument_for(region, found)
+            if argument is None or region.parent.space.source is None:
+                break
+            space = region.parent.space
+            found = stripped(index_of(space), argument)
+    return Step(space, found, "the outputs")
+
+
+def argument_for(region: Region, name: Any) -> Any:
+    """What the call of a function gives for a parameter of that name node; None if it is none or not plain to see."""
+    function, call = region.value.node, region.node
+    names = [p.name for p in function.params.params] if isinstance(function, cst.FunctionDef) else []
+    if name not in names or not isinstance(call, cst.Call):
+        return None
+    given, place = positional(call), names.index(name)
+    if any(argument.star for argument in call.args) or function.params.posonly_params:
+        return None
+    if names[0].value == "self" and isinstance(call.func, cst.Attribute):
+        place -= 1
+    return given[place] if 0 <= place < len(given) else keyword(call, name.value)
 
 
 def is_output(made: Any, given: Tensor) -> bool:

@@ -65,7 +65,7 @@ FIELDS = {
     "told": "rule",
     "alike": "start layer earlier",
     "partial": "module",
-    "picked": "",
+    "picked": "made",
     "learnt": "",
     "selected": "what",
     "passed": "loader",
