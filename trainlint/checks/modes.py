@@ -217,11 +217,11 @@ def judges_other_data(region: Region, module: Instance) -> bool:
 
 
 def is_scored_apart(call: ModelCall, region: Region) -> bool:
-    """Whether the answers of a model are compared for equality in another function than the one it learns in."""
+    """Whether another function than the one a model learns in compares its answers for equality, or takes a loss that
+    nobody learns from."""
     learnt = [e for e in region.of("backward") if any(dep.live and dep.module is call.module for dep in e.loss.deps)]
-    scored = any(
-        is_equality(e.node) and any(dep.node is call.node for dep in e.value.deps) for e in region.of("compare")
-    )
+    equated = (e.value for e in region.of("compare") if is_equality(e.node))
+    scored = any(dep.node is call.node for v in (*equated, *(e.given for e in region.of("loss"))) for dep in v.deps)
     here = index_of(call.space).function(call.node) if learnt and scored else None
     return here is not None and all(index_of(e.space).function(e.node) is not here for e in learnt)
 
@@ -386,18 +386,21 @@ class StuckInEvalMode(Rule):
 
     @on("program", having="backward step mode")
     def from_the_start(self, region: Region, report: Report) -> None:
-        """A new model, all of whose parameters are trained, that never runs in train mode. Who fine-tunes one, or
-        trains a part of it, may keep the rest as it is on purpose."""
+        """A model, all of whose parameters are trained, that never runs in train mode. Who fine-tunes one, or trains a
+        part of it, may mean that, but not who switches to eval mode only after the training has begun."""
         learnt = {dep.module: dep for e in region.of("backward") for dep in e.loss.deps if dep.live and dep.node}
         for module, dep in learnt.items():
             runs = [call for call in model_calls(region) if call.module is module]
             modes = [e for e in region.of("mode") if holds(e.module, module)]
-            if not modes or any(e.training is not False for e in modes) or any(r.mode is not False for r in runs):
+            if not modes or not runs or any(e.training is not False for e in modes):
+                continue
+            if any(run.mode is not False for run in runs):
                 continue
             trains = any(holds_all(e.optimizer, module) for e in region.of("step"))
-            if runs and trains and mode_matters(report.interp, module) and is_new(report.interp, module, region):
+            meant = is_new(report.interp, module, region) or switched_later(modes[0], runs[0], region)
+            if trains and meant and mode_matters(report.interp, module):
                 draft = report(modes[0].node, modes[0].space, epochs="all epochs train")
-                draft.because([Step(runs[0].space, dep.node, "trained here")])
+                draft.because([Step(runs[0].space, dep.node, "trained here"), module.born])
 
     def switch(self, turn: Region | None, space: Namespace, trained: Any, draft: Draft) -> None:
         """Offer to go back to train mode in each turn of the loop that evaluates, or of the function that it calls."""
@@ -418,6 +421,12 @@ class StuckInEvalMode(Rule):
 def holds_all(optimizer: Any, module: Instance) -> bool:
     """Whether an optimizer has all parameters of a model."""
     return isinstance(optimizer, Instance) and descendants(module) <= optimizer.attrs.get("$modules", frozenset())
+
+
+def switched_later(mode: Any, run: ModelCall, region: Region) -> bool:
+    """Whether a model first ran and was switched to a mode after that."""
+    first = next(e for e in region.events if e.node is mode.node or e.node is run.node)
+    return first.node is run.node
 
 
 def is_new(interp: Interpreter, module: Instance, region: Region) -> bool:
