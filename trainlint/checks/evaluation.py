@@ -212,7 +212,9 @@ class MetricAveraging(Rule):
         if total == "means" and count in ("samples", "sizes"):
             wrong, names = batched(loader_of(left.tally)) is not False, ("batch means", "samples")
         elif total == "sums" and count == "batches":
-            wrong, names = batched(loader_of(left.tally)) is True, ("all samples", "batches")
+            loader = loader_of(left.tally)
+            wrong = batched(loader) is True and (right.tally.loader is loader or is_loader(right.tally.loader))
+            names = ("all samples", "batches")
         else:
             return
         if wrong and not compensated(report, node):
@@ -223,6 +225,11 @@ def loader_of(total: Tally) -> Any:
     """What the loop walks over that a total was added up in."""
     region = total.loops[-1].region if total.loops else None
     return region.value if region is not None else None
+
+
+def is_loader(value: Any) -> bool:
+    """Whether a value is surely a loader: what nothing is known of may have samples as items."""
+    return isinstance(value, Instance) and value.family == "loader"
 
 
 def batched(loader: Any) -> bool | None:
