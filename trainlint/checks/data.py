@@ -321,6 +321,33 @@ class AugmentationInEvaluation(Rule):
             elif dataset.born is not None and dataset_part(dataset) is None and apart(event.loader, trained):
                 report(dataset.born.node, dataset.born.space, part="held-out", what=step.label).because([step])
 
+    @on("fitted")
+    def fitted(self, call: Call, report: Report) -> None:
+        """Keras draws the images for validation from a generator that changes them at random."""
+        given = call.value("validation_data", 8)
+        generator = generator_of(given)
+        changes = next((name for name in AUGMENTING if name in generator.attrs), "") if generator else ""
+        if changes and generator and not generator.attrs["$open"] and isinstance(given, Instance) and given.born:
+            if is_switched_on(generator.attrs[changes]):
+                part = HELD_OUT.get(str(given.attrs["$part"]), "validation")
+                report(given.born.node, given.born.space, part=part, what=changes).because([generator.born])
+
+
+# Options of Keras's generators of images that change each at random.
+AUGMENTING = """rotation_range width_shift_range height_shift_range shear_range zoom_range channel_shift_range
+ horizontal_flip vertical_flip brightness_range""".split()
+
+
+def is_switched_on(option: Any) -> bool:
+    """Whether an option surely has a value that does something."""
+    return isinstance(option, (Tuple, ListObject)) or (isinstance(option, Const) and bool(option.value))
+
+
+def generator_of(flow: Value | None) -> Instance | None:
+    """The generator of images that batches come from."""
+    found = flow.attrs.get("$generator") if isinstance(flow, Instance) and flow.family == "keras_flow" else None
+    return found if isinstance(found, Instance) and found.family == "keras_generator" else None
+
 
 def apart(loader: Instance, trained: set[Any]) -> bool:
     """Whether a program trains on data, and surely not on those of this loader."""
@@ -429,6 +456,22 @@ class PreprocessingDiffers(Rule):
                     how = f"{'' if known else 'not '}normalised and the training data are{' not' if known else ''}"
                 report(node, space, part=HELD_OUT[part], how=how).because([born])
 
+    @on("fitted")
+    def generators(self, call: Call, report: Report) -> None:
+        """Images of a training and of a validation generator of Keras are scaled apart."""
+        given = call.value("validation_data", 8)
+        trained, judged = generator_of(call.value("x", 1)), generator_of(given)
+        if trained is None or judged is None or trained.attrs["$open"] or judged.attrs["$open"]:
+            return
+        mine, theirs = (scaling(generator) for generator in (judged, trained))
+        if mine is None or theirs is None or mine == theirs or not isinstance(given, Instance) or given.born is None:
+            return
+        how = "rescaled by other options than the training data"
+        if not mine or not theirs:
+            how = f"{'' if mine else 'not '}rescaled and the training data are{' not' if mine else ''}"
+        part = HELD_OUT.get(str(given.attrs["$part"]), "validation")
+        report(given.born.node, given.born.space, part=part, how=how).because([trained.born])
+
     @on("program", having="fitted predicted")
     def estimators(self, region: Region, report: Report) -> None:
         """A model predicts for held-out rows that were not scaled as those that it was fitted on."""
@@ -461,6 +504,17 @@ class PreprocessingDiffers(Rule):
 def source(dataset: Instance) -> Any:
     """What identifies the kind of data set: what torchvision's are made from by a class of the project's, too."""
     return bundled(dataset) or (dataset.cls.key if dataset.cls is not None else None)
+
+
+def scaling(generator: Instance) -> frozenset[Any] | None:
+    """The options of a generator of images that scale them; None where not all are known."""
+    names = ("rescale", "samplewise_center", "samplewise_std_normalization", "featurewise_center",
+             "featurewise_std_normalization", "preprocessing_function")  # fmt: skip
+    given = {name: generator.attrs[name] for name in names if name in generator.attrs}
+    known = {name: value for name, value in given.items() if isinstance(value, Const)}
+    if len(known) < len(given):
+        return None
+    return frozenset((name, value.value) for name, value in known.items() if value.value)
 
 
 def scaled_apart(trained: Value | None, judged: Tensor) -> str:

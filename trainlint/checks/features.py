@@ -9,7 +9,7 @@ from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import steps_of
 from trainlint.semantics.interpreter import Region, outwards
-from trainlint.semantics.library import Call, as_tensor, modules_in
+from trainlint.semantics.library import Call, as_tensor, column_now, modules_in
 from trainlint.semantics.values import Const, Function, Instance, ListObject, Number, Step, Tuple, bounds
 from trainlint.syntax.code import names_in
 
@@ -79,24 +79,30 @@ class LabelInFeatures(Rule):
             return
         if inputs.columns is None or target.columns is None or not holds(inputs.columns, target.columns):
             return
-        what = f"column {target.columns[1]}" if target.columns[0] == "at" else f"`{min(target.columns[1], key=str)}`"
+        what = f"column {target.columns[1]}" if target.columns[0] == "at" else f"`{named(target.columns)}`"
         at, space = place(fact, report)
         if isinstance(source, Call):
             at = source.argument("x", 1) if how == "fit" else source.argument("tensors", 0)
         report(at, space, what=what)
 
 
+def named(columns: tuple[Any, ...]) -> Any:
+    """The name of a single column."""
+    (found,) = columns[1]
+    return found[1] if isinstance(found, tuple) else found
+
+
 def holds(inputs: tuple[Any, ...], target: tuple[Any, ...]) -> bool:
     """Whether the columns of the inputs surely include the single column of the target."""
     if target[0] == "only":
-        if len(target[1]) != 1:
+        if len(target[1]) != 1 or inputs[0] not in ("all", "only") or inputs[2:] != target[2:]:
             return False
-        (name,) = target[1]
-        return (inputs[0] == "all" and name not in inputs[1]) or (inputs[0] == "only" and name in inputs[1])
+        (kept,) = target[1]
+        return bool(column_now(inputs, named(target)) == kept)
     if target[0] != "at":
         return False
     if inputs[0] == "all":
-        return not inputs[1]
+        return inputs == ("all", frozenset())
     if inputs[0] != "span":
         return False
     start, stop, at = inputs[1] or 0, inputs[2], target[1]

@@ -11,6 +11,7 @@ from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.repairs import flows_only, local_activation, maker_of
 from trainlint.edits import rename, replace
 from trainlint.findings import Safety, Severity
+from trainlint.semantics.behaviours.data import PREDICTED
 from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, as_tensor
@@ -271,7 +272,7 @@ class LossArgumentsSwapped(LossRule):
     """A loss is given the targets first and the predictions second."""
 
     code, name = "TL107", "loss-arguments-swapped"
-    message = "`{loss}` gets targets first and the model's output second; it takes predictions first"
+    message = "`{loss}` gets {given}"
     fixable = Safety.UNSAFE
 
     @on_call(CROSS_ENTROPY, NLL, BCE, BCE_WITH_LOGITS, FOCAL, KL_DIV)
@@ -285,7 +286,19 @@ class LossArgumentsSwapped(LossRule):
         learnt = second.graph is True and (any(dep.live for dep in second.deps) or not second.deps)
         scored = second.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES)
         if learnt or (scored and second.graph is False and not any(dep.cut for dep in second.deps)):
-            draft = report(call.argument(call.row.params[0], 0), loss=call.short_name)
+            given = "targets first and the model's output second; it takes predictions first"
+            draft = report(call.argument(call.row.params[0], 0), loss=call.short_name, given=given)
+            draft.repair(partial(self.swap, call.node))
+
+    @on_call("sklearn.metrics.precision_score", "sklearn.metrics.classification_report")
+    def metric(self, call: Call, report: Report) -> None:
+        """A metric of scikit-learn that is another one the other way round."""
+        first, second = call.value("y_true", 0), call.value("y_pred", 1) or call.value("y_score")
+        if not isinstance(first, Tensor) or not isinstance(second, Tensor) or first.data.columns != PREDICTED:
+            return
+        if second.data.tokens and second.data.columns != PREDICTED:
+            given = "predictions first and the targets second; it takes the targets first"
+            draft = report(call.argument("y_true", 0), loss=call.short_name, given=given)
             draft.repair(partial(self.swap, call.node))
 
     def swap(self, call: Any, draft: Draft) -> None:

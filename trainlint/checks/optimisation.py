@@ -235,7 +235,7 @@ class LearningRateExtreme(Rule):
     code, name = "TL704", "learning-rate-extreme"
     message = "{what}"
     # Above this, the optimizer diverges; of the Adam kind, each step is about as long as the rate.
-    LIMITS = {"SGD": 10.0, **dict.fromkeys("Adam AdamW NAdam Nadam RAdam Adamax".split(), 0.2)}  # noqa: RUF012
+    LIMITS = {"SGD": 10.0, **dict.fromkeys("Adam AdamW NAdam Nadam RAdam Adamax RMSprop".split(), 0.2)}  # noqa: RUF012
     OWN_RATE = frozenset(("OneCycleLR", "CyclicLR"))
 
     @on("program", having="made")
@@ -282,11 +282,20 @@ class LearningRateExtreme(Rule):
     def fitted(self, call: Call, report: Report) -> None:
         """Keras fits a model with the optimizer that it was compiled with."""
         optimizer = call.receiver.attrs.get("$optimizer") if isinstance(call.receiver, Instance) else None
-        if not isinstance(optimizer, Instance) or optimizer.born is None or reschedules(call):
-            return
+        if isinstance(optimizer, Instance) and not reschedules(call):
+            self.judge(optimizer, report)
+
+    @on("applied")
+    def applied(self, call: Call, report: Report) -> None:
+        """An optimizer of Keras makes the steps of a loop."""
+        if isinstance(call.receiver, Instance):
+            self.judge(call.receiver, report)
+
+    def judge(self, optimizer: Instance, report: Report) -> None:
         rate = usual(optimizer.attrs.get("learning_rate", optimizer.attrs.get("lr")))
         limit, clips = self.LIMITS.get(optimizer.describe()), {"clipnorm", "clipvalue", "global_clipnorm"}
-        if rate is not None and limit is not None and rate > limit and not clips & optimizer.attrs.keys():
+        unclipped = optimizer.born is not None and not clips & optimizer.attrs.keys()
+        if unclipped and optimizer.born and rate is not None and limit is not None and rate > limit:
             what = f"a learning rate of {rate:g} is far too high for {optimizer.describe()}: training diverges"
             report(optimizer.born.node, optimizer.born.space, what=what)
 

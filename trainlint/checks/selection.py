@@ -89,6 +89,40 @@ class TestSetSelects(Rule):
         if isinstance(first, Tensor) and first.data.part == "test" and named_test(node):
             report(node, what="when training stops")
 
+    @on("program", having="fitted predicted")
+    def watched(self, region: Region, report: Report) -> None:
+        """Callbacks of Keras look at the test data, on which the model is evaluated afterwards."""
+        pending: list[tuple[Any, Tensor, str]] = []
+        for event in region.events:
+            if event.kind == "fitted":
+                given, what = event.call.value("validation_data", 8), watching(event.call)
+                first = given.items[0] if isinstance(given, Tuple) and given.items else None
+                if what and isinstance(first, Tensor) and first.data.part == "test":
+                    if named_test(event.call.argument("validation_data", 8)):
+                        pending.append((event, first, what))
+            elif event.kind == "predicted" and isinstance(event.x, Tensor) and event.x.data.part == "test":
+                for fit, judged, what in pending:
+                    if fit.node is event.node or fit.estimator is not event.estimator:
+                        continue
+                    if judged.data.tokens == event.x.data.tokens:
+                        report(fit.call.argument("validation_data", 8), fit.space, what=what)
+
+
+def watching(call: Call) -> str:
+    """In words, what callbacks of Keras decide by the validation data; "" for nothing."""
+    given = call.value("callbacks", 6)
+    for one in call.interp.known_items(given) or () if given is not None else ():
+        if not isinstance(one, Instance) or one.family != "keras_callback":
+            continue
+        monitor, best = one.attrs.get("monitor"), one.attrs.get("save_best_only")
+        if monitor is not None and not (isinstance(monitor, Const) and str(monitor.value).startswith("val")):
+            continue
+        if one.describe() == "EarlyStopping":
+            return "when training stops"
+        if one.describe() == "ModelCheckpoint" and isinstance(best, Const) and best.value is True:
+            return "which checkpoint is kept"
+    return ""
+
 
 def named_test(node: Any) -> bool:
     words = list(names_in(node))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -264,7 +265,7 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
         node = target.value
         while isinstance(node, cst.Attribute) and node.attr.value in ("loc", "iloc", "at", "iat", "values", "data"):
             node = node.value
-        interp.rebind(node, stored(owner, value, index))
+        interp.rebind(node, stored(owner, value, index, target))
     elif isinstance(owner, Instance):
         if isinstance(owner.cls, Class):
             member = owner.cls.find("__setitem__")
@@ -278,11 +279,11 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
         interp.library.set_attribute(interp, owner, "", value, target)
 
 
-def stored(owner: Tensor, value: Value, index: Value | slice | None = None) -> Tensor:
+def stored(owner: Tensor, value: Value, index: Value | slice | None, node: cst.CSTNode) -> Tensor:
     """A tensor after some of its elements were overwritten."""
     columns = owner.data.columns
     if columns is not None:
-        owner = owner.but(data=owner.data._replace(columns=columns_after(owner, value, index)))
+        owner = owner.but(data=owner.data._replace(columns=columns_after(owner, value, index, node)))
     if isinstance(value, Tensor):
         fits = value.data.fits | owner.data.fits
         part = owner.data
@@ -306,7 +307,9 @@ def stored(owner: Tensor, value: Value, index: Value | slice | None = None) -> T
     return owner.but(kinds=0, nature=None)
 
 
-def columns_after(owner: Tensor, value: Value, index: Value | slice | None) -> tuple[Any, ...] | None:
+def columns_after(
+    owner: Tensor, value: Value, index: Value | slice | None, node: cst.CSTNode
+) -> tuple[Any, ...] | None:
     """The columns of a table whose own contents are left, after an assignment to some."""
     columns = owner.data.columns
     if columns is None or columns[0] != "all" or owner.lib != "frame":
@@ -314,10 +317,10 @@ def columns_after(owner: Tensor, value: Value, index: Value | slice | None) -> t
     if not isinstance(index, Const):
         return columns
     name = index.value
-    same = isinstance(value, Tensor) and value.data.columns == ("only", frozenset((name,)))
+    same = isinstance(value, Tensor) and value.data.columns == ("only", frozenset((name,)), *columns[2:])
     if same and isinstance(value, Tensor) and value.data.tokens & owner.data.tokens:
         return columns
-    return ("all", columns[1] | {name})
+    return ("all", dropped(columns[1], {name}) | {("now", name, id(node))}, *columns[2:])
 
 
 def is_instance(value: Value, wanted: Value) -> bool | None:
@@ -389,12 +392,18 @@ def delete_item(interp: Interpreter, owner: Value, index: Value | slice) -> None
             interp.write(owner.attrs, "items", None)
 
 
+def dropped(gone: frozenset[Any], names: Set[Any]) -> frozenset[Any]:
+    """The names that are gone from a table, once these are too."""
+    marks = {mark for mark in gone if isinstance(mark, tuple) and mark[1] in names}
+    return gone - marks | frozenset(names)
+
+
 def without(owner: Tensor, indices: list[Value | slice]) -> Tensor:
     """A table after `del table[name]`."""
     columns, index = owner.data.columns, indices[0] if indices else None
     left = None
     if columns is not None and columns[0] == "all" and isinstance(index, Const):
-        left = ("all", columns[1] | {index.value})
+        left = ("all", dropped(columns[1], {index.value}), *columns[2:])
     return owner.but(data=owner.data._replace(columns=left))
 
 

@@ -63,6 +63,8 @@ Behaviour = Callable[["Call"], Value]
 BEHAVIOURS: dict[str, Behaviour] = {}
 BUILTINS: dict[str, Behaviour] = {}
 
+ROW_NAMES = "names of rows"  # the nature of a table's index
+
 # Which table tells of a package; loaded when a file of the project first imports it.
 TABLES = {
     "torch": "torch",
@@ -70,6 +72,7 @@ TABLES = {
     "timm": "vision",
     "numpy": "data",
     "pandas": "data",
+    "seaborn": "data",
     "sklearn": "data",
     "imblearn": "data",
     "scipy": "data",
@@ -270,8 +273,24 @@ def part_measured(value: Value) -> DataInfo:
 def column(frame: Tensor, name: Any) -> Tensor:
     """A column of a frame."""
     columns = frame.data.columns
-    known = columns is not None and (columns[0] == "all" or (columns[0] == "only" and name in columns[1]))
-    return frame.but(shape=None, data=frame.data._replace(columns=("only", frozenset((name,))) if known else None))
+    kept = column_now(columns, name) if columns is not None else None
+    found = ("only", frozenset((kept,)), *columns[2:]) if columns is not None and kept is not None else None
+    return frame.but(shape=None, data=frame.data._replace(columns=found))
+
+
+def column_now(columns: tuple[Any, ...], name: Any) -> Any:
+    """What stands for a column in a table: its name, or where it was overwritten; None where it is not there."""
+    if columns[0] not in ("all", "only"):
+        return None
+    for mark in columns[1]:
+        if isinstance(mark, tuple) and mark[1] == name:
+            return mark
+    return name if (name in columns[1]) == (columns[0] == "only") else None
+
+
+def remade(columns: tuple[Any, ...] | None, node: Any) -> tuple[Any, ...] | None:
+    """The columns of a table that was made of another here: nobody knows which, but all of its own."""
+    return None if columns is None else ("all", frozenset(), hash((id(node), columns)))
 
 
 behaviour = registrar(BEHAVIOURS)  # of the meaning that rows name in `does`
@@ -840,7 +859,9 @@ class Library:
                 return owner
             if name == "T":
                 return owner.but(data=owner.data._replace(order=None, columns=None))
-            if name in ("columns", "index"):
+            if name == "index":
+                return Tensor(lib="numpy", graph=False, nature=ROW_NAMES, data=owner.data._replace(columns=None))
+            if name == "columns":
                 return Tensor(lib="numpy")
             if f"pandas.DataFrame.{name}" in self.rows:
                 return Method(owner, name)

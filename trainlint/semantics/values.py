@@ -209,8 +209,10 @@ class DataInfo(NamedTuple):
     stats    data tokens whose statistics this value *is* (a mean, a maximum)
     splits   the splits that the data went through
     order    what was done to the order and choice of the rows: equal for data whose rows belong together; None: unknown
-    columns  which columns of a table they are: ("all", dropped names), ("only", names), ("at", position) or
-             ("span", start, stop); None: unknown
+    columns  which columns of a table they are: ("all", dropped names), ("only", names), each followed by what tells a
+             table made of another from that (`remade`), and with ("now", name, where) beside the names of columns that
+             were overwritten; ("at", position) or
+             ("span", start, stop), or ("predicted",) for what a model has made of rows; None: unknown
     scale    how a data set's transform normalised the images: its constants and the step; None: unknown
     scaled   what the numbers were scaled by, as texts with what tells one scaler from another; None: unknown
     """

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from trainlint.semantics import shapes as sizes
-from trainlint.semantics.library import Call, as_tensor, behaviour, mixed_tensor
+from trainlint.semantics.containers import dropped
+from trainlint.semantics.library import ROW_NAMES, Call, as_tensor, behaviour, column_now, mixed_tensor, remade
 from trainlint.semantics.values import (
     INDICES,
     MASK,
@@ -47,6 +48,7 @@ PART_WORDS = {
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
 }
+PREDICTED = ("predicted",)  # as columns: what a model has made of rows
 SPLITS = "$splits"  # in the interpreter's flags: the calls that have split data so far
 CUTS = "$cuts"  # in the interpreter's flags: one-sided slices taken of data so far
 
@@ -139,6 +141,8 @@ def rows_at(index: Tensor, data: DataInfo, node: Any) -> DataInfo:
 def columns_at(owner: Tensor, indices: list[Value | slice]) -> tuple[Any, ...] | None:
     """The columns that an index picks from a table."""
     columns = owner.data.columns
+    if columns == PREDICTED:
+        return columns
     if columns is None or not indices or is_row(owner.data):
         return None
     first, last = indices[0], indices[-1]
@@ -147,15 +151,16 @@ def columns_at(owner: Tensor, indices: list[Value | slice]) -> tuple[Any, ...] |
             return columns if isinstance(first, (slice, Tensor, Number)) else None
         names = column_names(first)
         if names is not None:
-            kept = names <= columns[1] if columns[0] == "only" else columns[0] == "all"
-            return ("only", names) if kept else None
+            return picked(columns, names)
+        if isinstance(first, (ListObject, Sequence)) and columns[0] in ("all", "only"):
+            return ("all", frozenset(), hash((id(first), columns)))
         return columns if isinstance(first, slice) or (isinstance(first, Tensor) and first.kinds == MASK) else None
     if len(indices) != 2 or not (isinstance(first, (slice, Tensor))):
         return None
     if last == slice(None):
         return columns
     if owner.lib == "frame" and (names := column_names(last)) is not None:
-        return ("only", names) if columns[0] == "all" or (columns[0] == "only" and names <= columns[1]) else None
+        return picked(columns, names)
     if columns != ("all", frozenset()):
         return None
     if isinstance(last, Const) and type(last.value) is int:
@@ -165,6 +170,12 @@ def columns_at(owner: Tensor, indices: list[Value | slice]) -> tuple[Any, ...] |
         if all(end is None or type(end) is int for end in ends):
             return ("span", *ends)
     return None
+
+
+def picked(columns: tuple[Any, ...], names: frozenset[Any]) -> tuple[Any, ...] | None:
+    """The columns of these names."""
+    found = [column_now(columns, name) for name in names]
+    return None if None in found else ("only", frozenset(found), *columns[2:])
 
 
 def is_row(data: DataInfo) -> bool:
@@ -266,7 +277,7 @@ def frame(call: Call) -> Value:
     tensor = call.tensor
     data = tensor.data
     if data.columns is not None and not (data.columns[0] == "only" and len(data.columns[1]) == 1):
-        data = data._replace(columns=None)
+        data = data._replace(columns=remade(data.columns, call.node))
     return tensor.but(data=data, lib="frame", shape=None, kinds=0, nature=None, lo=float("-inf"), hi=float("inf"))
 
 
@@ -308,7 +319,8 @@ def chosen_rows(call: Call) -> Value:
     tensor = call.tensor
     axis = call.value("axis")
     if axis is not None and not (isinstance(axis, Const) and axis.value in (0, "index")):
-        return in_place(call, tensor.but(data=tensor.data._replace(columns=None)))
+        columns = remade(tensor.data.columns, call.node)
+        return in_place(call, tensor.but(data=tensor.data._replace(columns=columns)))
     return in_place(call, tensor.but(lib="frame", data=ordered(tensor.data, ("chosen", id(call.node)))))
 
 
@@ -329,6 +341,9 @@ def drop(call: Call) -> Value:
     labels = columns
     if columns is None and isinstance(axis, Const) and axis.value in (1, "columns"):
         labels = call.value("labels", 1)
+    rows = call.value("index") or (call.value("labels", 1) if labels is None else None)
+    if isinstance(rows, Tensor) and rows.nature == ROW_NAMES:
+        return in_place(call, tensor.but(data=rest_of(call, tensor, rows.data)))
     if labels is None and not isinstance(axis, Const) and axis is not None:
         return in_place(call, tensor.but(data=tensor.data._replace(columns=None, order=None)))
     if labels is None:
@@ -336,10 +351,23 @@ def drop(call: Call) -> Value:
     names, present = column_names(labels), tensor.data.columns
     left: tuple[Any, ...] | None = None
     if names is not None and present is not None and present[0] == "all":
-        left = ("all", present[1] | names)
+        left = ("all", dropped(present[1], names), *present[2:])
     elif names is not None and present is not None and present[0] == "only":
-        left = ("only", present[1] - names)
+        left = ("only", present[1] - {column_now(present, name) for name in names}, *present[2:])
+    elif names is None:
+        left = remade(present, call.node)
     return in_place(call, tensor.but(shape=None, data=tensor.data._replace(columns=left)))
+
+
+def rest_of(call: Call, whole: Tensor, sampled: DataInfo) -> DataInfo:
+    """What is left of a table without the rows that were drawn from it and have a name: the two are its parts."""
+    data = ordered(whole.data, ("chosen", id(call.node)))
+    named = isinstance(getattr(call.argument("labels", 1), "value", None), cst.Name)
+    drawn = (sampled.order or frozenset()) - (whole.data.order or frozenset())
+    if not named or whole.data.tokens != sampled.tokens or [key[0] for key in drawn] != ["sampled"]:
+        return data
+    call.interp.emit("split", (call.interp.frame.space, call.node, whole, "sample"))
+    return data._replace(part="test", splits=data.splits | {id(call.node)})
 
 
 @behaviour("pop")
@@ -351,8 +379,10 @@ def pop(call: Call) -> Value:
     name = call.value("item", 1)
     present = tensor.data.columns
     left: tuple[Any, ...] | None = None
-    if isinstance(name, Const) and present is not None and present[0] in ("all", "only"):
-        left = (present[0], present[1] | {name.value} if present[0] == "all" else present[1] - {name.value})
+    if isinstance(name, Const) and present is not None and present[0] == "all":
+        left = ("all", dropped(present[1], {name.value}), *present[2:])
+    elif isinstance(name, Const) and present is not None and present[0] == "only":
+        left = ("only", present[1] - {column_now(present, name.value)}, *present[2:])
     owner = getattr(getattr(call.node, "func", None), "value", None)
     if owner is not None:
         call.interp.rebind(owner, tensor.but(data=tensor.data._replace(columns=left)))
@@ -377,7 +407,7 @@ def sample(call: Call) -> Value:
         return tensor.but(data=resampled(call, ordered(tensor.data, ("chosen", id(call.node))), "sample"))
     if isinstance(frac, Const) and frac.value == 1:
         return tensor.but(data=ordered(tensor.data, draw(call))._replace(shuffled=True))
-    return tensor.but(data=ordered(tensor.data, ("chosen", id(call.node))))
+    return tensor.but(data=ordered(tensor.data, ("sampled", id(call.node))))
 
 
 @behaviour("concat_frames")
@@ -387,6 +417,8 @@ def concat_frames(call: Call) -> Value:
     tensors = [as_tensor(p) for p in parts]
     for tensor in tensors:
         data = mix_data(data, tensor.data)
+    columns = tuple(tensor.data.columns for tensor in tensors)
+    data = data._replace(columns=None if None in columns else remade(columns, call.node))
     if len({t.data.part for t in tensors}) > 1:
         data = data._replace(part=None)
     return Tensor(lib="frame", graph=False, data=data)
@@ -750,12 +782,22 @@ def predictor_fit(call: Call) -> Value:
     return call.receiver or UNKNOWN
 
 
+@behaviour("pipeline_fit")
+def pipeline_fit(call: Call) -> Value:
+    """Steps that choose columns may come before what learns, so inputs and targets make no pair."""
+    call.interp.event("fitted", call.node, call.receiver, call.value("x", 1), call.value("y", 2), call)
+    return call.receiver or UNKNOWN
+
+
 @behaviour("search_fit")
 def search_fit(call: Call) -> Value:
     """A search over hyper-parameters: each candidate is judged by cross-validation."""
     estimator = call.receiver.attrs.get("estimator") if isinstance(call.receiver, Instance) else None
     folded(call, estimator if isinstance(estimator, Value) else None)
     call.interp.event("fitted", call.node, call.receiver, call.value("x", 1), call.value("y", 2), call)
+    if isinstance(call.receiver, Instance) and isinstance(estimator, Instance):
+        call.interp.write(call.receiver.attrs, "best_estimator_", estimator)
+        call.interp.event("fitted", call.node, estimator, call.value("x", 1), call.value("y", 2), call)
     call.interp.emit("search", call)
     return call.receiver or UNKNOWN
 
@@ -765,7 +807,12 @@ def predictions(call: Call) -> Value:
     value = call.value("x", 1)
     call.interp.event("predicted", call.node, call.receiver, value)
     part = value.data.part if isinstance(value, Tensor) else None
-    return Tensor(lib="numpy", graph=False, data=NO_DATA._replace(part=part, order=None))
+    return Tensor(lib="numpy", graph=False, data=predicted(part))
+
+
+def predicted(part: str | None) -> DataInfo:
+    """What is known of a model's predictions for a part of the data."""
+    return NO_DATA._replace(part=part, order=None, columns=PREDICTED)
 
 
 @behaviour("score")
@@ -778,6 +825,13 @@ def score(call: Call) -> Value:
     parts = frozenset(part for part in found if part is not None)
     call.interp.event("measured", call.node, parts)
     return Number(of=parts)
+
+
+@behaviour("scores")
+def scores(call: Call) -> Value:
+    """Several measures of quality at once."""
+    score(call)
+    return UNKNOWN
 
 
 @behaviour("pipeline")

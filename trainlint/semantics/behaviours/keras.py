@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics import shapes as sizes
+from trainlint.semantics.behaviours.data import PART_WORDS, part_in_path, predicted, words_of
 from trainlint.semantics.behaviours.engines import run_hook
 from trainlint.semantics.library import BEHAVIOURS, Call, as_tensor, behaviour
 from trainlint.semantics.values import (
     HIDDEN,
     LOGITS,
-    NO_DATA,
     NONE,
     PROBABILITIES,
     SIGMOID,
@@ -248,6 +248,39 @@ def fit(call: Call) -> Value:
     return Instance(None)
 
 
+@behaviour("keras_apply")
+def apply_gradients(call: Call) -> Value:
+    """A step of the program's own loop."""
+    call.interp.emit("applied", call)
+    return UNKNOWN
+
+
+@behaviour("keras_generator")
+def generator(call: Call) -> Value:
+    """What reads images in batches, and changes them on the way."""
+    made = Instance(Api(call.actual), "keras_generator", call.interp.step(call.node, call.short_name))
+    made.attrs.update(zip(call.row.params, call.arguments.positional))
+    made.attrs.update(call.arguments.keywords)
+    made.attrs["$open"] = call.arguments.open
+    return made
+
+
+@behaviour("keras_flow")
+def flow(call: Call) -> Value:
+    """Batches of a generator, from a folder or from arrays."""
+    made = Instance(Api(call.actual), "keras_flow", call.interp.step(call.node, call.short_name))
+    made.attrs.update(call.arguments.keywords)
+    source = call.value("x", 1) or call.value("directory")
+    subset = const(call.value("subset") or NONE)
+    if isinstance(subset, str):
+        part = PART_WORDS.get(subset)
+    else:
+        part = source.data.part if isinstance(source, Tensor) else part_in_path(words_of(source))
+    made.attrs["$part"] = part
+    made.attrs["$generator"] = call.receiver
+    return made
+
+
 @behaviour("keras_evaluate")
 def evaluate(call: Call) -> Value:
     """The loss and the metrics on some data."""
@@ -265,4 +298,4 @@ def predict(call: Call) -> Value:
     call.interp.event("predicted", call.node, call.receiver, data)
     result = call_(call)
     part = data.data.part if isinstance(data, Tensor) else None
-    return result.but(data=NO_DATA._replace(part=part, order=None)) if isinstance(result, Tensor) else result
+    return result.but(data=predicted(part)) if isinstance(result, Tensor) else Tensor(lib="keras", data=predicted(part))
