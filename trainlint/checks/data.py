@@ -45,7 +45,7 @@ from trainlint.semantics.values import (
     const,
     options,
 )
-from trainlint.syntax import nodes_in, path_to
+from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, names_in
 
 HELD_OUT = {"val": "validation", "test": "test"}  # parts of the data, and what users call them
@@ -257,11 +257,19 @@ class TrainNotShuffled(Rule):
 
 def trains_always(loop: Any, region: Region) -> bool:
     """Whether each turn of a loop surely comes by a backward in its own body."""
-    for event in region.of("backward"):
-        way = list(path_to(loop, event.node))
-        if way and way[-1] is event.node and not any(isinstance(node, (cst.If, cst.IfExp, cst.Try)) for node in way):
-            return True
-    return False
+    return comes_by(loop.body, {event.node for event in region.of("backward")}) if hasattr(loop, "body") else False
+
+
+def comes_by(code: Any, wanted: set[Any]) -> bool:
+    """Whether each run through a piece of code surely comes by one of these nodes."""
+    if code in wanted:
+        return True
+    if isinstance(code, cst.If):
+        both = code.orelse is not None and comes_by(code.body, wanted) and comes_by(code.orelse, wanted)
+        return both or comes_by(code.test, wanted)
+    if isinstance(code, (cst.IfExp, cst.Try, cst.For, cst.While, cst.FunctionDef, cst.Lambda)):
+        return False
+    return any(comes_by(child, wanted) for child in code.children)
 
 
 SERIES_LAYERS = ("LSTM", "GRU", "RNN", "Bidirectional", "TimeDistributed", "Conv1D", "Attention")
@@ -397,17 +405,30 @@ def chain_of(transform: Value | None, depth: int = 0) -> list[Instance] | None:
     return found
 
 
+_STATISTICS = re.compile(r"norm|mean|std|var(iance)?$", re.IGNORECASE)
+
+
 def scales(step: Instance) -> bool:
-    """Whether a transform of the project's own may change the scale of numbers."""
-    code = (
-        step.cls if isinstance(step.cls, Class) else step.attrs.get("$given") if step.describe() == "Lambda" else None
-    )
+    """Whether a transform of the project's own may change the scale of numbers, not just reckon with sizes."""
+    own = step.cls if isinstance(step.cls, Class) else None
+    code = step.attrs.get("$given") if step.describe() == "Lambda" else own
     if not isinstance(code, (Class, Function)):
         return code is not None
-    reckons = (cst.Divide, cst.Subtract, cst.DivideAssign, cst.SubtractAssign)
-    return any(isinstance(getattr(node, "operator", None), reckons) for node in nodes_in(code.node)) or any(
-        "norm" in name.lower() for name in names_in(code.node)
-    )
+    called_with = code.find("__call__") if isinstance(code, Class) else code
+    params = called_with.node.params.params if isinstance(called_with, Function) else ()
+    images = {param.name.value for param in params} - {"self"}
+    named = any(_STATISTICS.search(name) for name in names_in(code.node))
+    return named or any(rescales(node, images) for node in nodes_in(code.node))
+
+
+def rescales(node: Any, images: set[str]) -> bool:
+    """Whether a node subtracts or divides in place, from an argument, or by an attribute of its object."""
+    if isinstance(node, cst.AugAssign):
+        return isinstance(node.operator, (cst.DivideAssign, cst.SubtractAssign))
+    if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, (cst.Divide, cst.Subtract)):
+        return False
+    own = dotted_name(node.right).startswith("self.") and isinstance(node.left, cst.Name)
+    return own or not images.isdisjoint(names_in(node.left))
 
 
 def channels(value: Value) -> tuple[tuple[float, float], ...]:

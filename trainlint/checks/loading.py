@@ -17,6 +17,7 @@ from trainlint.semantics.behaviours.data import dataset_part, roots
 from trainlint.semantics.interpreter import Region, dotted_name, outwards
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
+    UNKNOWN,
     Api,
     Class,
     Const,
@@ -73,6 +74,22 @@ class DistributedSampling(Rule):
                 if region.space is sampler.born.space:
                     draft.repair(partial(self.tell_epoch, region.node))
 
+    @on("program", having="set_epoch")
+    def unused(self, region: Region, report: Report) -> None:
+        """A sampler is told the epoch, and the loader of its data does not have it."""
+        told = {id(e.sampler): e.sampler for e in region.of("set_epoch") if isinstance(e.sampler, Instance)}
+        given = {id(sampler) for *_, loader in region.of("loader") for sampler in samplers(loader)}
+        trained = [event.loader for event in region.of("trained") if not samplers(event.loader)]
+        for sampler in (told[ident] for ident in told.keys() - given):
+            data = sampler.attrs.get("dataset", UNKNOWN)
+            for loader in trained if sampler.born is not None and data is not UNKNOWN else ():
+                if loader.born is not None and same_options(loader.attrs.get("dataset", UNKNOWN), data):
+                    what = (
+                        "a `DistributedSampler` (@) is made for these data and not given to their loader, "
+                        "so every process goes through all of them"
+                    )
+                    report(loader.born.node, loader.born.space, what=what).because([sampler.born])
+
     def tell_epoch(self, loop: Any, draft: Draft) -> None:
         """Offer to tell the sampler the epoch, where its name is surely bound when a plain loop over epochs begins."""
         index = index_of(draft.space)
@@ -110,6 +127,22 @@ class DistributedSampling(Rule):
             report(loader.born.node, loader.born.space, what=what).because(
                 [Step(region.space, region.node, "trained on here")]
             )
+
+
+def same_options(one: Value, other: Value) -> bool:
+    """Whether two values are the same objects."""
+    return {id(option) for option in options(one)} == {id(option) for option in options(other)}
+
+
+def samplers(loader: Instance) -> list[Value]:
+    """The samplers that a loader may have, and those inside them; one that is not known where its options are not."""
+    found: list[Value] = [UNKNOWN] if loader.attrs.get("$open") else []
+    for name in ("sampler", "batch_sampler"):
+        for value in options(loader.attrs[name]) if isinstance(loader.attrs.get(name), Value) else ():
+            if not surely_none(value):
+                inner = value.attrs.values() if isinstance(value, Instance) else ()
+                found += [value, *(v for v in inner if isinstance(v, Value))]
+    return found
 
 
 def distributed_sampler(loader: Instance) -> Instance | None:

@@ -861,6 +861,8 @@ def vision_dataset(call: Call) -> Value:
         for k, v in sorted(dataset.attrs.items())
         if isinstance(v, Value) and "transform" not in k and k != "download"
     )
+    if call.short_name == "*":  # one that a setting names: the same where the same words choose it
+        dataset.attrs["$made"] += (call.interp.frame.space, cst.Module([]).code_for_node(call.node.func))
     if call.short_name in CLASSES:
         dataset.attrs["classes"] = ListObject((Text(),) * CLASSES[call.short_name])
     call.interp.event("dataset", call.node, dataset)
