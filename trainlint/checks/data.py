@@ -289,15 +289,36 @@ def classifies_rows(interp: Interpreter, model: Value | None) -> bool:
 
 def transforms_of(dataset: Value | None, depth: int = 0) -> Any:
     """The random transform that a data set surely applies."""
+    if isinstance(dataset, Union):
+        found = [transforms_of(option, depth) for option in dataset.options]
+        return None if None in found else found[0]
     if not isinstance(dataset, Instance) or depth > 6:
         return None
     for name, value in dataset.attrs.items():
-        if isinstance(name, str) and "target" not in name and isinstance(value, Instance):
-            found = augments(value)
-            if found is not None:
-                return found
-    inner = dataset.attrs.get("dataset")
-    return transforms_of(inner, depth + 1) if isinstance(inner, Instance) else None
+        if isinstance(name, str) and "target" not in name and isinstance(value, (Instance, Union)):
+            steps = [augments(option) for option in options(value)]
+            if None not in steps:
+                return steps[0]
+    return transforms_of(dataset.attrs.get("dataset"), depth + 1)
+
+
+def optional(dataset: Value | None) -> tuple[Value, Any] | None:
+    """The transform of a data set that is random if a setting says so, and its random step."""
+    while isinstance(dataset, Instance):
+        value = dataset.attrs.get("transform")
+        for option in options(value) if isinstance(value, (Instance, Union)) else ():
+            steps = option.attrs.get("$steps") if isinstance(option, Instance) else None
+            unsure = (
+                isinstance(steps, ListObject) and steps.items is None and isinstance(steps.attrs.get("element"), Value)
+            )
+            for step in (
+                option,
+                *(options(steps.attrs["element"]) if isinstance(steps, ListObject) and unsure else ()),
+            ):
+                if (found := augments(step)) is not None:
+                    return value, found  # type: ignore[return-value]
+        dataset = dataset.attrs.get("dataset")
+    return None
 
 
 class AugmentationInEvaluation(Rule):
@@ -319,15 +340,28 @@ class AugmentationInEvaluation(Rule):
         """What a loop evaluates is held out: the random half of a split, or data that no loop trains on."""
         trained = {same_data(e.loader) for e in region.of("trained")}
         for event in region.of("evaluated"):
-            dataset = event.loader.attrs.get("dataset")
-            step = transforms_of(dataset)
-            if step is None or not isinstance(dataset, Instance):
-                continue
-            if dataset.attrs.get("$random") is not None or "$indices" in dataset.attrs:
-                if dataset_part(dataset) in HELD_OUT or apart(event.loader, trained):
-                    report(step.node, step.space, part="held-out", what=step.label).because([dataset.born])
-            elif dataset.born is not None and dataset_part(dataset) is None and apart(event.loader, trained):
-                report(dataset.born.node, dataset.born.space, part="held-out", what=step.label).because([step])
+            for dataset in options(event.loader.attrs.get("dataset", UNKNOWN)):
+                step = transforms_of(dataset)
+                if step is None or not isinstance(dataset, Instance):
+                    continue
+                if is_subset(dataset):
+                    if dataset_part(dataset) in HELD_OUT or apart(event.loader, trained):
+                        report(step.node, step.space, part="held-out", what=step.label).because([dataset.born])
+                elif dataset.born is not None and dataset_part(dataset) is None and apart(event.loader, trained):
+                    report(dataset.born.node, dataset.born.space, part="held-out", what=step.label).because([step])
+
+    @on("program", having="evaluated trained")
+    def shared(self, region: Region, report: Report) -> None:
+        """A transform that is random if a setting says so is the same for training and for what is held out from it."""
+        learnt = [d for e in region.of("trained") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
+        known = [found[0] for dataset in learnt if (found := optional(dataset))]
+        for event in since_training(region, region.of("evaluated")) if known else ():
+            for dataset in options(event.loader.attrs.get("dataset", UNKNOWN)):
+                found, part = optional(dataset), dataset_part(dataset)
+                if part in HELD_OUT and found and transforms_of(dataset) is None and isinstance(dataset, Instance):
+                    if dataset.born is not None and any(same_options(found[0], value) for value in known):
+                        draft = report(dataset.born.node, dataset.born.space, part=HELD_OUT[part], what=found[1].label)
+                        draft.because([found[1]])
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
@@ -795,6 +829,11 @@ def branches(step: Step) -> Iterator[tuple[Any, Any]]:
 
 
 USES = ("trained", "evaluated", "gathered", "walked", "next")
+
+
+def same_options(one: Value, other: Value) -> bool:
+    """Whether two values are the same objects."""
+    return {id(option) for option in options(one)} == {id(option) for option in options(other)}
 
 
 def is_idle(region: Region) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
-from trainlint.checks.data import HELD_OUT, fixed_order
+from trainlint.checks.data import HELD_OUT, fixed_order, same_options
 from trainlint.checks.repairs import around, assigned, index_of, serves_one
 from trainlint.edits import insert_at_start, set_argument
 from trainlint.findings import Safety, Severity
@@ -127,11 +127,6 @@ class DistributedSampling(Rule):
             report(loader.born.node, loader.born.space, what=what).because(
                 [Step(region.space, region.node, "trained on here")]
             )
-
-
-def same_options(one: Value, other: Value) -> bool:
-    """Whether two values are the same objects."""
-    return {id(option) for option in options(one)} == {id(option) for option in options(other)}
 
 
 def samplers(loader: Instance) -> list[Value]:

@@ -1399,7 +1399,7 @@ def constants(value: Value | None) -> Any:
 @behaviour("compose")
 def compose(call: Call) -> Value:
     transform = Instance(Api(call.actual), "transform", call.interp.step(call.node, call.short_name))
-    transform.attrs["$steps"] = call.first
+    transform.attrs["$steps"] = transform.attrs["transforms"] = call.first  # one list: what is appended runs, too
     return transform
 
 
