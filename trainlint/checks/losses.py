@@ -278,14 +278,9 @@ class LossArgumentsSwapped(LossRule):
     @on_call(CROSS_ENTROPY, NLL, BCE, BCE_WITH_LOGITS, FOCAL, KL_DIV)
     def check(self, call: Call, report: Report) -> None:
         first, second = call.value(call.row.params[0]), call.value(call.row.params[1])
-        if first is None or not is_plain_data(first) or not isinstance(second, Tensor):
+        if first is None or not isinstance(second, Tensor):
             return
-        inside = call.interp.module_depth > 0 and second.kinds != 0  # what a model computes is told by its mark later
-        if not second.deps and not inside:
-            return
-        learnt = second.graph is True and (any(dep.live for dep in second.deps) or not second.deps)
-        scored = second.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES)
-        if learnt or (scored and second.graph is False and not any(dep.cut for dep in second.deps)):
+        if self.learnt_target(call, first, second) if is_plain_data(first) else self.no_target(call, first, second):
             given = "targets first and the model's output second; it takes predictions first"
             draft = report(call.argument(call.row.params[0], 0), loss=call.short_name, given=given)
             draft.repair(partial(self.swap, call.node))
@@ -300,6 +295,22 @@ class LossArgumentsSwapped(LossRule):
             given = "predictions first and the targets second; it takes the targets first"
             draft = report(call.argument("y_true", 0), loss=call.short_name, given=given)
             draft.repair(partial(self.swap, call.node))
+
+    def learnt_target(self, call: Call, first: Value, second: Tensor) -> bool:
+        """Whether data come first and what a model computes second."""
+        inside = call.interp.module_depth > 0 and second.kinds != 0  # what a model computes is told by its mark later
+        if not second.deps and not inside:
+            return False
+        learnt = second.graph is True and (any(dep.live for dep in second.deps) or not second.deps)
+        scored = second.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES)
+        return learnt or (scored and second.graph is False and not any(dep.cut for dep in second.deps))
+
+    def no_target(self, call: Call, first: Value, second: Tensor) -> bool:
+        """Whether something unknown comes first, and second a model's scores that no loss of this kind can aim at."""
+        aimless = LOGITS | LOG_PROBABILITIES | (PROBABILITIES | SIGMOID if call.path == NLL else 0)
+        if call.path == KL_DIV or not second.must_be(aimless) or second.graph is False:
+            return False
+        return as_tensor(first).kinds == 0 and not any(dep.live for dep in as_tensor(first).deps)
 
     def swap(self, call: Any, draft: Draft) -> None:
         """Offer the right order, where both stand in the call itself."""

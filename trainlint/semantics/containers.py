@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
 
 MAX_ITEMS = 256
+MAX_ENDS = 8  # items kept of the end of a list whose beginning is not known
 
 
 def types_of(value: Value) -> tuple[str, ...]:
@@ -64,8 +65,11 @@ def put(target: DictObject, key: Value, value: Value) -> None:
         target.attrs[DictObject.REST] = value if rest is None else join(rest, value)
 
 
-def append(interp: Interpreter, target: ListObject, value: Value) -> None:
+def append(interp: Interpreter, target: ListObject, value: Value, last: bool = True) -> None:
+    """Put an item into a list: at its end, or elsewhere."""
     items = interp.read(target.attrs, "items")
+    if items is None:
+        interp.write(target.attrs, "ends", (*interp.ends_of(target), value)[-MAX_ENDS:] if last else ())
     if items is not None and len(items) < MAX_ITEMS:
         interp.write(target.attrs, "items", (*items, value))
     else:
@@ -78,6 +82,9 @@ def append(interp: Interpreter, target: ListObject, value: Value) -> None:
 
 def extend(interp: Interpreter, target: ListObject, value: Value) -> None:
     known = interp.known_items(value)
+    if known is None or target.items is None:
+        before = interp.ends_of(target) if known is not None else ()
+        interp.write(target.attrs, "ends", (*before, *interp.ends_of(value))[-MAX_ENDS:])
     if known is None or target.items is None or len(known) + len(target.items) > MAX_ITEMS:
         elements = [interp.element_of(value), *(target.items or ())]
         if target.items is None and target.attrs["element"] is not UNKNOWN:
@@ -94,7 +101,8 @@ def container_operation(interp: Interpreter, operator: str, left: Value, right: 
         a, b = interp.known_items(left), interp.known_items(right)
         if a is not None and b is not None and len(a) + len(b) <= MAX_ITEMS:
             return Tuple(a + b) if isinstance(left, Tuple) else ListObject(a + b)
-        return ListObject(None, join(interp.element_of(left), interp.element_of(right)))
+        ends = interp.ends_of(right) if b is None else (*interp.ends_of(left), *b)
+        return ListObject(None, join(interp.element_of(left), interp.element_of(right)), ends[-MAX_ENDS:])
     if operator == "Add" and isinstance(left, Sequence) and isinstance(right, (Sequence, ListObject, Tuple)):
         return ListObject(None, join(interp.element_of(left), interp.element_of(right)))
     if operator == "Multiply":
@@ -261,6 +269,8 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
             interp.write(owner.attrs, "items", (*items[:position], value, *items[position + 1 :]))
         elif items is not None:
             interp.write(owner.attrs, "items", tuple(join(i, value) for i in items))
+        else:
+            interp.write(owner.attrs, "ends", ())
     elif isinstance(owner, Tensor):
         node = target.value
         while isinstance(node, cst.Attribute) and node.attr.value in ("loc", "iloc", "at", "iat", "values", "data"):
@@ -390,6 +400,8 @@ def delete_item(interp: Interpreter, owner: Value, index: Value | slice) -> None
         else:
             interp.write(owner.attrs, "element", join_all(items))
             interp.write(owner.attrs, "items", None)
+    elif isinstance(owner, ListObject):
+        interp.write(owner.attrs, "ends", ())
 
 
 def dropped(gone: frozenset[Any], names: Set[Any]) -> frozenset[Any]:

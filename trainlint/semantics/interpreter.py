@@ -191,9 +191,10 @@ class Memo:
 
 
 class Arguments:
-    """The arguments of one call. `open` tells that `*args` or `**kwargs` of unknown content were given too."""
+    """The arguments of one call. `open` tells that `*args` or `**kwargs` of unknown content were given too; `ends` are
+    then the last ones by position, as far as they are sure."""
 
-    __slots__ = ("keyword_nodes", "keywords", "nodes", "open", "positional")
+    __slots__ = ("ends", "keyword_nodes", "keywords", "nodes", "open", "positional")
 
     def __init__(
         self,
@@ -208,6 +209,7 @@ class Arguments:
         self.nodes = nodes if nodes is not None else []
         self.keyword_nodes = keyword_nodes if keyword_nodes is not None else {}
         self.open = open_
+        self.ends: tuple[Value, ...] = ()
 
     def values(self) -> Iterator[Value]:
         yield from self.positional
@@ -571,6 +573,13 @@ class Interpreter:
         if isinstance(value, Instance) and value.family == "module":
             return self.library.module_items(self, value)
         return None
+
+    def ends_of(self, value: Value) -> tuple[Value, ...]:
+        """The items that a sequence surely ends with."""
+        known = self.known_items(value)
+        if known is None and isinstance(value, ListObject):
+            return self.read(value.attrs, "ends")  # type: ignore[no-any-return]
+        return known or ()
 
     def element_of(self, value: Value) -> Value:
         """What iterating over a value gives."""
@@ -1532,6 +1541,8 @@ class Interpreter:
                     following = elements[elements.index(element) + 1 :]
                     rest = [self.display_item(e) for e in following]
                     self.display_rest = join_all(values + rest)
+                    starred = any(e.__class__ is cst.StarredElement for e in following)
+                    self.display_ends = () if starred else (*self.ends_of(value), *rest)
                     return None
                 values.extend(known)
             else:
@@ -1539,6 +1550,7 @@ class Interpreter:
         return tuple(values)
 
     display_rest: Value = UNKNOWN
+    display_ends: tuple[Value, ...] = ()
 
     def display_item(self, element: Any) -> Value:
         value = self.eval(element.value)
@@ -1550,7 +1562,7 @@ class Interpreter:
 
     def list_(self, node: Any) -> Value:
         values = self.elements(node.elements)
-        return ListObject(None, self.display_rest) if values is None else ListObject(values)
+        return ListObject(None, self.display_rest, self.display_ends) if values is None else ListObject(values)
 
     def dict_(self, node: cst.Dict) -> Value:
         result = DictObject()
@@ -1690,9 +1702,12 @@ class Interpreter:
                     result.open = True
                     result.positional.append(self.element_of(value))
                     result.nodes.append(argument.value)
+                    result.ends = self.ends_of(value)
                 else:
                     result.positional.extend(known)
                     result.nodes.extend([argument.value] * len(known))
+                    if result.open:
+                        result.ends += known
             elif argument.star == "**":
                 for option in options(value):
                     if not isinstance(option, DictObject):
@@ -1709,6 +1724,8 @@ class Interpreter:
             else:
                 result.positional.append(value)
                 result.nodes.append(argument.value)
+                if result.open:
+                    result.ends += (value,)
         return result
 
     def call(self, callee: Value, arguments: Arguments, node: Any) -> Value:

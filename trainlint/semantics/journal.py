@@ -139,9 +139,21 @@ def join_entries(name: Any, a: Any, b: Any) -> Any:
         return join(a, b)
     if isinstance(a, frozenset) and isinstance(b, frozenset):
         return a | b
+    if name == "ends":
+        return common_end(a, b)
     if name in ("$optimizers", "$weights"):
         return (*a, *(item for item in b if item not in a))
     return a if a == b else None
+
+
+def common_end(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What two sequences both end with."""
+    length = 0
+    for x, y in zip(reversed(a), reversed(b), strict=False):
+        if x is not y:
+            break
+        length += 1
+    return a[len(a) - length :]
 
 
 def widen(old: Value, new: Value) -> Value:

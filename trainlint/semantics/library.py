@@ -516,11 +516,15 @@ class Library:
             )
         elif len(positional) == 1 and not arguments.open and not isinstance(positional[0], Instance):
             known = interp.known_items(positional[0])
-            children = ListObject(None, interp.element_of(positional[0])) if known is None else ListObject(known)
+            if known is None:
+                ends = interp.ends_of(positional[0])
+                children = ListObject(None, interp.element_of(positional[0]), ends)
+            else:
+                children = ListObject(known)
             if known is not None and all(isinstance(k, Tuple) and len(k.items) == 2 for k in known) and known:
                 children = ListObject(tuple(k.items[1] for k in known))  # type: ignore[attr-defined]
         elif arguments.open:
-            children = ListObject(None, join_all(positional))
+            children = ListObject(None, join_all(positional), arguments.ends)
         else:
             children = ListObject(tuple(positional))
         instance.attrs["$children"] = children

@@ -459,12 +459,15 @@ class Object(Value):
 
 
 class ListObject(Object):
-    """A list (or set, deque): `attrs["items"]` is a tuple of known items, or None with `attrs["element"]`."""
+    """A list (or set, deque): `attrs["items"]` is a tuple of known items, or None with `attrs["element"]`, what any of
+    them may be, and `attrs["ends"]`, those that surely stand at the end."""
 
     __slots__ = ()
 
-    def __init__(self, items: tuple[Value, ...] | None = (), element: Value = UNKNOWN) -> None:
-        super().__init__({"items": items, "element": element})
+    def __init__(
+        self, items: tuple[Value, ...] | None = (), element: Value = UNKNOWN, ends: tuple[Value, ...] = ()
+    ) -> None:
+        super().__init__({"items": items, "element": element, "ends": ends})
 
     @property
     def items(self) -> tuple[Value, ...] | None:

@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
 def run_forward(interp: Interpreter, module: Instance, arguments: Arguments, node: Any) -> Value:
     """The result of a module's forward, without the marks of a call from outside."""
-    library = interp.library
     if isinstance(module.cls, Class):
         forward = module.cls.find("forward")
         if isinstance(forward, Function):
@@ -66,6 +65,12 @@ def run_forward(interp: Interpreter, module: Instance, arguments: Arguments, nod
         paths = (module.cls.path,)
     else:
         paths = ()
+    return run_known(interp, module, paths, arguments, node)
+
+
+def run_known(interp: Interpreter, module: Instance, paths: tuple[str, ...], arguments: Arguments, node: Any) -> Value:
+    """The result of the forward of a known class, which a module is of or derives from."""
+    library = interp.library
     for path in paths:
         row = library.class_row(path)
         if row is None:
@@ -226,7 +231,10 @@ def through_members(call: Call) -> Value:
     if isinstance(children, ListObject):
         if children.items is None:  # of unknown number: which of them gets the input is not known
             given = value.but(shape=None) if isinstance(value, Tensor) else value
-            return unsure(interp.call(children.attrs["element"], Arguments([given]), call.node))
+            value = unsure(interp.call(children.attrs["element"], Arguments([given]), call.node))
+            for child in interp.ends_of(children):
+                value = interp.call(child, Arguments([value]), call.node)
+            return value
         for child in children.items:
             value = interp.call(child, Arguments([value]), call.node)
         return value
@@ -256,12 +264,10 @@ def forward(call: Call) -> Value:
     rest = Arguments(
         call.arguments.positional[1:], call.arguments.keywords, call.arguments.nodes[1:], call.arguments.keyword_nodes
     )
-    row = next(
-        (r for p in (module.cls.api if isinstance(module.cls, Class) else ()) if (r := interp.library.class_row(p))),
-        None,
-    )
-    if row is not None and str(row.raw.get("forward")) == "sequential":
-        return sequential(Call(interp, call.node, "torch.nn.Sequential", row, rest, module))
+    if isinstance(module.cls, Class):
+        return run_known(interp, module, module.cls.api, rest, call.node)
+    if isinstance(module.cls, Api):
+        return interp.call(module, rest, call.node)
     return mixed_tensor(interp, [v for v in rest.values() if isinstance(v, Tensor)])
 
 
@@ -472,7 +478,7 @@ def add_child(call: Call) -> Value:
     interp, module, name = call.interp, call.receiver, called(call.node)
     if not isinstance(module, Instance):
         return UNKNOWN
-    values = call.arguments.positional[1:]
+    values = [*call.arguments.positional[1:], *call.arguments.keywords.values()]
     if name in ("add_module", "register_module", "insert") and len(values) == 2:
         label, value = values
         if isinstance(label, Const) and isinstance(label.value, str):

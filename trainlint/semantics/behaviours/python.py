@@ -525,7 +525,7 @@ def append(call: Call) -> Value:
                 value = value.but(grown=value.grown | {call.node})
                 if held_before(call, target):
                     call.interp.event("grown", call.node, values[1], loop.node)
-        containers.append(call.interp, target, value)
+        containers.append(call.interp, target, value, called(call.node) != "appendleft")
     return NONE
 
 
@@ -564,7 +564,7 @@ def insert(call: Call) -> Value:
         if items is not None and isinstance(place, Const) and place.value == 0:
             call.interp.write(target.attrs, "items", (values[2], *items))
         else:
-            containers.append(call.interp, target, values[2])
+            containers.append(call.interp, target, values[2], last=False)
     return NONE
 
 
@@ -577,6 +577,8 @@ def pop(call: Call) -> Value:
             call.interp.write(target.attrs, "items", items[:-1])
             return items[-1]
         return join_all(items)
+    if isinstance(target, ListObject) and items is None:
+        call.interp.write(target.attrs, "ends", ())
     return element(call, target)
 
 
