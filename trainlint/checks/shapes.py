@@ -184,6 +184,19 @@ class LossDoesNotFitTask(LossRule):
             what = "class indices as targets of scores for each class (@); an index is a name, not an amount"
             report(call.argument("target", 1), loss=call.short_name, what=what).because(given.trace)
 
+    @on("program", having="compare")
+    def named(self, region: Region, report: Report) -> None:
+        """Targets are class indices where the class of the highest score is compared with them."""
+        for loss in region.of("loss"):
+            if loss.path not in (*REGRESSION, BCE, BCE_WITH_LOGITS) or len(pair := arguments_of(loss.node)) != 2:
+                continue
+            for event in region.of("compare"):
+                if event.space is loss.space and counts_as_classes(index_of(loss.space), pair, event.node):
+                    what = "class indices, as the comparison with `argmax` (@) shows; an index is a name, not an amount"
+                    draft = report(pair[1], loss.space, loss=called(loss.node), what=what)
+                    draft.because([Step(event.space, event.node, "compared")])
+                    break
+
     @on_call(BCE)
     def softmax(self, call: Call, report: Report) -> None:
         given = scores(call)
@@ -564,6 +577,24 @@ def compared_sides(node: Any) -> tuple[Any, Any] | None:
     if isinstance(node.func, cst.Attribute) and len(given) == 1:
         given.insert(0, node.func.value)
     return (given[0], given[1]) if len(given) == 2 else None
+
+
+def arguments_of(node: Any) -> list[Any]:
+    """What a call is given by position, as it is written."""
+    return positional(node) if isinstance(node, cst.Call) else []
+
+
+def counts_as_classes(index: Index, pair: list[Any], comparison: Any) -> bool:
+    """Whether it is compared with the very targets of a loss where the highest of the very scores is that it gets."""
+    sides = compared_sides(comparison)
+    given, target = (stripped(index, part) for part in pair)
+    for side, labels in (sides, sides[::-1]) if sides is not None else ():
+        choice: Any = stripped(index, side)
+        if called(choice) in ("argmax", "max") and stripped(index, labels) is target:
+            scores, axis = searched(choice)
+            if axis is not None and stripped(index, scores) is given:
+                return True
+    return False
 
 
 def greatest(index: Index, node: Any) -> Any:
