@@ -53,11 +53,16 @@ class Draft:
     fix_message: str = ""
     safety: Safety = Safety.SAFE
     plan: Callable[[Draft], None] | None = None
+    explained: bool = False  # whether it is known what led to it, be it only the node itself
     is_pending: bool = False  # whether it depends on what is nowhere in the project
 
     def because(self, steps: Iterable[Step | None]) -> Draft:
         """Name the places that explain the finding; the first is quoted in the message."""
-        self.related += [s for s in steps if s is not None and (s.node is not self.node)]
+        for step in steps:
+            if step is not None:
+                self.explained = True
+                if step.node is not self.node:
+                    self.related.append(step)
         return self
 
     def fix(self, message: str, *edits: CodeEdit, safety: Safety | None = None) -> Draft:

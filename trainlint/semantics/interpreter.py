@@ -629,7 +629,7 @@ class Interpreter:
         def branch(holds: bool) -> bool:
             nonlocal left
             if choice:
-                self.emit("choice", None)
+                self.emit("choice", (self.frame.space, node.body if holds else node.orelse))
             self.narrow(node.test, holds)
             if holds and period is not None:
                 with self.in_region("periodic", node, period):

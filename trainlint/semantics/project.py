@@ -76,20 +76,30 @@ TOO_LONG = "the analysis takes too long and is cut short here; what was found so
 
 
 class Choice:
-    """Alternatives of which a program takes one: the calls that it is made in, and what was found before the first
-    alternative and in each, with the calls made since."""
+    """Alternatives of which a program takes one: the calls that it is made in, where the code of each alternative
+    stands if it is a branch, and what was found before the first and in each, with the calls made since."""
 
     def __init__(self, calls: list[Any]) -> None:
         self.calls = list(calls)
+        self.code: list[tuple[Namespace, Any] | None] = [None]
         self.drafts: list[list[tuple[Draft, list[Any]]]] = [[]]
 
-    def explains(self, draft: Draft, entered: list[Any]) -> bool:
-        """Whether a finding and all the places that explain it are in functions, or their classes, that an alternative
-        entered: then it stands, whatever else could be chosen."""
+    def begin(self, code: tuple[Namespace, Any] | None) -> None:
+        """Go on to the next alternative."""
+        self.code.append(code)
+        self.drafts.append([])
+
+    def explains(self, draft: Draft, entered: list[Any], code: tuple[Namespace, Any] | None) -> bool:
+        """Whether a finding and all the places that explain it are in the branch of an alternative, or in functions,
+        or their classes, that it entered: then it stands, whatever else could be chosen."""
         places = [(draft.space, draft.node), *((s.space, s.node) for s in draft.related)]
-        return bool(draft.related) and all(
-            any(path_to(scope, node) for scope in self.scopes(space, entered)) for space, node in places
-        )
+
+        def scopes(space: Namespace) -> Iterator[Any]:
+            if code is not None and code[0] is space:
+                yield code[1]
+            yield from self.scopes(space, entered)
+
+        return draft.explained and all(any(path_to(scope, node) for scope in scopes(space)) for space, node in places)
 
     def scopes(self, space: Namespace, entered: list[Any]) -> Iterator[Any]:
         for function in space.functions:
@@ -184,20 +194,21 @@ class Project:
         else:
             self.drafts.setdefault((draft.rule.code, id(draft.node)), draft)
 
-    def choose(self, event: str) -> None:
+    def choose(self, event: str, fact: Any) -> None:
         """Follow the alternatives of a choice: their exclusive drafts count when no alternative is without one, or when
         all that explains them is in the code of their own alternative."""
         if event == "choices":
             self.choices.append(Choice(self.interp.stack))
         elif event == "choice":
-            self.choices[-1].drafts.append([])
+            self.choices[-1].begin(fact)
         else:
             choice = self.choices.pop()
             first, *alternatives = choice.drafts
             everywhere = all(alternatives)
-            for draft, entered in (d for drafts in alternatives for d in drafts):
-                if everywhere or choice.explains(draft, entered):
-                    self.take(draft)
+            for drafts, code in zip(alternatives, choice.code[1:], strict=True):
+                for draft, entered in drafts:
+                    if everywhere or choice.explains(draft, entered, code):
+                        self.take(draft)
             for draft, _ in first:
                 self.take(draft)
 
@@ -213,7 +224,7 @@ class Project:
                 if not having or having <= happened:
                     self.ask(report, handler, fact)
         elif event in CHOICE:
-            self.choose(event)
+            self.choose(event, fact)
 
     def ask(self, report: Report, handler: Any, fact: Any) -> None:
         """Let a rule look at a fact. A rule that raises is our own bug: it is reported, and the rest goes on."""
