@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.losses import BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX
+from trainlint.checks.losses import BCE, BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX
 from trainlint.checks.repairs import assigned, attribute_targets, attribute_uses, definition, index_of
 from trainlint.edits import imported, insert_at_start, overwrite, rename, replace, set_argument
 from trainlint.findings import Safety, Severity
@@ -671,7 +671,7 @@ class OutputActivation(Rule):
     exclusive = True
     RELU = ("torch.relu", "torch.nn.functional.relu6")
 
-    @on_call(CROSS_ENTROPY, BCE_WITH_LOGITS, LOG_SOFTMAX)
+    @on_call(CROSS_ENTROPY, BCE, BCE_WITH_LOGITS, LOG_SOFTMAX)
     def check(self, call: Call, report: Report) -> None:
         flow = call.interp.modules.flow(call.first)
         if flow is None or flow.before is None or flow.before.path not in (LINEAR, "torch.nn.functional.linear"):

@@ -175,6 +175,20 @@ class LossDoesNotFitTask(LossRule):
                 what = "class indices in a column, (N, 1) (@); it needs them as (N,) and fails"
                 report(call.argument("target", 1), loss=name, what=what).because(why(target))
 
+    @on("fitted")
+    def labels(self, call: Call, report: Report) -> None:
+        """What a model of Keras is fitted to: class indices, by a loss on one-hot codes."""
+        loss = call.receiver.attrs.get("$loss") if isinstance(call.receiver, Instance) else None
+        named = str(const(loss)) if isinstance(loss, Value) else ""
+        target = call.value("y", 2)
+        if (
+            named.replace("_", "").lower() == "categoricalcrossentropy"
+            and isinstance(target, Tensor)
+            and target.must_be(INDICES)
+        ):
+            what = "class indices; it needs one-hot codes, and fails or compares them with each score"
+            report(call.argument("y", 2), loss=named, what=what)
+
     @on_call(*REGRESSION)
     def indices(self, call: Call, report: Report) -> None:
         given, target = scores(call), target_of(call)

@@ -261,8 +261,14 @@ def load_parts(call: Call) -> Value:
     parts = []
     for part in ("train", "test"):
         data = whole._replace(part=part, splits=frozenset((id(call.node),)))
-        parts.append(Tuple((Tensor(lib="numpy", graph=False, data=data),) * 2))
+        samples = Tensor(lib="numpy", graph=False, data=data)
+        classes = call.actual.rpartition(".")[0].rpartition(".")[2] in CLASSIFIED
+        parts.append(Tuple((samples, samples.but(kinds=INDICES, lo=0.0) if classes else samples)))
     return Tuple(tuple(parts))
+
+
+# Data sets of Keras whose targets are classes.
+CLASSIFIED = frozenset(("mnist", "fashion_mnist", "cifar10", "cifar100", "imdb", "reuters"))
 
 
 @behaviour("load_frame")

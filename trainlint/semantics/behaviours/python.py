@@ -586,6 +586,7 @@ def pop(call: Call) -> Value:
 def clear(call: Call) -> Value:
     if isinstance(call.first, ListObject):
         call.interp.write(call.first.attrs, "items", ())
+        call.interp.write(call.first.attrs, "ends", ())
     return NONE
 
 
