@@ -94,13 +94,13 @@ class HiddenRule(Rule):
     def judge(self, spaces: list[Namespace], report: Report) -> None:
         index = report.interp.modules
         for stored, kind in index.hidden.values():
-            if kind in self.kinds and not self.collected(stored, spaces, report.interp):
+            if kind in self.kinds and not self.collected(stored, kind, spaces, report.interp):
                 self.tell(stored, kind, report)
 
     def tell(self, stored: Stored, kind: str, report: Report) -> None:
         report(stored.node, stored.space, name=stored.name, kind=kind)
 
-    def collected(self, stored: Stored, spaces: list[Namespace], interp: Interpreter) -> bool:
+    def collected(self, stored: Stored, kind: str, spaces: list[Namespace], interp: Interpreter) -> bool:
         index = interp.modules
         if any(isinstance(stored.cls.find(name), Function) for name in ("parameters", "named_parameters")):
             return True
@@ -111,7 +111,8 @@ class HiddenRule(Rule):
             if index.is_read(uses, stored.name) or stored.name in uses.strings:
                 return True
             for own in uses.classes.values():
-                if stored.name in own.passed or (stored.name in own.read and own.gathers):
+                given = own.kept if kind in ("tensor", "moved") else own.passed  # a tensor is computed with, too
+                if stored.name in given or (stored.name in own.read and own.gathers):
                     if not own.stores[stored.name] or related(own.cls, stored.cls):
                         return True
         return False
@@ -279,9 +280,10 @@ class LayerUnused(Rule):
     @on("project")
     def check(self, spaces: list[Namespace], report: Report) -> None:
         index = report.interp.modules
+        ran = index.have_run()
         for stored in list(index.layers()):
             value = stored.value
-            if not stored.made.isdisjoint(index.ran) or not isinstance(value, Instance) or stored.name.startswith("_"):
+            if id(stored.node) in ran or not isinstance(value, Instance) or stored.name.startswith("_"):
                 continue
             if not is_plain_module(stored.cls) or not computes(stored.cls):
                 continue
@@ -540,7 +542,22 @@ def collapses(first: Instance, second: Instance) -> bool:
             return False
         if const(layer.attrs.get("stride", Const(1))) != 1 or const(layer.attrs.get("dilation", Const(1))) != 1:
             return False
-    return at_least(between, start) or at_least(between, end)
+    return at_least(between, start) or at_least(between, end) or is_same_width(first, second)
+
+
+def is_same_width(first: Instance, second: Instance) -> bool:
+    """Whether two layers made in one expression are written to keep a width: `Linear(a, b), Linear(b, b)`."""
+    if first.born is None or second.born is None:
+        return False
+    calls = [born.node for born in (first.born, second.born) if isinstance(born.node, cst.Call)]
+    widths = [positional(call)[:2] for call in calls]
+    if [len(pair) for pair in widths] != [2, 2]:
+        return False
+    (start, between), (given, end) = widths
+    if not isinstance(given, (cst.Name, cst.Attribute)) or not given.deep_equals(between):
+        return False
+    statements = {id(index_of(born.space).statement(born.node)) for born in (first.born, second.born)}
+    return len(statements) == 1 and (start.deep_equals(between) or given.deep_equals(end))
 
 
 def at_least(a: Value | None, b: Value | None) -> bool:

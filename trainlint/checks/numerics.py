@@ -21,7 +21,8 @@ from trainlint.semantics.arithmetic import (
     UNIT,
 )
 from trainlint.semantics.interpreter import Interpreter
-from trainlint.semantics.library import Call, as_tensor
+from trainlint.semantics.library import Call, as_tensor, modules_in
+from trainlint.semantics.modules import leaf_kind
 from trainlint.semantics.values import (
     INF,
     LOGITS,
@@ -31,13 +32,14 @@ from trainlint.semantics.values import (
     SIGMOID,
     TANH,
     UNKNOWN,
+    Instance,
     Tensor,
     Value,
     bounds,
     is_number,
 )
-from trainlint.syntax import Index
-from trainlint.syntax.code import called, is_one, is_plain_call, keyword, positional
+from trainlint.syntax import Index, nodes_in
+from trainlint.syntax.code import called, is_name, is_one, is_plain_call, keyword, positional
 
 # What is random or a loss by itself does not reach zero in practice.
 HARMLESS = frozenset(
@@ -240,12 +242,38 @@ class NormAtZero(RootRule):
 
     def judge(self, node: Any, inner: Any, operand: Value, report: Report, inverse: bool) -> None:
         nature = reaches_zero(operand)
-        if not inverse and nature is not None and squares(nature) and isinstance(operand, Tensor) and operand.graph:
+        if inverse or nature is None or not squares(nature) or not isinstance(operand, Tensor):
+            return
+        if operand.graph or is_in_loss(report.interp):
             report(node).repair(partial(guard, inner, "1e-12"))
 
 
 # What is 0 where all elements are the same, as in a blank image or behind a dead layer.
-VARIED = frozenset(("a standard deviation", "a difference of maximum and minimum"))
+VARIED = frozenset(("a variance", "a standard deviation", "a difference of maximum and minimum"))
+
+
+def is_in_loss(interp: Interpreter) -> bool:
+    """Whether the place at hand is in the `forward` of a loss: of a module without layers or parameters that gives a
+    single number of several inputs."""
+    function = interp.frame.function
+    owner = interp.frame.env.get("self")
+    if function is None or function.name != "forward" or not isinstance(owner, Instance) or interp.module_depth != 1:
+        return False
+    if owner.family != "module" or len(modules_in(owner)) > 1 or interp.grad is False:
+        return False
+    if any(leaf_kind(interp, value) for value in owner.attrs.values()):
+        return False
+    results = [node.value for node in nodes_in(function.node.body) if isinstance(node, cst.Return)]
+    return bool(results) and all(is_reduced(result) for result in results)
+
+
+def is_reduced(node: Any) -> bool:
+    """Whether an expression is a mean or a sum over everything."""
+    if isinstance(node, cst.IfExp):
+        return is_reduced(node.body) and is_reduced(node.orelse)
+    if not isinstance(node, cst.Call) or called(node) not in ("mean", "sum"):
+        return False
+    return len(node.args) == (1 if isinstance(node.func, cst.Attribute) and is_name(node.func.value, "torch") else 0)
 
 
 class UnguardedDivision(Rule):
@@ -258,8 +286,7 @@ class UnguardedDivision(Rule):
         (
             "a count",
             "a norm",
-            "a standard deviation",
-            "a difference of maximum and minimum",
+            *VARIED,
             "a ReLU output",
             "a one-hot code",
             "a sum of probabilities and labels",
@@ -279,7 +306,9 @@ class UnguardedDivision(Rule):
         unsure = not isinstance(left, Tensor) or left.graph is not False
         exact = nature in EXACT and (unsure or report.interp.module_depth > 0)
         drawn = nature == "a standard deviation" and right.graph is False and not right.data.tokens
-        exact = exact or (nature in VARIED and right.graph is None and report.interp.module_depth > 0)
+        if report.interp.module_depth > 0:
+            exact = exact or nature in VARIED
+            recorded = recorded or (isinstance(left, Tensor) and left.graph is None and left.must_be(LOGITS))
         # Numbers gathered in a run and standardised to be learnt from, not those that a ready model draws with.
         if recorded or exact or (drawn and report.interp.grad and isinstance(left, Tensor)):
             draft = report(node, nature=nature)

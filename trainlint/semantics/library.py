@@ -742,8 +742,7 @@ class Library:
         outermost = interp.module_depth == 0
         training = interp.read(module.attrs, "training")
         begun = interp.steps
-        if module.born is not None:
-            interp.modules.ran.add(id(module.born.node))
+        interp.modules.runs(module)
         interp.module_depth += 1
         try:
             result = run_forward(interp, module, arguments, node)

@@ -48,6 +48,11 @@ TEXTUAL = frozenset("add_argument startswith endswith replace strip".split())
 LOOKERS = frozenset("len enumerate zip reversed range iter print sum isinstance str sorted".split())
 # Modules of PyTorch with functions that take parameters to change them, or to ask for their gradients.
 HOLDERS = frozenset("optim autograd utils func".split())
+# Methods and functions that keep what they are given.
+COLLECTS = frozenset(
+    """append extend insert add update setdefault register_parameter register_buffer setattr add_param_group list tuple
+    dict set chain""".split()
+)
 # Bases whose own code uses no attribute that a subclass defines.
 PLAIN_BASES = frozenset(
     """torch.nn.Module torch.nn.modules.Module torch.nn.modules.module.Module torch.jit.ScriptModule
@@ -91,6 +96,7 @@ class ModuleIndex:
     def __init__(self) -> None:
         self.stored: dict[int, Stored] = {}
         self.ran: set[int] = set()  # places where the modules that were called had been made
+        self.keepers: dict[int, int] = {}  # the assignment that keeps a module, by the module
         self.flows: dict[int, Flow] = {}
         self.leaves: dict[int, tuple[Tensor, str]] = {}  # trainable tensors: "parameter", "tensor" or "moved"
         self.hidden: dict[int, tuple[Stored, str]] = {}  # what is kept where the module does not see it
@@ -124,6 +130,7 @@ class ModuleIndex:
         found.value = value
         if value.__class__ is Instance and value.family == "module" and value.born is not None:
             found.made.add(id(value.born.node))
+            self.keepers[id(value)] = id(node)
             found.weighted = found.weighted or is_weighted(interp, value)
         else:
             found.sure = False
@@ -150,7 +157,27 @@ class ModuleIndex:
         if leaf is not None and isinstance(new, Tensor):
             self.leaves[id(new)] = (new, leaf[1])
 
+    def runs(self, module: Instance) -> None:
+        """A module is called."""
+        if module.born is not None:
+            self.ran.add(id(module.born.node))
+        if id(module) in self.keepers:
+            self.ran.add(self.keepers[id(module)])
+
     # --------------------------------------------------------------- questions
+
+    def have_run(self) -> set[int]:
+        """The assignments whose layers ran. Where a helper makes several layers in one place, it is told which of them
+        did, unless none of them is known again."""
+        makers: dict[int, list[Stored]] = {}
+        for stored in self.stored.values():
+            for place in stored.made & self.ran:
+                makers.setdefault(place, []).append(stored)
+        found: set[int] = set()
+        for kept in makers.values():
+            known = [id(stored.node) for stored in kept if id(stored.node) in self.ran]
+            found.update(known or (id(stored.node) for stored in kept))
+        return found
 
     def layers(self) -> Iterator[Stored]:
         """The attributes that always hold one layer."""
@@ -198,13 +225,14 @@ class ModuleIndex:
 class ClassUses:
     """The attributes of `self` that a class body assigns and reads."""
 
-    __slots__ = ("cls", "dynamic", "gathers", "named", "passed", "read", "stores")
+    __slots__ = ("cls", "dynamic", "gathers", "kept", "named", "passed", "read", "stores")
 
     def __init__(self, cls: Class | None) -> None:
         self.cls = cls
         self.read: set[str] = set()
         self.stores: Counter[str] = Counter()
         self.passed: set[str] = set()  # given to calls, or put into lists and results
+        self.kept: set[str] = set()  # of these, what may be kept, not just computed with
         self.dynamic = False
         self.named: tuple[str, ...] = ()  # how the names begin that it looks up
         self.gathers = False  # whether it asks others than itself for their parameters
@@ -242,6 +270,9 @@ class Uses:
             kind = node.__class__
             if kind is cst.ClassDef:
                 self.classes[id(node)] = class_uses(node, known.get(id(node)), inside)
+            elif kind is cst.ImportFrom or kind is cst.Import:
+                imported: Any = nodes_in(node)
+                inside.update(id(inner) for inner in imported)  # `einops.layers` is no layer's name
             elif kind is cst.Expr and node.value.__class__ is cst.SimpleString:
                 plain.add(id(node.value))
             elif kind is cst.Comparison and node.comparisons[0].operator.__class__ in (cst.In, cst.NotIn):
@@ -259,6 +290,7 @@ class Uses:
 def class_uses(node: Any, cls: Class | None, inside: set[int]) -> ClassUses:
     own = ClassUses(cls)
     targets: set[int] = set()
+    fleeting: set[int] = set()  # elements of lists that are only computed with
     mentions: list[Any] = []
     body: Any = nodes_in(node.body)
     for inner in body:
@@ -281,12 +313,19 @@ def class_uses(node: Any, cls: Class | None, inside: set[int]) -> ClassUses:
                 own.named += (beginning,)
             elif name in ("vars", "eval", "exec", "locals") and inner.args:
                 own.dynamic = True
+            keeps = is_keeper(inner.func)
+            if not keeps:
+                fleeting.update(id(element) for argument in inner.args for element in elements(argument.value))
             for argument in inner.args if name not in LOOKERS and not is_plain_function(inner.func) else ():
                 if is_self(getattr(argument.value, "value", None)):
                     own.passed.add(argument.value.attr.value)
+                    if keeps:
+                        own.kept.add(argument.value.attr.value)
         elif kind is cst.Element or kind is cst.StarredElement or kind is cst.Return or kind is cst.DictElement:
             if is_self(getattr(inner.value, "value", None)):
                 own.passed.add(inner.value.attr.value)
+                if id(inner) not in fleeting:
+                    own.kept.add(inner.value.attr.value)
     for mention in mentions:
         name = mention.attr.value
         if id(mention) in targets:
@@ -296,13 +335,32 @@ def class_uses(node: Any, cls: Class | None, inside: set[int]) -> ClassUses:
     return own
 
 
-def is_plain_function(func: Any) -> bool:
-    """Whether a function of PyTorch is called that computes something or fills a tensor, and keeps nothing."""
+def is_keeper(func: Any) -> bool:
+    """Whether what is called may keep what it is given, to go by its name: a class, or a method that collects."""
+    name = func.attr.value if func.__class__ is cst.Attribute else getattr(func, "value", "")
+    return (
+        not isinstance(name, str) or not name[:1].islower() or name in COLLECTS or not HOLDERS.isdisjoint(path_of(func))
+    )
+
+
+def elements(node: Any) -> Iterable[Any]:
+    """What a list or tuple is written of."""
+    return node.elements if node.__class__ in (cst.List, cst.Tuple) else ()
+
+
+def path_of(func: Any) -> list[str]:
+    """The names of `a.b.c`, from the last."""
     path = []
     while func.__class__ is cst.Attribute:
         path.append(func.attr.value)
         func = func.value
-    if not path or func.__class__ is not cst.Name or func.value not in ("torch", "F", "nn", "init"):
+    return [*path, func.value] if func.__class__ is cst.Name else path
+
+
+def is_plain_function(func: Any) -> bool:
+    """Whether a function of PyTorch is called that computes something or fills a tensor, and keeps nothing."""
+    path = path_of(func)
+    if len(path) < 2 or path[-1] not in ("torch", "F", "nn", "init"):
         return False
     return path[0][0].islower() and path[0][-5:] != "grad_" and HOLDERS.isdisjoint(path)
 

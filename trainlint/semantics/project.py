@@ -540,7 +540,8 @@ class Project:
                 reached = (m for m in members if isinstance(m, Function) and id(m.node) in self.interp.visited)
                 self.seam.calls.update(map(function_name, reached))
         index = self.interp.modules
-        self.seam.ran.update(stored.name for stored in index.stored.values() if not stored.made.isdisjoint(index.ran))
+        ran = index.have_run()
+        self.seam.ran.update(stored.name for stored in index.stored.values() if id(stored.node) in ran)
 
     def offer_uses(self, spaces: list[Namespace]) -> None:
         """Tell the rules on APIs where those that have changed are used."""
