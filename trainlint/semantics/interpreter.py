@@ -1294,7 +1294,8 @@ class Interpreter:
 
     def attribute(self, node: cst.Attribute) -> Value:
         owner = self.eval(node.value)
-        self.modules.looked_up(owner, node)
+        if node.value.__class__ is not cst.Name or node.value.value != "self":
+            self.modules.looked_up(owner, node)
         return self.get_attribute(owner, node.attr.value, node)
 
     def get_attribute(self, owner: Value, name: str, node: Any) -> Value:

@@ -101,8 +101,7 @@ class ModuleIndex:
         self.leaves: dict[int, tuple[Tensor, str]] = {}  # trainable tensors: "parameter", "tensor" or "moved"
         self.hidden: dict[int, tuple[Stored, str]] = {}  # what is kept where the module does not see it
         self.bare: dict[int, tuple[Class, Function]] = {}  # an `__init__` that leaves out its base's, by class
-        self.foreign: set[int] = set()  # reads of attributes of what is no module of the project
-        self.near: set[int] = set()  # and of what may be one
+        self.foreign: dict[int, bool] = {}  # reads of attributes: whether always of what is no module of the project
         self.texts: dict[int, Uses] = {}
         self.owns: dict[int, ClassUses] = {}
         self.chain: tuple[Instance | None, Any] = (None, None)  # the Sequential at work, and its call
@@ -111,13 +110,15 @@ class ModuleIndex:
 
     def looked_up(self, owner: Value, node: Any) -> None:
         """An attribute was read: of what is known to be no module of the project, or of what may be one."""
+        if self.foreign.get(id(node)) is False:
+            return
         kind = owner.__class__
         if kind is Instance:
             cls = owner.cls  # type: ignore[attr-defined]
             foreign = cls.__class__ is Api or (cls is not None and owner.family != "module")  # type: ignore[attr-defined]
         else:
             foreign = kind in PLAIN_VALUES
-        (self.foreign if foreign else self.near).add(id(node))
+        self.foreign[id(node)] = foreign
 
     def store(self, interp: Interpreter, owner: Instance, name: str, value: Value, node: Any) -> None:
         """A method of a module assigned one of its attributes."""
@@ -211,8 +212,7 @@ class ModuleIndex:
     def is_read(self, uses: Uses, name: str) -> bool:
         """Whether an attribute of something other than `self`, which may be a module of the project, is read by this
         name."""
-        nodes = uses.elsewhere.get(name, ())
-        return any(id(node) in self.near or id(node) not in self.foreign for node in nodes)
+        return not all(self.foreign.get(id(node)) for node in uses.elsewhere.get(name, ()))
 
     def own(self, cls: Class) -> ClassUses:
         """What a class's own text uses."""
