@@ -575,10 +575,12 @@ def scaling(generator: Instance) -> frozenset[Any] | None:
 def scaled_apart(trained: Value | None, judged: Tensor) -> str:
     """In words, what was done to only one of two parts of the same data; "" where they are known to be scaled alike,
     or nothing is known."""
-    if not isinstance(trained, Tensor) or trained.data.part != "train" or judged.data.part not in HELD_OUT:
+    if not isinstance(trained, Tensor) or trained.data.part in HELD_OUT or judged.data.part not in HELD_OUT:
         return ""
     mine, theirs = judged.data.scaled, trained.data.scaled
-    if mine is None or theirs is None or not trained.data.tokens & judged.data.tokens or bool(mine) == bool(theirs):
+    of_one = trained.data.part == "train" and bool(trained.data.tokens & judged.data.tokens)
+    from_its_file = bool(trained.data.tokens) and judged.data.part == "test" and not judged.data.splits
+    if mine is None or theirs is None or bool(mine) == bool(theirs) or not (of_one or from_its_file):
         return ""
     if theirs:
         return f"not {min(theirs)[0]} as the training data are"

@@ -48,6 +48,7 @@ from trainlint.syntax.code import called, is_name, is_plain_call, keyword, posit
 
 MSE = "torch.nn.functional.mse_loss"
 REGRESSION = (MSE, "torch.nn.functional.l1_loss", "torch.nn.functional.smooth_l1_loss")
+SQUARES = ("mse", "MSE", "mae", "mean_squared_error", "mean_absolute_error", "MeanSquaredError", "MeanAbsoluteError")
 SCORES = LOGITS | PROBABILITIES | LOG_PROBABILITIES
 
 
@@ -177,17 +178,19 @@ class LossDoesNotFitTask(LossRule):
 
     @on("fitted")
     def labels(self, call: Call, report: Report) -> None:
-        """What a model of Keras is fitted to: class indices, by a loss on one-hot codes."""
-        loss = call.receiver.attrs.get("$loss") if isinstance(call.receiver, Instance) else None
+        """What a model of Keras is fitted to: class indices, by a loss on one-hot codes or on amounts."""
+        attrs = call.receiver.attrs if isinstance(call.receiver, Instance) else {}
+        loss, outputs, target = attrs.get("$loss"), attrs.get("$outputs"), call.value("y", 2)
         named = str(const(loss)) if isinstance(loss, Value) else ""
-        target = call.value("y", 2)
-        if (
-            named.replace("_", "").lower() == "categoricalcrossentropy"
-            and isinstance(target, Tensor)
-            and target.must_be(INDICES)
-        ):
+        if not isinstance(target, Tensor) or not target.must_be(INDICES):
+            return
+        if named.replace("_", "").lower() == "categoricalcrossentropy":
             what = "class indices; it needs one-hot codes, and fails or compares them with each score"
-            report(call.argument("y", 2), loss=named, what=what)
+        elif named in SQUARES and isinstance(outputs, Tensor) and (shapes.width(outputs) or 0) > 1:
+            what = "class indices as targets of scores for each class; an index is a name, not an amount"
+        else:
+            return
+        report(call.argument("y", 2), loss=named, what=what)
 
     @on_call(*REGRESSION)
     def indices(self, call: Call, report: Report) -> None:

@@ -229,6 +229,8 @@ def compile_(call: Call) -> Value:
         scores = put_through(
             call.interp, call.arguments.positional[0], type(call.arguments)([Tensor(lib="keras")]), call.node
         )
+        if isinstance(call.receiver, Instance) and isinstance(scores, Tensor):
+            call.interp.write(call.receiver.attrs, "$outputs", scores)
         judge(call, name, from_logits, scores, UNKNOWN, call.argument("loss", 2))
     return NONE
 
