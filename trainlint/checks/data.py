@@ -22,6 +22,7 @@ from trainlint.semantics.behaviours.data import (
     info_of,
     roots,
 )
+from trainlint.semantics.behaviours.keras import SCALING
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, target_names
 from trainlint.semantics.values import (
     NONE,
@@ -563,9 +564,7 @@ def source(dataset: Instance) -> Any:
 
 def scaling(generator: Instance) -> frozenset[Any] | None:
     """The options of a generator of images that scale them; None where not all are known."""
-    names = ("rescale", "samplewise_center", "samplewise_std_normalization", "featurewise_center",
-             "featurewise_std_normalization", "preprocessing_function")  # fmt: skip
-    given = {name: generator.attrs[name] for name in names if name in generator.attrs}
+    given = {name: generator.attrs[name] for name in SCALING if name in generator.attrs}
     known = {name: value for name, value in given.items() if isinstance(value, Const)}
     if len(known) < len(given):
         return None
@@ -715,7 +714,7 @@ class SplitOverlap(Rule):
         """An estimator is measured on rows that it was fitted on, and those held out from it are not used."""
         fits: list[Any] = []
         scores: list[tuple[int, Tensor, Any]] = []  # which fit made the predictions, on what rows, and the score
-        used: list[tuple[int, Value | None]] = []  # rows that an estimator predicts for, and after how many fits
+        used: list[tuple[int, Value | None, Any]] = []  # rows predicted for, after how many fits, and who was judged
         last: Any = None
         measured = {event.node for event in region.of("measured")}
         for event in region.events:
@@ -723,17 +722,23 @@ class SplitOverlap(Rule):
                 fits.append(event)
             elif event.kind == "predicted":
                 last = event
-                used.append((len(fits), event.x))
+                of_its_fit = bool(fits) and fits[-1].node is event.node  # `fit` judges on its validation data
+                used.append((len(fits), event.x, event.estimator if of_its_fit else None))
             elif event.kind == "measured" and last is not None and isinstance(last.x, Tensor):
                 place = next((i for i, f in reversed([*enumerate(fits)]) if f.estimator is last.estimator), None)
                 if place is not None and event.parts == {last.x.data.part}:
                     scores.append((place, last.x, event))
             elif event.kind in ("outside", "escape") and event.node not in measured:
                 values = (v for value in event.values for v in flattened(value))
-                used += [(len(region.events), v) for v in values if isinstance(v, Tensor) and v.data.part in HELD_OUT]
+                held_out = (v for v in values if isinstance(v, Tensor) and v.data.part in HELD_OUT)
+                used += [(len(region.events), v, None) for v in held_out]
         for place, rows, event in scores:
             fit = fits[place]
-            told = region.has("model", "loader") or any(judges(v, fit.x) for count, v in used if count > place)
+            told = region.has("model", "loader") or any(
+                judges(value, fit.x)
+                for count, value, who in used
+                if count > place and (who is None or who is fit.estimator)
+            )
             if within(rows, fit.x) or (same_rows(rows, fit.x) and not told):
                 report(event.node, event.space).because([Step(fit.space, fit.node, "fitted here")])
 

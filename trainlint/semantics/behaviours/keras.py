@@ -240,9 +240,9 @@ def fit(call: Call) -> Value:
     """Data reach a model: the last part of them may be split off, and the rest is served in some order."""
     call.interp.emit("fitted", call)
     data, held_out, judged = call.value("x", 1), call.value("validation_split", 7), call.value("validation_data", 8)
-    call.interp.event("fitted", call.node, call.receiver, data, call.value("y", 2), call)
+    call.interp.event("fitted", call.node, call.receiver, rows_of(data), call.value("y", 2), call)
     if held_out is not None or judged is not None:
-        first = judged.items[0] if isinstance(judged, Tuple) and judged.items else UNKNOWN
+        first = judged.items[0] if isinstance(judged, Tuple) and judged.items else rows_of(judged) or UNKNOWN
         call.interp.event("predicted", call.node, call.receiver, first)
     run_hook(call.interp, call.receiver, "train_step", call.interp.element_of(data or UNKNOWN))
     if isinstance(data, Tensor) and isinstance(held_out, Const) and held_out.value:
@@ -280,13 +280,31 @@ def flow(call: Call) -> Value:
         part = source.data.part if isinstance(source, Tensor) else part_in_path(words_of(source))
     made.attrs["$part"] = part
     made.attrs["$generator"] = call.receiver
+    if isinstance(source, Tensor):
+        made.attrs["$rows"] = source
     return made
+
+
+SCALING = """rescale samplewise_center samplewise_std_normalization featurewise_center featurewise_std_normalization
+ preprocessing_function zca_whitening""".split()
+
+
+def rows_of(given: Value | None) -> Value | None:
+    """The data that a model gets: a generator of images passes on those of its arrays, which it may scale."""
+    rows = given.attrs.get("$rows") if isinstance(given, Instance) and given.family == "keras_flow" else None
+    if not isinstance(given, Instance) or not isinstance(rows, Tensor):
+        return given
+    generator = given.attrs["$generator"]
+    scales = (
+        not isinstance(generator, Instance) or generator.attrs.get("$open") or set(SCALING) & generator.attrs.keys()
+    )
+    return rows.but(data=rows.data._replace(scaled=None)) if scales else rows
 
 
 @behaviour("keras_evaluate")
 def evaluate(call: Call) -> Value:
     """The loss and the metrics on some data."""
-    data = call.value("x", 1)
+    data = rows_of(call.value("x", 1))
     call.interp.event("predicted", call.node, call.receiver, data)
     part = data.data.part if isinstance(data, Tensor) else None
     call.interp.event("measured", call.node, frozenset((part,)) if part is not None else frozenset())
