@@ -700,10 +700,13 @@ def fitted(call: Call, data: Tensor, what: str) -> Tensor:
             fits=info.fits
             | {Fit(call.interp.frame.space, call.node, name, info.tokens, projection=what == "projection")}
         )
-    info = info._replace(scaled=scaled_by(call, info))
+    info = info._replace(scaled=scaled_by(call, info), columns=info.columns if what in KEEPS_COLUMNS else None)
     return data.but(
         data=info, lib="numpy", kinds=0, lo=float("-inf"), hi=float("inf"), nature=None, shape=scaled_shape(call, data)
     )
+
+
+KEEPS_COLUMNS = ("scaler", "imputer", "coding", "encoder")  # what estimators learn that choose no columns
 
 
 def scaled_by(call: Call, data: DataInfo) -> frozenset[tuple[str, int]] | None:
@@ -727,7 +730,8 @@ def estimator_transform(call: Call) -> Value:
     """Transform data; a fit on the whole of what they were split from reaches them here."""
     estimator = call.receiver
     data = as_tensor(call.value("x", 1) or UNKNOWN)
-    data = data.but(data=data.data._replace(scaled=scaled_by(call, data.data)))
+    columns = data.data.columns if learns(call) in KEEPS_COLUMNS else None
+    data = data.but(data=data.data._replace(scaled=scaled_by(call, data.data), columns=columns))
     earlier = estimator.attrs.get("$fitted") if isinstance(estimator, Instance) else None
     if earlier is not None:
         space, node, whole = earlier
