@@ -245,7 +245,7 @@ class LearningRateExtreme(Rule):
             if optimizer.family != "optimizer":
                 continue
             rate = usual(optimizer.attrs.get("lr"))
-            if rate is None or not self.trains(region, optimizer):
+            if rate is None or not self.trains(region, optimizer, rate):
                 continue
             limit = self.LIMITS.get(optimizer.api_path.rpartition(".")[2])
             if limit is None or (0 < rate <= limit) or not optimizer.attrs["$modules"]:
@@ -299,11 +299,12 @@ class LearningRateExtreme(Rule):
             what = f"a learning rate of {rate:g} is far too high for {optimizer.describe()}: training diverges"
             report(optimizer.born.node, optimizer.born.space, what=what)
 
-    def trains(self, region: Region, optimizer: Instance) -> bool:
+    def trains(self, region: Region, optimizer: Instance, rate: float) -> bool:
         """Whether an optimizer steps in a loop on a real loss, or is handed to a framework that does so."""
         steps = ((e, inside) for e, inside in nested(region.events) if e.kind == "step")
         if any(e.optimizer is optimizer and inner_loops(inside) for e, inside in steps):
-            return region.has("loss")
+            reached = any(touches(optimizer, e.loss.deps, False) is True for e in region.of("backward"))
+            return region.has("loss") or (reached and rate <= 0)  # what is no loss of a task may be a mere trial
         if getattr(getattr(region.node, "name", None), "value", "") != "configure_optimizers":
             return False
         params = optimizer.attrs["param_groups"].attrs["element"].attrs.get("params")

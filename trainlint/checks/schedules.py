@@ -166,8 +166,7 @@ class SchedulerGranularity(Rule):
             target = scheduler.attrs.get("optimizer")
             if id(scheduler) in moved or target is None or id(target) not in stepped or space.source is None:
                 continue
-            name = assigned_name(space.source, node)
-            if name and not self.handed_on(region, scheduler, name):
+            if not self.handed_on(region, scheduler, assigned_name(space.source, node)):
                 kind = kind_of(scheduler)
                 report(node, space, what=f"`{kind}` is made, but never steps, so the learning rate stays what it is")
 
@@ -178,7 +177,8 @@ class SchedulerGranularity(Rule):
             return True
         spaces = {id(e.space): e.space for e in region.events}
         texts = (space.source.text for space in spaces.values() if space.source is not None)
-        return any(re.search(rf"\b{re.escape(name)}\.step\b", text) for text in texts)
+        stepping = re.compile(rf"\b({re.escape(name) or 'scheduler'}|\w*sched\w*)\.step\b", re.IGNORECASE)
+        return any(stepping.search(text) for text in texts)
 
 
 def for_batches(scheduler: Instance, kind: str) -> bool:

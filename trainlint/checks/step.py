@@ -40,9 +40,9 @@ from trainlint.semantics.values import (
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_plain, positional
 
-# Methods of a gradient: those that scale it where it is, and some that only read it.
-CLIPPING = frozenset(("clamp_", "clip_", "div_", "mul_"))
-READING = frozenset(("is", "abs", "clone", "detach", "item", "max", "mean", "min", "norm", "sum"))
+# Methods of a gradient that scale it where it is, and these with those that take it away.
+SCALING = frozenset(("clamp_", "clip_", "div_", "mul_"))
+LEAVING = SCALING | {"detach_", "zero_"}
 ABSTRACT = frozenset(("NotImplementedError", "abstractmethod"))  # what methods without code of their own name
 MAX_KEPT = 2000  # objects looked through for those that a model keeps
 
@@ -124,6 +124,31 @@ def elsewhere(region: Region, kind: str) -> bool:
     return False
 
 
+def in_line(region: Region, backward: Any, reached: list[Instance]) -> bool:
+    """Whether a loop runs a backward, and steps and clears what it reaches, in each turn, one after the other; and what
+    the steps find is another backward's."""
+    steps = [e for e in region.of("step") if e.optimizer in reached]
+    clears = [e for e in region.of("clear") if e.optimizer in (None, *reached)]
+    stepping = all(any(e.optimizer is o for e in steps) for o in reached) and all(e.before == {"fresh"} for e in steps)
+    nodes = {backward, *(e.node for e in steps), *(e.node for e in clears)}
+    return stepping and bool(clears) and all(each_turn(region.node.body, node) for node in nodes)
+
+
+def lent(region: Region) -> bool:
+    """Whether code out of view may step: it is given an optimizer, or something that learns once training has begun."""
+    begun = False
+    for event in region.events:
+        if event.kind in ("backward", "clear"):
+            begun = True
+        elif event.kind == "escape":
+            held = carried(event.values)
+            if (begun and may_learn(event.values)) or any(
+                isinstance(v, Instance) and "$state" in v.attrs for v in held
+            ):
+                return True
+    return False
+
+
 def looked_at(region: Region) -> bool:
     """Whether gradients are what is wanted, or parameters are moved along them by hand; where all else of a training is
     there, a look at them is for the record."""
@@ -131,7 +156,7 @@ def looked_at(region: Region) -> bool:
         return False
     leaves = (v for e in region.of("escape") for v in e.values if isinstance(v, Tensor))
     moved = region.has("edit") or any(dep.node is None for leaf in leaves for dep in leaf.deps)
-    clipped = any(method_of(event) in CLIPPING for event in region.of("gradient"))
+    clipped = any(method_of(event) in SCALING for event in region.of("gradient"))
     return moved or not (clipped or region.has("scheduler", "scaler_update", "clip"))
 
 
@@ -179,20 +204,18 @@ class StepOrder(Rule):
             return
         if any(not isinstance(e.optimizer, Instance) or "$state" not in e.optimizer.attrs for e in steps):
             return
-        if any(may_learn(e.values) for e in region.of("escape")):
+        if lent(region):
             return
         for optimizer in present:
-            if (
-                any(e.optimizer is optimizer for e in steps)
-                or "?" in optimizer.attrs.get("$state", "?")
-                or not optimizer.attrs["$complete"]
-            ):
+            if any(e.optimizer is optimizer for e in steps) or "?" in optimizer.attrs.get("$state", "?"):
                 continue
             if any(e.optimizer.attrs["$modules"] & optimizer.attrs["$modules"] for e in steps):
                 continue  # another optimizer holds these parameters too, and steps
             clears = [e for e in region.of("clear") if e.optimizer is optimizer]
             # The only one there is, which is cleared for it, gets what a loss of unknown origin fills.
             alone = len(present) == 1 and bool(clears)
+            if not optimizer.attrs["$complete"] and not alone:
+                continue
             last = next((e for e in reversed(backwards) if touches(optimizer, e.loss.deps, alone)), None)
             if last is not None and not elsewhere(region, "step"):
                 what = (
@@ -268,13 +291,23 @@ class StepOrder(Rule):
             return
         known = [o for o in optimizers(report.interp) if o.attrs.get("$complete")]
         idle = [o for o in known if o not in stepping and any(e.optimizer is o for e in region.of("clear"))]
-        if not idle or len(known) != len(optimizers(report.interp)):
+        if len(known) != len(optimizers(report.interp)):
             return
         for node, backwards in by_node(region.of("backward")).items():
             reached = [o for o in known if touches(o, backwards[0].loss.deps, False) is True]
+            if reached and in_line(region, node, reached) and all(self.is_wiped(region, e, known) for e in backwards):
+                what = "these gradients are cleared before any step uses them (@)"
+                clears = [e for e in region.of("clear") if e.optimizer in (None, *reached)]
+                report(node, backwards[0].space, what=what).because(
+                    [Step(e.space, e.node, "gradients cleared") for e in clears[-1:]]
+                )
+                continue
             missing = next((o for o in idle if o in reached and o.born is not None), None)
             if missing is None or not all(self.is_wiped(region, e, known) for e in backwards):
                 continue
+            given = (e.values for r in outwards(region) for e in r.of("escape"))
+            if any(value is missing for values in given for value in carried(values)):
+                continue  # code out of view has it, and may step
             shared = frozenset[int]().union(*(o.attrs["$modules"] for o in stepping))
             if missing.attrs["$modules"] & shared or any(may_train(missing, e.values) for e in region.of("escape")):
                 continue
@@ -355,8 +388,9 @@ def fed(region: Region, optimizer: Instance) -> bool:
             filled = False
         elif event.kind == "backward":
             filled = True
-        elif event.kind == "escape":
-            filled = filled or may_learn(tuple(carried(event.values)))
+        elif event.kind == "escape" and not filled:
+            held = tuple(carried(event.values))
+            filled = may_learn(held) or any(isinstance(v, Tensor) and v.nature == "a gradient" for v in held)
         elif event.kind == "step" and event.optimizer is optimizer:
             if filled:
                 return True
@@ -367,19 +401,19 @@ def fed(region: Region, optimizer: Instance) -> bool:
 def leaves_gradient(event: Any) -> bool:
     """Whether a gradient is only read, scaled or clipped where it is looked at: where it was nothing, it stays so."""
     method = method_of(event)
-    return method in CLIPPING or method in READING
+    return method in LEAVING or (bool(method) and not method.endswith("_"))
 
 
 def method_of(event: Any) -> str:
     """The method of a gradient that is called where it is looked at, as in `p.grad.data.clamp_(-1, 1)`; "is" where it
-    is compared."""
+    is compared, "call" where it is given to a function."""
     index, node = index_of(event.space), event.node
     owner = index.parent(node)
     while isinstance(owner, cst.Attribute):
         node, owner = owner, index.parent(owner)
     if isinstance(owner, cst.Call) and owner.func is node:
         return called(owner)
-    return "is" if isinstance(owner, cst.Comparison) else ""
+    return "is" if isinstance(owner, cst.Comparison) else "call" if isinstance(owner, cst.Arg) else ""
 
 
 def with_closure(step: Any) -> bool:
@@ -666,11 +700,20 @@ class UnscaledAccumulation(Rule):
         ]
         return bool(backwards) and all(
             always(inside)
-            and not e.engine
+            and not divides(e.engine)
             and (e.loss.deps or e.loss.nature == "a loss")
             and not any(dep.module is FACTOR for dep in e.loss.deps)
             for e, inside in backwards
         )
+
+
+def divides(engine: Value | None) -> bool:
+    """Whether an engine that runs backward may divide the loss by the number of batches; an Accelerator that was told
+    of none does not."""
+    if not isinstance(engine, Instance) or not engine.api_path.startswith("accelerate."):
+        return engine is not None
+    plugin, number = engine.attrs.get("gradient_accumulation_plugin"), engine.attrs.get("gradient_accumulation_steps")
+    return plugin is not None or (number is not None and usual(number) != 1)
 
 
 class TrainingUnderNoGrad(Rule):
@@ -752,7 +795,7 @@ class AmpMisuse(Rule):
             if scales == {"scaled"} and scalers == [None] * len(steps):
                 what = "`step` takes gradients that are still multiplied by the loss scale; it belongs in `scaler.step`"
                 report(node, steps[0].space, what=what)
-            elif scales == {"plain"} and all(isinstance(s, Instance) and enabled(s) for s in scalers):
+            elif scales == {"plain"} and all(isinstance(s, Instance) and not disabled(s) for s in scalers):
                 what = "`scaler.step` divides by a loss scale that the loss was never multiplied with"
                 report(node, steps[0].space, what=what)
 
@@ -776,7 +819,7 @@ class AmpMisuse(Rule):
                 continue
             gone = any(scaler in e.values for e in region.of("escape"))
             mentioned = space.source is not None and is_updated(space.source.text, node)
-            if not gone and not mentioned and enabled(scaler):
+            if not gone and not mentioned and not disabled(scaler):
                 what = "the scaler steps, but is never updated, so its scale never follows the gradients"
                 report(node, space, what=what)
 
@@ -787,6 +830,11 @@ def is_updated(text: str, step: Any) -> bool:
     name = scaler.attr if isinstance(scaler, cst.Attribute) else scaler
     written = re.escape(name.value) if isinstance(name, cst.Name) else ""
     return re.search(rf"{written}\.update\(", text) is not None
+
+
+def disabled(scaler: Instance) -> bool:
+    """Whether a scaler surely does nothing. One that a setting switches on has to be right for that."""
+    return truth(scaler.attrs.get("enabled", FALSE)) is False
 
 
 def enabled(holder: Instance) -> bool:

@@ -1477,7 +1477,7 @@ def engine_backward(call: Call) -> Value:
 
     loss = call.value("loss", 1)
     if isinstance(loss, Tensor):
-        run_backward(call.interp, loss, call.node, engine=True)
+        run_backward(call.interp, loss, call.node, engine=call.receiver or UNKNOWN)
     return NONE
 
 

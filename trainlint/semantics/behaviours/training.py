@@ -216,9 +216,9 @@ def backward(call: Call) -> Value:
 
 
 def run_backward(
-    interp: Interpreter, loss: Tensor, node: Any, retain: bool | None = False, engine: bool = False
+    interp: Interpreter, loss: Tensor, node: Any, retain: bool | None = False, engine: Value | None = None
 ) -> None:
-    """Fill gradients; an engine divides the loss by the number of batches that it accumulates."""
+    """Fill gradients; an engine may divide the loss by the number of batches that it accumulates."""
     interp.event("backward", node, loss, retain, engine)
     interp.emit("backward", (node, loss))
     present = optimizers(interp)
@@ -474,7 +474,8 @@ def scaler_unscale(call: Call) -> Value:
     optimizer = call.value("optimizer", 1)
     for option in options(optimizer or UNKNOWN):
         if isinstance(option, Instance):
-            call.interp.write(option.attrs, "$scale", frozenset(("unscaled",)))
+            scale = scale_of(call.interp, option)
+            call.interp.write(option.attrs, "$scale", frozenset("plain" if s == "plain" else "unscaled" for s in scale))
     return NONE
 
 
@@ -486,11 +487,11 @@ def scaler_update(call: Call) -> Value:
 
 @behaviour("scaler_step")
 def scaler_step(call: Call) -> Value:
-    optimizer = call.value("optimizer", 1)
-    if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
-        take_step(call.interp, optimizer, call.node, call.receiver if isinstance(call.receiver, Instance) else None)
-    else:
-        stepped(call.interp, call.node, optimizer, scaler=call.receiver)
+    for optimizer in options(call.value("optimizer", 1) or UNKNOWN):  # of several, each is the one where it is made
+        if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
+            take_step(call.interp, optimizer, call.node, call.receiver if isinstance(call.receiver, Instance) else None)
+        else:
+            stepped(call.interp, call.node, optimizer, scaler=call.receiver)
     return NONE
 
 
