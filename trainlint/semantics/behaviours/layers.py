@@ -110,6 +110,7 @@ def mark_output(
     interp.event(
         "model", node, module, mode, grad, inputs, module.attrs.get("$loaded") is TRUE, mode_matters(interp, module)
     )
+    before = {id(d.module) for tensor in inputs for d in tensor.deps}
     tensors = inputs[0].data if inputs else None
     if tensors is not None:
         for tensor in inputs[1:]:
@@ -121,7 +122,8 @@ def mark_output(
             if recorded and value.graph is False and (stop := cut_of(value)) is not None:
                 return value.but(deps=value.deps | {dep._replace(live=False, cut=stop)}, data=data, lib="torch")
             deps = value.deps if recorded is not False else cut(value.deps)
-            if recorded is not False and any(map(is_hidden, arguments.values())):
+            lost = before and before.isdisjoint(id(d.module) for d in deps)  # on a way that could not be followed
+            if recorded is not False and (lost or any(map(is_hidden, arguments.values()))):
                 deps |= {ELSEWHERE}
             marked = value.but(deps=deps | {dep}, graph=recorded, data=data, lib="torch")
             interp.modules.same(value, marked)
@@ -136,8 +138,8 @@ def mark_output(
             return DictObject({k: mark(v) for k, v in value.attrs.items()})
         if isinstance(value, Union):
             return join_all(mark(o) for o in value.options)
-        if value is UNKNOWN:  # it may well depend on what the inputs depend on
-            return mark(Tensor(deps=frozenset((ELSEWHERE,)) if any(tensor.deps for tensor in inputs) else frozenset()))
+        if value is UNKNOWN:
+            return mark(Tensor())
         return value
 
     return mark(result)
