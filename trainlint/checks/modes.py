@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import libcst as cst
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import HELD_OUT
 from trainlint.checks.model import DROPOUT
-from trainlint.checks.repairs import around, body_of, index_of, is_bound_within, is_left, model_of
+from trainlint.checks.repairs import around, body_of, follows, index_of, is_bound_within, is_left, model_of
 from trainlint.edits import (
     CodeEdit,
     imported,
@@ -300,10 +301,11 @@ class MissingNoGrad(Rule):
                 and (measured(region, call.module) or (call.mode is False and predicted(region, call.module)))
                 and not any(t.graph for t in call.inputs)
             ):
-                call.report(region, report).repair(partial(self.switch_off, region))
+                call.report(region, report).repair(partial(self.switch_off, region, ()))
 
-    def switch_off(self, region: Region | None, draft: Draft) -> None:
-        """Offer to record nothing in the loop, or in the statement of a single call; not where the loop trains, too."""
+    def switch_off(self, region: Region | None, further: Sequence[Any], draft: Draft) -> None:
+        """Offer to record nothing in the loop, or in the statement of a single call and those of the `further` ones
+        behind it that take what it gives; not where the loop trains, too."""
         if region is not None and any(
             isinstance(n, cst.Call) and called(n) == "backward" for n in nodes_in(region.node)
         ):
@@ -311,7 +313,8 @@ class MissingNoGrad(Rule):
         index = index_of(draft.space)
         place = draft.node if region is None else judged_statement(index, region, draft)
         if place is not None:
-            draft.fix("record no gradients", wrap(place, "with ", imported("torch.no_grad"), "():"))
+            last = last_beside(index, place, further)
+            draft.fix("record no gradients", wrap(place, "with ", imported("torch.no_grad"), "():", last=last))
 
     def repeated(self, region: Region, report: Report) -> None:
         """Calls in eval mode, in any loop, whose outputs are judged and never learnt from; those of loops that only
@@ -323,17 +326,34 @@ class MissingNoGrad(Rule):
             return  # run once, on a few samples
         learnt |= told(region, report)
         often = called_in_loops(region)
-        for call in model_calls(region):
-            if (
-                call.grad is True
-                and call.node in often
-                and (call.mode is False or call.held_out)
-                and call.node in judged
-                and call.node not in learnt
-                and not call.on_noise
-            ):
-                if not is_frozen(call.module) and not any(t.graph for t in call.inputs) and not in_model(call):
-                    report(call.node, call.space).repair(partial(self.switch_off, None))
+        calls = [
+            call
+            for call in model_calls(region)
+            if call.grad is True
+            and call.node in often
+            and (call.mode is False or call.held_out)
+            and call.node in judged
+            and call.node not in learnt
+            and not call.on_noise
+        ]
+        for call in calls:
+            if not is_frozen(call.module) and not any(t.graph for t in call.inputs) and not in_model(call):
+                further = [other.node for other in calls if call.node in nodes_behind(other)]
+                report(call.node, call.space).repair(partial(self.switch_off, None, further))
+
+
+def nodes_behind(call: ModelCall) -> set[Any]:
+    """The model calls that made the inputs of one."""
+    return {dep.node for tensor in call.inputs for dep in tensor.deps}
+
+
+def last_beside(index: Index, place: Any, nodes: Iterable[Any]) -> Any:
+    """The last of the statements behind one, in its block, that hold some nodes; None if there is none."""
+    statement = index.statement(place)
+    line = index.parent(statement) if isinstance(statement, cst.BaseSmallStatement) else statement
+    block: Any = index.parent(line) if line is not None else None
+    beside = [other for node in nodes if follows(index, line, other := around(index, node, block))]
+    return max(beside, key=block.body.index) if beside else None
 
 
 def called_in_loops(region: Region) -> set[Any]:
