@@ -734,6 +734,8 @@ class SplitOverlap(Rule):
                 used += [(len(region.events), v, None) for v in held_out]
         for place, rows, event in scores:
             fit = fits[place]
+            if not isinstance(fit.x, Tensor):
+                continue
             told = region.has("model", "loader") or any(
                 judges(value, fit.x)
                 for count, value, who in used

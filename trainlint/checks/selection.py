@@ -93,6 +93,7 @@ class TestSetSelects(Rule):
     def watched(self, region: Region, report: Report) -> None:
         """Callbacks of Keras look at the test data, on which the model is evaluated afterwards."""
         pending: list[tuple[Any, Tensor, str]] = []
+        reported: list[tuple[Any, str]] = []  # those whose model has predicted for the test data
         for event in region.events:
             if event.kind == "fitted":
                 given, what = event.call.value("validation_data", 8), watching(event.call)
@@ -105,7 +106,10 @@ class TestSetSelects(Rule):
                     if fit.node is event.node or fit.estimator is not event.estimator:
                         continue
                     if judged.data.tokens == event.x.data.tokens:
-                        report(fit.call.argument("validation_data", 8), fit.space, what=what)
+                        reported.append((fit, what))
+            elif event.kind == "measured" and "test" in event.parts:
+                for fit, what in reported:
+                    report(fit.call.argument("validation_data", 8), fit.space, what=what)
 
 
 def watching(call: Call) -> str:

@@ -50,8 +50,9 @@ def activation_name(value: Value | None) -> str | None:
     return value.path.rpartition(".")[2] if isinstance(value, Api) else None
 
 
-# Activations whose outputs leave the range of probabilities.
-UNBOUNDED = frozenset("relu relu6 elu selu celu gelu swish silu mish leaky_relu softplus softsign tanh".split())
+# Activations whose outputs leave the range of probabilities. A tanh ends a generator, which is compiled with the loss
+# that its discriminator is fitted with.
+UNBOUNDED = frozenset("relu relu6 elu selu celu gelu swish silu mish leaky_relu softplus softsign".split())
 
 
 def activated(call: Call, value: Value | None, bare: int, width: int | None) -> Tensor:
