@@ -397,9 +397,10 @@ def apart(loader: Instance, trained: set[Any]) -> bool:
     return bool(trained) and None not in trained and same_data(loader) not in trained | {None}
 
 
-def normalisations(dataset: Instance) -> set[tuple[Any, ...]] | None:
+def normalisations(dataset: Instance) -> set[tuple[Any, ...] | None] | None:
     """The statistics that a data set's transform normalises with, each with the bounds of its channels: () for none at
-    all, several where a branch chooses the transform, None when it cannot be told whether there are any."""
+    all, several where a branch chooses the transform, with None among them where it may leave a step out; None when it
+    cannot be told whether there are any."""
     pipelines = [
         v
         for k, v in dataset.attrs.items()
@@ -407,37 +408,42 @@ def normalisations(dataset: Instance) -> set[tuple[Any, ...]] | None:
     ]
     chains = [chain_of(option) for pipeline in pipelines for option in options(pipeline)]
     if len(pipelines) > 1:  # such as one for images with their masks, which normalises nothing
-        plain = [chain for chain in chains if chain is not None and all(isinstance(s.cls, Class) for s in chain)]
+        plain = [chain for chain in chains if chain is not None and all(isinstance(s.cls, Class) for s in chain[0])]
         chains = [chain for chain in chains if chain not in plain]
-        if len(chains) != 1 or any(scales(step) for chain in plain for step in chain):
+        if len(chains) != 1 or any(scales(step) for steps, _ in plain for step in steps):
             return None
-    if not chains or any(chain is None or any(scales(step) for step in chain) for chain in chains):
-        return None
-    return {
-        tuple(channels(value) for step in chain or () for value in step.attrs.get("$normalize", ())) for chain in chains
-    }
+    found: set[tuple[Any, ...] | None] = set()
+    for chain in chains:
+        if chain is None or any(scales(step) for step in chain[0]):
+            return None
+        statistics = tuple(channels(value) for step in chain[0] for value in step.attrs.get("$normalize", ()))
+        found |= {statistics} if chain[1] or not statistics else {statistics, None}
+    return found or None
 
 
-def chain_of(transform: Value | None, depth: int = 0) -> list[Instance] | None:
-    """The single transforms of a pipeline, among them those of the project's own classes; None when they are not all
-    known."""
+def chain_of(transform: Value | None, depth: int = 0) -> tuple[list[Instance], bool] | None:
+    """The single transforms of a pipeline, among them those of the project's own classes, and whether all of them
+    surely run; None when they are not all known."""
     if isinstance(transform, Instance) and isinstance(transform.cls, Class):
         held = [v for v in transform.attrs.values() if isinstance(v, (Instance, ListObject, Tuple)) or v is UNKNOWN]
     elif isinstance(transform, Instance) and transform.family == "transform":
         held = [transform.attrs["$steps"]] if "$steps" in transform.attrs else []
     else:
         return None
-    found = [transform]
+    found, sure = [transform], True
     for value in held:
         items = value.items if isinstance(value, (ListObject, Tuple)) else (value,)
-        for item in items if items is not None else (UNKNOWN,):
+        if items is None and isinstance(value, ListObject):
+            items, sure = options(value.attrs.get("element", UNKNOWN)), False
+        for item in items or ():
             if isinstance(item, (Const, Number)):
                 continue
             steps = chain_of(item, depth + 1) if depth < 6 else None
             if steps is None:
                 return None
-            found += steps
-    return found
+            found += steps[0]
+            sure = sure and steps[1]
+    return found, sure
 
 
 _STATISTICS = re.compile(r"norm|mean|std|var(iance)?$", re.IGNORECASE)
@@ -472,10 +478,14 @@ def channels(value: Value) -> tuple[tuple[float, float], ...]:
     return tuple(bounds(item) for item in items or ())
 
 
-def normalised_apart(trained: set[tuple[Any, ...]], held_out: set[tuple[Any, ...]]) -> bool:
+def normalised_apart(trained: set[tuple[Any, ...] | None], held_out: set[tuple[Any, ...] | None]) -> bool:
     """Whether data are surely normalised differently: only one of them, or both with known constants. Where a branch
     chooses for one of them alone, one of its choices suffices."""
-    pairs = [bool(one) != bool(other) or disjoint(one, other) for one in trained for other in held_out]
+    pairs = [
+        one is not None and other is not None and (bool(one) != bool(other) or disjoint(one, other))
+        for one in trained
+        for other in held_out
+    ]
     return any(pairs) if len(trained) == 1 or len(held_out) == 1 else all(pairs)
 
 
@@ -586,11 +596,19 @@ def scaled_apart(trained: Value | None, judged: Tensor) -> str:
     return f"{min(mine)[0]} and the training data are not"
 
 
+JUDGED = "evaluated on the data it was trained on"
+
+
+def is_declared(dataset: Instance) -> bool:
+    """Whether a program itself says that data are held out: by a flag or a path, not by their place in a split."""
+    return "$made" in dataset.attrs and not is_subset(dataset) and dataset_part(dataset) in HELD_OUT
+
+
 class SplitOverlap(Rule):
-    """A model is judged on the data it was trained on."""
+    """A model is judged on the data it was trained on, or trained on those that are held out."""
 
     code, name = "TL410", "split-overlap"
-    message = "the model is evaluated on the data it was trained on, so the result says nothing about new data"
+    message = "the model is {how}, so the result says nothing about new data"
     severity = Severity.WARNING
 
     @on("program")
@@ -602,8 +620,24 @@ class SplitOverlap(Rule):
             self.passes(region, trained, report)
         elif not evaluated and region.has("split"):
             self.tensors(region, report)
+        if trained:
+            self.swapped(region, report)
         if region.has("measured") and isinstance(region.node, cst.Module):
             self.arrays(region, report)
+
+    def swapped(self, region: Region, report: Report) -> None:
+        """Nothing is trained on but data that are declared as held out, while the training part of them is not used."""
+        trained = [(e, d) for e in region.of("trained") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
+        declared = [(e, d) for e, d in trained if isinstance(d, Instance) and d.cls is not None and is_declared(d)]
+        spare = {}
+        if len(declared) == len(trained):
+            spare = {source(d): d.born for d in out_of_use(region)[0] if dataset_part(d) == "train"}
+        for event, dataset in declared:
+            if (unused := spare.get(source(dataset))) is not None:
+                part = HELD_OUT[dataset_part(dataset) or "test"]
+                how = f"trained on the {part} data while those for training are not used"
+                draft = report(getattr(event.node, "iter", event.node), event.space, how=how)
+                draft.because([dataset.born, unused])
 
     @on("loop", having="model")
     def passed(self, region: Region, report: Report) -> None:
@@ -622,7 +656,7 @@ class SplitOverlap(Rule):
             first = given.elements[0].value
             name = dotted_name(first)
             if name and name == dotted_name(call.argument("x")):
-                report(first)
+                report(first, how=JUDGED)
 
     @on("validated")
     def by_engine(self, fact: Any, report: Report) -> None:
@@ -632,7 +666,7 @@ class SplitOverlap(Rule):
         if held_out and all(same_data(loader) in seen.keys() - {None} for loader in held_out):
             for loader in held_out:
                 if loader.born is not None:
-                    report(loader.born.node, loader.born.space).because([seen[same_data(loader)]])
+                    report(loader.born.node, loader.born.space, how=JUDGED).because([seen[same_data(loader)]])
 
     def loaders(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
         """No loader that is evaluated serves anything but what is trained on; or one does, and there are data held out
@@ -652,9 +686,9 @@ class SplitOverlap(Rule):
         ]
         for _, node, space, loader in alike:
             if loader not in trained and loader.born is not None:
-                report(loader.born.node, loader.born.space).because(sources[served_by(loader)])
+                report(loader.born.node, loader.born.space, how=JUDGED).because(sources[served_by(loader)])
             elif idle:
-                report(getattr(node, "iter", node), space).because(
+                report(getattr(node, "iter", node), space, how=JUDGED).because(
                     [loader.born, *(Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born)]
                 )
 
@@ -675,9 +709,9 @@ class SplitOverlap(Rule):
         for _, node, space, loader in passed:
             if loader in trained and spare:
                 unused = Step(spare[0].space, spare[0].node, "never used")
-                report(getattr(node, "iter", node), space).because([loader.born, unused])
+                report(getattr(node, "iter", node), space, how=JUDGED).because([loader.born, unused])
             elif loader not in trained and loader.born is not None and is_idle(region):
-                report(loader.born.node, loader.born.space).because([sources[served_by(loader)]])
+                report(loader.born.node, loader.born.space, how=JUDGED).because([sources[served_by(loader)]])
 
     def chosen(self, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
         """Nothing is held out of all that is evaluated where a branch makes the data for both; or subsets are evaluated
@@ -698,7 +732,7 @@ class SplitOverlap(Rule):
                     in_another_branch(dataset.born, o.born) and any(in_another_branch(m, o.born) for m in made)
                     for o in others
                 ):
-                    report(dataset.born.node, dataset.born.space).because([made[0]])
+                    report(dataset.born.node, dataset.born.space, how=JUDGED).because([made[0]])
 
     def tensors(self, region: Region, report: Report) -> None:
         """The training part of a split is judged, and the held-out part is never given to the model."""
@@ -708,7 +742,7 @@ class SplitOverlap(Rule):
         for call in calls:
             if call.grad is False and call.inputs and all(t.data.part == "train" for t in call.inputs):
                 if any(any(d.module is call.module for d in e.value.deps) for e in region.of("compare")):
-                    report(call.node, call.space)
+                    report(call.node, call.space, how=JUDGED)
 
     def arrays(self, region: Region, report: Report) -> None:
         """An estimator is measured on rows that it was fitted on, and those held out from it are not used."""
@@ -742,7 +776,7 @@ class SplitOverlap(Rule):
                 if count > place and (who is None or who is fit.estimator)
             )
             if within(rows, fit.x) or (same_rows(rows, fit.x) and not told):
-                report(event.node, event.space).because([Step(fit.space, fit.node, "fitted here")])
+                report(event.node, event.space, how=JUDGED).because([Step(fit.space, fit.node, "fitted here")])
 
 
 def flattened(value: Value) -> Sequence[Value]:
@@ -846,23 +880,28 @@ def same_options(one: Value, other: Value) -> bool:
 
 
 def is_idle(region: Region) -> bool:
-    """Whether data are held out in a program and surely not used by it: no loader that it goes through serves them, and
-    no code out of view gets hold of them."""
+    """Whether data are held out in a program and surely not used by it."""
+    datasets, pieces = out_of_use(region)
+    return bool(pieces) or any(dataset_part(dataset) in HELD_OUT for dataset in datasets)
+
+
+def out_of_use(region: Region) -> tuple[list[Instance], list[DataInfo]]:
+    """Data sets, and held-out pieces of split arrays, that a program surely does not use: no loader that it goes
+    through serves them, and no code out of view gets hold of them."""
     used = (event.loader for kind in USES for event in region.of(kind))
     datasets = [loader.attrs.get("dataset") for loader in used]
     served = [part for dataset in datasets for part in parts_of(dataset)]
     if not served or any(not isinstance(part, Instance) or "$any" in part.attrs or part.cls is None for part in served):
-        return False
+        return [], []
     gone = [v for e in (*region.of("escape"), *region.of("outside")) for given in e.values for v in flattened(given)]
     held = [value for one in (*served, *gone) if isinstance(one, Instance) for value in one.attrs.values()]
     seen = {(id(v.born.node), dataset_part(v)) for v in (*served, *gone, *held) if isinstance(v, Instance) and v.born}
-    for event in region.of("dataset"):
-        part = dataset_part(event.dataset)
-        if part in HELD_OUT and (id(event.node), part) not in seen:
-            return True
+    made = [
+        event.dataset for event in region.of("dataset") if (id(event.node), dataset_part(event.dataset)) not in seen
+    ]
     data = [v.data for given in (*gone, *held) for v in flattened(given) if isinstance(v, Tensor)]
     pieces = [piece for event in region.of("split") for piece in event.held]
-    return any(not any(d.part == piece.part and d.splits >= piece.splits for d in data) for piece in pieces)
+    return made, [p for p in pieces if not any(d.part == p.part and d.splits >= p.splits for d in data)]
 
 
 def parts_of(dataset: Value | None, depth: int = 0) -> list[Value | None]:
