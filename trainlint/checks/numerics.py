@@ -22,7 +22,6 @@ from trainlint.semantics.arithmetic import (
 )
 from trainlint.semantics.interpreter import Interpreter
 from trainlint.semantics.library import Call, as_tensor, modules_in
-from trainlint.semantics.modules import leaf_kind
 from trainlint.semantics.values import (
     INF,
     LOGITS,
@@ -253,24 +252,34 @@ VARIED = frozenset(("a variance", "a standard deviation", "a difference of maxim
 
 
 def is_in_loss(interp: Interpreter) -> bool:
-    """Whether the place at hand is in the `forward` of a loss: of a module without layers or parameters that gives a
-    single number of several inputs."""
+    """Whether the place at hand is in the `forward` of a loss: of a module without layers that gives a single number of
+    what it is given."""
     function = interp.frame.function
     owner = interp.frame.env.get("self")
     if function is None or function.name != "forward" or not isinstance(owner, Instance) or interp.module_depth != 1:
         return False
     if owner.family != "module" or len(modules_in(owner)) > 1 or interp.grad is False:
         return False
-    if any(leaf_kind(interp, value) for value in owner.attrs.values()):
+    nodes: list[Any] = list(nodes_in(function.node.body))
+    made: dict[str, list[Any]] = {}
+    for node in nodes:
+        if isinstance(node, cst.Assign) and isinstance(node.targets[0].target, cst.Name):
+            made.setdefault(node.targets[0].target.value, []).append(node.value)
+    results = [node.value for node in nodes if isinstance(node, cst.Return)]
+    return bool(results) and all(is_reduced(result, made) for result in results)
+
+
+def is_reduced(node: Any, made: dict[str, list[Any]], depth: int = 0) -> bool:
+    """Whether an expression is a mean or a sum over everything, or a sum of such; `made` has what names stand for."""
+    if depth > 4:
         return False
-    results = [node.value for node in nodes_in(function.node.body) if isinstance(node, cst.Return)]
-    return bool(results) and all(is_reduced(result) for result in results)
-
-
-def is_reduced(node: Any) -> bool:
-    """Whether an expression is a mean or a sum over everything."""
     if isinstance(node, cst.IfExp):
-        return is_reduced(node.body) and is_reduced(node.orelse)
+        return is_reduced(node.body, made, depth) and is_reduced(node.orelse, made, depth)
+    if isinstance(node, cst.Name):
+        values = made.get(node.value, ())
+        return bool(values) and all(is_reduced(value, made, depth + 1) for value in values)
+    if isinstance(node, cst.BinaryOperation):
+        return is_reduced(node.left, made, depth + 1) or is_reduced(node.right, made, depth + 1)
     if not isinstance(node, cst.Call) or called(node) not in ("mean", "sum"):
         return False
     return len(node.args) == (1 if isinstance(node.func, cst.Attribute) and is_name(node.func.value, "torch") else 0)

@@ -67,6 +67,7 @@ METHODS = {
 # Exponentials of raw scores, which nothing bounds: one for each score, and several added up.
 EXPONENTIAL, EXPONENTIALS = "an exponential", "a sum of exponentials"
 UNIT = "a unit vector"
+TO_ONE = "1 minus "  # what is 0 where something reaches 1
 POSITIONS = "positions"
 # Numbers kept below 1 by less than single precision can tell.
 NEARLY_ONE, FROM_NEARLY_ONE = "a clamped number", "1 minus a clamped number"
@@ -360,7 +361,7 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
         if a == "a maximum" and b == "a minimum":
             return "a difference of maximum and minimum"
         if b is not None and is_number(left) and lo >= 0:
-            return f"1 minus {b}" if bounds(left) == (1.0, 1.0) else None
+            return f"{TO_ONE}{b}" if bounds(left) == (1.0, 1.0) else None
         return None
     if operator == "Add":
         if "a sum of labels" in (a, b):
@@ -382,10 +383,19 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
             return b
         if isinstance(left, Tensor) and left is right:
             return "a square"
+        for nature, factor, other in ((a, left, right), (b, right, left)):
+            remains = nature is not None and nature.startswith(TO_ONE) and nature != FROM_NEARLY_ONE
+            if remains and bounds(factor)[0] == 0 and is_scale(other):
+                return nature  # 0 remains 0
         return (a or b) if lo >= 0 else None
     if operator in ("Divide", "FloorDivide"):
         return a if lo >= 0 else None
     return None
+
+
+def is_scale(value: Value) -> bool:
+    """Whether a factor is one that nothing is known of: an unknown number, or a tensor that a setting gives."""
+    return not isinstance(value, Tensor) or (value.nature is None and not value.kinds and value.graph is False)
 
 
 def are_units(*values: Value) -> bool:
