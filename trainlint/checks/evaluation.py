@@ -316,7 +316,9 @@ class MetricAccumulator(Rule):
         if within:
             over_all = what == "sizes" or is_number_of_turn(counted, loop)
         else:
-            over_all = what == "samples" and len(total.loops) == len(loops) + 1 and of_data(total, count)
+            over_all = len(total.loops) == len(loops) + 1 and (
+                (what == "samples" and of_data(total, count)) or (what == "sizes" and same_loop(total, count))
+            )
         if over_all and starts_at_zero(index_of(report.space()), name, loop):
             what = "the value of one batch alone is divided by what is counted over all of them; it was never added up"
             report(node, what=what)
@@ -341,19 +343,29 @@ def of_data(total: Tally, count: Value) -> bool:
     """Whether what was measured came from a loader of the data set whose samples are counted, batch by batch."""
     region = total.loops[-1].region
     loader = region.value if region is not None else None
-    if count.tally is None or not isinstance(loader, Instance) or loader.attrs.get("dataset") is not count.tally.loader:
+    if count.tally is None or not isinstance(loader, Instance):
+        return False
+    if not any(option is count.tally.loader for option in options(loader.attrs.get("dataset", UNKNOWN))):
         return False
     size = loader.attrs.get("batch_size")
     return size is None or (size.tally is None and (not isinstance(size, Const) or bounds(size)[1] < MANY_SAMPLES))
 
 
+def same_loop(total: Tally, count: Value) -> bool:
+    """Whether a number of samples was added up in the loop in which something was measured."""
+    counted = count.tally.loops if count.tally is not None else ()
+    return bool(counted) and counted[-1].region is total.loops[-1].region
+
+
 def unscaled(node: Any) -> Any:
-    """What a percentage is computed of: the `x` of `100 * x`."""
+    """What a percentage is computed of: the `x` of `100 * float(x)`."""
+    while isinstance(node, cst.Call) and called(node) in ("float", "item", "double"):
+        node = node.func.value if isinstance(node.func, cst.Attribute) else node.args[0].value if node.args else None
     if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Multiply):
         if isinstance(node.left, (cst.Integer, cst.Float)):
-            return node.right
+            return unscaled(node.right)
         if isinstance(node.right, (cst.Integer, cst.Float)):
-            return node.left
+            return unscaled(node.left)
     return node
 
 

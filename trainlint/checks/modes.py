@@ -11,7 +11,16 @@ import libcst as cst
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import HELD_OUT
 from trainlint.checks.model import DROPOUT
-from trainlint.checks.repairs import around, body_of, follows, index_of, is_bound_within, is_left, model_of
+from trainlint.checks.repairs import (
+    around,
+    body_of,
+    definition,
+    follows,
+    index_of,
+    is_bound_within,
+    is_left,
+    model_of,
+)
 from trainlint.edits import (
     CodeEdit,
     imported,
@@ -34,6 +43,7 @@ from trainlint.semantics.values import (
     UNKNOWN,
     Api,
     Class,
+    DictObject,
     Instance,
     Method,
     Step,
@@ -218,13 +228,16 @@ def judges_other_data(region: Region, module: Instance) -> bool:
 
 
 def is_scored_apart(call: ModelCall, region: Region) -> bool:
-    """Whether another function than the one a model learns in compares its answers for equality, or takes a loss that
-    nobody learns from."""
+    """Whether nothing is learnt from a model's answers but they are compared for equality; or, in another function than
+    the one that the model learns in, give a loss."""
     learnt = [e for e in region.of("backward") if any(dep.live and dep.module is call.module for dep in e.loss.deps)]
-    equated = (e.value for e in region.of("compare") if is_equality(e.node))
-    scored = any(dep.node is call.node for v in (*equated, *(e.given for e in region.of("loss"))) for dep in v.deps)
-    here = index_of(call.space).function(call.node) if learnt and scored else None
-    return here is not None and all(index_of(e.space).function(e.node) is not here for e in learnt)
+    if not learnt or is_test(region):
+        return False
+    if any(is_equality(e.node) and any(dep.node is call.node for dep in e.value.deps) for e in region.of("compare")):
+        return True
+    here = index_of(call.space).function(call.node)
+    apart = here is not None and all(index_of(e.space).function(e.node) is not here for e in learnt)
+    return apart and any(dep.node is call.node for e in region.of("loss") for dep in e.given.deps)
 
 
 def is_equality(node: Any) -> bool:
@@ -414,13 +427,15 @@ class StuckInEvalMode(Rule):
             modes = [e for e in region.of("mode") if holds(e.module, module)]
             if not modes or not runs or any(e.training is not False for e in modes):
                 continue
-            if any(run.mode is not False for run in runs):
+            if any(run.mode is None or (run.mode is True and run.grad) for run in runs):
                 continue
-            trains = any(holds_all(e.optimizer, module) for e in region.of("step"))
+            used = (o for e in region.of("step") if e.optimizer is not None for o in options(e.optimizer))
+            trains = any(holds_all(optimizer, module) for optimizer in used)
             meant = is_new(report.interp, module, region) or switched_later(modes[0], runs[0], region)
             if trains and meant and mode_matters(report.interp, module):
-                draft = report(modes[0].node, modes[0].space, epochs="all epochs train")
-                draft.because([Step(runs[0].space, dep.node, "trained here"), module.born])
+                draft = report(modes[0].node, modes[0].space, epochs="it is trained")
+                run = next((call for call in runs if call.node is dep.node), runs[0])
+                draft.because([Step(run.space, run.node, "trained here"), module.born])
 
     def switch(self, turn: Region | None, space: Namespace, trained: Any, draft: Draft) -> None:
         """Offer to go back to train mode in each turn of the loop that evaluates, or of the function that it calls."""
@@ -439,8 +454,13 @@ class StuckInEvalMode(Rule):
 
 
 def holds_all(optimizer: Any, module: Instance) -> bool:
-    """Whether an optimizer has all parameters of a model."""
-    return isinstance(optimizer, Instance) and descendants(module) <= optimizer.attrs.get("$modules", frozenset())
+    """Whether an optimizer has all parameters of a model: as far as is known what it has, but for frozen ones."""
+    if not isinstance(optimizer, Instance):
+        return False
+    owned: frozenset[int] = optimizer.attrs.get("$modules", frozenset())
+    if owned:
+        return descendants(module) <= owned
+    return not any("$frozen" in inner.attrs for inner in modules_in(module))
 
 
 def switched_later(mode: Any, run: ModelCall, region: Region) -> bool:
@@ -450,14 +470,19 @@ def switched_later(mode: Any, run: ModelCall, region: Region) -> bool:
 
 
 def is_new(interp: Interpreter, module: Instance, region: Region) -> bool:
-    """Whether a model starts from random weights: all its layers are in view, and weights are loaded at most on a
-    condition, to go on where an earlier run ended."""
+    """Whether a model starts from random weights: all its layers are in view, and before it learns weights are loaded
+    at most on a condition, to go on where an earlier run ended."""
     for inner in modules_in(module):
         row = interp.library.class_row(inner.api_path) if isinstance(inner.cls, Api) else None
         if inner.cls is None or (isinstance(inner.cls, Api) and (row is None or "model" in row.raw)):
             return False
-    loads = [e for e in region.of("loaded") if holds(module, e.module) or holds(e.module, module)]
-    if not loads:
+    loads = []
+    for event in region.events:
+        if event.kind == "backward":
+            break
+        if event.kind == "loaded" and (holds(module, event.module) or holds(event.module, module)):
+            loads.append(event)
+    if not loads and not region.has("loaded"):
         return module.attrs.get("$loaded") is not TRUE
     return all(any(isinstance(n, cst.If) for n in path_to(e.space.source.tree, e.node)) for e in loads)
 
@@ -506,12 +531,28 @@ class ModeCallWithoutParentheses(Rule):
 
     @on_call("torch.save")
     def saved(self, call: Call, report: Report) -> None:
-        value = call.first
-        if isinstance(value, Method) and value.name == "state_dict":
-            named = call.argument("obj", 0)
-            draft = report(named, name="state_dict")
-            if isinstance(named, cst.Attribute):
-                draft.fix("call it", call_it(named))
+        value, given = call.first, call.argument("obj", 0)
+        held = [(value, given)]
+        if isinstance(value, DictObject):
+            written = written_entries(report, given)
+            held = [(item, written[key]) for key, item in value.known() if key in written]
+        for item, named in held:
+            if isinstance(item, Method) and item.name == "state_dict":
+                draft = report(named, name="state_dict")
+                if isinstance(named, cst.Attribute):
+                    draft.fix("call it", call_it(named))
+
+
+def written_entries(report: Report, node: Any) -> dict[Any, Any]:
+    """The entries of a dict by their keys, as they are written where it is made."""
+    made = node if isinstance(node, cst.Dict) else definition(index_of(report.space()), node)
+    if not isinstance(made, cst.Dict):
+        return {}
+    return {
+        element.key.evaluated_value: element.value
+        for element in made.elements
+        if isinstance(element, cst.DictElement) and isinstance(element.key, cst.SimpleString)
+    }
 
 
 def call_it(named: Any) -> CodeEdit:

@@ -127,6 +127,8 @@ def elsewhere(region: Region, kind: str) -> bool:
 def in_line(region: Region, backward: Any, reached: list[Instance]) -> bool:
     """Whether a loop runs a backward, and steps and clears what it reaches, in each turn, one after the other; and what
     the steps find is another backward's."""
+    if not isinstance(region.node, (cst.For, cst.While)):
+        return False  # a comprehension has no statements
     steps = [e for e in region.of("step") if e.optimizer in reached]
     clears = [e for e in region.of("clear") if e.optimizer in (None, *reached)]
     stepping = all(any(e.optimizer is o for e in steps) for o in reached) and all(e.before == {"fresh"} for e in steps)

@@ -53,6 +53,7 @@ from trainlint.semantics.values import (
     options,
     truth,
 )
+from trainlint.syntax.code import called
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Arguments, Interpreter
@@ -727,7 +728,10 @@ class Library:
         """Call an object nothing is known of. Where a mode was set on it, it is a model; else what it gets escapes."""
         if "training" in instance.attrs:
             return self.call_module(interp, instance, arguments, node)
-        if "$harmless" not in instance.attrs or any(isinstance(v, Instance) and v.family for v in arguments.values()):
+        harmless = "$harmless" in instance.attrs and not any(
+            isinstance(v, Instance) and v.family for v in arguments.values()
+        )
+        if not harmless and called(node) not in TELLING:
             self.escape(interp, arguments, node)
         interp.event("outside", node, "?", tuple(arguments.values()))
         if any(isinstance(v, Tensor) for v in arguments.values()):
@@ -1194,11 +1198,11 @@ PURE = frozenset(("requires_grad_", "detach_", "share_memory_", "retain_grad_", 
 # What gives a parameter new numbers without teaching it anything.
 DRAWING = frozenset(("normal_", "uniform_", "trunc_normal_", "fill_", "zero_", "clamp_", "clip_"))
 PYTHON_NAMES = frozenset(dir(builtins))
-# What loggers do with what they are given: they read it.
 # What gives a model whose layers are out of view; with weights in eval mode.
 READY_MADE = re.compile(r"transformers\.(?:[\w.]+\.)?\w*(?:Model|For[A-Z])\w*\.from_(?:pretrained|config)")
 # Where classes of modules are that need no row of their own.
 MODULES = ("torch.nn.", "timm.models", "torchvision.models", "torch_geometric.nn.", "dgl.nn.")
+# What loggers do with what they are given: they read it.
 TELLING = frozenset(("debug", "info", "warning", "warn", "error", "exception", "critical", "add_scalar", "add_graph"))
 # What NumPy calls the keywords of torch's functions, which take both.
 NUMPY_NAMES = {"dim": "axis", "keepdim": "keepdims"}

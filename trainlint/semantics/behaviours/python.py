@@ -131,6 +131,8 @@ def size_of(value: Value) -> Tally | None:
     if isinstance(value, Union):
         counts = [size_of(option) for option in value.options if option is not NONE]
         return counts[0] if len({count and count.what for count in counts}) == 1 else None
+    if isinstance(value, Tensor):  # what a model gives for a batch, in a shape that is not known
+        return Tally("size") if value.deps else None
     if not isinstance(value, Instance):
         return None
     if "$item" in value.attrs:
@@ -473,9 +475,20 @@ def filter_(call: Call) -> Value:
     return Sequence(element(call, value), source_of(value))
 
 
-@builtin("print", "input", "open", "exit", "quit", "id", "hash", "ord", "dir", "slice", "eval", "exec", "compile")
+@builtin("print", "input", "open", "exit", "quit", "id", "hash", "ord", "dir", "slice", "eval", "compile")
 def other(call: Call) -> Value:
     return UNKNOWN
+
+
+@builtin("exec")
+def exec_(call: Call) -> Value:
+    """`exec(open("settings.py").read())` may set any variable of the file: the constants so far are candidates."""
+    frame = call.interp.frame
+    if frame.env is frame.space.attrs and len(arguments_of(call)) == 1 and not isinstance(call.first, Const):
+        for name, value in list(frame.env.items()):
+            if isinstance(value, Const) and isinstance(value.value, (bool, int, float, str)):
+                call.interp.write(frame.env, name, candidate({"default": value}))
+    return NONE
 
 
 @builtin("globals", "locals", "vars")
