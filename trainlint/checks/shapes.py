@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import libcst as cst
@@ -49,6 +49,8 @@ from trainlint.syntax.code import called, is_name, is_plain_call, keyword, posit
 MSE = "torch.nn.functional.mse_loss"
 REGRESSION = (MSE, "torch.nn.functional.l1_loss", "torch.nn.functional.smooth_l1_loss")
 SQUARES = ("mse", "MSE", "mae", "mean_squared_error", "mean_absolute_error", "MeanSquaredError", "MeanAbsoluteError")
+# Losses that take their targets for amounts, or for one answer to each score.
+AMOUNTS = frozenset((*REGRESSION, BCE, BCE_WITH_LOGITS))
 SCORES = LOGITS | PROBABILITIES | LOG_PROBABILITIES
 
 
@@ -201,18 +203,22 @@ class LossDoesNotFitTask(LossRule):
             what = "class indices as targets of scores for each class (@); an index is a name, not an amount"
             report(call.argument("target", 1), loss=call.short_name, what=what).because(given.trace)
 
-    @on("program", having="compare")
+    @on("program", having="compare loss")
     def named(self, region: Region, report: Report) -> None:
         """Targets are class indices where the class of the highest score is compared with them."""
-        for loss in region.of("loss"):
-            if loss.path not in (*REGRESSION, BCE, BCE_WITH_LOGITS) or len(pair := arguments_of(loss.node)) != 2:
-                continue
-            for event in region.of("compare"):
-                if event.space is loss.space and counts_as_classes(index_of(loss.space), pair, event.node):
+        counted: dict[tuple[int, int], Step] = {}
+        for node, space in {id(e.node): (e.node, e.space) for e in region.of("compare")}.values():
+            if space.source is not None:
+                for best, labels in counted_as_classes(index_of(space), node):
+                    counted[id(best), id(labels)] = Step(space, node, "compared")
+        for node, space in {id(e.node): (e.node, e.space) for e in region.of("loss") if e.path in AMOUNTS}.values():
+            pair = positional(node) if isinstance(node, cst.Call) and space.source is not None and counted else ()
+            if len(pair) == 2:
+                given, target = (stripped(index_of(space), part) for part in pair)
+                step = counted.get((id(given), id(target)))
+                if step is not None:
                     what = "class indices, as the comparison with `argmax` (@) shows; an index is a name, not an amount"
-                    draft = report(pair[1], loss.space, loss=called(loss.node), what=what)
-                    draft.because([Step(event.space, event.node, "compared")])
-                    break
+                    report(pair[1], space, loss=called(node), what=what).because([step])
 
     @on_call(BCE)
     def softmax(self, call: Call, report: Report) -> None:
@@ -596,22 +602,15 @@ def compared_sides(node: Any) -> tuple[Any, Any] | None:
     return (given[0], given[1]) if len(given) == 2 else None
 
 
-def arguments_of(node: Any) -> list[Any]:
-    """What a call is given by position, as it is written."""
-    return positional(node) if isinstance(node, cst.Call) else []
-
-
-def counts_as_classes(index: Index, pair: list[Any], comparison: Any) -> bool:
-    """Whether it is compared with the very targets of a loss where the highest of the very scores is that it gets."""
+def counted_as_classes(index: Index, comparison: Any) -> Iterator[tuple[Any, Any]]:
+    """Where the scores come from of which the place of the highest is compared with labels, and where these do."""
     sides = compared_sides(comparison)
-    given, target = (stripped(index, part) for part in pair)
     for side, labels in (sides, sides[::-1]) if sides is not None else ():
         choice: Any = stripped(index, side)
-        if called(choice) in ("argmax", "max") and stripped(index, labels) is target:
+        if called(choice) in ("argmax", "max"):
             scores, axis = searched(choice)
-            if axis is not None and stripped(index, scores) is given:
-                return True
-    return False
+            if axis is not None and scores is not None:
+                yield stripped(index, scores), stripped(index, labels)
 
 
 def greatest(index: Index, node: Any) -> Any:
