@@ -255,8 +255,9 @@ class LearningRateExtreme(Rule):
             if not isinstance(group, DictObject) or group.attrs.get("lr") is not optimizer.attrs["lr"]:
                 continue
             params = group.attrs.get("params") or UNKNOWN
-            if any(isinstance(held, DictObject) for option in options(params) for held in contents(option)):
-                continue  # groups with rates of their own
+            listed = (held for option in options(params) for held in contents(option))
+            if not all(isinstance(held, (Tensor, Sequence)) for held in listed):
+                continue  # groups, perhaps with rates of their own
             if any(
                 e.instance.family == "scheduler"
                 and e.instance.attrs.get("optimizer") is optimizer
