@@ -1,0 +1,127 @@
+"""What is learnt from data before they are split, or from the parts held out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import libcst as cst
+
+from trainlint.api import Draft, Report, Rule, on
+from trainlint.checks.data import HELD_OUT
+from trainlint.checks.repairs import index_of, line_of
+from trainlint.edits import delete, rename
+from trainlint.findings import Safety, Severity
+from trainlint.semantics.behaviours.data import (
+    PART_WORDS,
+)
+from trainlint.semantics.values import (
+    DataInfo,
+    Fit,
+    Step,
+)
+from trainlint.syntax.code import called
+
+
+class FitBeforeSplit(Rule):
+    """Statistics are taken of data that are split afterwards."""
+
+    code, name = "TL401", "fit-before-split"
+    message = "{what} is fitted on all rows before they are split, so the held-out part has leaked into training"
+    severity = Severity.WARNING
+
+    @on("split")
+    def split(self, fact: Any, report: Report) -> None:
+        space, node, data, how = fact
+        for fit in data.data.fits:
+            if not fit.resampling and not (fit.projection and how == "slice"):  # a projection cut in two is for a plot
+                self.tell(fit, Step(space, node, f"split by {how}") if node is not None else None, report)
+
+    @on("leak")
+    def leak(self, fact: Any, report: Report) -> None:
+        fit, _, node = fact
+        self.tell(fit, Step(report.space(), node, "applied after the split"), report)
+
+    def tell(self, fit: Fit, step: Step | None, report: Report) -> None:
+        what = fit.what if fit.what.startswith("a ") else f"`{fit.what}`"
+        report(fit.node, fit.space, what=what).because([step])
+
+
+class FitOnTest(Rule):
+    """A transform is fitted on held-out data."""
+
+    code, name = "TL402", "fit-on-test"
+    message = (
+        "{what} is fitted on the {part} part; it must use what was learnt from the training part, "
+        "or the two are scaled apart"
+    )
+    fixable = Safety.UNSAFE
+
+    @on("fit")
+    def check(self, fact: Any, report: Report) -> None:
+        node, estimator, what, data, earlier, call = fact
+        part = data.data.part
+        if not what or (what in ("coding", "projection") and earlier is None):
+            return
+        if part not in HELD_OUT:
+            if (
+                earlier is None
+                or part is not None
+                or not another_part(earlier[2].data, data.data, call.argument("x", 1))
+            ):
+                return
+        draft = report(node, what=f"`{estimator.describe()}`", part=HELD_OUT.get(part, "held-out"))
+        if earlier is not None:
+            draft.because([Step(earlier[0], earlier[1], "fitted before")]).repair(self.transform)
+
+    def transform(self, draft: Draft) -> None:
+        """Offer to apply what was learnt before."""
+        call = draft.node
+        if not isinstance(call, cst.Call) or not isinstance(call.func, cst.Attribute) or len(call.args) != 1:
+            return
+        if called(call) == "fit_transform":
+            draft.fix("transform only", rename(call.func, "transform"))
+        elif called(call) == "fit" and line_of(index_of(draft.space), call) is not None:
+            draft.fix("do not fit again", delete(call))
+
+    @on("standardised")
+    def by_hand(self, fact: Any, report: Report) -> None:
+        node, part = fact
+        report(node, what="a normalisation by hand", part=HELD_OUT[part])
+
+
+def another_part(first: DataInfo, second: DataInfo, node: Any) -> bool:
+    """Whether what an estimator is fitted on again is the part of the data that was held out from the first fit.
+
+    Another slice of the same data is; where the data come from out of view, what the program calls its test part."""
+    if first.tokens & second.tokens:
+        cut = first.order is not None and second.order is not None and is_other_side(first.order, second.order)
+        return bool(first.splits and second.splits) and (first.splits != second.splits or cut)
+    while isinstance(node, (cst.Subscript, cst.Attribute, cst.Call)):
+        node = node.func if isinstance(node, cst.Call) else node.value
+    words = re.split(r"[^a-z]+", node.value.lower()) if isinstance(node, cst.Name) else []
+    return any(PART_WORDS.get(word) in HELD_OUT for word in words)
+
+
+def is_other_side(first: frozenset[Any], second: frozenset[Any]) -> bool:
+    """Whether rows are those behind the place up to which others were taken (`x[:n]` and `x[n:]`)."""
+    heads = {key[2] for key in first - second if key[0] == "chosen" and len(key) == 3 and key[1] is None}
+    return any(key[0] == "chosen" and len(key) == 3 and key[2] is None and key[1] in heads for key in second - first)
+
+
+class ResampleBeforeSplit(Rule):
+    """Rows are duplicated or dropped before the split."""
+
+    code, name = "TL423", "resample-before-split"
+    message = (
+        "`{what}` resamples all rows before they are split, so copies of training rows end up in the held-out part"
+    )
+
+    @on("split")
+    def check(self, fact: Any, report: Report) -> None:
+        space, node, data, how = fact
+        for fit in data.data.fits:
+            if fit.resampling:
+                report(fit.node, fit.space, what=fit.what).because(
+                    [Step(space, node, f"split by {how}") if node is not None else None]
+                )

@@ -1,0 +1,338 @@
+"""What is done to samples before the model sees them: augmentation, and scaling."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import libcst as cst
+
+from trainlint.api import Call, Report, Rule, on
+from trainlint.checks.data import HELD_OUT, is_subset, same_data, same_options, since_training, source
+from trainlint.semantics.behaviours.data import (
+    augments,
+    dataset_part,
+)
+from trainlint.semantics.behaviours.keras import SCALING
+from trainlint.semantics.interpreter import Region, dotted_name
+from trainlint.semantics.values import (
+    UNKNOWN,
+    Class,
+    Const,
+    Function,
+    Instance,
+    ListObject,
+    Number,
+    Step,
+    Tensor,
+    Tuple,
+    Union,
+    Value,
+    bounds,
+    options,
+)
+from trainlint.syntax import nodes_in
+from trainlint.syntax.code import names_in
+
+
+def transforms_of(dataset: Value | None, depth: int = 0) -> Any:
+    """The random transform that a data set surely applies."""
+    if isinstance(dataset, Union):
+        found = [transforms_of(option, depth) for option in dataset.options]
+        return None if None in found else found[0]
+    if not isinstance(dataset, Instance) or depth > 6:
+        return None
+    for name, value in dataset.attrs.items():
+        if isinstance(name, str) and "target" not in name and isinstance(value, (Instance, Union)):
+            steps = [augments(option) for option in options(value)]
+            if None not in steps:
+                return steps[0]
+    return transforms_of(dataset.attrs.get("dataset"), depth + 1)
+
+
+def optional(dataset: Value | None) -> tuple[Value, Any] | None:
+    """The transform of a data set that is random if a setting says so, and its random step."""
+    while isinstance(dataset, Instance):
+        value = dataset.attrs.get("transform")
+        for option in options(value) if isinstance(value, (Instance, Union)) else ():
+            steps = option.attrs.get("$steps") if isinstance(option, Instance) else None
+            unsure = (
+                isinstance(steps, ListObject) and steps.items is None and isinstance(steps.attrs.get("element"), Value)
+            )
+            for step in (
+                option,
+                *(options(steps.attrs["element"]) if isinstance(steps, ListObject) and unsure else ()),
+            ):
+                if (found := augments(step)) is not None:
+                    return value, found  # type: ignore[return-value]
+        dataset = dataset.attrs.get("dataset")
+    return None
+
+
+class AugmentationInEvaluation(Rule):
+    """Held-out data are changed at random."""
+
+    code, name = "TL405", "augmentation-in-evaluation"
+    message = "the {part} data are augmented at random by `{what}`, so results change from run to run and are too low"
+
+    @on("dataset")
+    def made(self, fact: Any, report: Report) -> None:
+        node, dataset, _ = fact
+        part = dataset_part(dataset)
+        step = transforms_of(dataset)
+        if part in HELD_OUT and step is not None:
+            report(node, part=HELD_OUT[part], what=step.label).because([step])
+
+    @on("program", having="evaluated")
+    def evaluated(self, region: Region, report: Report) -> None:
+        """What a loop evaluates is held out: the random half of a split, or data that no loop trains on."""
+        trained = {same_data(e.loader) for e in region.of("trained")}
+        for event in region.of("evaluated"):
+            for dataset in options(event.loader.attrs.get("dataset", UNKNOWN)):
+                step = transforms_of(dataset)
+                if step is None or not isinstance(dataset, Instance):
+                    continue
+                if is_subset(dataset):
+                    if dataset_part(dataset) in HELD_OUT or apart(event.loader, trained):
+                        report(step.node, step.space, part="held-out", what=step.label).because([dataset.born])
+                elif dataset.born is not None and dataset_part(dataset) is None and apart(event.loader, trained):
+                    report(dataset.born.node, dataset.born.space, part="held-out", what=step.label).because([step])
+
+    @on("program", having="evaluated trained")
+    def shared(self, region: Region, report: Report) -> None:
+        """A transform that is random if a setting says so is the same for training and for what is held out from it."""
+        learnt = [d for e in region.of("trained") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
+        known = [found[0] for dataset in learnt if (found := optional(dataset))]
+        for event in since_training(region, region.of("evaluated")) if known else ():
+            for dataset in options(event.loader.attrs.get("dataset", UNKNOWN)):
+                found, part = optional(dataset), dataset_part(dataset)
+                if part in HELD_OUT and found and transforms_of(dataset) is None and isinstance(dataset, Instance):
+                    if dataset.born is not None and any(same_options(found[0], value) for value in known):
+                        draft = report(dataset.born.node, dataset.born.space, part=HELD_OUT[part], what=found[1].label)
+                        draft.because([found[1]])
+
+    @on("fitted")
+    def fitted(self, call: Call, report: Report) -> None:
+        """Keras draws the images for validation from a generator that changes them at random."""
+        given = call.value("validation_data", 8)
+        generator = generator_of(given)
+        changes = next((name for name in AUGMENTING if name in generator.attrs), "") if generator else ""
+        if changes and generator and not generator.attrs["$open"] and isinstance(given, Instance) and given.born:
+            if is_switched_on(generator.attrs[changes]):
+                part = HELD_OUT.get(str(given.attrs["$part"]), "validation")
+                report(given.born.node, given.born.space, part=part, what=changes).because([generator.born])
+
+
+# Options of Keras's generators of images that change each at random.
+AUGMENTING = """rotation_range width_shift_range height_shift_range shear_range zoom_range channel_shift_range
+ horizontal_flip vertical_flip brightness_range""".split()
+
+
+def is_switched_on(option: Any) -> bool:
+    """Whether an option surely has a value that does something."""
+    return isinstance(option, (Tuple, ListObject)) or (isinstance(option, Const) and bool(option.value))
+
+
+def generator_of(flow: Value | None) -> Instance | None:
+    """The generator of images that batches come from."""
+    found = flow.attrs.get("$generator") if isinstance(flow, Instance) and flow.family == "keras_flow" else None
+    return found if isinstance(found, Instance) and found.family == "keras_generator" else None
+
+
+def apart(loader: Instance, trained: set[Any]) -> bool:
+    """Whether a program trains on data, and surely not on those of this loader."""
+    return bool(trained) and None not in trained and same_data(loader) not in trained | {None}
+
+
+def normalisations(dataset: Instance) -> set[tuple[Any, ...] | None] | None:
+    """The statistics that a data set's transform normalises with, each with the bounds of its channels: () for none at
+    all, several where a branch chooses the transform, with None among them where it may leave a step out; None when it
+    cannot be told whether there are any."""
+    pipelines = [
+        v
+        for k, v in dataset.attrs.items()
+        if isinstance(k, str) and "transform" in k and "target" not in k and isinstance(v, (Instance, Union))
+    ]
+    chains = [chain_of(option) for pipeline in pipelines for option in options(pipeline)]
+    if len(pipelines) > 1:  # such as one for images with their masks, which normalises nothing
+        plain = [chain for chain in chains if chain is not None and all(isinstance(s.cls, Class) for s in chain[0])]
+        chains = [chain for chain in chains if chain not in plain]
+        if len(chains) != 1 or any(scales(step) for steps, _ in plain for step in steps):
+            return None
+    found: set[tuple[Any, ...] | None] = set()
+    for chain in chains:
+        if chain is None or any(scales(step) for step in chain[0]):
+            return None
+        statistics = tuple(channels(value) for step in chain[0] for value in step.attrs.get("$normalize", ()))
+        found |= {statistics} if chain[1] or not statistics else {statistics, None}
+    return found or None
+
+
+def chain_of(transform: Value | None, depth: int = 0) -> tuple[list[Instance], bool] | None:
+    """The single transforms of a pipeline, among them those of the project's own classes, and whether all of them
+    surely run; None when they are not all known."""
+    if isinstance(transform, Instance) and isinstance(transform.cls, Class):
+        held = [v for v in transform.attrs.values() if isinstance(v, (Instance, ListObject, Tuple)) or v is UNKNOWN]
+    elif isinstance(transform, Instance) and transform.family == "transform":
+        held = [transform.attrs["$steps"]] if "$steps" in transform.attrs else []
+    else:
+        return None
+    found, sure = [transform], True
+    for value in held:
+        items = value.items if isinstance(value, (ListObject, Tuple)) else (value,)
+        if items is None and isinstance(value, ListObject):
+            items, sure = options(value.attrs.get("element", UNKNOWN)), False
+        for item in items or ():
+            if isinstance(item, (Const, Number)):
+                continue
+            steps = chain_of(item, depth + 1) if depth < 6 else None
+            if steps is None:
+                return None
+            found += steps[0]
+            sure = sure and steps[1]
+    return found, sure
+
+
+_STATISTICS = re.compile(r"norm|mean|std|var(iance)?$", re.IGNORECASE)
+
+
+def scales(step: Instance) -> bool:
+    """Whether a transform of the project's own may change the scale of numbers, not just reckon with sizes."""
+    own = step.cls if isinstance(step.cls, Class) else None
+    code = step.attrs.get("$given") if step.describe() == "Lambda" else own
+    if not isinstance(code, (Class, Function)):
+        return code is not None
+    called_with = code.find("__call__") if isinstance(code, Class) else code
+    params = called_with.node.params.params if isinstance(called_with, Function) else ()
+    images = {param.name.value for param in params} - {"self"}
+    named = any(_STATISTICS.search(name) for name in names_in(code.node))
+    return named or any(rescales(node, images) for node in nodes_in(code.node))
+
+
+def rescales(node: Any, images: set[str]) -> bool:
+    """Whether a node subtracts or divides in place, from an argument, or by an attribute of its object."""
+    if isinstance(node, cst.AugAssign):
+        return isinstance(node.operator, (cst.DivideAssign, cst.SubtractAssign))
+    if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, (cst.Divide, cst.Subtract)):
+        return False
+    own = dotted_name(node.right).startswith("self.") and isinstance(node.left, cst.Name)
+    return own or not images.isdisjoint(names_in(node.left))
+
+
+def channels(value: Value) -> tuple[tuple[float, float], ...]:
+    """The bounds of the numbers in a value."""
+    items = value.items if isinstance(value, (ListObject, Tuple)) else (value,)
+    return tuple(bounds(item) for item in items or ())
+
+
+def normalised_apart(trained: set[tuple[Any, ...] | None], held_out: set[tuple[Any, ...] | None]) -> bool:
+    """Whether data are surely normalised differently: only one of them, or both with known constants. Where a branch
+    chooses for one of them alone, one of its choices suffices."""
+    pairs = [
+        one is not None and other is not None and (bool(one) != bool(other) or disjoint(one, other))
+        for one in trained
+        for other in held_out
+    ]
+    return any(pairs) if len(trained) == 1 or len(held_out) == 1 else all(pairs)
+
+
+def disjoint(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Whether the statistics of some channel are surely not the same."""
+    return any(
+        high < least or most < low
+        for mine, theirs in zip(one, other, strict=False)
+        for (low, high), (least, most) in zip(mine, theirs, strict=False)
+    )
+
+
+class PreprocessingDiffers(Rule):
+    """Training and held-out data are normalised differently."""
+
+    code, name = "TL406", "preprocessing-differs"
+    message = "the {part} data are {how}, so the model sees other inputs there than in training"
+
+    @on("program", having="dataset")
+    def check(self, region: Region, report: Report) -> None:
+        made = region.of("dataset")
+        trained = [(d, normalisations(d)) for *_, d in made if dataset_part(d) == "train" and source(d)]
+        for _, node, space, dataset in made if trained else ():
+            part, given = dataset_part(dataset), normalisations(dataset)
+            if part not in HELD_OUT or given is None:
+                continue
+            twins = [(t, found) for t, found in trained if source(t) == source(dataset)]
+            if twins and all(found is not None and normalised_apart(found, given) for _, found in twins):
+                born, found = twins[0][0].born, twins[0][1] or set()
+                if () not in given | found:
+                    how = "normalised with other constants than the training data"
+                else:
+                    known = () not in given
+                    how = f"{'' if known else 'not '}normalised and the training data are{' not' if known else ''}"
+                report(node, space, part=HELD_OUT[part], how=how).because([born])
+
+    @on("fitted")
+    def generators(self, call: Call, report: Report) -> None:
+        """Images of a training and of a validation generator of Keras are scaled apart."""
+        given = call.value("validation_data", 8)
+        trained, judged = generator_of(call.value("x", 1)), generator_of(given)
+        if trained is None or judged is None or trained.attrs["$open"] or judged.attrs["$open"]:
+            return
+        mine, theirs = (scaling(generator) for generator in (judged, trained))
+        if mine is None or theirs is None or mine == theirs or not isinstance(given, Instance) or given.born is None:
+            return
+        how = "rescaled by other options than the training data"
+        if not mine or not theirs:
+            how = f"{'' if mine else 'not '}rescaled and the training data are{' not' if mine else ''}"
+        part = HELD_OUT.get(str(given.attrs["$part"]), "validation")
+        report(given.born.node, given.born.space, part=part, how=how).because([trained.born])
+
+    @on("program", having="fitted predicted")
+    def estimators(self, region: Region, report: Report) -> None:
+        """A model predicts for held-out rows that were not scaled as those that it was fitted on."""
+        fits: dict[int, Any] = {}
+        for event in region.events:
+            if event.kind == "fitted":
+                fits[id(event.estimator)] = event
+            elif event.kind == "predicted" and isinstance(event.x, Tensor) and id(event.estimator) in fits:
+                fit = fits[id(event.estimator)]
+                how = scaled_apart(fit.x, event.x)
+                if how:
+                    part = HELD_OUT[event.x.data.part or "test"]
+                    report(event.node, event.space, part=part, how=how).because([Step(fit.space, fit.node, "fitted")])
+
+    @on("program", having="model step")
+    def modules(self, region: Region, report: Report) -> None:
+        """The same of a module, which is trained in a loop."""
+        calls = [event for event in region.of("model") if event.inputs]
+        for event in calls:
+            if event.grad or event.inputs[0].data.part not in HELD_OUT:
+                continue
+            trained = [e for e in calls if e.module is event.module and e.grad and e.inputs[0].data.part == "train"]
+            found = {scaled_apart(e.inputs[0], event.inputs[0]) for e in trained}
+            if len(found) == 1 and (how := found.pop()):
+                part = HELD_OUT[event.inputs[0].data.part]
+                because = [Step(trained[0].space, trained[0].node, "trained")]
+                report(event.node, event.space, part=part, how=how).because(because)
+
+
+def scaling(generator: Instance) -> frozenset[Any] | None:
+    """The options of a generator of images that scale them; None where not all are known."""
+    given = {name: generator.attrs[name] for name in SCALING if name in generator.attrs}
+    known = {name: value for name, value in given.items() if isinstance(value, Const)}
+    if len(known) < len(given):
+        return None
+    return frozenset((name, value.value) for name, value in known.items() if value.value)
+
+
+def scaled_apart(trained: Value | None, judged: Tensor) -> str:
+    """In words, what was done to only one of two parts of the same data; "" where they are known to be scaled alike,
+    or nothing is known."""
+    if not isinstance(trained, Tensor) or trained.data.part in HELD_OUT or judged.data.part not in HELD_OUT:
+        return ""
+    mine, theirs = judged.data.scaled, trained.data.scaled
+    of_one = trained.data.part == "train" and bool(trained.data.tokens & judged.data.tokens)
+    from_its_file = bool(trained.data.tokens) and judged.data.part == "test" and not judged.data.splits
+    if mine is None or theirs is None or bool(mine) == bool(theirs) or not (of_one or from_its_file):
+        return ""
+    if theirs:
+        return f"not {min(theirs)[0]} as the training data are"
+    return f"{min(mine)[0]} and the training data are not"
