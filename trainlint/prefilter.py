@@ -10,7 +10,7 @@ from typing import NamedTuple
 LIBRARIES = """
     accelerate albumentations apex bitsandbytes catalyst catboost composer cuml cupy datasets deepspeed detectron2
     diffusers equinox fastai flax functorch haiku ignite imblearn jax keras kornia lightgbm lightning mmcv mmengine
-    monai numpy optax pandas peft polars pytorch scipy segmentation_models skimage sklearn skorch tensorflow
+    monai numpy optax pandas peft polars pytorch scipy seaborn segmentation_models skimage sklearn skorch tensorflow
     tf_keras timm torch transformers trl xgboost
 """.split()
 

@@ -15,6 +15,7 @@ from trainlint.checks.losses import BCE, BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOF
 from trainlint.checks.repairs import assigned, attribute_targets, attribute_uses, definition, index_of
 from trainlint.edits import imported, insert_at_start, overwrite, rename, replace, set_argument
 from trainlint.findings import Safety, Severity
+from trainlint.semantics.containers import derives
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, leaves, modules_in
 from trainlint.semantics.modules import (
@@ -351,6 +352,8 @@ class MissingSuperInit(Rule):
             return
         here = interp.frame.function
         init = here if here is not None and here.name == "__init__" and here.owner else cls.find("__init__")
+        if isinstance(init, Function) and init.owner is not None and not derives(cls, init.owner):
+            return  # another object sets it
         if not isinstance(init, Function) or not isinstance(init.node, cst.FunctionDef):
             return
         if init.node.name.value != "__init__":
@@ -371,9 +374,10 @@ class MissingSuperInit(Rule):
 
 
 def bare_init(cls: Class) -> Function | None:
-    """The `__init__` of a class's only base, if it plainly leaves its own base's out."""
-    bases = [base for base in cls.bases if isinstance(base, Class)]
-    init = bases[0].find("__init__") if len(bases) == 1 else None
+    """The `__init__` of a class's only base, if it plainly leaves its own base's out. Of several bases the first one's
+    is run, and that of `nn.Module` runs no other."""
+    base = cls.bases[0] if len(cls.bases) == 1 else None
+    init = base.find("__init__") if isinstance(base, Class) else None
     if not isinstance(init, Function) or init.owner is None or init.owner.node.decorators:
         return None
     return init if is_bare(init) else None
