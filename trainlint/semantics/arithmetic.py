@@ -25,6 +25,7 @@ from trainlint.semantics.values import (
     NO_DATA,
     PRESENT,
     PROBABILITIES,
+    REACHED,
     SIGMOID,
     TANH,
     TINY,
@@ -587,13 +588,15 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
     return UNKNOWN
 
 
-def is_presence(operator: str, left: Value, right: Value) -> bool:
-    """Whether a comparison tells what is there, with no padding: `tokens != pad`, `positions < length`; or which of all
-    samples are alike, of which each is like itself: `labels[:, None] == labels[None, :]`."""
+def mask_of(operator: str, left: Value, right: Value) -> str:
+    """What a comparison tells: what is there, with no padding, as `tokens != pad` does, or `positions < length`; which
+    of all samples are alike, of which each is like itself (`labels[:, None] == labels[None, :]`); or any choice."""
     if operator in ("Equal", "NotEqual"):
-        return (operator == "Equal") == (isinstance(left, Tensor) and isinstance(right, Tensor))
+        is_there = (operator == "Equal") == (isinstance(left, Tensor) and isinstance(right, Tensor))
+        return PRESENT if is_there else CHOSEN
     lower, higher = (right, left) if operator.startswith("Greater") else (left, right)
-    return getattr(lower, "nature", None) == POSITIONS != getattr(higher, "nature", None)
+    is_reached = getattr(lower, "nature", None) == POSITIONS != getattr(higher, "nature", None)
+    return REACHED if is_reached else CHOSEN
 
 
 def compare(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Value:
@@ -611,7 +614,7 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         deps = first.deps | other.deps if isinstance(other, Tensor) else first.deps
         deps = cut(deps, interp.step(node, "comparison")) if deps else deps
         shape, last, batched = broadcast(form(left), form(right))
-        nature = PRESENT if is_presence(operator, left, right) else CHOSEN
+        nature = mask_of(operator, left, right)
         return Tensor(kinds=MASK, lo=0, hi=1, nature=nature, graph=False, deps=deps,
                       data=data._replace(stats=frozenset()), lib=first.lib, shape=shape, last=last,
                       batched=batched)  # fmt: skip

@@ -40,9 +40,10 @@ KIND_NAMES = {
     LOG_SIGMOID: "log-sigmoid output",
 }
 
-# Masks: of what is chosen, which may be nothing; of what is there and no padding, of which each row has some.
-CHOSEN, PRESENT = "a mask", "a mask of what is there"
-MASKS = frozenset((CHOSEN, PRESENT))
+# Masks: of what is chosen, which may be nothing; of what is there and no padding, of which each row has some; of what
+# lengths reach, which is always something.
+CHOSEN, PRESENT, REACHED = "a mask", "a mask of what is there", "a mask of lengths"
+MASKS = frozenset((CHOSEN, PRESENT, REACHED))
 
 INF = math.inf
 TINY = 1e-300  # stands for "greater than zero, by an unknown amount"

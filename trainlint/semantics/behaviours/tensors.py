@@ -28,6 +28,7 @@ from trainlint.semantics.values import (
     NO_DEPS,
     PRESENT,
     PROBABILITIES,
+    REACHED,
     SIGMOID,
     TANH,
     TINY,
@@ -486,7 +487,9 @@ def sum_(call: Call) -> Value:
 
 def count_of(call: Call) -> str:
     """What adding up a mask gives: a length, where it tells what is there in each row, or a count that may be 0."""
-    return "a length" if call.tensor.nature == PRESENT and call.value("dim", 1) is not None else "a count"
+    nature = call.tensor.nature
+    is_length = nature == REACHED or (nature == PRESENT and call.value("dim", 1) is not None)
+    return "a length" if is_length else "a count"
 
 
 @behaviour("running_sum")
