@@ -145,8 +145,9 @@ class Training:
 
 # --- What watches ---
 
-# Steps of one kind in a row.
-ROW = 5
+# Steps of one kind in a row: so many, or what a tenth of a second holds. In a run there are 99 between two looks, and
+# the interpreter needs some to adapt to a watch that begins or ends, which counts where a step takes a millisecond.
+ROW, ROW_MS, MOST = 5, 100.0, 99
 
 
 class Trainlint:
@@ -182,15 +183,13 @@ class Trainlint:
 
 
 def of_trainlint(training: Training, rounds: int) -> dict[str, float]:
-    """Medians of single steps, a few of each kind in turn: bare, watched, and watched with a look at all tensors.
-
-    Several in a row, since the interpreter adapts to what it runs, and again whenever a watch begins or ends.
-    """
+    """Medians of single steps, a row of each kind in turn: bare, watched, and watched with a look at all tensors."""
     watch = Trainlint(training)
+    row = max(ROW, min(MOST, round(ROW_MS / training.timed())))
     bare, quiet, observed = [], [], []
     for _ in range(rounds):
-        bare += [training.timed() for _ in range(ROW)]
-        quiet += watch.timed(training, ROW, observed=False)
+        bare += [training.timed() for _ in range(row)]
+        quiet += watch.timed(training, row, observed=False)
         observed += watch.timed(training, 1, observed=True)
     step, between, look = map(statistics.median, (bare, quiet, observed))
     ratio = ((watch.every - 1) * between + look) / watch.every / step
