@@ -454,13 +454,11 @@ class StuckInEvalMode(Rule):
 
 
 def holds_all(optimizer: Any, module: Instance) -> bool:
-    """Whether an optimizer has all parameters of a model: as far as is known what it has, but for frozen ones."""
+    """Whether an optimizer is known to have all parameters of a model."""
     if not isinstance(optimizer, Instance):
         return False
     owned: frozenset[int] = optimizer.attrs.get("$modules", frozenset())
-    if owned:
-        return descendants(module) <= owned
-    return not any("$frozen" in inner.attrs for inner in modules_in(module))
+    return bool(owned) and descendants(module) <= owned
 
 
 def switched_later(mode: Any, run: ModelCall, region: Region) -> bool:
@@ -484,7 +482,13 @@ def is_new(interp: Interpreter, module: Instance, region: Region) -> bool:
             loads.append(event)
     if not loads and not region.has("loaded"):
         return module.attrs.get("$loaded") is not TRUE
-    return all(any(isinstance(n, cst.If) for n in path_to(e.space.source.tree, e.node)) for e in loads)
+    return all(is_conditional(e) for e in loads)
+
+
+def is_conditional(event: Any) -> bool:
+    """Whether an event comes on a condition other than that the file is run as a program."""
+    way = path_to(event.space.source.tree, event.node)
+    return any(isinstance(n, cst.If) and all(n.body is not body for body in event.space.deferred) for n in way)
 
 
 def holds(outer: Instance, inner: Instance) -> bool:

@@ -38,7 +38,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, is_plain, positional
+from trainlint.syntax.code import called, contains, is_plain, positional
 
 # Methods of a gradient that scale it where it is, and these with those that take it away.
 SCALING = frozenset(("clamp_", "clip_", "div_", "mul_"))
@@ -459,7 +459,9 @@ class SchedulerBeforeOptimizer(Rule):
             if event.first or (event.first is None and self.leads(region, i)):
                 steps = (e for e in region.events[i + 1 :] if e.kind == "step")
                 later = next((e for e in steps if any(e.optimizer is o for o in event.optimizers)), None)
-                if later is not None:
+                if later is not None and (
+                    not waits(event, region.node) or in_a_row(region.node.body, event.node, later.node)
+                ):
                     draft = report(event.node, event.space)
                     draft.because([Step(later.space, later.node, "the optimizer's step")])
                     draft.repair(partial(self.move, region, later))
@@ -488,6 +490,37 @@ class SchedulerBeforeOptimizer(Rule):
             target = following[-1]
         if target in following:
             draft.fix("step the scheduler after the optimizer", move_after(draft.node, target))
+
+
+def waits(event: Any, loop: Any) -> bool:
+    """Whether a loop, or what it runs, makes a call only from some count on: in the first turn maybe not yet."""
+    for outer in index_of(event.space).ancestors(event.node):
+        if outer is loop or isinstance(outer, cst.FunctionDef):
+            return False
+        if isinstance(outer, cst.If) and contains(outer.body, event.node) and any(map(sets_in, nodes_in(outer.test))):
+            return True
+    return False
+
+
+def sets_in(test: Any) -> bool:
+    """Whether a condition holds from some count on, or for one of some: `i > n`, `n < i`, `i != 0`, `i % n`."""
+    if isinstance(test, cst.BinaryOperation):
+        return isinstance(test.operator, cst.Modulo)
+    if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1:
+        return False
+    operator, right = test.comparisons[0].operator, test.comparisons[0].comparator
+    if isinstance(operator, (cst.LessThan, cst.LessThanEqual)):
+        return isinstance(test.left, cst.Integer) and is_counter(right)
+    above = isinstance(operator, (cst.GreaterThan, cst.GreaterThanEqual))
+    return is_counter(test.left) and (above or (isinstance(operator, cst.NotEqual) and isinstance(right, cst.Integer)))
+
+
+def is_counter(node: Any) -> bool:
+    """Whether a node may be what a program counts with, not a setting: a name, an attribute of `self`, or a sum."""
+    if isinstance(node, cst.BinaryOperation):
+        return is_counter(node.left)
+    owner = node.value if isinstance(node, cst.Attribute) else node
+    return isinstance(owner, cst.Name) and (owner is node or owner.value == "self")
 
 
 def each_turn(body: Any, call: cst.Call) -> bool:

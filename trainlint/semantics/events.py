@@ -13,8 +13,9 @@ FIELDS = {
     # Regions: of which kind, and what a loop walks over or a `with` enters.
     "enter": "block value",
     "leave": "block",
-    # Models: one was called (`mode` and `grad` as they were, `layers` says what in it depends on the mode), put into a
-    # mode, given weights from a file; a module was made; its parameters were changed in place.
+    # Models: one was called (`mode` and `grad` as they were, `layers` says what in it depends on the mode and was not
+    # put into the other one by itself), put into a mode, given weights from a file; a module was made; its
+    # parameters were changed in place.
     "model": "module mode grad inputs loaded layers",
     "mode": "module training",
     "loaded": "module",

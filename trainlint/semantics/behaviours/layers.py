@@ -107,9 +107,8 @@ def mark_output(
     if frozen and grad:
         recorded = graph_of(interp, *inputs) if inputs else None
     dep = Dep(module, mode, node, recorded is not False)
-    interp.event(
-        "model", node, module, mode, grad, inputs, module.attrs.get("$loaded") is TRUE, mode_matters(interp, module)
-    )
+    layers = mode_matters(interp, module, mode)
+    interp.event("model", node, module, mode, grad, inputs, module.attrs.get("$loaded") is TRUE, layers)
     before = {id(d.module) for tensor in inputs for d in tensor.deps}
     tensors = inputs[0].data if inputs else None
     if tensors is not None:
@@ -323,12 +322,15 @@ def train_mode(call: Call) -> Value:
     return switch(call, TRUE if wanted is None else wanted)
 
 
-def mode_layers(interp: Interpreter, module: Value) -> str | bool | None:
-    """What in a module depends on its mode ("dropout", "batch norm"); False when nothing does, None when not known."""
+def mode_layers(interp: Interpreter, module: Value, mode: bool | str | None = None) -> str | bool | None:
+    """What in a module depends on its mode ("dropout", "batch norm"); False when nothing does, None when not known.
+    With a mode, parts that were put into the other one by themselves do not count."""
     if not isinstance(module, Instance):
         return None
     unsure_: bool | None = False
     for inner in modules_in(module):
+        if isinstance(mode, bool) and truth(inner.attrs.get("training", UNKNOWN)) is (not mode):
+            continue
         found = own_mode_layers(interp, inner)
         if found:
             return found
@@ -337,10 +339,10 @@ def mode_layers(interp: Interpreter, module: Value) -> str | bool | None:
     return unsure_
 
 
-def mode_matters(interp: Interpreter, module: Instance) -> str:
+def mode_matters(interp: Interpreter, module: Instance, mode: bool | str | None = None) -> str:
     """In words, what of a module depends on its mode; "" when nothing does or it is not known. Of a model whose layers
     are out of view, the program itself tells by setting its mode."""
-    layers = mode_layers(interp, module)
+    layers = mode_layers(interp, module, mode)
     if isinstance(layers, str):
         return layers
     return "dropout or batch norm" if layers is None and module.attrs.get("$explicit") is TRUE else ""
