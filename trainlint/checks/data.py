@@ -322,7 +322,7 @@ class SplitOverlap(Rule):
         """An estimator is measured on rows that it was fitted on, and those held out from it are not used."""
         fits: list[Any] = []
         scores: list[tuple[int, Tensor, Any]] = []  # which fit made the predictions, on what rows, and the score
-        used: list[tuple[int, Value | None, Any]] = []  # rows predicted for, after how many fits, and who was judged
+        used: list[tuple[int, Value | None, Any, bool]] = []  # after how many fits, for what rows, who; if in `fit`
         last: Any = None
         measured = {event.node for event in region.of("measured")}
         for event in region.events:
@@ -331,7 +331,7 @@ class SplitOverlap(Rule):
             elif event.kind == "predicted":
                 last = event
                 of_its_fit = bool(fits) and fits[-1].node is event.node  # `fit` judges on its validation data
-                used.append((len(fits), event.x, event.estimator if of_its_fit else None))
+                used.append((len(fits), event.x, event.estimator, of_its_fit))
             elif event.kind == "measured" and last is not None and isinstance(last.x, Tensor):
                 place = next((i for i, f in reversed([*enumerate(fits)]) if f.estimator is last.estimator), None)
                 if place is not None and event.parts == {last.x.data.part}:
@@ -339,15 +339,15 @@ class SplitOverlap(Rule):
             elif event.kind in ("outside", "escape") and event.node not in measured:
                 values = (v for value in event.values for v in flattened(value))
                 held_out = (v for v in values if isinstance(v, Tensor) and v.data.part in HELD_OUT)
-                used += [(len(region.events), v, None) for v in held_out]
+                used += [(len(region.events), v, None, False) for v in held_out]
         for place, rows, event in scores:
             fit = fits[place]
             if not isinstance(fit.x, Tensor):
                 continue
             told = region.has("model", "loader") or any(
-                judges(value, fit.x)
-                for count, value, who in used
-                if count > place and (who is None or who is fit.estimator)
+                judges(value, fit.x, who is fit.estimator)
+                for count, value, who, of_its_fit in used
+                if count > place and (who is fit.estimator or not of_its_fit)
             )
             if within(rows, fit.x) or (same_rows(rows, fit.x) and not told):
                 report(event.node, event.space, how=JUDGED).because([Step(fit.space, fit.node, "fitted here")])
@@ -360,19 +360,23 @@ def flattened(value: Value) -> Sequence[Value]:
     return tuple(value.attrs.values()) if isinstance(value, DictObject) else (value,)
 
 
-def judges(value: Value | None, fitted: Tensor) -> bool:
-    """Whether a prediction for these rows can tell what a model fitted on others of their split is worth."""
+def judges(value: Value | None, fitted: Tensor, of_it: bool) -> bool:
+    """Whether a prediction for these rows can tell what a model fitted on others of their split is worth: one that is
+    `of_it`, also where what the split kept was then split again."""
     if not isinstance(value, Tensor) or not value.data.tokens:
         return True
-    return value.data.splits >= fitted.data.splits and not same_rows(value, fitted)
+    held_out = of_it and value.data.part in HELD_OUT and bool(value.data.splits & fitted.data.splits)
+    return held_out or (value.data.splits >= fitted.data.splits and not same_rows(value, fitted))
 
 
 def same_rows(rows: Tensor, fitted: Value | None) -> bool:
-    """Whether rows are the training part of a split that a model was fitted on."""
+    """Whether rows are those of the training part of a split that a model was fitted on, and no others of that part."""
     if not isinstance(fitted, Tensor) or not rows.data.tokens or not rows.data.splits:
         return False
     mine, theirs = rows.data, fitted.data
-    return mine.part == theirs.part == "train" and (mine.tokens, mine.splits) == (theirs.tokens, theirs.splits)
+    chosen_alike = rows is fitted or (mine.order is not None and mine.order == theirs.order)
+    of_one_part = (mine.tokens, mine.splits) == (theirs.tokens, theirs.splits)
+    return mine.part == theirs.part == "train" and of_one_part and chosen_alike
 
 
 def within(rows: Tensor, fitted: Value | None) -> bool:

@@ -132,8 +132,8 @@ def rows_at(index: Tensor, data: DataInfo, node: Any) -> DataInfo:
     """Rows picked by an index array: a permutation reorders, a mask chooses."""
     if index.kinds == MASK:
         return ordered(data, ("chosen", id(node)))
-    permutes = index.nature in ("a permutation", "a sorting")
-    if not permutes or index.data.order is None or data.order is None:
+    told = bool(index.data.splits) or index.nature in ("a permutation", "a sorting")  # by the part, as with all splits
+    if not told or index.data.order is None or data.order is None:
         return data._replace(order=None)
     return data._replace(order=data.order | index.data.order)
 

@@ -99,14 +99,17 @@ def lightning(
     train: Value | None = None,
     val: Value | None = None,
     test: Value | None = None,
+    trial: bool = False,
 ) -> None:
-    """What `Trainer.fit` and then `Trainer.test` do with a module, a data module, or both."""
+    """What `Trainer.fit` and then `Trainer.test` do with a module, a data module, or both. What a `trial` validates on
+    is no matter: nobody asks it what the model is worth."""
     for stage in ("fit", "test"):
         for owner in (data, module):
             run_hook(interp, owner, "prepare_data")
             run_hook(interp, owner, "setup", Const(stage))
         if stage == "fit":
-            trained, held_out = served(interp, module, data, train, "train"), served(interp, module, data, val, "val")
+            trained = served(interp, module, data, train, "train")
+            held_out = NONE if trial else served(interp, module, data, val, "val")
             learn(interp, module, data, trained)
             judge(interp, module, data, held_out, "validation_step", "val_dataloader")
             if trained is not NONE and held_out is not NONE:
@@ -176,6 +179,12 @@ def automatic(module: Instance) -> bool:
     return wanted is None or truth(wanted) is True
 
 
+def is_trial(trainer: Value | None) -> bool:
+    """Whether a `Trainer` surely runs only to see that the code does, or that a few batches can be learnt by heart."""
+    settings = trainer.attrs if isinstance(trainer, Instance) else {}
+    return any(truth(settings.get(name, FALSE)) is True for name in ("fast_dev_run", "overfit_batches"))
+
+
 @behaviour("lightning_fit")
 def lightning_fit(call: Call) -> Value:
     """`trainer.fit(model, train_dataloaders, val_dataloaders, datamodule)`."""
@@ -184,6 +193,6 @@ def lightning_fit(call: Call) -> Value:
     if hook(train, "train_dataloader") is not None:
         data, train = train, None
     if isinstance(module, Instance) and hook(module, "training_step") is not None:
-        lightning(call.interp, module, data, train, val)
+        lightning(call.interp, module, data, train, val, trial=is_trial(call.receiver))
         call.interp.event("escape", call.node, (module,))
     return NONE
