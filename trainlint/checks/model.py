@@ -45,6 +45,7 @@ from trainlint.semantics.values import (
     bounds,
     const,
     is_number,
+    options,
     usual,
 )
 from trainlint.syntax import nodes_in
@@ -913,9 +914,11 @@ class ConstantInit(Rule):
 
     @on("program", having="alike")
     def trained(self, region: Region, report: Report) -> None:
-        """Weights that a program sets by itself may be there to be looked at, as tests do."""
-        if region.has("step"):
-            for _, _, _, step, layer, earlier in region.of("alike"):
+        """Weights that a program sets by itself may be there to be looked at, as tests and textbooks do."""
+        stepping = [o for event in region.of("step") for o in options(event.optimizer) if isinstance(o, Instance)]
+        owned = frozenset[int]().union(*(optimizer.attrs.get("$modules", ()) for optimizer in stepping))
+        for _, _, _, step, layer, earlier in region.of("alike"):
+            if id(layer) in owned:
                 self.tell(step, layer, earlier, report)
 
     def tell(self, step: Step, layer: Instance, earlier: Step, report: Report) -> None:
