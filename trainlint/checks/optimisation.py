@@ -284,7 +284,20 @@ class LearningRateExtreme(Rule):
         """Keras fits a model with the optimizer that it was compiled with."""
         optimizer = call.receiver.attrs.get("$optimizer") if isinstance(call.receiver, Instance) else None
         if isinstance(optimizer, Instance) and not reschedules(call):
-            self.judge(optimizer, report)
+            report.interp.event("rated", call.node, optimizer)
+
+    @on("program", having="rated")
+    def compared(self, region: Region, report: Report) -> None:
+        """Who fits with usual rates as well shows what a rate does."""
+        used = {id(event.optimizer): event.optimizer for event in region.of("rated")}
+        common = {optimizer.describe() for optimizer in used.values() if self.is_usual(optimizer)}
+        for optimizer in used.values():
+            if optimizer.describe() not in common:
+                self.judge(optimizer, report)
+
+    def is_usual(self, optimizer: Instance) -> bool:
+        rate = usual(optimizer.attrs.get("learning_rate", optimizer.attrs.get("lr")))
+        return rate is not None and 0 < rate <= self.LIMITS.get(optimizer.describe(), 0.0)
 
     @on("applied")
     def applied(self, call: Call, report: Report) -> None:

@@ -67,6 +67,7 @@ FIELDS = {
     "alike": "start layer earlier",
     "partial": "module",
     "picked": "made",
+    "rated": "optimizer",
     "learnt": "",
     "selected": "what",
     "passed": "loader",
