@@ -54,7 +54,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import Index, nodes_in, path_to
-from trainlint.syntax.code import called, contains
+from trainlint.syntax.code import called, contains, is_equality
 
 LEARNING = ("backward", "step", "autograd")
 # What code that looks at the mode by itself writes.
@@ -238,13 +238,6 @@ def is_scored_apart(call: ModelCall, region: Region) -> bool:
     here = index_of(call.space).function(call.node)
     apart = here is not None and all(index_of(e.space).function(e.node) is not here for e in learnt)
     return apart and any(dep.node is call.node for e in region.of("loss") for dep in e.given.deps)
-
-
-def is_equality(node: Any) -> bool:
-    """Whether a node is `x == y` or `x.eq(y)`."""
-    if isinstance(node, cst.Comparison):
-        return len(node.comparisons) == 1 and isinstance(node.comparisons[0].operator, cst.Equal)
-    return called(node) in ("eq", "equal")
 
 
 def learns(region: Region) -> bool:

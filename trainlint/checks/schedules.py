@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import libcst as cst
@@ -13,6 +12,8 @@ from trainlint.semantics.arithmetic import STEPS
 from trainlint.semantics.interpreter import Region, nested
 from trainlint.semantics.modules import carried
 from trainlint.semantics.values import Instance, ListObject, Number, Step, Tuple, Value, usual
+from trainlint.syntax import nodes_in
+from trainlint.syntax.code import last_name
 
 # After so many steps, a schedule that was meant for epochs has brought the rate down to nothing.
 BATCHES = 200
@@ -176,9 +177,9 @@ class SchedulerGranularity(Rule):
         if any(value is scheduler for values in given for value in carried(values)):
             return True
         spaces = {id(e.space): e.space for e in region.events}
-        texts = (space.source.text for space in spaces.values() if space.source is not None)
-        stepping = re.compile(rf"\b({re.escape(name) or 'scheduler'}|\w*sched\w*)\.step\b", re.IGNORECASE)
-        return any(stepping.search(text) for text in texts)
+        nodes: Any = (n for space in spaces.values() if space.source is not None for n in nodes_in(space.source.tree))
+        owners = (last_name(n.value) for n in nodes if isinstance(n, cst.Attribute) and n.attr.value == "step")
+        return any(owner in ("", name) or "sched" in owner.lower() for owner in owners)
 
 
 def for_batches(scheduler: Instance, kind: str) -> bool:

@@ -439,7 +439,7 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         grown = left.grown | right.grown
         data = combine_data(interp, operator, left, right, node)
     elif data.tokens and operator in ("Divide", "Multiply"):
-        data = data._replace(scaled=scaled_by(operator, data, right))
+        data = times(operator, data, right)
     elif first.data.stats and operator not in ("Add", "Subtract", "Multiply", "Divide"):
         data = first.data._replace(stats=frozenset())
     if data.scale is not None and not (data.scale is CENTRED and operator == "Subtract"):
@@ -515,8 +515,8 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
         tokens = frozenset(token for token, _ in b.stats)
         own = tokens & a.tokens
         kept = a._replace(fits=a.fits | b.fits)
-        if operator == "Divide" and a.scaled is not None:
-            kept = kept._replace(scaled=a.scaled | {("divided by a statistic", 0)})
+        if operator == "Divide":
+            kept = kept.rescaled("divided by a statistic")
         spread = any(what in ("std", "max", "min", "var", "norm", "sum", "quantile", "ptp") for _, what in b.stats)
         if own and operator == "Divide" and spread and a.part is None and not (b.part or a.splits or b.splits):
             fit = Fit(interp.frame.space, node, "a normalisation by hand", own)
@@ -533,12 +533,13 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
     return mix_data(a, b)
 
 
-def scaled_by(operator: str, data: DataInfo, factor: Value) -> frozenset[tuple[str, int]] | None:
-    """What data were scaled by, after they were divided by a number; a product may be the same in other words."""
+def times(operator: str, data: DataInfo, factor: Value) -> DataInfo:
+    """Data multiplied with a factor or divided by one. A number that divides tells how they are scaled; a product may
+    be the same in other words."""
     divisor = const(factor) if operator == "Divide" else None
-    if data.scaled is None or isinstance(divisor, bool) or not isinstance(divisor, (int, float)):
-        return None
-    return data.scaled | {(f"divided by {divisor:g}", 0)}
+    if isinstance(divisor, bool) or not isinstance(divisor, (int, float)):
+        return data._replace(scaled=None)
+    return data.rescaled(f"divided by {divisor:g}")
 
 
 def is_training_part(data: DataInfo, whole: DataInfo) -> bool:

@@ -218,7 +218,7 @@ class ModuleIndex:
         """What a class's own text uses."""
         found = self.owns.get(id(cls.node))
         if found is None:
-            found = self.owns[id(cls.node)] = class_uses(cls.node, cls, set())
+            found = self.owns[id(cls.node)] = class_uses(cls.node, cls, cls.space, set())
         return found
 
 
@@ -269,7 +269,7 @@ class Uses:
         for node in nodes:
             kind = node.__class__
             if kind is cst.ClassDef:
-                self.classes[id(node)] = class_uses(node, known.get(id(node)), inside)
+                self.classes[id(node)] = class_uses(node, known.get(id(node)), space, inside)
             elif kind is cst.ImportFrom or kind is cst.Import:
                 imported: Any = nodes_in(node)
                 inside.update(id(inner) for inner in imported)  # `einops.layers` is no layer's name
@@ -287,7 +287,7 @@ class Uses:
                 self.strings.update(re.findall(r"\w+", node.value))  # sentences name no attributes
 
 
-def class_uses(node: Any, cls: Class | None, inside: set[int]) -> ClassUses:
+def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int]) -> ClassUses:
     own = ClassUses(cls)
     targets: set[int] = set()
     fleeting: set[int] = set()  # elements of lists that are only computed with
@@ -313,10 +313,11 @@ def class_uses(node: Any, cls: Class | None, inside: set[int]) -> ClassUses:
                 own.named += (beginning,)
             elif name in ("vars", "eval", "exec", "locals") and inner.args:
                 own.dynamic = True
-            keeps = is_keeper(inner.func)
+            path = path_of(inner.func, space)
+            keeps = is_keeper(path)
             if not keeps:
                 fleeting.update(id(element) for argument in inner.args for element in elements(argument.value))
-            for argument in inner.args if name not in LOOKERS and not is_plain_function(inner.func) else ():
+            for argument in inner.args if name not in LOOKERS and not is_plain_function(path) else ():
                 if is_self(getattr(argument.value, "value", None)):
                     own.passed.add(argument.value.attr.value)
                     if keeps:
@@ -335,12 +336,9 @@ def class_uses(node: Any, cls: Class | None, inside: set[int]) -> ClassUses:
     return own
 
 
-def is_keeper(func: Any) -> bool:
-    """Whether what is called may keep what it is given, to go by its name: a class, or a method that collects."""
-    name = func.attr.value if func.__class__ is cst.Attribute else getattr(func, "value", "")
-    return (
-        not isinstance(name, str) or not name[:1].islower() or name in COLLECTS or not HOLDERS.isdisjoint(path_of(func))
-    )
+def is_keeper(path: list[str]) -> bool:
+    """Whether what is called may keep what it is given: a class, as classes are named, or a method that collects."""
+    return not path or not path[-1][:1].islower() or path[-1] in COLLECTS or not HOLDERS.isdisjoint(path)
 
 
 def elements(node: Any) -> Iterable[Any]:
@@ -348,21 +346,21 @@ def elements(node: Any) -> Iterable[Any]:
     return node.elements if node.__class__ in (cst.List, cst.Tuple) else ()
 
 
-def path_of(func: Any) -> list[str]:
-    """The names of `a.b.c`, from the last."""
-    path = []
+def path_of(func: Any, space: Namespace) -> list[str]:
+    """The names of `a.b.c`; the first in full, where it was imported from out of view."""
+    path: list[str] = []
     while func.__class__ is cst.Attribute:
         path.append(func.attr.value)
         func = func.value
-    return [*path, func.value] if func.__class__ is cst.Name else path
+    if func.__class__ is cst.Name:
+        meant = space.attrs.get(func.value)
+        path += reversed(meant.path.split(".")) if isinstance(meant, Api) else [func.value]
+    return path[::-1]
 
 
-def is_plain_function(func: Any) -> bool:
+def is_plain_function(path: list[str]) -> bool:
     """Whether a function of PyTorch is called that computes something or fills a tensor, and keeps nothing."""
-    path = path_of(func)
-    if len(path) < 2 or path[-1] not in ("torch", "F", "nn", "init"):
-        return False
-    return path[0][0].islower() and path[0][-5:] != "grad_" and HOLDERS.isdisjoint(path)
+    return path[:1] == ["torch"] and path[-1][:1].islower() and HOLDERS.isdisjoint(path)
 
 
 def is_weighted(interp: Interpreter, module: Instance) -> bool:

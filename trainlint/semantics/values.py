@@ -230,6 +230,10 @@ class DataInfo(NamedTuple):
     scale: tuple[Any, ...] | None = None
     scaled: frozenset[tuple[str, int]] | None = frozenset()
 
+    def rescaled(self, what: str, scaler: int = 0) -> DataInfo:
+        """The same, scaled once more, which `scaler` tells from other times; what is unknown stays so."""
+        return self if self.scaled is None else self._replace(scaled=self.scaled | {(what, scaler)})
+
 
 NO_DATA = DataInfo()
 

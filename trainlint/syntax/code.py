@@ -12,10 +12,14 @@ from trainlint.syntax.index import nodes_in
 
 def called(node: Any) -> str:
     """The last part of the name of what is called; "" where no call stands, or one of something without a name."""
-    func = getattr(node, "func", None)
-    if func.__class__ is cst.Attribute:
-        return str(func.attr.value)
-    return str(func.value) if func.__class__ is cst.Name else ""
+    return last_name(getattr(node, "func", None))
+
+
+def last_name(node: Any) -> str:
+    """The last part of a name with dots; "" for anything else."""
+    if node.__class__ is cst.Attribute:
+        return str(node.attr.value)
+    return str(node.value) if node.__class__ is cst.Name else ""
 
 
 def is_plain_call(node: Any, name: str) -> bool:
@@ -51,6 +55,14 @@ def is_plain(node: Any) -> bool:
 def is_one(node: Any) -> bool:
     """Whether a literal one is written."""
     return isinstance(node, (cst.Integer, cst.Float)) and node.evaluated_value == 1
+
+
+def is_equality(node: Any) -> bool:
+    """Whether a node is `x == y`, `x.eq(y)` or the like: it asks which of several values something has, as labels are
+    asked."""
+    if isinstance(node, cst.Comparison):
+        return len(node.comparisons) == 1 and isinstance(node.comparisons[0].operator, cst.Equal)
+    return called(node) in ("eq", "equal")
 
 
 def contains(tree: Any, wanted: Any) -> bool:

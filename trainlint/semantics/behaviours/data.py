@@ -700,7 +700,7 @@ def fitted(call: Call, data: Tensor, what: str) -> Tensor:
             fits=info.fits
             | {Fit(call.interp.frame.space, call.node, name, info.tokens, projection=what == "projection")}
         )
-    info = info._replace(scaled=scaled_by(call, info), columns=info.columns if what in KEEPS_COLUMNS else None)
+    info = after_transform(call, info, what)
     return data.but(
         data=info, lib="numpy", kinds=0, lo=float("-inf"), hi=float("inf"), nature=None, shape=scaled_shape(call, data)
     )
@@ -709,13 +709,14 @@ def fitted(call: Call, data: Tensor, what: str) -> Tensor:
 KEEPS_COLUMNS = ("scaler", "imputer", "coding", "encoder")  # what estimators learn that choose no columns
 
 
-def scaled_by(call: Call, data: DataInfo) -> frozenset[tuple[str, int]] | None:
-    """What data were scaled by, after the transform of an estimator."""
+def after_transform(call: Call, data: DataInfo, what: str) -> DataInfo:
+    """Data after the transform of an estimator: which columns they are, and what they are scaled by."""
+    data = data._replace(columns=data.columns if what in KEEPS_COLUMNS else None)
     scaler = call.receiver
-    if learns(call) != "scaler" or data.scaled is None or not isinstance(scaler, Instance):
-        return data.scaled
+    if what != "scaler" or not isinstance(scaler, Instance):
+        return data
     call.interp.keep.append(scaler)
-    return data.scaled | {(f"scaled by `{scaler.describe()}`", id(scaler))}
+    return data.rescaled(f"scaled by `{scaler.describe()}`", id(scaler))
 
 
 def scaled_shape(call: Call, data: Tensor) -> Shape | None:
@@ -730,8 +731,7 @@ def estimator_transform(call: Call) -> Value:
     """Transform data; a fit on the whole of what they were split from reaches them here."""
     estimator = call.receiver
     data = as_tensor(call.value("x", 1) or UNKNOWN)
-    columns = data.data.columns if learns(call) in KEEPS_COLUMNS else None
-    data = data.but(data=data.data._replace(scaled=scaled_by(call, data.data), columns=columns))
+    data = data.but(data=after_transform(call, data.data, learns(call)))
     earlier = estimator.attrs.get("$fitted") if isinstance(estimator, Instance) else None
     if earlier is not None:
         space, node, whole = earlier
@@ -764,9 +764,7 @@ def scale_function(call: Call) -> Value:
     info = data.data
     if info.part is None and not info.splits:
         info = info._replace(fits=info.fits | {Fit(call.interp.frame.space, call.node, call.short_name, info.tokens)})
-    if info.scaled is not None:
-        info = info._replace(scaled=info.scaled | {(f"scaled by `{call.short_name}`", 0)})
-    return data.but(data=info, lib="numpy")
+    return data.but(data=info.rescaled(f"scaled by `{call.short_name}`"), lib="numpy")
 
 
 @behaviour("resample")

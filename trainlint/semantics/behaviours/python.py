@@ -47,6 +47,7 @@ from trainlint.semantics.values import (
     join,
     join_all,
     measured_on,
+    options,
     source_of,
     truth,
 )
@@ -982,18 +983,20 @@ def opaque_step(call: Call) -> Value:
     return UNKNOWN
 
 
+ACTIONS = (Const, ListObject, Number, Tensor, Tuple)  # what an environment is given, and no optimizer
+
+
 def is_environment(call: Call) -> bool:
     """Whether `x.step(action)` is an environment's: its result falls into observation, reward, one end or two, and the
-    rest, where an optimizer's is a loss at most."""
-    from trainlint.semantics.behaviours.training import owner_name
-
-    if len(arguments_of(call)) != 2:
+    rest, where an optimizer's is a loss at most; or the action is nothing that could be called, as a closure is."""
+    given = arguments_of(call)
+    if len(given) != 2:
         return False
     source = call.interp.frame.space.source
     statement = source.index.parent(call.node) if source is not None else None
     target = statement.targets[0].target if isinstance(statement, cst.Assign) else None
     taken_apart = isinstance(target, (cst.Tuple, cst.List)) and len(target.elements) in (4, 5)
-    return taken_apart or "env" in owner_name(call.node)
+    return taken_apart or all(isinstance(option, ACTIONS) for option in options(given[1]))
 
 
 @behaviour("opaque_parameters")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import libcst as cst
-
 from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.library import Call, as_tensor, behaviour, mixed_tensor
@@ -55,7 +53,7 @@ from trainlint.semantics.values import (
     mix_data,
     truth,
 )
-from trainlint.syntax.code import called
+from trainlint.syntax.code import called, is_equality
 
 KINDS = {name: bit for bit, name in KIND_NAMES.items()} | {
     "sigmoid": SIGMOID,
@@ -622,13 +620,6 @@ def where(call: Call) -> Value:
     by_label = is_equality(call.argument("condition", 0)) and all(t.must_be(PROBABILITIES | SIGMOID) for t in chosen)
     nature = "a probability" if by_label else None
     return joined.but(graph=graph_of(call.interp, *chosen), nature=nature, shape=None)
-
-
-def is_equality(condition: Any) -> bool:
-    """Whether a condition asks which of several values something has, as labels are asked."""
-    if isinstance(condition, cst.Comparison) and len(condition.comparisons) == 1:
-        return isinstance(condition.comparisons[0].operator, cst.Equal)
-    return isinstance(condition, cst.Call) and called(condition) == "eq"
 
 
 @behaviour("masked_fill")

@@ -40,6 +40,7 @@ from trainlint.semantics.values import (
     options,
     truth,
 )
+from trainlint.syntax.code import last_name
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
@@ -366,9 +367,7 @@ def move_weights(interp: Interpreter, changed: Callable[[Instance], bool], but: 
 
 def owner_name(node: Any) -> str:
     """The name of the object whose method is called, in lower case."""
-    owner = getattr(getattr(node, "func", None), "value", None)
-    name = getattr(getattr(owner, "attr", owner), "value", "")
-    return name.lower() if isinstance(name, str) else ""
+    return last_name(getattr(getattr(node, "func", None), "value", None)).lower()
 
 
 def as_optimizer(interp: Interpreter, receiver: Value, node: Any) -> Instance | None:
