@@ -7,7 +7,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.repairs import index_of
+from trainlint.checks.repairs import index_of, is_bound_within
 from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import optimizers
@@ -337,6 +337,22 @@ class MetricAccumulator(Rule):
                 if loop is region.node and again:
                     what = "what the training loop has added up or collected goes on being filled here"
                     report(node, space, what=what)
+
+
+    @on("loop", having="left_over model")
+    def left_over(self, region: Region, report: Report) -> None:
+        """A loop that evaluates adds up the last value of the loop that trains, in place of what it measures itself."""
+        if region.has("step", "autograd", "backward"):
+            return
+        for _, node, space, added, loop in region.of("left_over"):
+            if loop is region.node and not any(is_bound_within(index_of(space), name, loop) for name in read_in(added)):
+                what = "the value is left over from a loop that has ended, so each turn adds the same one"
+                report(node, space, what=what)
+
+
+def read_in(node: Any) -> list[cst.Name]:
+    """The names of variables in an expression."""
+    return [name for name in nodes_in(node) if isinstance(name, cst.Name)]
 
 
 def of_data(total: Tally, count: Value) -> bool:

@@ -695,12 +695,12 @@ class OutputActivation(Rule):
 
     @on_call(CROSS_ENTROPY, BCE, BCE_WITH_LOGITS, LOG_SOFTMAX)
     def check(self, call: Call, report: Report) -> None:
-        flow = call.interp.modules.flow(call.first)
+        flow = call.interp.modules.elements(call.first)
         if flow is None or flow.before is None or flow.before.path not in (LINEAR, "torch.nn.functional.linear"):
             return
         if flow.path in self.RELU:
             what, why = "a ReLU", "negative ones are lost, and a score at zero gets no gradient"
-        elif flow.path in (*DROPOUT, F_DROPOUT) and dropout_rate(flow) > 0:
+        elif flow.path in (*DROPOUT, F_DROPOUT) and dropout_rate(flow, 0.5) > 0:
             what, why = "dropout", "classes are struck out at random"
         else:
             return
@@ -709,12 +709,12 @@ class OutputActivation(Rule):
         )
 
 
-def dropout_rate(flow: Flow) -> float:
-    """The rate of a dropout layer; 0 where it is not sure to be above."""
+def dropout_rate(flow: Flow, unknown: float = 0) -> float:
+    """The rate of a dropout layer; 0 where it is not sure to be above, and `unknown` where a setting chooses it."""
     if flow.layer is None:
         return 0.5 if flow.path == F_DROPOUT else 0
     rate = flow.layer.attrs.get("p", Const(0.5))
-    return bounds(rate)[0] if is_number(rate) else 0
+    return bounds(rate)[0] if is_number(rate) else unknown
 
 
 class DropoutMisuse(Rule):

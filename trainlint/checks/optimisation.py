@@ -7,6 +7,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
+from trainlint.checks.repairs import definition
 from trainlint.checks.schedules import always, inner_loops, over_batches
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
@@ -35,7 +36,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called
+from trainlint.syntax.code import called, is_plain_call
 
 # The name that stands for all of PyTorch's optimizers.
 OPTIMIZER = "torch.optim.SGD"
@@ -336,13 +337,12 @@ class LearningRateCompounds(Rule):
     @on("multiply")
     def check(self, fact: Any, report: Report) -> None:
         _, node, _, _, left, right, _ = fact
-        if right.__class__ is not cst.BinaryOperation:
-            return
-        if right.operator.__class__ is not cst.Power:
+        exponent = exponent_of(right, report)
+        if exponent is None:
             return
         interp = report.interp
-        counter = interp.eval(right.right)
-        if not isinstance(counter, Number) or not counter.integer or counter.hi != float("inf") or counter.lo < 0:
+        counter = interp.eval(exponent)
+        if not isinstance(counter, Number) or counter.hi != float("inf") or counter.lo == float("-inf"):
             return
         if not self.fed_back(node, left, report):
             return
@@ -361,6 +361,17 @@ class LearningRateCompounds(Rule):
         if not isinstance(statement, cst.Assign) or len(statement.targets) != 1:
             return False
         return bool(statement.targets[0].target.deep_equals(left))
+
+
+def exponent_of(node: Any, report: Report) -> Any:
+    """The exponent of `base ** exponent`, be it computed by a function or under a name of its own before; else None."""
+    if node.__class__ is cst.Name:
+        source = report.space().source
+        node = definition(source.index, node) if source is not None else None
+    if node.__class__ is cst.BinaryOperation and node.operator.__class__ is cst.Power:
+        return node.right
+    power = is_plain_call(node, "pow") and len(node.args) == 2 and isinstance(node.func, (cst.Attribute, cst.Name))
+    return node.args[1].value if power else None
 
 
 def is_rate_of_group(interp: Interpreter, node: cst.Subscript) -> bool:

@@ -41,6 +41,7 @@ FIELDS = {
     "ranked": "",
     "grown": "value loop",
     "filled": "total former loop",
+    "left_over": "added loop",  # added up or collected in a loop, though another one that has ended measured it
     # Data. "trained" and "evaluated" tell what a loop over a loader did with it; "gathered": a model's outputs are
     # collected there; "walked": anything else.
     "dataset": "dataset",

@@ -474,6 +474,7 @@ class Interpreter:
         tally, loops = value.tally or Tally("size"), self.frame.loops
         if not loops or tally.what not in ("mean", "sum", "size"):
             return result
+        self.notice_left_over(node, node.value, tally)
         what = tally.what + "s"
         if old.tally is None and bounds(old) == (0, 0):
             return arithmetic.tallied(result, Tally(what, self.frame, tuple(loops)))
@@ -484,6 +485,17 @@ class Interpreter:
         if since.frame is self.frame and here is not None and before is not None and before.node is not here.node:
             self.event("filled", node, since, before.node, here.node)
         return arithmetic.tallied(result, since)
+
+    def notice_left_over(self, node: Any, added: Any, tally: Tally) -> None:
+        """A total or list gets, turn after turn, what a loop that has ended measured last."""
+        loops, measured = self.frame.loops, tally.loops[-1].region if tally.loops else None
+        if not loops or measured is None or tally.frame is not self.frame or tally.what not in ("mean", "sum"):
+            return
+        running = {id(turn.region.node) for turn in loops if turn.region is not None}
+        before = {id(turn.region.node) for turn in tally.loops if turn.region is not None}
+        here = loops[-1].region
+        if here is not None and id(measured.node) not in running and id(here.node) not in before:
+            self.event("left_over", node, added, here.node)
 
     def measure(self, what: str) -> Tally:
         """What is measured here and now."""

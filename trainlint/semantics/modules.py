@@ -98,6 +98,7 @@ class ModuleIndex:
         self.ran: set[int] = set()  # places where the modules that were called had been made
         self.keepers: dict[int, int] = {}  # the assignment that keeps a module, by the module
         self.flows: dict[int, Flow] = {}
+        self.moved: dict[int, tuple[Tensor, Flow]] = {}  # the same for what was only reshaped, moved or selected since
         self.leaves: dict[int, tuple[Tensor, str]] = {}  # trainable tensors: "parameter", "tensor" or "moved"
         self.hidden: dict[int, tuple[Stored, str]] = {}  # what is kept where the module does not see it
         self.bare: dict[int, tuple[Class, Function]] = {}  # an `__init__` that leaves out its base's, by class
@@ -150,11 +151,24 @@ class ModuleIndex:
         """What computed exactly this tensor, with nothing done to it since."""
         return self.flows.get(id(value))
 
+    def elements(self, value: Value | None) -> Flow | None:
+        """What computed the elements of a tensor, however they have been arranged since."""
+        kept = self.moved.get(id(value))
+        return self.flow(value) if kept is None else kept[1]
+
+    def keep(self, old: Tensor, new: Tensor) -> None:
+        """`new` has elements of `old`, in some arrangement."""
+        flow = self.elements(old)
+        if flow is not None:
+            self.moved[id(new)] = (new, flow)
+
     def same(self, old: Value, new: Value) -> None:
         """`new` stands for `old`, with more known of it."""
-        flow, leaf = self.flows.get(id(old)), self.leaves.get(id(old))
+        flow, leaf, moved = self.flows.get(id(old)), self.leaves.get(id(old)), self.moved.get(id(old))
         if flow is not None and isinstance(new, Tensor):
             self.flows[id(new)] = flow._replace(tensor=new)
+        if moved is not None and isinstance(new, Tensor):
+            self.moved[id(new)] = (new, moved[1])
         if leaf is not None and isinstance(new, Tensor):
             self.leaves[id(new)] = (new, leaf[1])
 

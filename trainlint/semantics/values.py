@@ -701,7 +701,7 @@ def join(a: Value, b: Value) -> Value:
         if kind is Tensor:
             return join_tensors(a, b)  # type: ignore[arg-type]
         if kind is Instance:
-            return Union((a, b))
+            return made_or_read(a, b) or Union((a, b))  # type: ignore[arg-type]
         if a.key == b.key:
             return a
     if (kind is Const or kind is Number) and (other is Const or other is Number) and is_number(a) and is_number(b):
@@ -726,6 +726,15 @@ def join(a: Value, b: Value) -> Value:
             some_module(merged) if all(isinstance(m, Instance) and "training" in m.attrs for m in merged) else UNKNOWN
         )
     return merged[0] if len(merged) == 1 else Union(tuple(merged))
+
+
+def made_or_read(a: Instance, b: Instance) -> Instance | None:
+    """The model or optimizer that a program makes where it does not read one from a file. What the file holds is what
+    an earlier run of the program had made."""
+    for made, read in ((a, b), (b, a)):
+        if "$file" in read.attrs and made.family in ("module", "optimizer"):
+            return made
+    return None
 
 
 def like(option: Value, merged: list[Value]) -> int | None:

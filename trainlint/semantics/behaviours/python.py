@@ -533,6 +533,7 @@ def append(call: Call) -> Value:
         loop = call.interp.nearest_loop()
         if value.tally is not None and loop is not None:
             call.interp.event("filled", call.node, target, None, loop.node)
+            call.interp.notice_left_over(call.node, call.node.args[0].value, value.tally)
         if isinstance(value, Tensor):
             call.interp.event("collect", call.node, value)
             if value.graph is not False and loop is not None:

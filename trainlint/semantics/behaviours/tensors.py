@@ -101,9 +101,12 @@ def keep(call: Call) -> Value:
     if (dtype := cast_to(call)) is not None:
         tensor = tensor.but(dtype=dtype)
     graph = graph_of(call.interp, tensor)
-    if graph == tensor.graph and tensor.shape is None and call.interp.modules.flow(tensor) is None:
+    if graph == tensor.graph and tensor.shape is None and call.interp.modules.elements(tensor) is None:
         return tensor
-    return tensor.but(graph=graph, shape=None)
+    result = tensor.but(graph=graph, shape=None)
+    if "pool" not in call.actual.lower():  # which blends elements
+        call.interp.modules.keep(tensor, result)
+    return result
 
 
 @behaviour("move")
