@@ -338,7 +338,6 @@ class MetricAccumulator(Rule):
                     what = "what the training loop has added up or collected goes on being filled here"
                     report(node, space, what=what)
 
-
     @on("loop", having="left_over model")
     def left_over(self, region: Region, report: Report) -> None:
         """A loop that evaluates adds up the last value of the loop that trains, in place of what it measures itself."""

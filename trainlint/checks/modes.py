@@ -32,7 +32,7 @@ from trainlint.edits import (
     wrap,
 )
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.layers import is_frozen, mode_matters
+from trainlint.semantics.behaviours.layers import mode_matters
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, loop_use, nested, outwards
 from trainlint.semantics.library import Call, modules_in
@@ -297,17 +297,21 @@ class MissingNoGrad(Rule):
             return
         before = told(region, report)
         for call in model_calls(region):
-            evaluates = call.mode is False or (over_data(region) and (call.held_out or compared(region, call.module)))
-            frozen = is_frozen(call.module)
             if (
                 call.grad is True
-                and not frozen
-                and evaluates
                 and call.node not in before
-                and (measured(region, call.module) or (call.mode is False and predicted(region, call.module)))
+                and self.evaluates(call, region)
                 and not any(t.graph for t in call.inputs)
             ):
                 call.report(region, report).repair(partial(self.switch_off, region, ()))
+
+    def evaluates(self, call: ModelCall, region: Region) -> bool:
+        """Whether a loop that learns nothing judges what a model answers, or takes decisions from it."""
+        apart = call.mode is False or judges_other_data(region, call.module)
+        if apart and predicted(region, call.module):
+            return True
+        sure = apart or (over_data(region) and (call.held_out or compared(region, call.module)))
+        return sure and measured(region, call.module)
 
     def switch_off(self, region: Region | None, further: Sequence[Any], draft: Draft) -> None:
         """Offer to record nothing in the loop, or in the statement of a single call and those of the `further` ones
@@ -343,7 +347,7 @@ class MissingNoGrad(Rule):
             and not call.on_noise
         ]
         for call in calls:
-            if not is_frozen(call.module) and not any(t.graph for t in call.inputs) and not in_model(call):
+            if not any(t.graph for t in call.inputs) and not in_model(call):
                 further = [other.node for other in calls if call.node in nodes_behind(other)]
                 report(call.node, call.space).repair(partial(self.switch_off, None, further))
 

@@ -108,7 +108,8 @@ def mark_output(
         recorded = graph_of(interp, *inputs) if inputs else None
     dep = Dep(module, mode, node, recorded is not False)
     layers = mode_matters(interp, module, mode)
-    interp.event("model", node, module, mode, grad, inputs, module.attrs.get("$loaded") is TRUE, layers)
+    asked = None if frozen and grad else grad  # of a frozen model nothing is recorded, whatever the context
+    interp.event("model", node, module, mode, asked, inputs, module.attrs.get("$loaded") is TRUE, layers)
     before = {id(d.module) for tensor in inputs for d in tensor.deps}
     tensors = inputs[0].data if inputs else None
     if tensors is not None:
