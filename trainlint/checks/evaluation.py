@@ -23,6 +23,7 @@ from trainlint.semantics.values import (
     Tally,
     Tensor,
     Text,
+    Tuple,
     Union,
     Value,
     bounds,
@@ -59,6 +60,21 @@ class BestWeightsAlias(Rule):
                 if weights.born is not None and in_some_turns(weights.born) is True:
                     draft = report(weights.born.node, weights.born.space, use="saved")
                     draft.because([Step(report.space(), call.node, "the use")]).repair(self.copy)
+
+    @on("returned")
+    def returned(self, fact: Any, report: Report) -> None:
+        """Told of at the end only: who calls may restore or save them, which says more."""
+        node, _, value = fact
+        for weights in moved(value) if not isinstance(value, Tuple) else [w for v in value.items for w in moved(v)]:
+            if weights.born is not None and in_some_turns(weights.born) is True:
+                report.interp.event("handed", node, weights)
+
+    @on("program", having="handed")
+    def handed(self, region: Region, report: Report) -> None:
+        for _, node, space, weights in region.of("handed"):
+            draft = report(weights.born.node, weights.born.space, use="given back")
+            label = "the call" if isinstance(node, cst.Call) else "the function"
+            draft.because([Step(space, node, label)]).repair(self.copy)
 
     def copy(self, draft: Draft) -> None:
         """Offer to keep a copy."""

@@ -32,7 +32,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called
+from trainlint.syntax.code import called, contains
 
 KL_DIV = "torch.nn.functional.kl_div"
 CROSS_ENTROPY = "torch.nn.functional.cross_entropy"
@@ -347,6 +347,35 @@ class GradientCutBeforeLoss(Rule):
         elif loss.graph is False and loss.deps and not any(dep.live for dep in loss.deps):
             for step in dict.fromkeys(dep.cut for dep in loss.deps if dep.cut is not None):
                 report(step.node, step.space, what=f"`{step.label}` cuts the loss off").because([end])
+
+    @on("add")
+    def added(self, fact: Any, report: Report) -> None:
+        """A term that trains nothing is added to one that trains a model."""
+        _, _, left, right, left_node, right_node, _ = fact
+        for node, term, rest in ((right_node, right, left), (left_node, left, right)):
+            if isinstance(term, Tensor) and isinstance(rest, Tensor) and is_idle_term(node, term, rest):
+                report.interp.event("idle", node, term)
+
+    @on("program", having="idle backward")
+    def idle(self, region: Region, report: Report) -> None:
+        for _, node, space, term in region.of("idle"):
+            for event in region.of("backward"):
+                if isinstance(event.loss, Tensor) and term.deps <= event.loss.deps:
+                    draft = report(node, space, what="this term of the loss is computed without gradients")
+                    cuts = dict.fromkeys(dep.cut for dep in term.deps if dep.cut is not None)
+                    draft.because([Step(event.space, event.node, "backward"), *cuts])
+                    break
+
+
+def is_idle_term(node: Any, term: Tensor, rest: Tensor) -> bool:
+    """Whether a loss has lost all its gradients, and one that it is added to trains a model that it was computed with.
+    One that is detached in the sum itself is there for the log."""
+    if term.graph is not False or term.nature != "a loss" or rest.graph is not True:
+        return False
+    trained = {id(dep.module) for dep in rest.deps if dep.live and dep.node is not None}
+    if not any(id(dep.module) in trained for dep in term.deps) or any(dep.live for dep in term.deps):
+        return False
+    return not any(dep.cut is not None and contains(node, dep.cut.node) for dep in term.deps)
 
 
 def cut_by_hand(loss: Tensor) -> bool:

@@ -70,6 +70,8 @@ FIELDS = {
     "picked": "made",
     "rated": "optimizer",
     "learnt": "",
+    "idle": "term",
+    "handed": "weights",
     "selected": "what",
     "passed": "loader",
 }

@@ -35,6 +35,7 @@ from trainlint.semantics.values import (
     TINY,
     TRUE,
     UNKNOWN,
+    WEIGHTS,
     Api,
     Class,
     Const,
@@ -1891,6 +1892,8 @@ class Interpreter:
         if region.parent is not None:
             region.parent.events.extend(region.events)
         self.emit(region.kind, region)
+        if self.flags.get(WEIGHTS):
+            self.emit("returned", (node, function, value))
         self.remember(ident, key, function, value, start, mark, region.events, Object.count == objects, env)
         if not self.depth:
             self.reads.clear()

@@ -658,10 +658,14 @@ class Library:
     def edit(self, interp: Interpreter, tensor: Tensor, node: Any, drawn: bool = False) -> None:
         """A tensor is changed in place: parameters of a module hold something else from here on, if only other numbers
         that are `drawn` at random or bounded."""
+        from trainlint.semantics.behaviours.training import descendants, move_weights
+
         if tensor.nature == "a gradient":
             return
         for dep in tensor.deps:
             if dep.node is None and not dep.scales:
+                edited = dep.module
+                move_weights(interp, lambda owner: owner is edited or id(edited) in descendants(owner))
                 if not drawn:
                     interp.write(dep.module.attrs, "$edited", TRUE)
                 interp.event("edit", node, dep.module, tensor)

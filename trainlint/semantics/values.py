@@ -933,6 +933,9 @@ def const(value: Value, default: Any = None) -> Any:
     return value.value if isinstance(value, Const) else default
 
 
+# In the interpreter's flags: all references to a model's weights that `state_dict()` gave out.
+WEIGHTS = "$weights"
+
 # Stands among the dependencies of a value for modules that are not in view.
 ELSEWHERE = Dep(Instance(None), None, None)
 

@@ -20,6 +20,7 @@ from trainlint.semantics.values import (
     NONE,
     TRUE,
     UNKNOWN,
+    WEIGHTS,
     Api,
     Class,
     Const,
@@ -110,7 +111,8 @@ def mark_output(
     layers = mode_matters(interp, module, mode)
     asked = None if frozen and grad else grad  # of a frozen model nothing is recorded, whatever the context
     interp.event("model", node, module, mode, asked, inputs, module.attrs.get("$loaded") is TRUE, layers)
-    before = {id(d.module) for tensor in inputs for d in tensor.deps}
+    behind = frozenset(d for tensor in inputs for d in tensor.deps)
+    before = {id(d.module) for d in behind}
     tensors = inputs[0].data if inputs else None
     if tensors is not None:
         for tensor in inputs[1:]:
@@ -123,7 +125,9 @@ def mark_output(
                 return value.but(deps=value.deps | {dep._replace(live=False, cut=stop)}, data=data, lib="torch")
             deps = value.deps if recorded is not False else cut(value.deps)
             lost = before and before.isdisjoint(id(d.module) for d in deps)  # on a way that could not be followed
-            if recorded is not False and (lost or any(map(is_hidden, arguments.values()))):
+            if recorded is False:
+                deps = deps | cut(behind) if lost else deps
+            elif lost or any(map(is_hidden, arguments.values())):
                 deps |= {ELSEWHERE}
             marked = value.but(deps=deps | {dep}, graph=recorded, data=data, lib="torch")
             interp.modules.same(value, marked)
@@ -520,8 +524,6 @@ def module_itself(call: Call) -> Value:
 @behaviour("state_dict")
 def state_dict(call: Call) -> Value:
     """The weights of a model, not copied: they change as it learns."""
-    from trainlint.semantics.behaviours.training import WEIGHTS
-
     interp, module = call.interp, call.receiver
     if not isinstance(module, Instance):
         return UNKNOWN

@@ -1008,11 +1008,18 @@ def opaque_parameters(call: Call) -> Value:
         from trainlint.semantics.behaviours.layers import parameters
 
         return parameters(Call(call.interp, call.node, call.path, call.row, call.arguments, owner))
-    if isinstance(owner, Instance) and "training" in owner.attrs and name == "state_dict":
+    if isinstance(owner, Instance) and name == "state_dict" and is_model(call.interp, owner):
         from trainlint.semantics.behaviours.layers import state_dict
 
         return state_dict(Call(call.interp, call.node, call.path, call.row, call.arguments, owner))
     return UNKNOWN
+
+
+def is_model(interp: Interpreter, owner: Instance) -> bool:
+    """Whether an object of unknown class was put into a mode, or an optimizer has its parameters."""
+    from trainlint.semantics.behaviours.training import optimizers
+
+    return "training" in owner.attrs or any(id(owner) in o.attrs.get("$modules", ()) for o in optimizers(interp))
 
 
 @behaviour("itself")

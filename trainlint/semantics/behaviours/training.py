@@ -24,6 +24,7 @@ from trainlint.semantics.values import (
     NONE,
     TRUE,
     UNKNOWN,
+    WEIGHTS,
     Api,
     Const,
     Dep,
@@ -53,7 +54,6 @@ AFTER_CLEAR = {"clear": "clear", "fresh": "wiped", "used": "clear", "stale": "wi
 AFTER_SOME_CLEAR = {**AFTER_CLEAR, "fresh": "?", "stale": "?", "wiped": "?"}
 AFTER_STEP = {"clear": "clear", "fresh": "used", "used": "used", "stale": "used", "wiped": "used", "?": "used"}
 OPTIMIZERS = "$optimizers"  # in the interpreter's flags: all optimizers made so far
-WEIGHTS = "$weights"  # likewise: all references to a model's weights that `state_dict()` gave out
 
 
 def optimizers(interp: Interpreter) -> tuple[Instance, ...]:
