@@ -128,8 +128,8 @@ EVENTS = frozenset(
         # Expressions and statements.
         *("add", "subtract", "multiply", "divide", "power", "matrixmultiply"),
         *("comparison", "statement", "store", "signed", "augmented", "enter", "nan_compared"),
-        # The step. "training_loss" and "training_step" are what a Lightning module's hook came to; "returned": a function
-        # gave something back while weights are out that `state_dict` gave.
+        # The step. "training_loss" and "training_step" are what a Lightning module's hook came to; "returned" is what a
+        # function gave back while weights are out that `state_dict` gave.
         *("backward", "stepped", "cleared", "training_loss", "training_step", "restored", "returned"),
         # Data.
         *("split", "fit", "leak", "dataset", "pair", "learnt", "search"),

@@ -6,7 +6,7 @@ import builtins
 import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -658,14 +658,13 @@ class Library:
     def edit(self, interp: Interpreter, tensor: Tensor, node: Any, drawn: bool = False) -> None:
         """A tensor is changed in place: parameters of a module hold something else from here on, if only other numbers
         that are `drawn` at random or bounded."""
-        from trainlint.semantics.behaviours.training import descendants, move_weights
+        from trainlint.semantics.behaviours.training import move_weights
 
         if tensor.nature == "a gradient":
             return
         for dep in tensor.deps:
             if dep.node is None and not dep.scales:
-                edited = dep.module
-                move_weights(interp, lambda owner: owner is edited or id(edited) in descendants(owner))
+                move_weights(interp, partial(holds, id(dep.module)))
                 if not drawn:
                     interp.write(dep.module.attrs, "$edited", TRUE)
                 interp.event("edit", node, dep.module, tensor)
@@ -1099,6 +1098,11 @@ def mixed_tensor(interp: Interpreter, tensors: list[Tensor]) -> Tensor:
 def unsure_graph(tensor: Tensor) -> Tensor:
     """What code out of view computes may be detached."""
     return tensor.but(graph=None) if tensor.graph else tensor
+
+
+def holds(module: int, owner: Instance) -> bool:
+    """Whether a module is the one with that identity, or has it inside."""
+    return any(id(inner) == module for inner in modules_in(owner))
 
 
 def is_leaf(dep: Dep) -> bool:
