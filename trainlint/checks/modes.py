@@ -201,7 +201,7 @@ class MissingEvalMode(Rule):
         if judges_other_data(region, call.module):
             return measured(region, call.module) or predicted(region, call.module)
         if call.grad is False or call.held_out:
-            return measured(region, call.module)
+            return measured(region, call.module) or (call.held_out and predicted(region, call.module))
         return over_data(region) and compared(region, call.module)
 
     def restored(self, call: ModelCall, region: Region) -> bool:
@@ -308,7 +308,7 @@ class MissingNoGrad(Rule):
     def evaluates(self, call: ModelCall, region: Region) -> bool:
         """Whether a loop that learns nothing judges what a model answers, or takes decisions from it."""
         apart = call.mode is False or judges_other_data(region, call.module)
-        if apart and predicted(region, call.module):
+        if (apart or call.held_out) and predicted(region, call.module):
             return True
         sure = apart or (over_data(region) and (call.held_out or compared(region, call.module)))
         return sure and measured(region, call.module)

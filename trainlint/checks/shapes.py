@@ -43,7 +43,7 @@ from trainlint.semantics.values import (
     Value,
     const,
 )
-from trainlint.syntax import Index
+from trainlint.syntax import Index, nodes_in
 from trainlint.syntax.code import called, is_name, is_plain_call, keyword, positional
 
 MSE = "torch.nn.functional.mse_loss"
@@ -124,6 +124,26 @@ class LossShapeBroadcast(LossRule):
             what = "they broadcast, so that all are compared with all"
             self.tell(node, "-", (given, target), places, what, report)
 
+    @on("multiply")
+    def weighted(self, fact: tuple[Any, ...], report: Report) -> None:
+        """What is computed for each sample is multiplied with a label or weight of each, and neither was given its
+        shape by hand."""
+        _, node, left, right, left_node, right_node, _ = fact
+        if not isinstance(left, Tensor) or not isinstance(right, Tensor) or not (left.batched and right.batched):
+            return
+        places = (left_node, right_node) if left.deps else (right_node, left_node)
+        given, target = (left, right) if left.deps else (right, left)
+        if given.graph is not True or target.deps or target.graph is not False or not crossed(given, target):
+            return
+        interp = report.interp
+        function, region = interp.frame.function, interp.region
+        if function is None or region is None or any(e.node is not node for e in region.of("paired")):
+            return  # one mistake is told of once
+        if not any(map(arranges, nodes_in(function.node))):
+            interp.event("paired", node)
+            what = "they broadcast, so that all samples are mixed with all"
+            self.tell(node, "*", (given, target), places, what, report)
+
     def tell(
         self, node: Any, loss: str, pair: tuple[Tensor, Tensor], places: tuple[Any, Any], what: str, report: Report
     ) -> None:
@@ -134,6 +154,13 @@ class LossShapeBroadcast(LossRule):
         axis = spare_axis(column, other)
         if axis is not None and isinstance(place, cst.BaseExpression):
             draft.fix(f"squeeze axis {axis}", replace(place, place, f".squeeze({axis})"))
+
+
+def arranges(node: Any) -> bool:
+    """Whether a piece of code sets axes by hand, as for all pairs of samples."""
+    if isinstance(node, cst.Call):
+        return called(node) in ("unsqueeze", "view", "reshape", "expand", "expand_as", "repeat", "expand_dims")
+    return isinstance(node, cst.Subscript) and any(is_name(part, "None") for part in nodes_in(node.slice[0]))
 
 
 def spare_axis(long: Tensor, short: Tensor) -> int | None:

@@ -72,6 +72,7 @@ FIELDS = {
     "learnt": "",
     "idle": "term",
     "handed": "weights",
+    "paired": "",
     "selected": "what",
     "passed": "loader",
 }

@@ -626,7 +626,7 @@ class Interpreter:
         if self.is_main_guard(node.test):
             self.frame.space.deferred.append(node.body)
             return True
-        held = truth(self.eval(node.test))
+        held = self.decide(node.test)
         if held is True:
             self.narrow(node.test, True)
             return self.suite(node.body)
@@ -1529,8 +1529,15 @@ class Interpreter:
                     self.event("threshold", node, score, f"compared with {lo:g}")
         self.emit("comparison", (operator, node, left, right, result))
 
+    def decide(self, test: Any) -> bool | None:
+        """Whether a test holds; what hangs on a model's output is a decision of the model's."""
+        value = self.eval(test)
+        if value.__class__ is Tensor and value.deps:
+            self.event("predict", test, value)
+        return truth(value)
+
     def conditional(self, node: cst.IfExp) -> Value:
-        held = truth(self.eval(node.test))
+        held = self.decide(node.test)
         if held is not None:
             return self.eval(node.body if held else node.orelse)
         results: list[Value] = []
