@@ -16,6 +16,7 @@ from trainlint.semantics.behaviours.data import (
     bundled,
     dataset_part,
     info_of,
+    is_one,
     roots,
 )
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, target_names
@@ -558,6 +559,8 @@ def identity(dataset: Value | None) -> Any:
         return id(dataset)
     tensors = dataset.attrs.get("$tensors")
     if isinstance(tensors, Tuple):
+        if any(isinstance(t, Tensor) and t.data.tokens and not is_one(t.data) for t in tensors.items):
+            return id(dataset)
         if tensors.items and all(isinstance(t, Tensor) and t.data.tokens for t in tensors.items):
             return frozenset(
                 (t.data.tokens, t.data.part, t.data.splits) for t in tensors.items if isinstance(t, Tensor)

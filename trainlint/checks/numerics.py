@@ -217,6 +217,8 @@ class UnguardedSqrt(RootRule):
             return
         if nature == "a clamped value" and not takes_gradients(operand, report):
             return  # a clamp is for what is computed too, such as the noise levels of a ready model's schedule
+        if is_read(index_of(report.space()), node):
+            return
         draft = report(node, nature=nature)
         if isinstance(operand, Tensor) and operand.lo >= 0:
             draft.repair(partial(guard, inner, EPS))
@@ -225,6 +227,21 @@ class UnguardedSqrt(RootRule):
 def takes_gradients(operand: Value, report: Report) -> bool:
     """Whether gradients are known to flow through a tensor, or it is computed by a module."""
     return isinstance(operand, Tensor) and (operand.graph is True or report.interp.module_depth > 0)
+
+
+# What takes a number of a tensor, or the tensor without its graph.
+READING = frozenset(("item", "tolist", "numpy", "detach", "data"))
+
+
+def is_read(index: Index, node: Any) -> bool:
+    """Whether just the number is taken of an expression where it stands, so that no gradient comes back to it."""
+    around = index.parent(node)
+    while isinstance(around, (cst.Attribute, cst.Call)):
+        if isinstance(around, cst.Attribute) and around.attr.value in READING:
+            return True
+        around = index.parent(around)
+    call = index.parent(around) if isinstance(around, cst.Arg) else None
+    return isinstance(call, cst.Call) and is_name(call.func, "float")
 
 
 def squares(nature: str) -> bool:
@@ -243,7 +260,7 @@ class NormAtZero(RootRule):
         nature = reaches_zero(operand)
         if inverse or nature is None or not squares(nature) or not isinstance(operand, Tensor):
             return
-        if operand.graph or is_in_loss(report.interp):
+        if (operand.graph or is_in_loss(report.interp)) and not is_read(index_of(report.space()), node):
             report(node).repair(partial(guard, inner, "1e-12"))
 
 

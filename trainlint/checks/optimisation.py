@@ -118,11 +118,12 @@ class OptimizerMissesParameters(Rule):
     def another(
         self, region: Region, optimizer: Instance, models: list[Instance], owned: frozenset[int], report: Report
     ) -> None:
-        """The optimizer holds another object than the one that is trained: what it holds is never run to be learnt."""
+        """The optimizer holds another object than the one that is trained: what it holds is never run to be learnt, and
+        nobody hands gradients over."""
         run = [e.module for e in region.of("model") if e.grad is not False]
         if not models or any(m.cls is None for m in run) or not owned.isdisjoint(handed_on(region)):
             return
-        if any(not owned.isdisjoint(descendants(model)) for model in run):
+        if any(not owned.isdisjoint(descendants(model)) for model in run) or region.has("given"):
             return
         library = report.interp.library
         fresh = any(has_own_weights(library, m) for model in models for m in modules_in(model))

@@ -34,6 +34,7 @@ from trainlint.semantics.values import (
     is_number,
     join,
     join_all,
+    mix_data,
 )
 
 if TYPE_CHECKING:
@@ -304,6 +305,9 @@ def stored(owner: Tensor, value: Value, index: Value | slice | None, node: cst.C
             )
         if owner.lib == "frame" and (value.data.tokens & owner.data.tokens or not owner.data.tokens):
             part = part._replace(fits=fits, tokens=owner.data.tokens | value.data.tokens)
+        elif owner.lib == value.lib == "numpy" and value.data.tokens and part.tokens <= value.data.tokens:
+            came = value.data._replace(columns=None, order=None)  # an array that is filled row by row
+            part = mix_data(part, came) if part.tokens else came
         return owner.but(
             kinds=owner.kinds if owner.kinds == value.kinds else 0,
             lo=min(owner.lo, value.lo), hi=max(owner.hi, value.hi),

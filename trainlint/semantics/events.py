@@ -27,6 +27,7 @@ FIELDS = {
     "autograd": "value",
     "gradient": "",
     "clear": "optimizer",  # None where gradients are cleared otherwise
+    "given": "optimizer",  # gradients of others were put in the place of its own
     "clip": "states spent",
     "step": "optimizer before scaler scale",
     "scheduler": "scheduler optimizers first given",

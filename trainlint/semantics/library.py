@@ -959,7 +959,7 @@ class Library:
         return row is not None and "model" in row.raw
 
     def set_tensor_attribute(self, interp: Interpreter, owner: Tensor, name: str, value: Value, node: Any) -> None:
-        if name == "grad":
+        if name in ("grad", "_grad"):
             from trainlint.semantics.behaviours.training import set_gradients
 
             set_gradients(interp, owner, value, node)

@@ -38,6 +38,8 @@ from trainlint.semantics.values import (
     join_all,
     mix_data,
 )
+from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
@@ -55,15 +57,21 @@ CUTS = "$cuts"  # in the interpreter's flags: one-sided slices taken of data so 
 
 def loaded(call: Call, lib: str, part: str | None = None) -> Tensor:
     source = call.first.key if call.arguments.positional else None
-    token = hash((id(call.node), source))
+    token = abs(hash((id(call.node), source)))
     return Tensor(lib=lib, graph=False, data=DataInfo(frozenset((token,)), part, columns=("all", frozenset())))
 
 
 def with_origin(value: Tensor, node: Any) -> Tensor:
-    """A value that surely has a data token: data of unknown origin get one of their own."""
+    """A value that surely has a data token: data of unknown origin get one of their own, below 0, which all have that
+    come to this place."""
     if value.data.tokens:
         return value
-    return value.but(data=value.data._replace(tokens=frozenset((id(node),))))
+    return value.but(data=value.data._replace(tokens=frozenset((-id(node),))))
+
+
+def is_one(data: DataInfo) -> bool:
+    """Whether equal tokens mean the same rows: of data that were loaded, or of the parts of a split."""
+    return bool(data.tokens) and (data.part is not None or bool(data.splits) or min(data.tokens) >= 0)
 
 
 # ---------------------------------------------------------------- order of the rows
@@ -521,9 +529,12 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
     if not data.tokens:
         return data
     if isinstance(index, slice):
-        ends = [(end, side) for end, side in ((index.start, "tail"), (index.stop, "head")) if not is_nothing(end)]
-        for boundary, side in ends if index.step is None else ():
-            data = cut_at(interp, owner.but(data=data), boundary, side)
+        written = node.slice[0].slice if isinstance(node, cst.Subscript) else None
+        lower, upper = (written.lower, written.upper) if isinstance(written, cst.Slice) else (None, None)
+        ends = ((index.start, "tail", lower), (index.stop, "head", upper)) if index.step is None else ()
+        for boundary, side, text in ends:
+            if not is_nothing(boundary):
+                data = cut_at(interp, owner.but(data=data), boundary, side, text)
     elif isinstance(index, Tensor) and index.data.splits:
         if data.fits and not data.splits and index.data.part is not None:
             interp.emit("split", (interp.frame.space, None, owner, "cross-validation"))
@@ -561,9 +572,28 @@ def is_nothing(value: Any) -> bool:
     return value is None or (isinstance(value, Const) and value.value in (None, 0))
 
 
-def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, side: str) -> DataInfo:
+# What a place to cut at is computed with, time and again the same.
+ROUNDING = frozenset(("int", "len", "round", "floor", "ceil", "size", "min", "max", "abs"))
+
+
+def place_of(interp: Interpreter, boundary: Value, node: Any) -> Any:
+    """What tells a place to cut at from others: equal where the same is computed of the same once more."""
+    if isinstance(boundary, Const):
+        return boundary.key
+    if node is None or (boundary is not UNKNOWN and isinstance(node, (cst.Name, cst.Attribute))):
+        return id(boundary)
+    parts = list(nodes_in(node))
+    if not all(called(part) in ROUNDING for part in parts if isinstance(part, cst.Call)):
+        return id(node) if boundary is UNKNOWN else id(boundary)
+    names = {part.value for part in parts if isinstance(part, cst.Name)}
+    held = [value for name in sorted(names) if (value := interp.frame.env.get(name)) is not None]
+    interp.keep += held
+    return (cst.Module([]).code_for_node(node), *map(id, held))
+
+
+def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, side: str, node: Any) -> DataInfo:
     """`x[:n]` or `x[n:]`: once both sides at the same place are taken, the data count as split there."""
-    place = boundary.key if isinstance(boundary, Const) else id(boundary)
+    place = place_of(interp, boundary, node)
     if isinstance(boundary, Const) and isinstance(boundary.value, int) and abs(boundary.value) <= 10:
         return owner.data  # a peek at the head, or the last column or step
     if isinstance(boundary, Tensor):

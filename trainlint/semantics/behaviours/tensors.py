@@ -7,6 +7,7 @@ from typing import Any
 
 from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
+from trainlint.semantics.behaviours.data import with_origin
 from trainlint.semantics.library import Call, as_tensor, behaviour, mixed_tensor
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
@@ -437,14 +438,28 @@ def minimum(call: Call) -> Value:
 def stats(call: Call, what: str) -> DataInfo:
     """Data of a result that is a statistic of the first argument."""
     data = call.tensor.data
-    if data is NO_DATA or not data.tokens:
+    axis = call.value("dim") or call.value("axis")
+    if not data.tokens and isinstance(axis, Const) and axis.value == 0:
+        data = of_table(call)
+    if not data.tokens:
         return data
     if (data.splits or data.part) and call.tensor.lib not in ("numpy", "frame"):
         return data  # of a batch of a part only
-    axis = call.value("dim") or call.value("axis")
     if isinstance(axis, Const) and axis.value in (1, -1):
         return data  # a statistic of each row by itself tells nothing about the others
     return data._replace(stats=frozenset((token, what) for token in data.tokens))
+
+
+def of_table(call: Call) -> DataInfo:
+    """Data of an array whose columns are summed up: rows of a table, be it out of view where they come from."""
+    table, written = call.tensor, call.argument("input", 0)
+    if written is call.node and isinstance(call.node.func, cst.Attribute):
+        written = call.node.func.value
+    if table.lib != "numpy" or table.deps or not isinstance(written, cst.Name) or call.interp.peek(written) is not table:
+        return table.data
+    known = with_origin(table, call.node)
+    call.interp.rebind(written, known)
+    return known.data
 
 
 @behaviour("norm")

@@ -296,6 +296,7 @@ def set_gradients(interp: Interpreter, owner: Tensor, value: Value, node: Any) -
         for optimizer in optimizers(interp):
             if reach.touches(optimizer, True) is not False:
                 interp.write(optimizer.attrs, "$state", ANY)
+                interp.event("given", node, optimizer)
 
 
 @behaviour("module_zero_grad")
