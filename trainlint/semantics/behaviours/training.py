@@ -274,7 +274,9 @@ def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> Non
     reach = Reach(deps)
     for optimizer in optimizers(interp):
         reached = reach.touches(optimizer, True)
-        if reached is not False:
+        if reached and not optimizer.attrs.get("$modules", frozenset()) <= reach.inner:
+            advance(interp, optimizer, AFTER_SOME_CLEAR, certain=True, node=node)  # those of a part of what it holds
+        elif reached is not False:
             interp.write(optimizer.attrs, "$cleared", interp.step(node, "gradients cleared"))
             interp.write(optimizer.attrs, "$scale", NO_SCALE)
             before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=node)
