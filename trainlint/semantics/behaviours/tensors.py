@@ -455,7 +455,12 @@ def of_table(call: Call) -> DataInfo:
     table, written = call.tensor, call.argument("input", 0)
     if written is call.node and isinstance(call.node.func, cst.Attribute):
         written = call.node.func.value
-    if table.lib != "numpy" or table.deps or not isinstance(written, cst.Name) or call.interp.peek(written) is not table:
+    if (
+        table.lib != "numpy"
+        or table.deps
+        or not isinstance(written, cst.Name)
+        or call.interp.peek(written) is not table
+    ):
         return table.data
     known = with_origin(table, call.node)
     call.interp.rebind(written, known)
