@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import libcst as cst
+
 from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.behaviours.data import with_origin
