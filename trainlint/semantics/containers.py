@@ -232,8 +232,11 @@ def cut(items: tuple[Value, ...], index: slice) -> tuple[Value, ...] | None:
 
 def tensor_item(interp: Interpreter, owner: Tensor, indices: list[Value | slice], node: Any = None) -> Value:
     """Indexing keeps what the elements are; the axes that go are followed where the shape is known."""
-    from trainlint.semantics.behaviours.data import part_of
+    from trainlint.semantics.behaviours.data import part_of, picked_by
 
+    chosen = picked_by(interp, owner, indices, node)
+    if chosen is not None:
+        return chosen
     data = part_of(interp, owner, indices, node)
     frame = owner.lib == "frame" and len(indices) == 1
     found = row_of_frame(owner.shape, indices[0]) if frame else indexed(form(owner), indices)

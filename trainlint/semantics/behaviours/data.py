@@ -686,15 +686,73 @@ def fold_indices(call: Call) -> Value:
 
 def learns(call: Call) -> str:
     """What an estimator takes from the rows it is fitted on; "" when that is nothing that leaks."""
-    estimator = call.receiver
-    if not isinstance(estimator, Instance):
+    return learnt_by(call.interp, call.receiver)
+
+
+def learnt_by(interp: Interpreter, estimator: Value | None, depth: int = 0) -> str:
+    if not isinstance(estimator, Instance) or depth > 6:
         return ""
-    row = call.interp.library.class_row(estimator.api_path)
+    row = interp.library.class_row(estimator.api_path)
     what = str(row.raw.get("learns", "")) if row is not None else ""
     strategy = estimator.attrs.get("strategy")
     if what == "imputer" and isinstance(strategy, Const) and strategy.value == "constant":
         return ""
+    if what == STEPS:  # as much as its steps do
+        found = {learnt_by(interp, step, depth + 1) for step in made_of(interp, estimator)} - {""}
+        return STEPS if found - {"coding"} else "".join(found)
     return what
+
+
+STEPS = "steps"  # what an estimator learns that is made of others
+
+
+def is_composed(interp: Interpreter, estimator: Value | None) -> bool:
+    row = interp.library.class_row(estimator.api_path) if isinstance(estimator, Instance) else None
+    return row is not None and row.raw.get("learns") == STEPS
+
+
+def made_of(interp: Interpreter, estimator: Instance) -> list[Instance]:
+    """The estimators that a pipeline or a transformer of columns is made of, in order; [] where they are not known."""
+    names = ("steps", "transformers", "transformer_list")
+    given = next((estimator.attrs[name] for name in names if name in estimator.attrs), UNKNOWN)
+    entries = interp.known_items(given) if isinstance(given, Value) else None
+    parts = [part for entry in entries or () for part in (interp.known_items(entry) or (entry,))]
+    return [part for part in parts if isinstance(part, Instance)]
+
+
+COLUMN_CHOICE = "a choice of columns"  # the nature of what an estimator has chosen
+
+
+def choice_by(call: Call, data: DataInfo) -> Value:
+    """The columns that an estimator has chosen by rows that are not split yet."""
+    if data.part is not None or data.splits:
+        return UNKNOWN
+    name = call.receiver.describe() if isinstance(call.receiver, Instance) else call.short_name
+    entry = Fit(call.interp.frame.space, call.node, name, data.tokens)
+    return Tensor(lib="numpy", graph=False, nature=COLUMN_CHOICE, data=NO_DATA._replace(fits=frozenset((entry,))))
+
+
+def picked_by(interp: Interpreter, owner: Tensor, indices: list[Value | slice], node: Any) -> Value | None:
+    """What such a choice picks: columns of a table, or some of their names. None for any other index."""
+    choice = indices[-1] if indices else None
+    if not isinstance(choice, Tensor) or choice.nature != COLUMN_CHOICE:
+        return None
+    if not owner.data.tokens:
+        return choice if owner.lib == "numpy" and len(indices) == 1 else None
+    told = [entry for entry in choice.data.fits if entry.on & owner.data.tokens]
+    data = part_of(interp, owner, indices[:-1], node)._replace(columns=None)
+    if data.splits:
+        for entry in told:
+            interp.emit("leak", (entry, owner, node))
+        told = []
+    return owner.but(shape=None, data=data._replace(fits=data.fits.union(told)))
+
+
+@behaviour("chosen_columns")
+def chosen_columns(call: Call) -> Value:
+    """`get_support()`, and the names of the columns that an estimator gives."""
+    found = call.receiver.attrs.get("support_") if isinstance(call.receiver, Instance) else None
+    return found if isinstance(found, Value) else UNKNOWN
 
 
 def fit(call: Call) -> tuple[Tensor, str]:
@@ -706,6 +764,8 @@ def fit(call: Call) -> tuple[Tensor, str]:
         earlier = estimator.attrs.get("$fitted")
         interp.emit("fit", (call.node, estimator, what, data, earlier, call))
         interp.write(estimator.attrs, "$fitted", (interp.frame.space, call.node, data))
+        if what == "feature selection":
+            interp.write(estimator.attrs, "support_", choice_by(call, data.data))
     return data, what
 
 
@@ -741,8 +801,10 @@ KEEPS_COLUMNS = ("scaler", "imputer", "coding", "encoder")  # what estimators le
 
 def after_transform(call: Call, data: DataInfo, what: str) -> DataInfo:
     """Data after the transform of an estimator: which columns they are, and what they are scaled by."""
-    data = data._replace(columns=data.columns if what in KEEPS_COLUMNS else None)
     scaler = call.receiver
+    if is_composed(call.interp, scaler):
+        return data._replace(columns=None, scaled=None)
+    data = data._replace(columns=data.columns if what in KEEPS_COLUMNS else None)
     if what != "scaler" or not isinstance(scaler, Instance):
         return data
     call.interp.keep.append(scaler)
@@ -820,10 +882,19 @@ def predictor_fit(call: Call) -> Value:
     return call.receiver or UNKNOWN
 
 
+def is_transformer(interp: Interpreter, estimator: Value | None) -> bool:
+    """Whether an estimator surely transforms data; a pipeline does if its last step does."""
+    while isinstance(estimator, Instance) and estimator.family == "pipeline":
+        estimator = next(reversed(made_of(interp, estimator)), None)
+    return isinstance(estimator, Instance) and estimator.family == "estimator"
+
+
 @behaviour("pipeline_fit")
 def pipeline_fit(call: Call) -> Value:
     """Steps that choose columns may come before what learns, so inputs and targets make no pair."""
     call.interp.event("fitted", call.node, call.receiver, call.value("x", 1), call.value("y", 2), call)
+    if is_transformer(call.interp, call.receiver):
+        fit(call)
     return call.receiver or UNKNOWN
 
 
@@ -872,9 +943,14 @@ def scores(call: Call) -> Value:
     return UNKNOWN
 
 
-@behaviour("pipeline")
-def pipeline(call: Call) -> Value:
-    return Instance(Api(call.actual), "pipeline")
+@behaviour("composed")
+def composed(call: Call) -> Value:
+    """`make_pipeline(a, b)` and `make_column_transformer((a, columns), (b, columns))`."""
+    wanted = "sklearn.pipeline.Pipeline" if call.short_name == "make_pipeline" else "sklearn.compose.ColumnTransformer"
+    row = call.interp.library.class_row(wanted)
+    made = Instance(Api(wanted), str(row.raw["family"]) if row is not None else "")
+    made.attrs["steps"] = UNKNOWN if call.arguments.open else Tuple(tuple(call.arguments.positional))
+    return made
 
 
 # ------------------------------------------------------------- datasets and loaders

@@ -91,6 +91,20 @@ def reshaped(call: Call) -> Value:
     return as_tensor(call.first).but(shape=None, last=None)
 
 
+@behaviour("keras_coded")
+def coded(call: Call) -> Value:
+    """Texts as numbers, or sequences at one length: the same rows with other columns."""
+    rows = as_tensor(call.value("x") or UNKNOWN)
+    return Tensor(lib="numpy", graph=False, data=rows.data._replace(columns=None, scaled=None))
+
+
+@behaviour("keras_same")
+def same(call: Call) -> Value:
+    """The numbers of a data set, as a tensor or in another type."""
+    given = call.first
+    return given.but(lib="numpy", shape=None) if isinstance(given, Tensor) and given.data.tokens else UNKNOWN
+
+
 @behaviour("keras_input")
 def input_(call: Call) -> Value:
     return Tensor(lib="keras")
