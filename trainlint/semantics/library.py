@@ -182,8 +182,8 @@ class Call:
     def value(self, name: str, position: int | None = None) -> Value | None:
         """The value of a parameter, None when it is not given."""
         found = self.arguments.keywords.get(name)
-        if found is None and name in NUMPY_NAMES:
-            found = self.arguments.keywords.get(NUMPY_NAMES[name])
+        if found is None and name in OTHER_NAMES:
+            found = self.arguments.keywords.get(OTHER_NAMES[name])
         if found is not None:
             return found
         if position is None:
@@ -195,6 +195,8 @@ class Call:
     def argument(self, name: str, position: int | None = None) -> Any:
         """The node of an argument; the call itself when it has none of its own."""
         found = self.arguments.keyword_nodes.get(name)
+        if found is None and name in OTHER_NAMES:
+            found = self.arguments.keyword_nodes.get(OTHER_NAMES[name])
         if found is not None:
             return found
         if position is None:
@@ -1213,7 +1215,7 @@ MODULES = ("torch.nn.", "timm.models", "torchvision.models", "torch_geometric.nn
 # What loggers do with what they are given: they read it.
 TELLING = frozenset(("debug", "info", "warning", "warn", "error", "exception", "critical", "add_scalar", "add_graph"))
 # What NumPy calls the keywords of torch's functions, which take both.
-NUMPY_NAMES = {"dim": "axis", "keepdim": "keepdims"}
+OTHER_NAMES = {"dim": "axis", "keepdim": "keepdims", "x": "X"}  # of NumPy and scikit-learn
 MOVES = frozenset(("to", "cuda", "cpu", "float", "half"))
 # Methods that only tensors have: calling one tells what an unknown value is.
 TENSOR_METHODS = frozenset(
