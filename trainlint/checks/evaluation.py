@@ -8,16 +8,14 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.repairs import index_of, is_bound_within
-from trainlint.checks.schedules import inner_loops
 from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.training import optimizers, touches
-from trainlint.semantics.interpreter import Region, nested, outwards, target_names
+from trainlint.semantics.behaviours.training import optimizers
+from trainlint.semantics.interpreter import Region, outwards, target_names
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.values import (
     UNKNOWN,
     Const,
-    Dep,
     DictObject,
     Instance,
     Number,
@@ -154,26 +152,10 @@ class PartialLoad(Rule):
     @on("program", having="partial")
     def check(self, region: Region, report: Report) -> None:
         """A model that is trained on may well start from a part; one that only predicts needs all of it."""
-        for _, node, space, module in region.of("partial"):
-            if may_train(region, module) or any(any(holds(v, module) for v in e.values) for e in region.of("escape")):
-                continue
-            report(node, space)
-
-
-def may_train(region: Region, module: Instance) -> bool:
-    """Whether a step may change the weights of a module, or whether it has a part in a training."""
-    flow = [(event, inner_loops(inside)) for event, inside in nested(region.events)]
-    steps = [(event.optimizer, loops) for event, loops in flow if event.kind == "step"]
-    if not steps:
-        return region.has("backward")
-    reached = frozenset((Dep(module, None, None),))
-    training = {id(loop) for _, loops in steps for loop in loops}
-    return any(
-        not isinstance(optimizer, Instance) or touches(optimizer, reached, False) is not False for optimizer, _ in steps
-    ) or any(
-        event.kind == "model" and event.module is module and any(id(loop) in training for loop in loops)
-        for event, loops in flow
-    )
+        if not region.has("backward", "step"):
+            for _, node, space, module in region.of("partial"):
+                if not any(any(holds(v, module) for v in e.values) for e in region.of("escape")):
+                    report(node, space)
 
 
 def brings_weights(module: Value) -> bool:
@@ -382,10 +364,36 @@ class MetricAccumulator(Rule):
                 what = "the value is left over from a loop that has ended, so each turn adds the same one"
                 report(node, space, what=what)
 
+    @on("loop", having="model")
+    def stale(self, region: Region, report: Report) -> None:
+        """A loop that evaluates runs the model and drops what it gives, but judges what it gave before the loop."""
+        if region.has("backward", "autograd") or not isinstance(region.value, Value):
+            return
+        calls = {event.node: event.module for event in region.of("model")}
+        judged = [(e, e.given) for e in region.of("loss")] + [(e, e.value) for e in region.of("compare")]
+        old = [(e, v) for e, v in judged if runs(v) and calls.keys().isdisjoint(runs(v))]
+        if not old or any(node in calls for event in region.events for node in uses(event)):
+            return
+        for event, value in old:
+            if any(dep.module is module for dep in value.deps for module in calls.values()):
+                what = "this judges what the model gave before the loop, and what it gives here is never looked at"
+                report(event.node, event.space, what=what)
+
 
 def read_in(node: Any) -> list[cst.Name]:
     """The names of variables in an expression."""
     return [name for name in nodes_in(node) if isinstance(name, cst.Name)]
+
+
+def runs(value: Any) -> set[Any]:
+    """The calls of models that a value comes from."""
+    return {dep.node for dep in value.deps if dep.node is not None} if isinstance(value, Tensor) else set()
+
+
+def uses(event: Any) -> set[Any]:
+    """The calls of models whose outputs an event is about."""
+    values = (v for part in event[3:] for v in (part if isinstance(part, (tuple, list)) else (part,)))
+    return set().union(*map(runs, values)) if event.kind != "model" else set()
 
 
 def of_data(total: Tally, count: Value) -> bool:

@@ -233,8 +233,13 @@ def is_scored_apart(call: ModelCall, region: Region) -> bool:
     learnt = [e for e in region.of("backward") if any(dep.live and dep.module is call.module for dep in e.loss.deps)]
     if not learnt or is_test(region):
         return False
-    if any(is_equality(e.node) and any(dep.node is call.node for dep in e.value.deps) for e in region.of("compare")):
-        return True
+    compares = [e for e in region.of("compare") if any(dep.node is call.node for dep in e.value.deps)]
+    if any(is_equality(e.node) for e in compares):
+        decisions = (*(e.value for e in region.of("predict")), *(e.scores for e in region.of("threshold")))
+        if any(not is_equality(e.node) for e in compares) or any(
+            dep.node is call.node for value in decisions for dep in value.deps
+        ):
+            return True
     here = index_of(call.space).function(call.node)
     apart = here is not None and all(index_of(e.space).function(e.node) is not here for e in learnt)
     return apart and any(dep.node is call.node for e in region.of("loss") for dep in e.given.deps)
@@ -302,6 +307,7 @@ class MissingNoGrad(Rule):
                 and call.node not in before
                 and self.evaluates(call, region)
                 and not any(t.graph for t in call.inputs)
+                and not self.is_kept(region, call)
             ):
                 call.report(region, report).repair(partial(self.switch_off, region, ()))
 
@@ -312,6 +318,13 @@ class MissingNoGrad(Rule):
             return True
         sure = apart or (over_data(region) and (call.held_out or compared(region, call.module)))
         return sure and measured(region, call.module)
+
+    def is_kept(self, region: Region, call: ModelCall) -> bool:
+        """Whether a loop adds up or gathers what a call gives, graph and all: only the program tells what becomes of
+        it."""
+        return (call.mode is False or call.held_out) and any(
+            e.value.graph and depends(e.value, call.module, call.node) for e in region.of("grown")
+        )
 
     def switch_off(self, region: Region | None, further: Sequence[Any], draft: Draft) -> None:
         """Offer to record nothing in the loop, or in the statement of a single call and those of the `further` ones
@@ -401,15 +414,20 @@ class StuckInEvalMode(Rule):
             culprit: Any = None
             trained: Any = None
             turn: Region | None = None
+            attacked = False
             for region in outwards(interp.region):
                 switched = (e for e in reversed(region.of("mode")) if holds(e.module, dep.module))
                 if culprit is None and (culprit := next(switched, None)) is not None:
                     turn = region
                 for call in region.of("model"):
-                    if call.node is dep.node and call.module is dep.module and call.mode is True:
-                        trained = call
-                        break
-            if culprit is not None and culprit.training is False and trained and mode_matters(interp, dep.module):
+                    if call.node is dep.node and call.module is dep.module:
+                        if call.mode is True:
+                            trained = call
+                            break
+                        attacked = attacked or takes_gradients(call)
+            if attacked or culprit is None or culprit.training is not False:
+                continue
+            if trained and mode_matters(interp, dep.module):
                 draft = report(culprit.node, culprit.space, epochs="later epochs train")
                 draft.because([Step(trained.space, trained.node, "trained here")])
                 draft.repair(partial(self.switch, turn, trained.space, trained.node))
@@ -448,6 +466,11 @@ class StuckInEvalMode(Rule):
         place = around(index, trained, body)
         if place is not None and not is_bound_within(index, model, place):
             draft.fix("train in train mode", insert_before(place, model, ".train()", space=space))
+
+
+def takes_gradients(call: Any) -> bool:
+    """Whether gradients of a model's input itself are wanted, as for an attack, and not those of a model before it."""
+    return any(tensor.graph is True and not tensor.deps for tensor in call.inputs)
 
 
 def holds_all(optimizer: Any, module: Instance) -> bool:

@@ -123,7 +123,7 @@ class OptimizerMissesParameters(Rule):
         run = [e.module for e in region.of("model") if e.grad is not False]
         if not models or any(m.cls is None for m in run) or not owned.isdisjoint(handed_on(region)):
             return
-        if any(not owned.isdisjoint(descendants(model)) for model in run) or region.has("given"):
+        if any(not owned.isdisjoint(descendants(model)) for model in (*run, *models)) or region.has("given"):
             return
         library = report.interp.library
         fresh = any(has_own_weights(library, m) for model in models for m in modules_in(model))
@@ -318,11 +318,9 @@ class LearningRateExtreme(Rule):
     def trains(self, region: Region, optimizer: Instance, rate: float) -> bool:
         """Whether an optimizer steps in a loop on a real loss, or is handed to a framework that does so."""
         steps = ((e, inside) for e, inside in nested(region.events) if e.kind == "step")
-        loops = [loop for e, inside in steps if e.optimizer is optimizer for loop in inner_loops(inside)]
-        if loops:
+        if any(e.optimizer is optimizer and inner_loops(inside) for e, inside in steps):
             reached = any(touches(optimizer, e.loss.deps, False) is True for e in region.of("backward"))
-            real = any(isinstance(loop.value, Instance) and loop.value.family == "loader" for loop in loops)
-            return region.has("loss") or (reached and (real or rate <= 0))  # all else may be a mere trial
+            return region.has("loss") or (reached and rate <= 0)  # what is no loss of a task may be a mere trial
         if getattr(getattr(region.node, "name", None), "value", "") != "configure_optimizers":
             return False
         params = optimizer.attrs["param_groups"].attrs["element"].attrs.get("params")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import libcst as cst
@@ -9,9 +10,23 @@ import libcst as cst
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.arithmetic import STEPS
+from trainlint.semantics.behaviours.engines import automatic, hook
 from trainlint.semantics.interpreter import Region, nested
 from trainlint.semantics.modules import carried
-from trainlint.semantics.values import Instance, ListObject, Number, Step, Tuple, Value, usual
+from trainlint.semantics.values import (
+    UNKNOWN,
+    Const,
+    DictObject,
+    Instance,
+    ListObject,
+    Number,
+    Step,
+    Tuple,
+    Value,
+    const,
+    options,
+    usual,
+)
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import last_name
 
@@ -34,7 +49,9 @@ def counts(node: Any, value: Any) -> bool:
 
 def over_batches(loop: Any) -> bool:
     """Whether a loop walks over batches: something that is no range and no list known item by item."""
-    return isinstance(loop.node, cst.For) and isinstance(loop.value, Instance) and loop.value.family != "module"
+    if not isinstance(loop.node, cst.For) or not isinstance(loop.value, Value):
+        return False
+    return all(isinstance(option, Instance) and option.family != "module" for option in options(loop.value))
 
 
 def stop_of(node: Any) -> Any:
@@ -97,6 +114,7 @@ class SchedulerGranularity(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.kind == "program":
             self.never(region, report)
+            self.by_engine(region, report)
         if region.kind != "loop" or not region.has("scheduler"):
             return
         scheduling = Scheduling(region)
@@ -171,6 +189,26 @@ class SchedulerGranularity(Rule):
                 kind = kind_of(scheduler)
                 report(node, space, what=f"`{kind}` is made, but never steps, so the learning rate stays what it is")
 
+    def by_engine(self, region: Region, report: Report) -> None:
+        """Lightning moves what `configure_optimizers` returns once an epoch, unless it is told `interval: step`."""
+        module = region.value
+        if getattr(getattr(region.node, "name", None), "value", "") != "configure_optimizers":
+            return
+        if not isinstance(module, Instance) or hook(module, "training_step") is None or not automatic(module):
+            return
+        given = [value for event in region.of("escape") if event.node is region.node for value in event.values]
+        for scheduler, interval in (pair for value in given for pair in intervals(value)):
+            kind, born = kind_of(scheduler), scheduler.born
+            what = ""
+            if interval == "epoch" and (for_batches(scheduler, kind) or for_each_batch(scheduler, kind)):
+                what = (
+                    f"`{kind}` is made for one step a batch, but Lightning moves it once an epoch unless told otherwise"
+                )
+            elif interval == "step" and decays(scheduler.attrs, kind):
+                what = f"`{kind}` is made for one step an epoch, but moves at every batch, so the rate soon is nothing"
+            if what and born is not None:
+                report(born.node, born.space, what=what)
+
     def handed_on(self, region: Region, scheduler: Instance, name: str) -> bool:
         """Whether a scheduler may be stepped by code out of view, or under its own name by code that was not run."""
         given = [(region.value,), *(e.values for kind in ("escape", "outside") for e in region.of(kind))]
@@ -180,6 +218,26 @@ class SchedulerGranularity(Rule):
         nodes: Any = (n for space in spaces.values() if space.source is not None for n in nodes_in(space.source.tree))
         owners = (last_name(n.value) for n in nodes if isinstance(n, cst.Attribute) and n.attr.value == "step")
         return any(owner in ("", name) or "sched" in owner.lower() for owner in owners)
+
+
+def intervals(value: Value, depth: int = 0) -> Iterator[tuple[Instance, str]]:
+    """The schedulers in what `configure_optimizers` returns, and after what each is moved, where that is known."""
+    if isinstance(value, Instance) and value.family == "scheduler":
+        yield value, "epoch"
+    elif isinstance(value, DictObject) and isinstance(value.attrs.get("scheduler"), Instance):
+        interval = const(value.attrs.get("interval", Const("epoch")))
+        if DictObject.REST not in value.attrs and isinstance(interval, str):
+            yield value.attrs["scheduler"], interval
+    elif isinstance(value, (DictObject, ListObject, Tuple)) and depth < 3:
+        items = [v for _, v in value.known()] if isinstance(value, DictObject) else value.items or ()
+        for item in items:
+            yield from intervals(item, depth + 1)
+
+
+def for_each_batch(scheduler: Instance, kind: str) -> bool:
+    """Whether a schedule is told how many batches there are, by a number that is only known in the run."""
+    each = scheduler.attrs.get("steps_per_epoch")
+    return kind == "OneCycleLR" and each is not None and not isinstance(each, Const) and usual(each) != 1
 
 
 def for_batches(scheduler: Instance, kind: str) -> bool:
@@ -209,8 +267,9 @@ def decays(attrs: dict[Any, Any], kind: str) -> bool:
 
 
 def milestones(attrs: dict[Any, Any]) -> list[float] | None:
-    held = attrs.get("milestones")
-    items = held.items if isinstance(held, (ListObject, Tuple)) else None
+    """The milestones of a schedule as they usually are: an option that takes several numbers has a list as default."""
+    held = [option for option in options(attrs.get("milestones", UNKNOWN)) if not isinstance(option, Number)]
+    items = held[0].items if len(held) == 1 and isinstance(held[0], (ListObject, Tuple)) else None
     found = [usual(item) for item in items or ()]
     return [place for place in found if place is not None] if found and None not in found else None
 

@@ -10,8 +10,9 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
+from trainlint.checks.data import HELD_OUT
 from trainlint.checks.repairs import around, definition, follows, index_of, line_of, stepped
-from trainlint.checks.schedules import always, inner_loops
+from trainlint.checks.schedules import always, inner_loops, over_batches
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import calls_in
@@ -20,13 +21,11 @@ from trainlint.semantics.interpreter import Region, may_learn, nested, outwards
 from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
-    ELSEWHERE,
     FACTOR,
     FALSE,
     NONE,
     Api,
     Class,
-    Dep,
     DictObject,
     Instance,
     ListObject,
@@ -461,7 +460,9 @@ class SchedulerBeforeOptimizer(Rule):
             if event.first or (event.first is None and self.leads(region, i)):
                 steps = (e for e in region.events[i + 1 :] if e.kind == "step")
                 later = next((e for e in steps if any(e.optimizer is o for o in event.optimizers)), None)
-                if later is not None and (not waits(event, region.node) or in_a_row(event, later)):
+                if later is not None and (
+                    not waits(event, region.node) or in_a_row(region.node.body, event.node, later.node)
+                ):
                     draft = report(event.node, event.space)
                     draft.because([Step(later.space, later.node, "the optimizer's step")])
                     draft.repair(partial(self.move, region, later))
@@ -471,8 +472,8 @@ class SchedulerBeforeOptimizer(Rule):
         steps before it."""
         if any(e.kind == "step" for e in region.events[:i]):
             return False
-        event, step = region.events[i], next((e for e in region.events[i + 1 :] if e.kind == "step"), None)
-        return each_turn(region.node.body, event.node) or (step is not None and in_a_row(event, step))
+        call, step = region.events[i].node, next((e.node for e in region.events[i + 1 :] if e.kind == "step"), None)
+        return each_turn(region.node.body, call) or in_a_row(region.node.body, call, step)
 
     def move(self, region: Region, later: Any, draft: Draft) -> None:
         index = index_of(draft.space)
@@ -536,12 +537,20 @@ def each_turn(body: Any, call: cst.Call) -> bool:
     return False
 
 
-def in_a_row(event: Any, then: Any) -> bool:
-    """Whether a block makes two calls, one after the other, whenever it makes either."""
-    index = index_of(event.space)
-    if then.space is not event.space or not isinstance(then.node, cst.Call):
-        return False
-    return follows(index, line_of(index, event.node), line_of(index, then.node))
+def in_a_row(body: Any, first: cst.Call, then: Any) -> bool:
+    """Whether a block in a loop makes two calls, one after the other, whenever it makes either."""
+    for block in nodes_in(body):
+        if isinstance(block, cst.IndentedBlock):
+            calls = [
+                s.value
+                for line in block.body
+                if isinstance(line, cst.SimpleStatementLine)
+                for s in line.body
+                if isinstance(s, cst.Expr)
+            ]
+            if any(c is first for c in calls):
+                return any(c is then for c in calls)
+    return False
 
 
 class GraphRetained(Rule):
@@ -565,6 +574,20 @@ class GraphRetained(Rule):
                 if grown.value.graph or any(same_loss(grown.value, loss) for loss in losses):
                     report(grown.node, grown.space).repair(self.detach)
 
+    @on("program", having="grown model")
+    def evaluated(self, region: Region, report: Report) -> None:
+        """An evaluation over batches that records graphs keeps them, and nobody runs backward through what it keeps."""
+        flow = list(nested(region.events))
+        wanted = [e.loss if e.kind == "backward" else e.value for e, _ in flow if e.kind in ("backward", "autograd")]
+        used = {node for value in wanted for node in value.grown}
+        training = {id(block) for e, inside in flow if e.kind in ("backward", "autograd", "step") for block in inside}
+        for event, inside in flow:
+            if event.kind != "grown" or event.node in used or not event.value.graph:
+                continue
+            loop = next((block for block in inside if block.node is event.loop), None)
+            if loop is not None and id(loop) not in training and over_batches(loop) and is_judged(event.value):
+                report(event.node, event.space).repair(self.detach)
+
     def detach(self, draft: Draft) -> None:
         node, kept = draft.node, None
         if isinstance(node, cst.AugAssign):
@@ -579,15 +602,16 @@ class GraphRetained(Rule):
             draft.fix("keep it without its graph", replace(kept, kept, ".detach()"))
 
 
+def is_judged(value: Tensor) -> bool:
+    """Whether a value comes of a model in eval mode, or of what it gives for held-out data."""
+    ran = [dep for dep in value.deps if dep.live and dep.node is not None]
+    return any(dep.training is False or value.data.part in HELD_OUT for dep in ran)
+
+
 def same_loss(value: Tensor, loss: Tensor) -> bool:
     """Whether a value is the loss itself; it was run backward, so it surely has a graph."""
-    deps = unscaled(loss)
-    return value is loss or (deps != loss.deps and value.key == loss.but(deps=deps).key)
-
-
-def unscaled(loss: Tensor) -> frozenset[Dep]:
-    """What a loss depends on, but for the scaler that it was multiplied by."""
-    return frozenset(dep for dep in loss.deps if dep.module.family != "scaler")
+    unscaled = frozenset(dep for dep in loss.deps if dep.module.family != "scaler")
+    return value is loss or (unscaled != loss.deps and value.key == loss.but(deps=unscaled).key)
 
 
 # --------------------------------------------------------------------------- clipping and accumulation
@@ -715,9 +739,9 @@ class UnscaledAccumulation(Rule):
         self, region: Region, report: Report, flow: list[Any], position: int, optimizer: Instance, every: Any
     ) -> bool:
         """Whether what this step takes is a sum over turns that nothing has divided."""
-        number = const(report.interp.eval(every.value.right)) if region.space is report.interp.frame.space else None
-        if isinstance(number, int) and number <= 1:
-            return False  # what a setting switches on has to be right for that
+        number = usual(report.interp.eval(every.value.right)) if region.space is report.interp.frame.space else None
+        if number is not None and number <= 1:
+            return False
         for event, inside in flow[:position][::-1]:
             if every not in inside:
                 break
@@ -733,7 +757,7 @@ class UnscaledAccumulation(Rule):
         return bool(backwards) and all(
             always(inside)
             and not divides(e.engine)
-            and (any(dep.module is not ELSEWHERE.module for dep in unscaled(e.loss)) or e.loss.nature == "a loss")
+            and (e.loss.deps or e.loss.nature == "a loss")
             and not any(dep.module is FACTOR for dep in e.loss.deps)
             for e, inside in backwards
         )

@@ -261,7 +261,6 @@ class Interpreter:
         self.visited: set[int] = set()
         self.keep: list[Any] = []
         self.literals: dict[int, Value] = {}
-        self.negatives: dict[int, tuple[Value, Value]] = {}
         self.resolve: Callable[[Namespace, str, int], Value | None] = lambda space, name, level: None
         self.load: Callable[[Namespace], None] = lambda space: None
         self.modules_below: Callable[[Namespace, str], list[Value]] = lambda space, dotted: []
@@ -427,7 +426,7 @@ class Interpreter:
             value.__class__ is cst.BinaryOperation and value.operator.__class__ is cst.Add and len(node.targets) == 1
         ):
             return None
-        if not is_held_in(value.left, target):
+        if not (isinstance(target, cst.Name) and isinstance(value.left, cst.Name) and target.value == value.left.value):
             return None
         old, added = self.eval(value.left), self.eval(value.right)
         result = self.binary_values("Add", old, added, value, value.left, value.right)
@@ -1486,12 +1485,7 @@ class Interpreter:
         if node.operator.__class__ is cst.Not:
             held = truth(value)
             return BOOL if held is None else Const(not held)
-        if value.__class__ is not Number or node.operator.__class__ is not cst.Minus:
-            return arithmetic.unary(self, node.operator.__class__.__name__, value, node)
-        known = self.negatives.get(id(value))
-        if known is None:  # `x[:-n]` and `x[-n:]` are cut at one place
-            known = self.negatives[id(value)] = (value, arithmetic.unary(self, "Minus", value, node))
-        return known[1]
+        return arithmetic.unary(self, node.operator.__class__.__name__, value, node)
 
     def boolean(self, node: cst.BooleanOperation) -> Value:
         left = self.eval(node.left)
@@ -1818,7 +1812,15 @@ class Interpreter:
             self.emit("chosen", None)
         # An object of unknown class beside models is one of them that was restored, or comes from elsewhere.
         models = all(isinstance(c, Instance) and (c.family == "module" or c.cls is None) for c in choices)
-        return join_choices(results) if models and len(choices) > 1 else join_all(results)
+        picked = models and len(choices) > 1 and not (self.module_depth and self.is_walked(node))
+        return join_choices(results) if picked else join_all(results)
+
+    def is_walked(self, node: Any) -> bool:
+        """Whether what is called is an item of a list at hand: each comes in its turn, as the layers of a model do."""
+        loop, callee = self.nearest_loop(), getattr(node, "func", None)
+        target = getattr(loop.node, "target", None) if loop is not None else None
+        names = (e.value for e in target.elements) if isinstance(target, cst.Tuple) else (target,)
+        return isinstance(callee, cst.Name) and any(isinstance(n, cst.Name) and n.value == callee.value for n in names)
 
     def call_instance(self, instance: Instance, arguments: Arguments, node: Any) -> Value:
         if instance.family == "module":
@@ -2083,22 +2085,6 @@ def chooses(test: Any) -> bool:
     if test.__class__ is cst.BooleanOperation:
         return chooses(test.left) or chooses(test.right)
     return test.__class__ is cst.Call and test.func.__class__ is cst.Name and test.func.value == "isinstance"
-
-
-def is_held_in(node: Any, target: Any) -> bool:
-    """Whether an expression reads what a target holds: written the same, or as `entries.get(key, 0)`."""
-    if node.__class__ is target.__class__:
-        return bool(node.value == target.value if node.__class__ is cst.Name else node.deep_equals(target))
-    if target.__class__ is not cst.Subscript or node.__class__ is not cst.Call or called(node) != "get":
-        return False
-    key = target.slice[0].slice if len(target.slice) == 1 else None
-    return (
-        isinstance(key, cst.Index)
-        and len(node.args) == 2
-        and node.args[0].value.deep_equals(key.value)
-        and node.func.__class__ is cst.Attribute
-        and node.func.value.deep_equals(target.value)
-    )
 
 
 def is_reset(loop: Any, target: Any, adding: Any) -> bool:

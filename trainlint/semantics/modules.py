@@ -181,6 +181,10 @@ class ModuleIndex:
 
     # --------------------------------------------------------------- questions
 
+    def has_run(self, module: Instance) -> bool:
+        """Whether a module, or another one made in the same place, was ever called, as far as is known."""
+        return module.born is None or id(module.born.node) in self.ran
+
     def have_run(self) -> set[int]:
         """The assignments whose layers ran. Where a helper makes several layers in one place, it is told which of them
         did, unless none of them is known again."""
@@ -332,15 +336,15 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
             if not keeps:
                 fleeting.update(id(element) for argument in inner.args for element in elements(argument.value))
             for argument in inner.args if name not in LOOKERS and not is_plain_function(path) else ():
-                if is_self(getattr(argument.value, "value", None)):
-                    own.passed.add(argument.value.attr.value)
+                if own_name := own_attribute(argument.value):
+                    own.passed.add(own_name)
                     if keeps:
-                        own.kept.add(argument.value.attr.value)
+                        own.kept.add(own_name)
         elif kind is cst.Element or kind is cst.StarredElement or kind is cst.Return or kind is cst.DictElement:
-            if is_self(getattr(inner.value, "value", None)):
-                own.passed.add(inner.value.attr.value)
+            if own_name := own_attribute(inner.value):
+                own.passed.add(own_name)
                 if id(inner) not in fleeting:
-                    own.kept.add(inner.value.attr.value)
+                    own.kept.add(own_name)
     for mention in mentions:
         name = mention.attr.value
         if id(mention) in targets:
@@ -348,6 +352,11 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
         else:
             own.read.add(name)
     return own
+
+
+def own_attribute(node: Any) -> str:
+    """The `x` of `self.x`, "" for anything else, such as `self[0]`."""
+    return str(node.attr.value) if node.__class__ is cst.Attribute and is_self(node.value) else ""
 
 
 def is_keeper(path: list[str]) -> bool:

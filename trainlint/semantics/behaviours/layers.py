@@ -108,6 +108,7 @@ def mark_output(
     if frozen and grad:
         recorded = graph_of(interp, *inputs) if inputs else None
     dep = Dep(module, mode, node, recorded is not False)
+    own = frozenset((dep, *(Dep(other, None, None, dep.live) for other in borrowed(module))))
     layers = mode_matters(interp, module, mode)
     asked = None if frozen and grad else grad  # of a frozen model nothing is recorded, whatever the context
     interp.event("model", node, module, mode, asked, inputs, module.attrs.get("$loaded") is TRUE, layers)
@@ -129,7 +130,7 @@ def mark_output(
                 deps = deps | cut(behind) if lost else deps
             elif lost or any(map(is_hidden, arguments.values())):
                 deps |= {ELSEWHERE}
-            marked = value.but(deps=deps | {dep}, graph=recorded, data=data, lib="torch")
+            marked = value.but(deps=deps | own, graph=recorded, data=data, lib="torch")
             interp.modules.same(value, marked)
             return marked
         if isinstance(value, Tuple):
@@ -147,6 +148,12 @@ def mark_output(
         return value
 
     return mark(result)
+
+
+def borrowed(module: Instance) -> list[Instance]:
+    """The modules that a module runs by a method of theirs which it keeps; their parameters are not its own."""
+    held = (value.receiver for value in module.attrs.values() if isinstance(value, Method))
+    return [other for other in held if isinstance(other, Instance) and other.family == "module" and other is not module]
 
 
 def cut_of(value: Tensor) -> Step | None:
@@ -329,7 +336,7 @@ def train_mode(call: Call) -> Value:
 
 def mode_layers(interp: Interpreter, module: Value, mode: bool | str | None = None) -> str | bool | None:
     """What in a module depends on its mode ("dropout", "batch norm"); False when nothing does, None when not known.
-    With a mode, parts that were put into the other one by themselves do not count."""
+    With a mode, parts that were put into the other one by themselves do not count, nor do those that never ran."""
     if not isinstance(module, Instance):
         return None
     unsure_: bool | None = False
@@ -337,11 +344,19 @@ def mode_layers(interp: Interpreter, module: Value, mode: bool | str | None = No
         if isinstance(mode, bool) and truth(inner.attrs.get("training", UNKNOWN)) is (not mode):
             continue
         found = own_mode_layers(interp, inner)
-        if found:
+        if found and not is_idle(interp, inner, module):
             return found
         if found is None:
             unsure_ = None
     return unsure_
+
+
+def is_idle(interp: Interpreter, layer: Instance, module: Instance) -> bool:
+    """Whether a layer that a module, or one in it, keeps by name has never run."""
+    if isinstance(layer.cls, Class) or interp.modules.has_run(layer):
+        return False
+    holders = (inner for inner in modules_in(module) if isinstance(inner.cls, Class))
+    return any(value is layer for holder in holders for value in holder.attrs.values())
 
 
 def mode_matters(interp: Interpreter, module: Instance, mode: bool | str | None = None) -> str:
@@ -362,6 +377,9 @@ def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
             return None
         mode = row.raw.get("mode")
         if mode == "dropout":
+            head = module.attrs.get("classifier")
+            if "model" in row.raw and isinstance(head, Instance) and head.cls is not None:
+                return False  # all the dropout of such a model is in its classifier, and this is another
             p = module.attrs.get("p")
             return "dropout" if p is None or bounds(p)[1] > 0 else False
         if mode:
@@ -383,7 +401,7 @@ def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
         ):
             p = module.attrs.get("dropout")
             return "dropout" if p is None or bounds(p)[1] > 0 else False
-        if row.name.endswith("MultiheadAttention"):
+        if row.name.endswith("MultiheadAttention") or row.raw.get("model") == "dropout if asked for":
             p = module.attrs.get("dropout")
             return "dropout" if p is not None and bounds(p)[0] > 0 else False
         if "model" in row.raw:
@@ -667,8 +685,9 @@ def model(call: Call) -> Value:
     """A ready-made model: raw scores come out, and some layers depend on the mode."""
     instance = Instance(Api(call.actual), "module", call.interp.step(call.node, call.short_name))
     instance.attrs["training"] = TRUE
-    if "num_classes" in call.arguments.keywords:
-        instance.attrs["num_classes"] = call.arguments.keywords["num_classes"]
+    for name in ("num_classes", "dropout"):
+        if name in call.arguments.keywords:
+            instance.attrs[name] = call.arguments.keywords[name]
     if is_pretrained(call):
         instance.attrs["$pretrained"] = TRUE
     return instance
