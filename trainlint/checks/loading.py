@@ -11,6 +11,7 @@ import libcst as cst
 from trainlint.api import Draft, Report, Rule, on
 from trainlint.checks.data import HELD_OUT, fixed_order, same_options
 from trainlint.checks.repairs import around, assigned, index_of, serves_one
+from trainlint.checks.schedules import turns
 from trainlint.edits import insert_at_start, set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part, roots
@@ -204,6 +205,9 @@ _DELIBERATE = re.compile(
 )
 
 
+MANY_DRAWS = 1000  # steps, each with a random batch of its own, that see as much as some passes do
+
+
 class OneBatchReused(Rule):
     """Training draws its batches with `next(iter(loader))`, and so sees the first one only."""
 
@@ -222,7 +226,7 @@ class OneBatchReused(Rule):
                 continue
             if fixed_order(loader):
                 what = "`next(iter(loader))` starts anew each time, so training sees the first batch again and again"
-            elif all(token in tokens for tokens in sources):
+            elif all(token in tokens for tokens in sources) and (turns(region, report) or 0) < MANY_DRAWS:
                 what = "`next(iter(loader))` starts a new pass each time, so training sees one batch of each pass only"
             else:
                 continue

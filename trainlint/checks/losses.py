@@ -8,7 +8,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.repairs import flows_only, local_activation, maker_of
+from trainlint.checks.repairs import flows_only, index_of, local_activation, maker_of
 from trainlint.edits import rename, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import PREDICTED
@@ -219,7 +219,7 @@ class DoubleActivation(Rule):
     def check(self, call: Call, report: Report) -> None:
         wrong = PROBABILITIES | SIGMOID
         given = scores(call, wrong)
-        if given.must_be(wrong):
+        if given.must_be(wrong) and not looked_at(call.argument(call.row.params[0], 0), report):
             kind = "probabilities" if given.must_be(PROBABILITIES) else "sigmoid outputs"
             draft = report(call.node, activation=call.short_name, kind=kind).because(given.trace)
             draft.repair(partial(self.take_away, given, call.argument(call.row.params[0], 0)))
@@ -228,6 +228,19 @@ class DoubleActivation(Rule):
         found = local_activation(given, draft.space, argument)
         if found is not None and (found.given is not None or found.call is draft.node):
             draft.fix(f"take the {given.trace[0].label} before away", *found.edits)
+
+
+def looked_at(given: Any, report: Report) -> bool:
+    """Whether the function asks for the least or greatest of some scores before it activates them, and so knows those
+    that are activated already."""
+    index = index_of(report.space())
+    function = index.function(given) if isinstance(given, cst.Name) else None
+    tests = (n.test for n in nodes_in(function) if isinstance(n, (cst.If, cst.IfExp))) if function is not None else ()
+    return any(
+        isinstance(node, cst.Attribute) and node.attr.value in ("min", "max") and node.value.deep_equals(given)
+        for test in tests
+        for node in nodes_in(test)
+    )
 
 
 class KlDivArguments(LossRule):

@@ -254,12 +254,15 @@ class PreprocessingDiffers(Rule):
     @on("program", having="dataset")
     def check(self, region: Region, report: Report) -> None:
         made = region.of("dataset")
+        served = [d for e in region.of("loader") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
         trained = [(d, normalisations(d)) for *_, d in made if dataset_part(d) == "train" and source(d)]
         for _, node, space, dataset in made if trained else ():
             part, given = dataset_part(dataset), normalisations(dataset)
             if part not in HELD_OUT or given is None:
                 continue
             twins = [(t, found) for t, found in trained if source(t) == source(dataset)]
+            if dataset not in served and any(of_one_kind(d, dataset) and fits(d, twins) for d in served):
+                continue  # as they are for something else: the model gets this part by another data set
             if twins and all(found is not None and normalised_apart(found, given) for _, found in twins):
                 born, found = twins[0][0].born, twins[0][1] or set()
                 if () not in given | found:
@@ -312,6 +315,17 @@ class PreprocessingDiffers(Rule):
                 part = HELD_OUT[event.inputs[0].data.part]
                 because = [Step(trained[0].space, trained[0].node, "trained")]
                 report(event.node, event.space, part=part, how=how).because(because)
+
+
+def of_one_kind(one: Value, other: Instance) -> bool:
+    """Whether two data sets are made of the same data, and of the same part of these."""
+    return isinstance(one, Instance) and source(one) == source(other) and dataset_part(one) == dataset_part(other)
+
+
+def fits(held_out: Value, trained: list[tuple[Instance, Any]]) -> bool:
+    """Whether data are normalised as some of the training data."""
+    given = normalisations(held_out) if isinstance(held_out, Instance) else None
+    return given is not None and any(found is not None and not normalised_apart(found, given) for _, found in trained)
 
 
 def scaling(generator: Instance) -> frozenset[Any] | None:

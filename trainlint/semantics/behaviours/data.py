@@ -532,9 +532,11 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         written = node.slice[0].slice if isinstance(node, cst.Subscript) else None
         lower, upper = (written.lower, written.upper) if isinstance(written, cst.Slice) else (None, None)
         ends = ((index.start, "tail", lower), (index.stop, "head", upper)) if index.step is None else ()
+        alone = is_nothing(index.start) or is_nothing(index.stop)
         for boundary, side, text in ends:
             if not is_nothing(boundary):
-                data = cut_at(interp, owner.but(data=data), boundary, side, text)
+                whole = owner.but(data=data)
+                data = cut_at(interp, whole, *(nearby(interp, boundary, text) if alone else (boundary, text)), side)
     elif isinstance(index, Tensor) and index.data.splits:
         if data.fits and not data.splits and index.data.part is not None:
             interp.emit("split", (interp.frame.space, None, owner, "cross-validation"))
@@ -591,7 +593,22 @@ def place_of(interp: Interpreter, boundary: Value, node: Any) -> Any:
     return (cst.Module([]).code_for_node(node), *map(id, held))
 
 
-def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, side: str, node: Any) -> DataInfo:
+def nearby(interp: Interpreter, boundary: Any, node: Any) -> tuple[Any, Any]:
+    """The place that a cut at a boundary is meant for, and how it is written: the first window of what is held out
+    takes some rows of those before (`x[n - 60 :]` beside `x[: int(n)]`)."""
+    while True:
+        if isinstance(node, cst.Call) and called(node) in ("int", "round") and len(node.args) == 1:
+            node = node.args[0].value
+        elif isinstance(node, cst.BinaryOperation) and isinstance(node.operator, (cst.Add, cst.Subtract)):
+            if not isinstance(node.right, cst.Integer) and not isinstance(interp.peek(node.right), Const):
+                return boundary, node
+            node = node.left
+        else:
+            known = interp.peek(node)
+            return (boundary if known is None else known), node
+
+
+def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, node: Any, side: str) -> DataInfo:
     """`x[:n]` or `x[n:]`: once both sides at the same place are taken, the data count as split there."""
     place = place_of(interp, boundary, node)
     if isinstance(boundary, Const) and isinstance(boundary.value, int) and abs(boundary.value) <= 10:
