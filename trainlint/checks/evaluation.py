@@ -217,20 +217,22 @@ class MetricAveraging(Rule):
     """A total over batches is divided by the wrong number."""
 
     code, name = "TL802", "metric-averaging"
-    message = "a sum of {what} is divided by the number of {count}, so the result depends on the batch size"
+    message = "{what} is divided by {count}, so the result depends on the batch size"
 
     @on("divide")
     def check(self, fact: Any, report: Report) -> None:
         _, node, left, right, _, _, _ = fact
-        if left.tally is None or right.tally is None:
+        if left.tally is None:
             return
-        total, count = left.tally.what, right.tally.what
+        total, count = left.tally.what, right.tally.what if right.tally is not None else ""
+        loader = loader_of(left.tally)
         if total == "means" and count in ("samples", "sizes"):
-            wrong, names = batched(loader_of(left.tally)) is not False, ("batch means", "samples")
+            wrong, names = batched(loader) is not False, ("a sum of batch means", "the number of samples")
         elif total == "sums" and count == "batches":
-            loader = loader_of(left.tally)
             wrong = batched(loader) is True and (right.tally.loader is loader or is_loader(right.tally.loader))
-            names = ("all samples", "batches")
+            names = ("a sum of all samples", "the number of batches")
+        elif total == "mean" and getattr(right, "batch", False) and isinstance(left, Number):
+            wrong, names = batched(loader) is True, ("the mean over a batch", "the size of the batch once more")
         else:
             return
         if wrong and not compensated(report, node):

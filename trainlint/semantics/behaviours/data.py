@@ -535,8 +535,8 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         alone = is_nothing(index.start) or is_nothing(index.stop)
         for boundary, side, text in ends:
             if not is_nothing(boundary):
-                whole = owner.but(data=data)
-                data = cut_at(interp, whole, *(nearby(interp, boundary, text) if alone else (boundary, text)), side)
+                place, spelled = nearby(interp, boundary, text) if alone else (boundary, text)
+                data = cut_at(interp, owner.but(data=data), place, spelled, side)
     elif isinstance(index, Tensor) and index.data.splits:
         if data.fits and not data.splits and index.data.part is not None:
             interp.emit("split", (interp.frame.space, None, owner, "cross-validation"))
