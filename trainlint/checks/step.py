@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -125,6 +125,13 @@ def elsewhere(region: Region, kind: str) -> bool:
     return False
 
 
+def in_reach(backward: Any, steps: Sequence[Any]) -> bool:
+    """Whether the function that runs backward has a step that no run has come to, as one in every other turn only."""
+    function = index_of(backward.space).function(backward.node)
+    taken = {event.node for event in steps}
+    return function is not None and any(called(call) == "step" and call not in taken for call in calls_in(function))
+
+
 def in_line(region: Region, backward: Any, reached: list[Instance]) -> bool:
     """Whether a loop runs a backward, and steps and clears what it reaches, in each turn, one after the other; and what
     the steps find is another backward's."""
@@ -161,6 +168,11 @@ def looked_at(region: Region) -> bool:
     moved = region.has("edit") or any(dep.node is None for leaf in leaves for dep in leaf.deps)
     clipped = any(method_of(event) in SCALING for event in region.of("gradient"))
     return moved or not (clipped or region.has("scheduler", "scaler_update", "clip"))
+
+
+def made_alike(one: Instance, other: Instance) -> bool:
+    """Whether two optimizers were made at the same place, such as the constructor of a class."""
+    return one.born is not None and other.born is not None and one.born.node is other.born.node
 
 
 class StepOrder(Rule):
@@ -215,12 +227,14 @@ class StepOrder(Rule):
             if any(e.optimizer.attrs["$modules"] & optimizer.attrs["$modules"] for e in steps):
                 continue  # another optimizer holds these parameters too, and steps
             clears = [e for e in region.of("clear") if e.optimizer is optimizer]
+            if not clears and any(made_alike(e.optimizer, optimizer) for e in steps):
+                continue  # each network of a class has one, those included that follow another
             # The only one there is, which is cleared for it, gets what a loss of unknown origin fills.
             alone = len(present) == 1 and bool(clears)
             if not optimizer.attrs["$complete"] and not alone:
                 continue
             last = next((e for e in reversed(backwards) if touches(optimizer, e.loss.deps, alone)), None)
-            if last is not None and not elsewhere(region, "step"):
+            if last is not None and not elsewhere(region, "step") and not in_reach(last, steps):
                 what = (
                     "gradients are computed, but the optimizer of these parameters never steps, so they are not learnt"
                 )
