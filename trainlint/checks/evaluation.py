@@ -8,14 +8,16 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.repairs import index_of, is_bound_within
+from trainlint.checks.schedules import inner_loops
 from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.training import optimizers
-from trainlint.semantics.interpreter import Region, outwards, target_names
+from trainlint.semantics.behaviours.training import optimizers, touches
+from trainlint.semantics.interpreter import Region, nested, outwards, target_names
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.values import (
     UNKNOWN,
     Const,
+    Dep,
     DictObject,
     Instance,
     Number,
@@ -152,10 +154,26 @@ class PartialLoad(Rule):
     @on("program", having="partial")
     def check(self, region: Region, report: Report) -> None:
         """A model that is trained on may well start from a part; one that only predicts needs all of it."""
-        if not region.has("backward", "step"):
-            for _, node, space, module in region.of("partial"):
-                if not any(any(holds(v, module) for v in e.values) for e in region.of("escape")):
-                    report(node, space)
+        for _, node, space, module in region.of("partial"):
+            if may_train(region, module) or any(any(holds(v, module) for v in e.values) for e in region.of("escape")):
+                continue
+            report(node, space)
+
+
+def may_train(region: Region, module: Instance) -> bool:
+    """Whether a step may change the weights of a module, or whether it has a part in a training."""
+    flow = [(event, inner_loops(inside)) for event, inside in nested(region.events)]
+    steps = [(event.optimizer, loops) for event, loops in flow if event.kind == "step"]
+    if not steps:
+        return region.has("backward")
+    reached = frozenset((Dep(module, None, None),))
+    training = {id(loop) for _, loops in steps for loop in loops}
+    return any(
+        not isinstance(optimizer, Instance) or touches(optimizer, reached, False) is not False for optimizer, _ in steps
+    ) or any(
+        event.kind == "model" and event.module is module and any(id(loop) in training for loop in loops)
+        for event, loops in flow
+    )
 
 
 def brings_weights(module: Value) -> bool:

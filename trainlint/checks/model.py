@@ -87,6 +87,10 @@ def held(value: Value) -> Iterator[Instance]:
             yield from leaves(item)
 
 
+# What a file calls or names that gives an optimizer what a module does not see.
+COLLECTING = ("parameters(", "optim", "register_", "setattr", "add_module")
+
+
 class HiddenRule(Rule):
     """A rule on what a module keeps where it does not see it. What is collected by hand somewhere stays unreported."""
 
@@ -110,7 +114,9 @@ class HiddenRule(Rule):
             if space.source is None or stored.name not in space.source.text:
                 continue
             uses = index.uses(space)
-            if index.is_read(uses, stored.name) or stored.name in uses.strings:
+            if stored.name in uses.strings:
+                return True
+            if index.is_read(uses, stored.name) and any(word in space.source.text for word in COLLECTING):
                 return True
             for own in uses.classes.values():
                 given = own.kept if kind in ("tensor", "moved") else own.passed  # a tensor is computed with, too

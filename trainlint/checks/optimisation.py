@@ -318,9 +318,11 @@ class LearningRateExtreme(Rule):
     def trains(self, region: Region, optimizer: Instance, rate: float) -> bool:
         """Whether an optimizer steps in a loop on a real loss, or is handed to a framework that does so."""
         steps = ((e, inside) for e, inside in nested(region.events) if e.kind == "step")
-        if any(e.optimizer is optimizer and inner_loops(inside) for e, inside in steps):
+        loops = [loop for e, inside in steps if e.optimizer is optimizer for loop in inner_loops(inside)]
+        if loops:
             reached = any(touches(optimizer, e.loss.deps, False) is True for e in region.of("backward"))
-            return region.has("loss") or (reached and rate <= 0)  # what is no loss of a task may be a mere trial
+            real = any(isinstance(loop.value, Instance) and loop.value.family == "loader" for loop in loops)
+            return region.has("loss") or (reached and (real or rate <= 0))  # all else may be a mere trial
         if getattr(getattr(region.node, "name", None), "value", "") != "configure_optimizers":
             return False
         params = optimizer.attrs["param_groups"].attrs["element"].attrs.get("params")

@@ -21,11 +21,13 @@ from trainlint.semantics.interpreter import Region, may_learn, nested, outwards
 from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
+    ELSEWHERE,
     FACTOR,
     FALSE,
     NONE,
     Api,
     Class,
+    Dep,
     DictObject,
     Instance,
     ListObject,
@@ -474,9 +476,7 @@ class SchedulerBeforeOptimizer(Rule):
             if event.first or (event.first is None and self.leads(region, i)):
                 steps = (e for e in region.events[i + 1 :] if e.kind == "step")
                 later = next((e for e in steps if any(e.optimizer is o for o in event.optimizers)), None)
-                if later is not None and (
-                    not waits(event, region.node) or in_a_row(region.node.body, event.node, later.node)
-                ):
+                if later is not None and (not waits(event, region.node) or in_a_row(event, later)):
                     draft = report(event.node, event.space)
                     draft.because([Step(later.space, later.node, "the optimizer's step")])
                     draft.repair(partial(self.move, region, later))
@@ -486,8 +486,8 @@ class SchedulerBeforeOptimizer(Rule):
         steps before it."""
         if any(e.kind == "step" for e in region.events[:i]):
             return False
-        call, step = region.events[i].node, next((e.node for e in region.events[i + 1 :] if e.kind == "step"), None)
-        return each_turn(region.node.body, call) or in_a_row(region.node.body, call, step)
+        event, step = region.events[i], next((e for e in region.events[i + 1 :] if e.kind == "step"), None)
+        return each_turn(region.node.body, event.node) or (step is not None and in_a_row(event, step))
 
     def move(self, region: Region, later: Any, draft: Draft) -> None:
         index = index_of(draft.space)
@@ -551,20 +551,12 @@ def each_turn(body: Any, call: cst.Call) -> bool:
     return False
 
 
-def in_a_row(body: Any, first: cst.Call, then: Any) -> bool:
-    """Whether a block in a loop makes two calls, one after the other, whenever it makes either."""
-    for block in nodes_in(body):
-        if isinstance(block, cst.IndentedBlock):
-            calls = [
-                s.value
-                for line in block.body
-                if isinstance(line, cst.SimpleStatementLine)
-                for s in line.body
-                if isinstance(s, cst.Expr)
-            ]
-            if any(c is first for c in calls):
-                return any(c is then for c in calls)
-    return False
+def in_a_row(event: Any, then: Any) -> bool:
+    """Whether a block makes two calls, one after the other, whenever it makes either."""
+    index = index_of(event.space)
+    if then.space is not event.space or not isinstance(then.node, cst.Call):
+        return False
+    return follows(index, line_of(index, event.node), line_of(index, then.node))
 
 
 class GraphRetained(Rule):
@@ -624,8 +616,13 @@ def is_judged(value: Tensor) -> bool:
 
 def same_loss(value: Tensor, loss: Tensor) -> bool:
     """Whether a value is the loss itself; it was run backward, so it surely has a graph."""
-    unscaled = frozenset(dep for dep in loss.deps if dep.module.family != "scaler")
-    return value is loss or (unscaled != loss.deps and value.key == loss.but(deps=unscaled).key)
+    deps = unscaled(loss)
+    return value is loss or (deps != loss.deps and value.key == loss.but(deps=deps).key)
+
+
+def unscaled(loss: Tensor) -> frozenset[Dep]:
+    """What a loss depends on, but for the scaler that it was multiplied by."""
+    return frozenset(dep for dep in loss.deps if dep.module.family != "scaler")
 
 
 # --------------------------------------------------------------------------- clipping and accumulation
@@ -753,9 +750,9 @@ class UnscaledAccumulation(Rule):
         self, region: Region, report: Report, flow: list[Any], position: int, optimizer: Instance, every: Any
     ) -> bool:
         """Whether what this step takes is a sum over turns that nothing has divided."""
-        number = usual(report.interp.eval(every.value.right)) if region.space is report.interp.frame.space else None
-        if number is not None and number <= 1:
-            return False
+        number = const(report.interp.eval(every.value.right)) if region.space is report.interp.frame.space else None
+        if isinstance(number, int) and number <= 1:
+            return False  # what a setting switches on has to be right for that
         for event, inside in flow[:position][::-1]:
             if every not in inside:
                 break
@@ -771,7 +768,7 @@ class UnscaledAccumulation(Rule):
         return bool(backwards) and all(
             always(inside)
             and not divides(e.engine)
-            and (e.loss.deps or e.loss.nature == "a loss")
+            and (any(dep.module is not ELSEWHERE.module for dep in unscaled(e.loss)) or e.loss.nature == "a loss")
             and not any(dep.module is FACTOR for dep in e.loss.deps)
             for e, inside in backwards
         )

@@ -261,6 +261,7 @@ class Interpreter:
         self.visited: set[int] = set()
         self.keep: list[Any] = []
         self.literals: dict[int, Value] = {}
+        self.negatives: dict[int, tuple[Value, Value]] = {}
         self.resolve: Callable[[Namespace, str, int], Value | None] = lambda space, name, level: None
         self.load: Callable[[Namespace], None] = lambda space: None
         self.modules_below: Callable[[Namespace, str], list[Value]] = lambda space, dotted: []
@@ -426,7 +427,7 @@ class Interpreter:
             value.__class__ is cst.BinaryOperation and value.operator.__class__ is cst.Add and len(node.targets) == 1
         ):
             return None
-        if not (isinstance(target, cst.Name) and isinstance(value.left, cst.Name) and target.value == value.left.value):
+        if not is_held_in(value.left, target):
             return None
         old, added = self.eval(value.left), self.eval(value.right)
         result = self.binary_values("Add", old, added, value, value.left, value.right)
@@ -1485,7 +1486,12 @@ class Interpreter:
         if node.operator.__class__ is cst.Not:
             held = truth(value)
             return BOOL if held is None else Const(not held)
-        return arithmetic.unary(self, node.operator.__class__.__name__, value, node)
+        if value.__class__ is not Number or node.operator.__class__ is not cst.Minus:
+            return arithmetic.unary(self, node.operator.__class__.__name__, value, node)
+        known = self.negatives.get(id(value))
+        if known is None:  # `x[:-n]` and `x[-n:]` are cut at one place
+            known = self.negatives[id(value)] = (value, arithmetic.unary(self, "Minus", value, node))
+        return known[1]
 
     def boolean(self, node: cst.BooleanOperation) -> Value:
         left = self.eval(node.left)
@@ -2085,6 +2091,22 @@ def chooses(test: Any) -> bool:
     if test.__class__ is cst.BooleanOperation:
         return chooses(test.left) or chooses(test.right)
     return test.__class__ is cst.Call and test.func.__class__ is cst.Name and test.func.value == "isinstance"
+
+
+def is_held_in(node: Any, target: Any) -> bool:
+    """Whether an expression reads what a target holds: written the same, or as `entries.get(key, 0)`."""
+    if node.__class__ is target.__class__:
+        return bool(node.value == target.value if node.__class__ is cst.Name else node.deep_equals(target))
+    if target.__class__ is not cst.Subscript or node.__class__ is not cst.Call or called(node) != "get":
+        return False
+    key = target.slice[0].slice if len(target.slice) == 1 else None
+    return (
+        isinstance(key, cst.Index)
+        and len(node.args) == 2
+        and node.args[0].value.deep_equals(key.value)
+        and node.func.__class__ is cst.Attribute
+        and node.func.value.deep_equals(target.value)
+    )
 
 
 def is_reset(loop: Any, target: Any, adding: Any) -> bool:

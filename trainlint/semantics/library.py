@@ -127,7 +127,7 @@ HARMLESS = frozenset(
     xgboost lightgbm catboost timm torchmetrics monai dgl torch_geometric networkx gym gymnasium ray optuna
     builtins subprocess psutil signal string io csv zipfile tarfile urllib requests threading multiprocessing
     queue contextlib dataclasses enum operator statistics hashlib uuid platform socket inspect types numbers
-    fractions decimal heapq bisect struct base64 tempfile traceback""".split()
+    fractions decimal heapq bisect struct base64 tempfile traceback ignite""".split()
 )
 
 

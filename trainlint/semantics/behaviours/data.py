@@ -408,10 +408,10 @@ def pop(call: Call) -> Value:
 @behaviour("array")
 def array(call: Call) -> Value:
     value = call.first
-    if isinstance(value, (ListObject, Tuple)) and not isinstance(as_tensor(value).data.tokens, type(None)):
-        tensor = as_tensor(value)
-        return tensor.but(lib="numpy", graph=False, shape=None)
-    return as_tensor(value).but(lib="numpy", shape=None, graph=False)
+    tensor = as_tensor(value).but(lib="numpy", graph=False, shape=None)
+    if isinstance(value, ListObject) and value.items is None:
+        return with_origin(tensor, value)  # rows gathered one by one
+    return tensor
 
 
 @behaviour("sample")

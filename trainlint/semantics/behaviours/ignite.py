@@ -1,0 +1,73 @@
+"""Ignite's engines, which call one function for each batch of what they run on, and handlers in between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trainlint.semantics.behaviours.engines import batch_of, inside
+from trainlint.semantics.library import Call, behaviour
+from trainlint.semantics.values import NONE, UNKNOWN, Function, Instance, Method, Tensor, Tuple, Value
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+
+HANDLERS = "$handlers"
+
+
+def behind(callee: Value | None) -> Function | None:
+    """The function of the project that a callable runs."""
+    if isinstance(callee, Method):
+        return callee.function
+    return callee if isinstance(callee, Function) else None
+
+
+def run(interp: Interpreter, callee: Value, *given: Value) -> Value:
+    """Call a function of the project with as many of the arguments as it takes."""
+    from trainlint.semantics.interpreter import Arguments
+
+    function = behind(callee)
+    if function is not None:
+        params = function.node.params
+        room = len(given) if params.star_arg else len(params.params) - isinstance(callee, Method)
+        return interp.call(callee, Arguments(list(given[:room])), function.node)
+    return UNKNOWN
+
+
+@behaviour("process_run")
+def process_run(call: Call) -> Value:
+    """`engine.run(data)`: batch after batch for its function, which one engine may do within another, and then what
+    was registered with it."""
+    interp, engine, data = call.interp, call.receiver, call.value("data", 1) or NONE
+    if not isinstance(engine, Instance):
+        return UNKNOWN
+    process = engine.attrs.get("process_function", UNKNOWN)
+    function = behind(process)
+    if function is not None:
+        with inside(interp, function), interp.in_region("loop", function.node, data):
+            for _ in range(2):
+                output = run(interp, process, engine, batch_of(interp, data))
+                for scores in output.items[:-1] if isinstance(output, Tuple) else ():
+                    if isinstance(scores, Tensor):
+                        interp.event("compare", function.node, scores)  # metrics take the pair apart
+    handlers = interp.read(engine.attrs, HANDLERS)
+    for handler in handlers.items if isinstance(handlers, Tuple) else ():
+        run(interp, handler, engine)
+    return UNKNOWN
+
+
+@behaviour("process_handler")
+def process_handler(call: Call) -> Value:
+    """`engine.add_event_handler(event, handler)`."""
+    engine, handler = call.receiver, call.value("handler")
+    if isinstance(engine, Instance) and behind(handler) is not None:
+        assert handler is not None
+        before = engine.attrs.get(HANDLERS)
+        known = before.items if isinstance(before, Tuple) else ()
+        call.interp.write(engine.attrs, HANDLERS, Tuple((*known, handler)))
+    return UNKNOWN
+
+
+@behaviour("process_on")
+def process_on(call: Call) -> Value:
+    """`@engine.on(event)`."""
+    return Method(call.receiver, "handled_by") if isinstance(call.receiver, Instance) else UNKNOWN
