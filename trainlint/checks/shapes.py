@@ -311,12 +311,23 @@ def over_batch(tensor: Tensor) -> bool:
     return several and axis_of(tensor) == 0 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
 
 
+def is_row(tensor: Tensor) -> bool:
+    """Whether there is but one axis."""
+    return tensor.shape is not None and len(tensor.shape) == 1
+
+
 def mixes_batch(weights: Tensor) -> bool:
     """Whether weights for a product of stacked matrices, as those of attention, share 1 along the stack: that of
     samples, or where it is not known what they are stacked by, that of stacks, as heads are the second axis then."""
     rank = len(weights.shape) if weights.shape is not None else 0
     stacked = rank > 3 or (rank == 3 and weights.batched)
     return stacked and axis_of(weights) == 0 and weights.must_be(PROBABILITIES)
+
+
+def is_equated(index: Index, call: Any) -> bool:
+    """Whether what a call gives is compared, equal or not, as it is."""
+    outer = index.parent(call)
+    return isinstance(outer, cst.Comparison) and isinstance(outer.comparisons[0].operator, (cst.Equal, cst.NotEqual))
 
 
 class SoftmaxDim(Rule):
@@ -380,8 +391,11 @@ class SoftmaxDim(Rule):
 
     @on_call(NLL, CROSS_ENTROPY, MSE)
     def judged(self, call: Call, report: Report) -> None:
-        if over_batch(scores(call)):
-            self.wrong(scores(call), report)
+        given = scores(call)
+        # The classes of this loss are the second axis, whatever there are of others.
+        first = call.path == NLL and given.axis == 0 and given.must_be(LOG_PROBABILITIES) and not is_row(given)
+        if first or over_batch(given):
+            self.wrong(given, report)
 
     @on_call("torch.argmax", "torch.max")
     def picked(self, call: Call, report: Report) -> None:
@@ -486,7 +500,14 @@ class PredictionAxis(Rule):
     @on_call("torch.argmax", "torch.max")
     def over_batch(self, call: Call, report: Report) -> None:
         tensor, dim = call.tensor, const(shapes.axis(call, 1) or Const(None))
-        if not call.actual.endswith(("argmax", "max")) or tensor.shape is None or len(tensor.shape) != 2:
+        if not call.actual.endswith(("argmax", "max")):
+            return
+        other = dim == 0 and tensor.axis == 1 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
+        if other and called(call.node) == "argmax" and is_equated(index_of(report.space()), call.node):
+            what = "`argmax` runs over the first axis; the softmax (@) ran over the second one, which has the classes"
+            report(call.node, what=what).because(tensor.trace[-1:])
+            return
+        if tensor.shape is None or len(tensor.shape) != 2:
             return
         several = tensor.batched and tensor.data.tokens and (tensor.shape[1] or 0) > 1
         if dim in (0, -2) and several and tensor.deps and tensor.must_be(SCORES):

@@ -240,7 +240,10 @@ def tensor_item(interp: Interpreter, owner: Tensor, indices: list[Value | slice]
     data = part_of(interp, owner, indices, node)
     frame = owner.lib == "frame" and len(indices) == 1
     found = row_of_frame(owner.shape, indices[0]) if frame else indexed(form(owner), indices)
-    return owner.but(shape=found.shape, last=found.last, batched=found.batched, data=data, axis=None)
+    rows = indices[0] if len(indices) == 1 else None
+    kept = isinstance(rows, Tensor) and len(rows.shape or ()) == 1  # other rows, but the same axes
+    axis = owner.axis if kept else None
+    return owner.but(shape=found.shape, last=found.last, batched=found.batched, data=data, axis=axis)
 
 
 def some_parameters(owner: Sequence, index: Value | slice | None) -> Value:
