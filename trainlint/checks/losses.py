@@ -407,7 +407,8 @@ class ThresholdOnLogits(Rule):
         for _, node, space, given, what in region.of("threshold"):
             origin = given.trace[0].node
             paths = {e.path for e in region.of("loss") if e.given.trace and e.given.trace[0].node is origin}
-            if paths and paths <= {BCE_WITH_LOGITS, FOCAL}:
+            # Several classes may be another setting's, under whose loss these are scores as well.
+            if paths & {BCE_WITH_LOGITS, FOCAL} and paths <= {BCE_WITH_LOGITS, FOCAL, CROSS_ENTROPY}:
                 report(node, space, what=what).because(given.trace)
 
 

@@ -85,6 +85,8 @@ TABLES = {
     "pytorch_lightning": "engines",
     "transformers": "engines",
     "accelerate": "engines",
+    "evaluate": "engines",
+    "datasets": "engines",
     "ignite": "engines",
     "keras": "keras",
     "tensorflow": "keras",
@@ -127,7 +129,7 @@ HARMLESS = frozenset(
     xgboost lightgbm catboost timm torchmetrics monai dgl torch_geometric networkx gym gymnasium ray optuna
     builtins subprocess psutil signal string io csv zipfile tarfile urllib requests threading multiprocessing
     queue contextlib dataclasses enum operator statistics hashlib uuid platform socket inspect types numbers
-    fractions decimal heapq bisect struct base64 tempfile traceback ignite""".split()
+    fractions decimal heapq bisect struct base64 tempfile traceback ignite evaluate""".split()
 )
 
 

@@ -1,0 +1,112 @@
+"""Hugging Face: data sets by their parts, and metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from trainlint.semantics.library import Call, behaviour, builtin
+from trainlint.semantics.values import (
+    FALSE,
+    NONE,
+    UNKNOWN,
+    Api,
+    DictObject,
+    Function,
+    Instance,
+    Tensor,
+    Value,
+    const,
+    options,
+    truth,
+)
+from trainlint.syntax import nodes_in
+
+PARTS = {"train": "train", "validation": "val", "test": "test"}
+
+
+def dataset(call: Call, part: str = "") -> Instance:
+    data = Instance(Api("datasets.Dataset"), "dataset", call.interp.step(call.node, call.short_name))
+    if part in PARTS:
+        data.attrs["$part"] = PARTS[part]
+    return data
+
+
+@behaviour("hub_data")
+def hub_data(call: Call) -> Value:
+    """`load_dataset(…)`: one part, or all that there may be."""
+    split = call.value("split")
+    if truth(call.value("streaming") or FALSE) is not False:
+        return Instance(None)
+    if split is not None and split.key != NONE.key:
+        part = const(split)
+        return dataset(call, part) if isinstance(part, str) and part.isalpha() else Instance(None)  # or a few rows
+    parts = DictObject({name: dataset(call, name) for name in PARTS})
+    parts.attrs[DictObject.REST] = UNKNOWN
+    return parts
+
+
+@builtin(
+    "dict.map", "dict.cast_column", "dict.remove_columns", "dict.rename_column", "dict.rename_columns",
+    "dict.select_columns", "dict.with_format", "dict.set_format",
+)  # fmt: skip
+@behaviour("hub_kept")
+def hub_kept(call: Call) -> Value:
+    """The same rows, in the same order."""
+    return call.first
+
+
+@behaviour("hub_chosen")
+def hub_chosen(call: Call) -> Value:
+    """Some of the rows."""
+    return dataset(call)
+
+
+@behaviour("hub_split")
+def hub_split(call: Call) -> Value:
+    return DictObject({name: dataset(call, name) for name in ("train", "test")})
+
+
+@behaviour("hub_transform")
+def hub_transform(call: Call) -> Value:
+    """Rows that pass a function when they are asked for, and perhaps the transform that it applies."""
+    whole, function = call.receiver, call.value("transform", 1)
+    if not isinstance(whole, Instance):
+        return call.first
+    data = dataset(call)
+    data.attrs.update(whole.attrs)
+    data.attrs["dataset"] = whole
+    applied = applied_in(function) if isinstance(function, Function) else []
+    if len(applied) == 1:
+        data.attrs["transform"] = applied[0]
+    call.interp.emit("dataset", (call.node, data, call))
+    return data
+
+
+def applied_in(function: Function) -> list[Instance]:
+    """The transforms around a function that it calls by their names."""
+    found: dict[int, Instance] = {}
+    body: Any = nodes_in(function.node.body)
+    for node in body:
+        if isinstance(node, cst.Call) and isinstance(node.func, cst.Name):
+            scopes = (*reversed(function.closure), function.space.attrs)
+            value = next((scope[node.func.value] for scope in scopes if node.func.value in scope), None)
+            if isinstance(value, Instance) and value.family == "transform":
+                found[id(value)] = value
+    return list(found.values())
+
+
+@behaviour("metric")
+def metric(call: Call) -> Value:
+    return Instance(Api("evaluate.Metric"), "metric", call.interp.step(call.node, call.short_name))
+
+
+@behaviour("metric_fed")
+def metric_fed(call: Call) -> Value:
+    """A metric compares predictions with references."""
+    predictions = call.value("predictions", 1)
+    for option in options(predictions or NONE):
+        if isinstance(option, Tensor):
+            call.interp.event("compare", call.node, option)
+    return UNKNOWN
