@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from trainlint.semantics.behaviours.layers import set_mode
-from trainlint.semantics.behaviours.training import stepped
+from trainlint.semantics.behaviours.training import run_backward, stepped
 from trainlint.semantics.library import Call, behaviour
 from trainlint.semantics.values import (
     FALSE,
@@ -21,9 +21,11 @@ from trainlint.semantics.values import (
     DictObject,
     Function,
     Instance,
+    ListObject,
     Method,
     Number,
     Tensor,
+    Tuple,
     Value,
     options,
     truth,
@@ -134,6 +136,7 @@ def learn(interp: Interpreter, module: Instance | None, data: Value | None, load
             interp.emit("training_step", (step, module, loss, interp.region))
             interp.event("escape", step.node, (loss,))
             if not automatic(module):
+                run_hook(interp, module, "training_step", batch_of(interp, loader), Number(0, integer=True))
                 return
         loss = loss.attrs.get("loss", UNKNOWN) if isinstance(loss, DictObject) else loss
         interp.event("clear", place.node, None)
@@ -183,6 +186,40 @@ def is_trial(trainer: Value | None) -> bool:
     """Whether a `Trainer` surely runs only to see that the code does, or that a few batches can be learnt by heart."""
     settings = trainer.attrs if isinstance(trainer, Instance) else {}
     return any(truth(settings.get(name, FALSE)) is True for name in ("fast_dev_run", "overfit_batches"))
+
+
+def configured(value: Value) -> Value:
+    """The optimizers among what `configure_optimizers` returns."""
+    if isinstance(value, DictObject):
+        optimizer: Value = value.attrs.get("optimizer", UNKNOWN)
+        return optimizer
+    items = value.items if isinstance(value, (Tuple, ListObject)) else None
+    if not items:
+        return value
+    if isinstance(items[0], (Tuple, ListObject)):  # and schedulers beside them
+        return configured(items[0])
+    found = tuple(configured(item) for item in items)
+    return found[0] if len(found) == 1 else Tuple(found)
+
+
+@behaviour("lightning_optimizers")
+def lightning_optimizers(call: Call) -> Value:
+    """`self.optimizers()` in a module that steps by itself: made once."""
+    interp, module = call.interp, call.receiver
+    if not isinstance(module, Instance) or hook(module, "configure_optimizers") is None:
+        return UNKNOWN
+    made = interp.read(module.attrs, "$optimizers")
+    if not isinstance(made, Value):
+        made = configured(run_hook(interp, module, "configure_optimizers") or UNKNOWN)
+        interp.write(module.attrs, "$optimizers", made)
+    return made
+
+
+@behaviour("lightning_backward")
+def lightning_backward(call: Call) -> Value:
+    loss = call.value("loss", 1)
+    run_backward(call.interp, loss if isinstance(loss, Tensor) else Tensor(), call.node)
+    return NONE
 
 
 @behaviour("lightning_fit")
