@@ -191,6 +191,8 @@ class SplitOverlap(Rule):
         trained, evaluated = [e.loader for e in region.of("trained")], judged_loops(region)
         if trained and evaluated:
             self.loaders(region, trained, since_training(region, evaluated), report)
+            if not any("seed" in event.path for event in region.of("outside")):
+                self.redrawn(trained, evaluated, report)
         elif trained and region.has("passed", "gathered"):
             self.passes(region, trained, report)
         elif not evaluated and region.has("split"):
@@ -268,6 +270,19 @@ class SplitOverlap(Rule):
                 report(getattr(node, "iter", node), space, how=JUDGED).because(
                     [loader.born, *(Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born)]
                 )
+
+    def redrawn(self, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
+        """The part that is trained on and the one that is evaluated come from two random splits of the same data."""
+        learnt = [part for loader in trained for part in drawn_parts(loader)]
+        for part in (part for event in evaluated for part in drawn_parts(event.loader)):
+            if any(part.attrs["$draw"] == other.attrs["$draw"] for other in learnt) or part.born is None:
+                continue
+            whole = identity(part.attrs.get("dataset"))
+            for other in learnt:
+                if whole is not None and identity(other.attrs.get("dataset")) == whole:
+                    how = "evaluated on a part of a second random split, which holds rows that it was trained on"
+                    report(part.born.node, part.born.space, how=how).because([other.born])
+                    break
 
     def passes(self, region: Region, trained: list[Instance], report: Report) -> None:
         """What is measured cannot be told, but a model in eval mode gets nothing except what it was trained on, and no
@@ -518,6 +533,12 @@ def choices(loader: Instance, parts: Collection[Any] | None = None) -> list[tupl
 def is_subset(dataset: Instance) -> bool:
     """Whether a data set surely is a part of another."""
     return "$random" in dataset.attrs or "$indices" in dataset.attrs
+
+
+def drawn_parts(loader: Instance) -> list[Instance]:
+    """What a loader may serve of parts of random splits, if it is known how each was drawn."""
+    held = options(loader.attrs.get("dataset", UNKNOWN))
+    return [part for part in held if isinstance(part, Instance) and part.attrs.get("$draw") is not None]
 
 
 def served_by(loader: Instance) -> Any:

@@ -538,13 +538,14 @@ def is_counter(node: Any) -> bool:
     return isinstance(owner, cst.Name) and (owner is node or owner.value == "self")
 
 
-def each_turn(body: Any, call: cst.Call) -> bool:
-    """Whether a loop makes a call in every turn, or in every one if the object is there at all."""
+def each_turn(body: Any, call: Any) -> bool:
+    """Whether a loop makes a call in every turn, or in every one if the object is there at all. What is no call, as
+    `p.grad = None`, is not looked for."""
     for statement in body.body:
         if isinstance(statement, cst.SimpleStatementLine):
             if any(isinstance(s, cst.Expr) and s.value is call for s in statement.body):
                 return True
-        elif isinstance(statement, cst.If) and isinstance(call.func, cst.Attribute):
+        elif isinstance(statement, cst.If) and isinstance(getattr(call, "func", None), cst.Attribute):
             test = statement.test.left if isinstance(statement.test, cst.Comparison) else statement.test
             if test.deep_equals(call.func.value) and each_turn(statement.body, call):
                 return True

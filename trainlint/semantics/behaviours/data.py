@@ -1118,8 +1118,10 @@ def random_split(call: Call) -> Value:
     count = len(lengths) if lengths is not None else 2
     names = ["train", "test"] if count == 2 else ["train", "val", "test"] if count == 3 else [None] * count
     out: list[Value] = []
+    key = draw(call)
     for part in names:
         piece = Instance(Api("torch.utils.data.Subset"), "dataset", call.interp.step(call.node, "random_split"))
+        piece.attrs["$draw"] = key
         piece.attrs["dataset"] = call.first
         piece.attrs["$part"] = part
         piece.attrs["$random"] = TRUE
