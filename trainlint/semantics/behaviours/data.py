@@ -290,7 +290,7 @@ def frame(call: Call) -> Value:
     """Another table made of one: what its columns are is not followed, save those of a single one."""
     tensor = call.tensor
     data = tensor.data
-    if data.columns is not None and not (data.columns[0] == "only" and len(data.columns[1]) == 1):
+    if data.columns is not None and not is_column(data):
         data = data._replace(columns=remade(data.columns, call.node))
     return tensor.but(data=data, lib="frame", shape=None, kinds=0, nature=None, lo=float("-inf"), hi=float("inf"))
 
@@ -541,7 +541,34 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         if data.fits and not data.splits and index.data.part is not None:
             interp.emit("split", (interp.frame.space, None, owner, "cross-validation"))
         return data._replace(splits=data.splits | index.data.splits, part=index.data.part or data.part)
+    elif isinstance(index, Tensor):
+        for place, side in drawn_sides(index, node):
+            data = taken(interp, owner.but(data=data), place, side)
     return data
+
+
+def drawn_sides(index: Tensor, node: Any) -> list[tuple[Any, str]]:
+    """The places at which an index cuts rows in two at random, and on which side: a part of a permutation, or a mask of
+    random numbers and its opposite."""
+    if index.kinds == MASK:
+        name, side = mask_name(node) if index.data.shuffled and not index.data.tokens else ("", "")
+        return [(("mask", name), side)] if name else []
+    order = index.data.order or frozenset()
+    drawn = [key for key in order if key[0] == "drawn"]
+    cuts = [key for key in order if key[0] == "chosen" and len(key) == 3]
+    if len(drawn) != 1 or len(cuts) != 1:
+        return []
+    _, start, stop = cuts[0]
+    return [((drawn[0], end), side) for end, side in ((start, "tail"), (stop, "head")) if end is not None]
+
+
+def mask_name(node: Any) -> tuple[str, str]:
+    """The name of the mask in `rows[mask]` or `rows[~mask]`, and which of the two it is."""
+    element = node.slice[0].slice if isinstance(node, cst.Subscript) else None
+    inner = element.value if isinstance(element, cst.Index) else None
+    turned = isinstance(inner, cst.UnaryOperation) and isinstance(inner.operator, cst.BitInvert)
+    inner = inner.expression if turned else inner  # type: ignore[union-attr]
+    return (inner.value, "tail" if turned else "head") if isinstance(inner, cst.Name) else ("", "")
 
 
 def rows_of(interp: Interpreter, owner: Tensor, data: DataInfo, index: Any, node: Any) -> DataInfo:
@@ -609,12 +636,15 @@ def nearby(interp: Interpreter, boundary: Any, node: Any) -> tuple[Any, Any]:
 
 
 def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, node: Any, side: str) -> DataInfo:
-    """`x[:n]` or `x[n:]`: once both sides at the same place are taken, the data count as split there."""
+    """`x[:n]` or `x[n:]`."""
     place = place_of(interp, boundary, node)
     if isinstance(boundary, Const) and isinstance(boundary.value, int) and abs(boundary.value) <= 10:
         return owner.data  # a peek at the head, or the last column or step
-    if isinstance(boundary, Tensor):
-        return owner.data
+    return owner.data if isinstance(boundary, Tensor) else taken(interp, owner, place, side, boundary)
+
+
+def taken(interp: Interpreter, owner: Tensor, place: Any, side: str, boundary: Any = None) -> DataInfo:
+    """One side of data that are cut at a place: once both are taken, the data count as split there."""
     cuts: frozenset[tuple[Any, ...]] = interp.flags.get(CUTS, frozenset())
     key = (frozenset(owner.data.tokens), place)
     seen = {entry[1] for entry in cuts if entry[0] == key}
@@ -668,6 +698,44 @@ def keeps_training_part(space: Namespace, split: Any) -> bool:
     first = target.elements[0].value if isinstance(target, cst.Tuple) else None
     binding = index.binding(first) if isinstance(first, cst.Name) else None
     return binding is not None and bool(index.references(binding))
+
+
+@behaviour("cut_rows")
+def cut_rows(call: Call) -> Value:
+    """`np.split(rows, [first, second])`: the parts between places that are reckoned from how many rows there are."""
+    places, axis = call.interp.known_items(call.value("indices", 1) or UNKNOWN), call.value("axis", 2)
+    tensor = call.tensor
+    along = axis is None or (isinstance(axis, Const) and axis.value == 0)
+    if not places or len(places) > 2 or not along or not tensor.data.tokens or not all(map(is_count, places)):
+        return UNKNOWN
+    call.interp.emit("split", (call.interp.frame.space, call.node, tensor, "np.split"))
+    data = tensor.data._replace(order=None, splits=tensor.data.splits | {id(call.node)}, stats=frozenset())
+    return Tuple((tensor.but(shape=None, data=data),) * (len(places) + 1))
+
+
+def is_count(place: Value) -> bool:
+    return isinstance(place, Number) and place.integer
+
+
+def is_column(data: DataInfo) -> bool:
+    """Whether data are a single column, whose functions get one number at a time."""
+    return data.columns is not None and data.columns[0] == "only" and len(data.columns[1]) == 1
+
+
+@behaviour("applied")
+def applied(call: Call) -> Value:
+    """A function of each column: what it takes from all rows has gone into them."""
+    made, function, axis = frame(call), call.value("func", 1), call.value("axis", 2)
+    whole = call.tensor.data
+    by_column = axis is None or (isinstance(axis, Const) and axis.value in (0, "index"))
+    if not by_column or not whole.tokens or whole.part is not None or whole.splits or not isinstance(made, Tensor):
+        return made
+    if not isinstance(function, (Function, Api)) or whole.columns == PREDICTED or is_column(whole):
+        return made
+    from trainlint.semantics.interpreter import Arguments
+
+    result = call.interp.call(function, Arguments([call.tensor]), call.node)
+    return made.but(data=made.data._replace(fits=made.data.fits | as_tensor(result).data.fits))
 
 
 @behaviour("cross_validate")
@@ -871,7 +939,9 @@ def inverse_transform(call: Call) -> Value:
 def scale_function(call: Call) -> Value:
     data = with_origin(call.tensor, call.node)
     info = data.data
-    if info.part is None and not info.splits:
+    axis = call.value("axis")
+    by_column = axis is None or (isinstance(axis, Const) and axis.value == 0)
+    if info.part is None and not info.splits and by_column:
         info = info._replace(fits=info.fits | {Fit(call.interp.frame.space, call.node, call.short_name, info.tokens)})
     return data.but(data=info.rescaled(f"scaled by `{call.short_name}`"), lib="numpy")
 
