@@ -543,7 +543,7 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         return data._replace(splits=data.splits | index.data.splits, part=index.data.part or data.part)
     elif isinstance(index, Tensor):
         for place, side in drawn_sides(index, node):
-            data = taken(interp, owner.but(data=data), place, side)
+            taken(interp, owner.but(data=data), place, side)  # of one side alone it is not known that it is a part
     return data
 
 
