@@ -34,7 +34,8 @@ class FitBeforeSplit(Rule):
     def split(self, fact: Any, report: Report) -> None:
         space, node, data, how = fact
         for fit in data.data.fits:
-            if not fit.resampling and not (fit.projection and how == "slice"):  # a projection cut in two is for a plot
+            plotted = fit.projection and how == "slice"  # a projection cut in two is for a plot
+            if not (fit.resampling or plotted or (how == "cross-validation" and is_training_part(fit))):
                 self.tell(fit, Step(space, node, f"split by {how}") if node is not None else None, report)
 
     @on("leak")
@@ -45,6 +46,20 @@ class FitBeforeSplit(Rule):
     def tell(self, fit: Fit, step: Step | None, report: Report) -> None:
         what = fit.what if fit.what.startswith("a ") else f"`{fit.what}`"
         report(fit.node, fit.space, what=what).because([step])
+
+
+def is_training_part(fit: Fit) -> bool:
+    """Whether data come from out of view and the program calls them its training part."""
+    argument = fit.node.args[0].value if isinstance(fit.node, cst.Call) and fit.node.args else None
+    return all(token < 0 for token in fit.on) and part_called(argument) == "train"
+
+
+def part_called(node: Any) -> str | None:
+    """The part of the data that the name of a value speaks of."""
+    while isinstance(node, (cst.Subscript, cst.Attribute, cst.Call)):
+        node = node.func if isinstance(node, cst.Call) else node.value
+    words = re.split(r"[^a-z]+", node.value.lower()) if isinstance(node, cst.Name) else []
+    return next((PART_WORDS[word] for word in words if word in PART_WORDS), None)
 
 
 class FitOnTest(Rule):
@@ -97,10 +112,7 @@ def another_part(first: DataInfo, second: DataInfo, node: Any) -> bool:
     if first.tokens & second.tokens:
         cut = first.order is not None and second.order is not None and is_other_side(first.order, second.order)
         return bool(first.splits and second.splits) and (first.splits != second.splits or cut)
-    while isinstance(node, (cst.Subscript, cst.Attribute, cst.Call)):
-        node = node.func if isinstance(node, cst.Call) else node.value
-    words = re.split(r"[^a-z]+", node.value.lower()) if isinstance(node, cst.Name) else []
-    return any(PART_WORDS.get(word) in HELD_OUT for word in words)
+    return part_called(node) in HELD_OUT
 
 
 def is_other_side(first: frozenset[Any], second: frozenset[Any]) -> bool:

@@ -725,15 +725,19 @@ def is_column(data: DataInfo) -> bool:
 @behaviour("applied")
 def applied(call: Call) -> Value:
     """A function of each column: what it takes from all rows has gone into them."""
+    from trainlint.semantics.interpreter import Arguments
+
     made, function, axis = frame(call), call.value("func", 1), call.value("axis", 2)
     whole = call.tensor.data
     by_column = axis is None or (isinstance(axis, Const) and axis.value in (0, "index"))
-    if not by_column or not whole.tokens or whole.part is not None or whole.splits or not isinstance(made, Tensor):
+    if not by_column or not whole.tokens or whole.columns == PREDICTED or not isinstance(made, Tensor):
         return made
-    if not isinstance(function, (Function, Api)) or whole.columns == PREDICTED or is_column(whole):
-        return made
-    from trainlint.semantics.interpreter import Arguments
-
+    learnt = isinstance(function, Method) and bool(learnt_by(call.interp, function.receiver))
+    if not learnt:
+        known = isinstance(function, (Function, Api)) and not is_column(whole)
+        if not known or whole.part is not None or whole.splits:
+            return made
+    assert function is not None
     result = call.interp.call(function, Arguments([call.tensor]), call.node)
     return made.but(data=made.data._replace(fits=made.data.fits | as_tensor(result).data.fits))
 
