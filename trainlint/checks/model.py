@@ -91,6 +91,17 @@ def held(value: Value) -> Iterator[Instance]:
 COLLECTING = ("parameters(", "optim", "register_", "setattr", "add_module")
 
 
+def has_strangers(module: Instance) -> bool:
+    """Whether a module registers a container of who knows what."""
+    for value in module.attrs.values():
+        members = value.attrs.get("$children") if isinstance(value, Instance) else None
+        if isinstance(members, ListObject) and members.items is None:
+            element = options(members.attrs["element"])
+            if not all(isinstance(one, Instance) and one.family == "module" for one in element):
+                return True
+    return False
+
+
 class HiddenRule(Rule):
     """A rule on what a module keeps where it does not see it. What is collected by hand somewhere stays unreported."""
 
@@ -162,6 +173,8 @@ class ModulesInPlainContainer(HiddenRule):
             inside = list(held(value))
             if not inside or (len(items) == 1 and isinstance(value, (ListObject, Tuple)) and value.items is not None):
                 continue  # a single module in a list is there to be hidden
+            if has_strangers(instance):
+                return  # the layers of a module that is kept in a dict to choose from, taken apart
             if seen is None:
                 seen = {id(m) for m in modules_in(instance)} | passed_in(node, arguments.values())
             if all(id(m) not in seen and m.born is not None for m in inside) and any(

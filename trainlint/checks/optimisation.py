@@ -262,7 +262,7 @@ class LearningRateExtreme(Rule):
                 continue  # groups, perhaps with rates of their own
             if any(
                 e.instance.family == "scheduler"
-                and e.instance.attrs.get("optimizer") is optimizer
+                and any(one is optimizer for one in options(e.instance.attrs.get("optimizer") or UNKNOWN))
                 and e.instance.api_path.rpartition(".")[2] in self.OWN_RATE
                 for e in made
             ):

@@ -248,7 +248,12 @@ def for_batches(scheduler: Instance, kind: str) -> bool:
         known = usual(each)
         return known > 1 if known is not None else getattr(each, "nature", None) in ("a length", STEPS)
     lengths = [attrs.get(name) for name in ("total_steps", "num_training_steps", "T_max", "total_iters")]
-    return any(getattr(length, "nature", None) == STEPS for length in lengths)
+    return any(getattr(length, "nature", None) == STEPS or is_number_of_batches(length) for length in lengths)
+
+
+def is_number_of_batches(length: Any) -> bool:
+    """Whether a length is that of a loader."""
+    return isinstance(length, Number) and length.tally is not None and length.tally.what == "batches"
 
 
 def decays(attrs: dict[Any, Any], kind: str) -> bool:
