@@ -240,9 +240,29 @@ def is_scored_apart(call: ModelCall, region: Region) -> bool:
             dep.node is call.node for value in decisions for dep in value.deps
         ):
             return True
+    return gives_loss_apart(call, region)
+
+
+def measures(value: Value) -> bool:
+    """Whether a tensor is one number that was measured on a batch, such as its loss."""
+    return (
+        isinstance(value, Tensor)
+        and value.shape == ()
+        and value.tally is not None
+        and value.tally.what in ("mean", "sum")
+    )
+
+
+def gives_loss_apart(call: ModelCall, region: Region) -> bool:
+    """Whether a model's answers give a loss, or have one among them that is read, in another function than the one that
+    the model learns in."""
+    learnt = [e for e in region.of("backward") if any(dep.live and dep.module is call.module for dep in e.loss.deps)]
     here = index_of(call.space).function(call.node)
-    apart = here is not None and all(index_of(e.space).function(e.node) is not here for e in learnt)
-    return apart and any(dep.node is call.node for e in region.of("loss") for dep in e.given.deps)
+    if not learnt or here is None or any(index_of(e.space).function(e.node) is here for e in learnt):
+        return False
+    losses = [e.given for e in region.of("loss")]
+    losses += [e.value for e in region.of("item") if e.value.shape == () and measures(e.value)]
+    return any(dep.node is call.node for value in losses for dep in value.deps)
 
 
 def learns(region: Region) -> bool:
@@ -354,7 +374,7 @@ class MissingNoGrad(Rule):
             for call in model_calls(region)
             if call.grad is True
             and call.node in often
-            and (call.mode is False or call.held_out)
+            and (call.mode is False or call.held_out or gives_loss_apart(call, region))
             and call.node in judged
             and call.node not in learnt
             and not call.on_noise
