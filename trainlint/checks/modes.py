@@ -328,6 +328,7 @@ class MissingNoGrad(Rule):
                 and self.evaluates(call, region)
                 and not any(t.graph for t in call.inputs)
                 and not self.is_kept(region, call)
+                and not is_weightless(call.module, report.interp)
             ):
                 call.report(region, report).repair(partial(self.switch_off, region, ()))
 
@@ -378,11 +379,31 @@ class MissingNoGrad(Rule):
             and call.node in judged
             and call.node not in learnt
             and not call.on_noise
+            and not is_weightless(call.module, report.interp)
         ]
         for call in calls:
             if not any(t.graph for t in call.inputs) and not in_model(call):
                 further = [other.node for other in calls if call.node in nodes_behind(other)]
                 report(call.node, call.space).repair(partial(self.switch_off, None, further))
+
+
+def is_weightless(module: Instance, interp: Interpreter) -> bool:
+    """Whether a module surely has nothing to learn, as a loss: by itself it records no graph."""
+    for inner in modules_in(module):
+        if isinstance(inner.cls, Api):
+            row = interp.library.class_row(inner.cls.path)
+            if row is None or row.raw.get("weights") or "model" in row.raw:
+                return False
+        elif not isinstance(inner.cls, Class) or any(map(may_learn, inner.attrs.values())):
+            return False
+    return True
+
+
+def may_learn(value: Any) -> bool:
+    """Whether what a module keeps may be a parameter, or hold some."""
+    if isinstance(value, Tensor):
+        return value.graph is not False
+    return value is UNKNOWN or (isinstance(value, Instance) and value.cls is None)
 
 
 def nodes_behind(call: ModelCall) -> set[Any]:
