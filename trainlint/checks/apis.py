@@ -25,6 +25,7 @@ from trainlint.edits import (
     set_argument,
 )
 from trainlint.findings import Safety, Severity
+from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.requirements import allowed, version
@@ -183,6 +184,7 @@ def rewritten_argument(use: Use) -> list[CodeEdit]:
 
 
 ZERO_DIM = Entry("[0]", {"removed": "0.5"})
+ITERATOR_NEXT = Entry("next", {"removed": "1.13"})
 WEIGHT_PARTS = ("detection", "segmentation", "video", "quantization", "optical_flow")
 
 
@@ -206,6 +208,20 @@ class RemovedApi(ApiRule):
         if entry is not None and is_due(Use(space, entry.name, entry, call.node, call.node)):
             removed, advice = f"in PyTorch {entry.get('removed')}", f"; use `{entry.get('use')}`"
             report(call.node, name=f"Tensor.{name}", removed=removed, advice=advice)
+
+    @on("program", having="next")
+    def next_batch(self, region: Region, report: Report) -> None:
+        """`iter(loader).next()`, as iterators of Python 2 had it."""
+        for event in region.of("next"):
+            node, space, loader = event.node, event.space, event.loader
+            method = getattr(node, "func", None)
+            if not isinstance(method, cst.Attribute) or method.attr.value != "next" or loader.family != "loader":
+                continue
+            if isinstance(loader.cls, Api) and is_due(Use(space, "torch", ITERATOR_NEXT, node, None)):
+                removed, advice = "from the iterators of loaders in PyTorch 1.13", "; use `next(…)`"
+                draft = report(node, space, name="next", removed=removed, advice=advice)
+                if not node.args:
+                    draft.fix("call `next`", replace(node, "next(", method.value, ")"))
 
     @on("indexed")
     def indexed(self, fact: Any, report: Report) -> None:
