@@ -312,6 +312,8 @@ class MetricAccumulator(Rule):
     @on("divide")
     def divided(self, fact: Any, report: Report) -> None:
         _, node, left, right, left_node, right_node, _ = fact
+        if getattr(right, "nature", None) == "a length":
+            self.shrunk(node, left_node, report)
         if left.tally is None or left.tally.frame is not report.interp.frame:
             return
         total, loops = left.tally, report.interp.frame.loops
@@ -358,6 +360,22 @@ class MetricAccumulator(Rule):
         if over_all and starts_at_zero(index_of(report.space()), name, loop):
             what = "the value of one batch alone is divided by what is counted over all of them; it was never added up"
             report(node, what=what)
+
+    def shrunk(self, node: Any, name: Any, report: Report) -> None:
+        """`total /= len(loader)` in the body of the loop that adds the total up."""
+        loops, source = report.interp.frame.loops, report.space().source
+        region = loops[-1].region if loops else None
+        if region is None or source is None or not isinstance(name, cst.Name):
+            return
+        index = source.index
+        statement = node if isinstance(node, cst.AugAssign) else index.parent(node)
+        line = index.parent(statement)
+        if line is None or index.parent(index.parent(line)) is not region.node:
+            return
+        before, inside = assigned_around(index, name, region.node)
+        sums = [origin for origin in inside if origin is not statement]
+        if sums and len(sums) < len(inside) and all(map(adds_up, sums)) and before and all(map(sets_to_zero, before)):
+            report(node, what="the running total is divided at every turn of the loop that adds it up, so it is lost")
 
     @on("loop")
     def filled(self, region: Region, report: Report) -> None:
@@ -459,14 +477,27 @@ def is_number_of_turn(node: Any, loop: Any) -> bool:
 
 def starts_at_zero(index: Index, name: cst.Name, loop: Any) -> bool:
     """Whether a name is set to 0 before a loop, and to anything else in the loop only."""
+    before, inside = assigned_around(index, name, loop)
+    return bool(inside) and any(map(sets_to_zero, before)) and all(isinstance(o, cst.Assign) for o in inside)
+
+
+def assigned_around(index: Index, name: cst.Name, loop: Any) -> tuple[list[Any], list[Any]]:
+    """The assignments to a name outside of a loop, and those in it; none where the name is bound otherwise too."""
     before: list[Any] = []
     inside: list[Any] = []
     for binding in index.lookup(name):
         if not isinstance(binding.origin, (cst.Assign, cst.AugAssign)):
-            return False
+            return [], []
         (inside if any(above is loop for above in index.ancestors(binding.node)) else before).append(binding.origin)
-    zeros = [o for o in before if isinstance(o, cst.Assign) and is_zero(o.value)]
-    return bool(inside) and bool(zeros) and all(isinstance(o, cst.Assign) for o in inside)
+    return before, inside
+
+
+def sets_to_zero(assign: Any) -> bool:
+    return isinstance(assign, cst.Assign) and is_zero(assign.value)
+
+
+def adds_up(assign: Any) -> bool:
+    return isinstance(assign, cst.AugAssign) and isinstance(assign.operator, cst.AddAssign)
 
 
 def is_zero(node: Any) -> bool:
