@@ -711,11 +711,15 @@ class OutputActivation(Rule):
     severity = Severity.WARNING
     exclusive = True
     RELU = ("torch.relu", "torch.nn.functional.relu6")
+    SCORING = (LINEAR, "torch.nn.functional.linear", *CONVOLUTIONS, *TRANSPOSED)
 
     @on_call(CROSS_ENTROPY, BCE, BCE_WITH_LOGITS, LOG_SOFTMAX)
     def check(self, call: Call, report: Report) -> None:
         flow = call.interp.modules.elements(call.first)
-        if flow is None or flow.before is None or flow.before.path not in (LINEAR, "torch.nn.functional.linear"):
+        scored = flow.before if flow is not None else None
+        if scored is not None and scored.path in NORMS:
+            scored = scored.before
+        if flow is None or scored is None or scored.path not in self.SCORING:
             return
         if flow.path in self.RELU:
             what, why = "a ReLU", "negative ones are lost, and a score at zero gets no gradient"
