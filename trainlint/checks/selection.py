@@ -41,13 +41,18 @@ class TestSetSelects(Rule):
             if verdict:
                 report(node, space, what=what)
             elif verdict is None:
-                report.interp.event("selected", node, what)
+                judged = {id(e.loader.attrs.get("dataset")) for e in region.of("evaluated")}
+                report.interp.event("selected", node, what, judged)
 
     @on("program", having="selected")
     def forgotten(self, region: Region, report: Report) -> None:
-        """The names speak of validation, but the data are for the test, and those for validation are not used."""
-        if is_idle(region):
-            for _, node, space, what in region.of("selected"):
+        """The names speak of validation, but the data are for the test: those for validation are not used, or the same
+        data are the test data elsewhere in the program."""
+        idle = is_idle(region)
+        gone_through = [e for kind in ("evaluated", "gathered", "walked") for e in region.of(kind)]
+        tested = {id(e.loader.attrs.get("dataset")) for e in gone_through if is_named_test(e)}
+        for _, node, space, what, judged in region.of("selected"):
+            if idle or not tested.isdisjoint(judged):
                 report(node, space, what=what)
 
     def is_test(self, node: Any, region: Region) -> bool | None:
@@ -131,6 +136,13 @@ def watching(call: Call) -> str:
 def named_test(node: Any) -> bool:
     words = list(names_in(node))
     return any(_TEST.search(w) for w in words) and not any(_VALIDATION.search(w) for w in words)
+
+
+def is_named_test(event: Any) -> bool:
+    """Whether the loop that evaluates a loader, and what makes the loader, call it the test data."""
+    words = set(names_in(event.node.iter if isinstance(event.node, cst.For) else event.node))
+    words |= statement_names(event.loader.born) if event.loader.born is not None else set()
+    return any(map(_TEST.search, words)) and not any(map(_VALIDATION.search, words))
 
 
 def is_declared(dataset: Value | None) -> bool:

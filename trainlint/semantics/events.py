@@ -74,7 +74,7 @@ FIELDS = {
     "idle": "term",
     "handed": "weights",
     "paired": "",
-    "selected": "what",
+    "selected": "what judged",
     "passed": "loader",
 }
 

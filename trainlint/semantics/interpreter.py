@@ -2129,7 +2129,10 @@ def loop_use(region: Region) -> str:
         return "trained" if region.has("step") else "walked"
     if not region.has("model") or region.has("step", "autograd"):
         return "walked"
-    use = "evaluated" if region.has("compare", "loss") else "gathered" if region.has("collect") else "walked"
+    judged = region.has("compare", "loss") or any(
+        isinstance(e.value, Tensor) and e.value.deps for e in region.of("item")
+    )
+    use = "evaluated" if judged else "gathered" if region.has("collect") else "walked"
     return "walked" if any(may_learn(event.values) for event in region.of("escape")) else use
 
 
