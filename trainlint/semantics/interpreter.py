@@ -87,6 +87,7 @@ UNROLL = 8  # items of a known list that a loop walks one by one
 
 
 TEST = frozenset(("test",))
+ORDERS = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
 OPAQUE_MARKS = frozenset(("$any", "$harmless"))
 
 
@@ -1520,7 +1521,7 @@ class Interpreter:
                 self.emit("nan_compared", (target.operator.__class__.__name__, node, left, right))
             if isinstance(result, Tensor):
                 self.compared(target.operator.__class__.__name__, node, left, right, result)
-            if measured_on(left) == TEST or measured_on(right) == TEST:
+            if isinstance(target.operator, ORDERS) and TEST in (measured_on(left), measured_on(right)):
                 self.event("ranked", node)
             left = right
         return result if len(node.comparisons) == 1 else BOOL
