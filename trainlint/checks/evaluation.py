@@ -369,9 +369,8 @@ class MetricAccumulator(Rule):
             return
         index = source.index
         statement = node if isinstance(node, cst.AugAssign) else index.parent(node)
-        line = index.parent(statement)
-        if line is None or index.parent(index.parent(line)) is not region.node:
-            return
+        if statement is None or [*index.ancestors(statement)][2:3] != [region.node]:
+            return  # not in the body itself
         before, inside = assigned_around(index, name, region.node)
         sums = [origin for origin in inside if origin is not statement]
         if sums and len(sums) < len(inside) and all(map(adds_up, sums)) and before and all(map(sets_to_zero, before)):
