@@ -7,7 +7,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.repairs import index_of, is_bound_within
+from trainlint.checks.repairs import around, follows, index_of, is_bound_within
 from trainlint.checks.schedules import inner_loops
 from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
@@ -43,15 +43,16 @@ class BestWeightsAlias(Rule):
     """The best weights are kept without a copy, so they go on changing."""
 
     code, name = "TL805", "best-weights-alias"
-    message = "`state_dict` gives the weights themselves, not a copy; they go on changing until they are {use} (@)"
+    message = "{what} themselves, not a copy; they go on changing until they are {use} (@)"
     fixable = Safety.SAFE
+    given = "`state_dict` gives the weights"
 
     @on("restored")
     def restored(self, fact: Any, report: Report) -> None:
         node, module, given = fact
         for weights in moved(given):
             if weights.attrs["$of"][0] is module and weights.born and in_some_turns(weights.born) is not None:
-                draft = report(weights.born.node, weights.born.space, use="restored")
+                draft = report(weights.born.node, weights.born.space, what=self.given, use="restored")
                 draft.because([Step(report.space(), node, "the use")]).repair(self.copy)
 
     @on_call("torch.save")
@@ -60,7 +61,7 @@ class BestWeightsAlias(Rule):
         for value in held:
             for weights in moved(value):
                 if weights.born is not None and in_some_turns(weights.born) is True:
-                    draft = report(weights.born.node, weights.born.space, use="saved")
+                    draft = report(weights.born.node, weights.born.space, what=self.given, use="saved")
                     draft.because([Step(report.space(), call.node, "the use")]).repair(self.copy)
 
     @on("returned")
@@ -74,15 +75,57 @@ class BestWeightsAlias(Rule):
     @on("program", having="handed")
     def handed(self, region: Region, report: Report) -> None:
         for _, node, space, weights in region.of("handed"):
-            draft = report(weights.born.node, weights.born.space, use="given back")
+            draft = report(weights.born.node, weights.born.space, what=self.given, use="given back")
             label = "the call" if isinstance(node, cst.Call) else "the function"
             draft.because([Step(space, node, label)]).repair(self.copy)
+
+    @on("loop", having="step")
+    def kept(self, region: Region, report: Report) -> None:
+        """`best = model` where the model is the best so far, and learns on."""
+        space = report.space()
+        if space.source is None or region.space is not space:
+            return
+        for node in nodes_in(region.node.body):
+            if not isinstance(node, cst.Assign) or not isinstance(node.value, (cst.Name, cst.Attribute)):
+                continue
+            target = node.targets[0].target
+            if len(node.targets) > 1 or not isinstance(target, cst.Name):
+                continue
+            if in_some_turns(Step(space, node, "kept")) is True and learns_on(report.interp.peek(node.value), region):
+                use = used_behind(space.source.index, target, region.node)
+                if use is not None:
+                    draft = report(node.value, what="another name for the model keeps the weights", use="used")
+                    draft.because([Step(space, use, "the use")]).repair(self.copy_model)
+
+    def copy_model(self, draft: Draft) -> None:
+        """Offer to keep a copy of the model."""
+        draft.fix("copy it", replace(draft.node, imported("copy.deepcopy"), "(", draft.node, ")"))
 
     def copy(self, draft: Draft) -> None:
         """Offer to keep a copy."""
         if isinstance(draft.node, cst.Call):
             kept = shallow_copy(index_of(draft.space), draft.node) or draft.node
             draft.fix("copy them", replace(kept, imported("copy.deepcopy"), "(", draft.node, ")"))
+
+
+def learns_on(model: Value | None, region: Region) -> bool:
+    """Whether a loop surely goes on to train one and the same model."""
+    if not isinstance(model, Instance) or model.family != "module" or model.born is None:
+        return False
+    if contains(region.node, model.born.node) or any(e.instance is model for e in region.of("built")):
+        return False
+    optimizers = (e.optimizer for e in region.of("step") if isinstance(e.optimizer, Instance))
+    return any(id(model) in optimizer.attrs.get("$modules", ()) for optimizer in optimizers)
+
+
+def used_behind(index: Index, name: cst.Name, loop: cst.CSTNode) -> cst.Name | None:
+    """A place behind a loop, in its block, where a name is read that the loop binds."""
+    block = index.parent(loop)
+    for binding in index.lookup(name):
+        for use in index.references(binding):
+            if follows(index, loop, around(index, use, block)):
+                return use
+    return None
 
 
 def shallow_copy(index: Index, node: cst.CSTNode) -> cst.CSTNode | None:
