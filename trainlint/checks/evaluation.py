@@ -83,7 +83,7 @@ class BestWeightsAlias(Rule):
     def kept(self, region: Region, report: Report) -> None:
         """`best = model` where the model is the best so far, and learns on."""
         space = report.space()
-        if space.source is None or region.space is not space:
+        if space.source is None or region.space is not space or not isinstance(region.node, (cst.For, cst.While)):
             return
         for node in nodes_in(region.node.body):
             if not isinstance(node, cst.Assign) or not isinstance(node.value, (cst.Name, cst.Attribute)):
