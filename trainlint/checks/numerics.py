@@ -334,7 +334,8 @@ class UnguardedDivision(Rule):
         drawn = nature == "a standard deviation" and right.graph is False and not right.data.tokens
         if report.interp.module_depth > 0:
             exact = exact or nature in VARIED
-            recorded = recorded or (isinstance(left, Tensor) and left.graph is None and left.must_be(LOGITS))
+            open_ = isinstance(left, Tensor) and left.graph is None  # whoever calls the module decides
+            recorded = recorded or (open_ and (nature == "a norm" or left.must_be(LOGITS)))
         # Numbers gathered in a run and standardised to be learnt from, not those that a ready model draws with.
         if recorded or exact or (drawn and report.interp.grad and isinstance(left, Tensor)):
             draft = report(node, nature=nature)
