@@ -232,6 +232,19 @@ class ModuleIndex:
         name."""
         return not all(self.foreign.get(id(node)) for node in uses.elsewhere.get(name, ()))
 
+    def unread(self, module: Instance) -> list[Instance]:
+        """The parts of a module that none of its methods ever reads, so that it cannot run them."""
+        cls = module.cls
+        if cls.__class__ is not Class or not is_plain_module(cls) or "forward" not in cls.attrs:
+            return []
+        owns = [self.own(base) for base in (cls, *project_bases(cls))]
+        return [
+            part
+            for name, part in module.attrs.items()
+            if part.__class__ is Instance and part.family == "module" and isinstance(name, str)
+            and not name.startswith("$") and not any(own.reaches(name) for own in owns)
+        ]  # fmt: skip
+
     def own(self, cls: Class) -> ClassUses:
         """What a class's own text uses."""
         found = self.owns.get(id(cls.node))
@@ -243,7 +256,7 @@ class ModuleIndex:
 class ClassUses:
     """The attributes of `self` that a class body assigns and reads."""
 
-    __slots__ = ("cls", "dynamic", "gathers", "kept", "named", "passed", "read", "stores")
+    __slots__ = ("cls", "dynamic", "gathers", "kept", "named", "passed", "read", "stores", "through")
 
     def __init__(self, cls: Class | None) -> None:
         self.cls = cls
@@ -251,13 +264,18 @@ class ClassUses:
         self.stores: Counter[str] = Counter()
         self.passed: set[str] = set()  # given to calls, or put into lists and results
         self.kept: set[str] = set()  # of these, what may be kept, not just computed with
-        self.dynamic = False
+        self.dynamic = False  # whether it reaches attributes of its own by other ways than their names
+        self.through = False  # the same, of what an attribute holds
         self.named: tuple[str, ...] = ()  # how the names begin that it looks up
         self.gathers = False  # whether it asks others than itself for their parameters
 
     def looks_up(self, name: str) -> bool:
-        """Whether it may reach an attribute without writing its name."""
-        return self.dynamic or name.startswith(self.named)
+        """Whether it may reach an attribute, of its own or of what it holds, without writing its name."""
+        return self.through or self.reaches(name)
+
+    def reaches(self, name: str) -> bool:
+        """Whether it may reach an attribute of its own, whether it writes its name or not."""
+        return self.dynamic or name in self.read or name.startswith(self.named)
 
 
 def text_before(node: Any) -> str:
@@ -315,7 +333,8 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
         kind = inner.__class__
         if kind is cst.Attribute:
             if inner.attr.value in DYNAMIC:
-                own.dynamic = True
+                of_part = is_self(getattr(inner.value, "value", None))
+                own.through, own.dynamic = own.through or of_part, own.dynamic or not of_part
             elif inner.attr.value == "parameters" and inner.value.__class__ is cst.Name:
                 own.gathers = own.gathers or not is_self(inner.value)
             if is_self(inner.value):

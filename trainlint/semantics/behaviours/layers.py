@@ -336,27 +336,21 @@ def train_mode(call: Call) -> Value:
 
 def mode_layers(interp: Interpreter, module: Value, mode: bool | str | None = None) -> str | bool | None:
     """What in a module depends on its mode ("dropout", "batch norm"); False when nothing does, None when not known.
-    With a mode, parts that were put into the other one by themselves do not count, nor do those that never ran."""
+    With a mode, parts that were put into the other one by themselves do not count; nor do those that never run."""
     if not isinstance(module, Instance):
         return None
     unsure_: bool | None = False
+    idle: set[int] = set()
     for inner in modules_in(module):
-        if isinstance(mode, bool) and truth(inner.attrs.get("training", UNKNOWN)) is (not mode):
+        if id(inner) in idle or (isinstance(mode, bool) and truth(inner.attrs.get("training", UNKNOWN)) is (not mode)):
             continue
+        idle.update(id(below) for part in interp.modules.unread(inner) for below in modules_in(part))
         found = own_mode_layers(interp, inner)
-        if found and not is_idle(interp, inner, module):
+        if found:
             return found
         if found is None:
             unsure_ = None
     return unsure_
-
-
-def is_idle(interp: Interpreter, layer: Instance, module: Instance) -> bool:
-    """Whether a layer that a module, or one in it, keeps by name has never run."""
-    if isinstance(layer.cls, Class) or interp.modules.has_run(layer):
-        return False
-    holders = (inner for inner in modules_in(module) if isinstance(inner.cls, Class))
-    return any(value is layer for holder in holders for value in holder.attrs.values())
 
 
 def mode_matters(interp: Interpreter, module: Instance, mode: bool | str | None = None) -> str:
