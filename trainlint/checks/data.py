@@ -152,6 +152,12 @@ def trains_always(loop: Any, region: Region) -> bool:
     return comes_by(loop.body, {event.node for event in region.of("backward")}) if hasattr(loop, "body") else False
 
 
+def out_of_sight(region: Region) -> set[int]:
+    """All that was given to calls that were not followed."""
+    given = (value for kind in ("escape", "outside") for event in region.of(kind) for value in event.values)
+    return {id(part) for value in given for part in flattened(value)}
+
+
 def comes_by(code: Any, wanted: set[Any]) -> bool:
     """Whether each run through a piece of code surely comes by one of these nodes."""
     if code in wanted:
@@ -259,10 +265,12 @@ class SplitOverlap(Rule):
             alike = [event for event in alike if event.loader not in trained]
             if not alike or not is_idle(region):
                 return
+        others = [loader for *_, loader in region.of("loader") if served_by(loader) not in sources]
+        gone = out_of_sight(region)
+        if any(id(loader) in gone for loader in others):
+            return
         used = {id(loader) for loader in (*trained, *(e.loader for e in evaluated))}
-        idle = [
-            loader for *_, loader in region.of("loader") if id(loader) not in used and served_by(loader) not in sources
-        ]
+        idle = [loader for loader in others if id(loader) not in used]
         for _, node, space, loader in alike:
             if loader not in trained and loader.born is not None:
                 report(loader.born.node, loader.born.space, how=JUDGED).because(sources[served_by(loader)])
@@ -291,11 +299,7 @@ class SplitOverlap(Rule):
         passed = since_training(region, [*region.of("passed"), *region.of("gathered")])
         if not all(served_by(event.loader) in sources for event in passed):
             return
-        used = [event.loader for kind in USES for event in region.of(kind)]
-        gone = [
-            v for e in (*region.of("escape"), *region.of("outside")) for given in e.values for v in flattened(given)
-        ]
-        known = {id(value) for value in (*used, *gone)}
+        known = {id(event.loader) for kind in USES for event in region.of(kind)} | out_of_sight(region)
         made = (event.loader for event in region.of("loader") if id(event.loader) not in known)
         spare = [loader.born for loader in made if served_by(loader) not in sources and loader.born is not None]
         for _, node, space, loader in passed:

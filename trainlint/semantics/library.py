@@ -789,7 +789,8 @@ class Library:
             self.escape(interp, arguments, node, trains=True)
             return UNKNOWN
         tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
-        return mixed_tensor(interp, tensors) if tensors else UNKNOWN
+        # The parameters that it may use record gradients, whatever the inputs do.
+        return mixed_tensor(interp, tensors).but(graph=None) if tensors else UNKNOWN
 
     def escape(self, interp: Interpreter, arguments: Arguments, node: Any, trains: bool = False) -> None:
         """Arguments reach code that is not in view: whatever it could change becomes unknown. It may run a backward if
