@@ -26,6 +26,7 @@ from trainlint.semantics.modules import (
     is_self,
     is_weighted,
     leaf_kind,
+    may_run_base,
     related,
 )
 from trainlint.semantics.namespace import Namespace
@@ -338,10 +339,10 @@ class MissingSuperInit(Rule):
         """Without a part to register, the first call fails instead."""
         _, instance, _ = fact
         interp, cls = report.interp, instance.cls
-        init = cls.find("__init__") if isinstance(cls, Class) else None
-        if "$ready" in instance.attrs or not isinstance(init, Function) or not is_bare(init):
+        if "$ready" in instance.attrs or not isinstance(cls, Class) or not is_plain_module(cls) or cls.node.decorators:
             return
-        if not is_plain_module(cls) or cls.node.decorators or not computes(cls):
+        init = cls.find("__init__")
+        if not isinstance(init, Function) or not is_bare(interp, init) or not computes(cls):
             return
         if any(cls.find(name) is not None for name in ("__new__", "__call__")):
             return
@@ -382,7 +383,7 @@ class MissingSuperInit(Rule):
         calls = next((i for i, s in enumerate(statements) if calls_base(s)), None)
         what = f"assigns `{name}` without `super().__init__()` before it, which fails"
         if calls is not None and not any(contains(statement, node) for statement in statements[:calls]):
-            base = bare_init(init.owner or cls) if is_plain_module(cls) else None
+            base = bare_init(interp, init.owner or cls) if is_plain_module(cls) else None
             if base is None:
                 return
             init, calls = base, None
@@ -393,22 +394,22 @@ class MissingSuperInit(Rule):
             draft.fix("call it first", insert_at_start(place, "super().__init__()", space=init.space))
 
 
-def bare_init(cls: Class) -> Function | None:
+def bare_init(interp: Interpreter, cls: Class) -> Function | None:
     """The `__init__` of a class's only base, if it plainly leaves its own base's out. Of several bases the first one's
     is run, and that of `nn.Module` runs no other."""
     base = cls.bases[0] if len(cls.bases) == 1 else None
     init = base.find("__init__") if isinstance(base, Class) else None
     if not isinstance(init, Function) or init.owner is None or init.owner.node.decorators:
         return None
-    return init if is_bare(init) else None
+    return init if is_bare(interp, init) else None
 
 
-def is_bare(init: Function) -> bool:
+def is_bare(interp: Interpreter, init: Function) -> bool:
     """Whether nothing in an `__init__` and the class around it could run a base's."""
     node = init.node
     if not isinstance(node, cst.FunctionDef) or node.name.value != "__init__" or node.decorators:
         return False
-    return not calls_base(init.owner.node.body if init.owner is not None else node)
+    return not (calls_base(node) if init.owner is None else interp.modules.own(init.owner).runs_base)
 
 
 def is_part(interp: Interpreter, value: object) -> bool:
@@ -418,14 +419,7 @@ def is_part(interp: Interpreter, value: object) -> bool:
 
 def calls_base(statement: Any) -> bool:
     """Whether a statement could run a base's `__init__`."""
-    nodes: Any = nodes_in(statement)
-    for node in nodes:
-        kind = node.__class__
-        if kind is cst.Attribute and node.attr.value in ("__init__", "__setattr__", "__dict__"):
-            return True
-        if kind is cst.Name and node.value == "super":
-            return True
-    return False
+    return any(map(may_run_base, nodes_in(statement)))
 
 
 class ModuleBuiltInForward(Rule):

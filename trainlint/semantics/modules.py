@@ -256,7 +256,7 @@ class ModuleIndex:
 class ClassUses:
     """The attributes of `self` that a class body assigns and reads."""
 
-    __slots__ = ("cls", "dynamic", "gathers", "kept", "named", "passed", "read", "stores", "through")
+    __slots__ = ("cls", "dynamic", "gathers", "kept", "named", "passed", "read", "runs_base", "stores", "through")
 
     def __init__(self, cls: Class | None) -> None:
         self.cls = cls
@@ -267,6 +267,7 @@ class ClassUses:
         self.dynamic = False  # whether it reaches attributes of its own by other ways than their names
         self.through = False  # the same, of what an attribute holds
         self.named: tuple[str, ...] = ()  # how the names begin that it looks up
+        self.runs_base = False  # whether it may run the `__init__` of a base
         self.gathers = False  # whether it asks others than itself for their parameters
 
     def looks_up(self, name: str) -> bool:
@@ -331,6 +332,8 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
     body: Any = nodes_in(node.body)
     for inner in body:
         kind = inner.__class__
+        if kind is cst.Attribute or kind is cst.Name:
+            own.runs_base = own.runs_base or may_run_base(inner)
         if kind is cst.Attribute:
             if inner.attr.value in DYNAMIC:
                 of_part = is_self(getattr(inner.value, "value", None))
@@ -381,6 +384,13 @@ def own_attribute(node: Any) -> str:
 def is_keeper(path: list[str]) -> bool:
     """Whether what is called may keep what it is given: a class, as classes are named, or a method that collects."""
     return not path or not path[-1][:1].islower() or path[-1] in COLLECTS or not HOLDERS.isdisjoint(path)
+
+
+def may_run_base(node: Any) -> bool:
+    """Whether a base's `__init__` may be meant, or what it does be done another way."""
+    if node.__class__ is cst.Attribute:
+        return node.attr.value in ("__init__", "__setattr__", "__dict__")
+    return node.__class__ is cst.Name and node.value == "super"
 
 
 def elements(node: Any) -> Iterable[Any]:
