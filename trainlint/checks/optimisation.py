@@ -292,7 +292,11 @@ class LearningRateExtreme(Rule):
     def compared(self, region: Region, report: Report) -> None:
         """Who fits with usual rates as well shows what a rate does."""
         used = {id(event.optimizer): event.optimizer for event in region.of("rated")}
-        common = {optimizer.describe() for optimizer in used.values() if self.is_usual(optimizer)}
+        handed = (
+            value for kind in ("escape", "outside") for event in region.of(kind) for value in carried(event.values)
+        )
+        others = (value for value in handed if isinstance(value, Instance))
+        common = {optimizer.describe() for optimizer in (*used.values(), *others) if self.is_usual(optimizer)}
         for optimizer in used.values():
             if optimizer.describe() not in common:
                 self.judge(optimizer, report)
