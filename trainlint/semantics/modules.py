@@ -181,10 +181,6 @@ class ModuleIndex:
 
     # --------------------------------------------------------------- questions
 
-    def has_run(self, module: Instance) -> bool:
-        """Whether a module, or another one made in the same place, was ever called, as far as is known."""
-        return module.born is None or id(module.born.node) in self.ran
-
     def have_run(self) -> set[int]:
         """The assignments whose layers ran. Where a helper makes several layers in one place, it is told which of them
         did, unless none of them is known again."""
