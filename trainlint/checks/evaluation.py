@@ -278,14 +278,18 @@ class MetricAveraging(Rule):
     """A total over batches is divided by the wrong number."""
 
     code, name = "TL802", "metric-averaging"
-    message = "{what} is divided by {count}, so the result depends on the batch size"
+    message = "{what} is divided by {count}, so the result {result}"
 
     @on("divide")
     def check(self, fact: Any, report: Report) -> None:
-        _, node, left, right, _, _, _ = fact
+        _, node, left, right, left_node, right_node, _ = fact
         if left.tally is None:
             return
         total, count = left.tally.what, right.tally.what if right.tally is not None else ""
+        if total in ("means", "sums") and is_left_over(left.tally, unscaled(left_node), right_node, report):
+            what, count = "a sum over all turns", "the number of the last one, which is 1 less than they are"
+            report(node, what=what, count=count, result="is too large")
+            return
         loader = loader_of(left.tally)
         if total == "means" and count in ("samples", "sizes"):
             wrong, names = batched(loader) is not False, ("a sum of batch means", "the number of samples")
@@ -297,7 +301,27 @@ class MetricAveraging(Rule):
         else:
             return
         if wrong and not compensated(report, node):
-            report(node, what=names[0], count=names[1])
+            report(node, what=names[0], count=names[1], result="depends on the batch size")
+
+
+def is_left_over(total: Tally, summed: Any, count: Any, report: Report) -> bool:
+    """Whether a total is divided, once its loop is over, by the `i` of `for i in range(n)` or of `enumerate(…)`."""
+    frame = report.interp.frame
+    loop = total.loops[-1].region.node if total.loops and total.loops[-1].region else None
+    if total.frame is not frame or len(total.loops) <= len(frame.loops) or not isinstance(loop, cst.For):
+        return False
+    first = loop.target.elements[0].value if isinstance(loop.target, cst.Tuple) else loop.target
+    walked: Any = loop.iter
+    from_zero = called(walked) == ("enumerate" if isinstance(loop.target, cst.Tuple) else "range")
+    if not from_zero or len(walked.args) != 1 or not is_name(count, getattr(first, "value", "")):
+        return False
+    # Each turn has to be counted: the total is added to in the body of the loop itself.
+    return isinstance(summed, cst.Name) and any(
+        isinstance(part, cst.AugAssign) and part.target.deep_equals(summed)
+        for line in loop.body.body
+        if isinstance(line, cst.SimpleStatementLine)
+        for part in line.body
+    )
 
 
 def loader_of(total: Tally) -> Any:
