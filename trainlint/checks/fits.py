@@ -12,9 +12,8 @@ from trainlint.checks.data import HELD_OUT
 from trainlint.checks.repairs import index_of, line_of
 from trainlint.edits import delete, rename
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.data import (
-    PART_WORDS,
-)
+from trainlint.semantics.behaviours.data import PART_WORDS, SPLITS
+from trainlint.semantics.interpreter import Interpreter
 from trainlint.semantics.values import (
     DataInfo,
     Fit,
@@ -35,7 +34,7 @@ class FitBeforeSplit(Rule):
         space, node, data, how = fact
         for fit in data.data.fits:
             plotted = fit.projection and how == "slice"  # a projection cut in two is for a plot
-            if not (fit.resampling or plotted or (how == "cross-validation" and is_training_part(fit))):
+            if not (fit.resampling or plotted or (how == "cross-validation" and is_training_part(fit, report.interp))):
                 self.tell(fit, Step(space, node, f"split by {how}") if node is not None else None, report)
 
     @on("leak")
@@ -48,18 +47,25 @@ class FitBeforeSplit(Rule):
         report(fit.node, fit.space, what=what).because([step])
 
 
-def is_training_part(fit: Fit) -> bool:
-    """Whether data come from out of view and the program calls them its training part."""
+def is_training_part(fit: Fit, interp: Interpreter) -> bool:
+    """Whether data come from out of view and the program calls them its training part: the inputs (`X_train`), or any
+    once it has split data. What is called `train` where nothing was split may be all that has labels."""
     argument = fit.node.args[0].value if isinstance(fit.node, cst.Call) and fit.node.args else None
-    return all(token < 0 for token in fit.on) and part_called(argument) == "train"
+    if part_called(argument) != "train" or any(token > 0 for token in fit.on):
+        return False
+    return bool(interp.flags.get(SPLITS)) or "x" in words_of(argument)
 
 
 def part_called(node: Any) -> str | None:
     """The part of the data that the name of a value speaks of."""
+    return next((PART_WORDS[word] for word in words_of(node) if word in PART_WORDS), None)
+
+
+def words_of(node: Any) -> list[str]:
+    """The words in the name that an expression begins with."""
     while isinstance(node, (cst.Subscript, cst.Attribute, cst.Call)):
         node = node.func if isinstance(node, cst.Call) else node.value
-    words = re.split(r"[^a-z]+", node.value.lower()) if isinstance(node, cst.Name) else []
-    return next((PART_WORDS[word] for word in words if word in PART_WORDS), None)
+    return re.split(r"[^a-z]+", node.value.lower()) if isinstance(node, cst.Name) else []
 
 
 class FitOnTest(Rule):
