@@ -710,14 +710,14 @@ class OutputActivation(Rule):
     @on_call(CROSS_ENTROPY, BCE, BCE_WITH_LOGITS, LOG_SOFTMAX)
     def check(self, call: Call, report: Report) -> None:
         flow = call.interp.modules.elements(call.first)
-        scored = flow.before if flow is not None else None
+        if flow is None:
+            return
+        scored = flow.before
         if scored is not None and scored.path in NORMS:
             scored = scored.before
-        if flow is None or scored is None or scored.path not in self.SCORING:
-            return
-        if flow.path in self.RELU:
+        if flow.path in self.RELU and scored is not None and scored.path in self.SCORING:
             what, why = "a ReLU", "negative ones are lost, and a score at zero gets no gradient"
-        elif flow.path in (*DROPOUT, F_DROPOUT) and dropout_rate(flow, 0.5) > 0:
+        elif flow.path in (*DROPOUT, F_DROPOUT) and dropout_rate(flow, 0.5) > 0 and flow.tensor.graph is not False:
             what, why = "dropout", "classes are struck out at random"
         else:
             return

@@ -257,12 +257,17 @@ def gives_loss_apart(call: ModelCall, region: Region) -> bool:
     """Whether a model's answers give a loss, or have one among them that is read, in another function than the one that
     the model learns in."""
     learnt = [e for e in region.of("backward") if any(dep.live and dep.module is call.module for dep in e.loss.deps)]
-    here = index_of(call.space).function(call.node)
-    if not learnt or here is None or any(index_of(e.space).function(e.node) is here for e in learnt):
+    if not learnt or not learns_elsewhere(call, learnt):
         return False
     losses = [e.given for e in region.of("loss")]
     losses += [e.value for e in region.of("item") if e.value.shape == () and measures(e.value)]
     return any(dep.node is call.node for value in losses for dep in value.deps)
+
+
+def learns_elsewhere(call: ModelCall, backwards: Iterable[Any]) -> bool:
+    """Whether some backwards are in other functions than that in which a model is called."""
+    here = index_of(call.space).function(call.node)
+    return here is not None and all(index_of(e.space).function(e.node) is not here for e in backwards)
 
 
 def learns(region: Region) -> bool:
@@ -361,21 +366,26 @@ class MissingNoGrad(Rule):
             draft.fix("record no gradients", wrap(place, "with ", imported("torch.no_grad"), "():", last=last))
 
     def repeated(self, region: Region, report: Report) -> None:
-        """Calls in eval mode, in any loop, whose outputs are judged and never learnt from; those of loops that only
-        evaluate are told of already. A single prediction costs little."""
+        """Calls in any loop whose outputs are judged and never learnt from, in eval mode or apart from training; those
+        of loops that only evaluate are told of already. A single prediction costs little."""
         learnt, judged = outcomes(region)
         if region.has("backward", "autograd") and not region.has("step"):
             return  # gradients without training: of the inputs, as attacks and saliency maps take them
         if is_test(region):
             return  # run once, on a few samples
         learnt |= told(region, report)
-        often = called_in_loops(region)
+        often, steps = called_in_loops(region), region.of("backward")
         calls = [
             call
             for call in model_calls(region)
             if call.grad is True
             and call.node in often
-            and (call.mode is False or call.held_out or gives_loss_apart(call, region))
+            and (
+                call.mode is False
+                or call.held_out
+                or gives_loss_apart(call, region)
+                or (learns_elsewhere(call, steps) and is_scored_apart(call, region))
+            )
             and call.node in judged
             and call.node not in learnt
             and not call.on_noise
