@@ -729,10 +729,10 @@ def join(a: Value, b: Value) -> Value:
 
 
 def made_or_read(a: Instance, b: Instance) -> Instance | None:
-    """The model or optimizer that a program makes where it does not read one from a file. What the file holds is what
-    an earlier run of the program had made."""
+    """The model, optimizer or data set that a program makes where it does not read one from a file. What the file holds
+    is what an earlier run of the program had made."""
     for made, read in ((a, b), (b, a)):
-        if "$file" in read.attrs and made.family in ("module", "optimizer"):
+        if "$file" in read.attrs and made.family in ("module", "optimizer", "dataset"):
             return made
     return None
 
