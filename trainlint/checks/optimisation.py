@@ -239,6 +239,8 @@ class LearningRateExtreme(Rule):
     # Above this, the optimizer diverges; of the Adam kind, each step is about as long as the rate.
     LIMITS = {"SGD": 10.0, **dict.fromkeys("Adam AdamW NAdam Nadam RAdam Adamax RMSprop".split(), 0.2)}  # noqa: RUF012
     OWN_RATE = frozenset(("OneCycleLR", "CyclicLR"))
+    # A function gives what the rate is multiplied with: over a rate of 1, it is the rate itself.
+    FACTORS = frozenset(("LambdaLR",))
 
     @on("program", having="made")
     def check(self, region: Region, report: Report) -> None:
@@ -263,7 +265,8 @@ class LearningRateExtreme(Rule):
             if any(
                 e.instance.family == "scheduler"
                 and any(one is optimizer for one in options(e.instance.attrs.get("optimizer") or UNKNOWN))
-                and e.instance.api_path.rpartition(".")[2] in self.OWN_RATE
+                and e.instance.api_path.rpartition(".")[2]
+                in (self.OWN_RATE | self.FACTORS if rate > 0 else self.OWN_RATE)
                 for e in made
             ):
                 continue

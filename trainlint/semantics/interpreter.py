@@ -1836,6 +1836,9 @@ class Interpreter:
             special = instance.cls.find("__call__")
             if isinstance(special, Function):
                 return self.call_function(special, arguments.with_first(instance), node)
+            forward = instance.cls.find("forward") if "?" in instance.cls.api else None
+            if isinstance(forward, Function):  # most likely a module, of a base out of view: for what it does
+                self.call_function(forward, arguments.with_first(instance), node)
         return self.library.call_instance(self, instance, arguments, node)
 
     def bind_arguments(self, function: Function, arguments: Arguments) -> dict[str, Any]:
