@@ -11,7 +11,7 @@ from trainlint.checks.repairs import definition
 from trainlint.checks.schedules import always, inner_loops, over_batches
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.training import Stream, descendants, optimizers, touches
+from trainlint.semantics.behaviours.training import descendants, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, nested
 from trainlint.semantics.library import Call, Library, modules_in
 from trainlint.semantics.modules import carried, contents
@@ -607,7 +607,7 @@ class OneRateForAll(Rule):
                 continue
             group = optimizer.attrs["param_groups"].attrs["element"]
             given = group.attrs.get("params") if hasattr(group, "attrs") else None
-            model = given.source if isinstance(given, Stream) else None
+            model = given.source if isinstance(given, Sequence) else None
             if not isinstance(model, Instance) or self.scheduled(region, optimizer):
                 continue
             whole = next((m for m in modules_in(model) if m.attrs.get("$pretrained") is TRUE), None)

@@ -150,8 +150,9 @@ def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -
     interp.write(instance.attrs, "$steps", frozenset((0,)))
     instance.attrs["$many"] = in_comprehension(interp)
     interp.write(instance.attrs, "$scale", NO_SCALE)
+    held = Sequence(params.element, params.source) if isinstance(params, Stream) else params  # it makes lists of them
     instance.attrs["param_groups"] = ListObject(
-        None, DictObject({"lr": instance.attrs.get("lr", UNKNOWN), "params": params, DictObject.REST: UNKNOWN})
+        None, DictObject({"lr": instance.attrs.get("lr", UNKNOWN), "params": held, DictObject.REST: UNKNOWN})
     )
     interp.write(interp.flags, OPTIMIZERS, (*optimizers(interp), instance))
 
