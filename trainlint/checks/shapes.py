@@ -128,10 +128,9 @@ class LossShapeBroadcast(LossRule):
     def weighted(self, fact: tuple[Any, ...], report: Report) -> None:
         """What is computed for each sample is multiplied with a label or weight of each, and neither was given its
         shape by hand."""
-        _, node, left, right, left_node, right_node, _ = fact
+        _, node, left, right, *_ = fact
         if not isinstance(left, Tensor) or not isinstance(right, Tensor) or not (left.batched and right.batched):
             return
-        places = (left_node, right_node) if left.deps else (right_node, left_node)
         given, target = (left, right) if left.deps else (right, left)
         if given.graph is not True or target.deps or target.graph is not False or not crossed(given, target):
             return
@@ -142,7 +141,8 @@ class LossShapeBroadcast(LossRule):
         if not any(map(arranges, nodes_in(function.node))):
             interp.event("paired", node)
             what = "they broadcast, so that all samples are mixed with all"
-            self.tell(node, "*", (given, target), places, what, report)
+            # Labels that are in the way here often are so in the next line as well.
+            self.tell(node, "*", (given, target), (None, None), what, report)
 
     def tell(
         self, node: Any, loss: str, pair: tuple[Tensor, Tensor], places: tuple[Any, Any], what: str, report: Report
