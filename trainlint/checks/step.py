@@ -37,6 +37,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     const,
+    options,
     truth,
     usual,
 )
@@ -592,7 +593,10 @@ class GraphRetained(Rule):
             if event.kind != "grown" or event.node in used or not event.value.graph:
                 continue
             loop = next((block for block in inside if block.node is event.loop), None)
-            if loop is not None and id(loop) not in training and over_batches(loop) and is_judged(event.value):
+            if loop is None or id(loop) in training or not over_batches(loop):
+                continue
+            samples = any(getattr(option, "family", "") == "dataset" for option in options(loop.value))
+            if not samples and is_judged(event.value):  # what is kept of each sample may be made of it alone
                 report(event.node, event.space).repair(self.detach)
 
     def detach(self, draft: Draft) -> None:

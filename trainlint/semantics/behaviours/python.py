@@ -984,12 +984,16 @@ def opaque_step(call: Call) -> Value:
     return UNKNOWN
 
 
-ACTIONS = (Const, ListObject, Number, Tensor, Tuple)  # what an environment is given, and no optimizer
+def is_action(value: Value) -> bool:
+    """Whether a value is what an environment is given: neither a closure nor a loss, nor nothing."""
+    if isinstance(value, Tensor):
+        return not any(dep.live for dep in value.deps)
+    return isinstance(value, (Const, ListObject, Number, Tuple)) and value.key != NONE.key
 
 
 def is_environment(call: Call) -> bool:
     """Whether `x.step(action)` is an environment's: its result falls into observation, reward, one end or two, and the
-    rest, where an optimizer's is a loss at most; or the action is nothing that could be called, as a closure is."""
+    rest, where an optimizer's is a loss at most; or an action is what it surely is given."""
     given = arguments_of(call)
     if len(given) != 2:
         return False
@@ -997,7 +1001,7 @@ def is_environment(call: Call) -> bool:
     statement = source.index.parent(call.node) if source is not None else None
     target = statement.targets[0].target if isinstance(statement, cst.Assign) else None
     taken_apart = isinstance(target, (cst.Tuple, cst.List)) and len(target.elements) in (4, 5)
-    return taken_apart or all(isinstance(option, ACTIONS) for option in options(given[1]))
+    return taken_apart or all(map(is_action, options(given[1])))
 
 
 @behaviour("opaque_parameters")
