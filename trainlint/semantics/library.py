@@ -831,7 +831,8 @@ class Library:
             gradients_may_arrive(interp, value)
 
     def forget_object(self, interp: Interpreter, value: Instance, depth: int, seen: set[int], trains: bool) -> None:
-        if value.family == "module" or "training" in value.attrs:
+        unclear = isinstance(value.cls, Class) and "?" in value.cls.api  # of a base out of view, and perhaps a module
+        if value.family == "module" or "training" in value.attrs or unclear:
             if depth == 0:
                 from trainlint.semantics.behaviours.training import parameters_escape
 
