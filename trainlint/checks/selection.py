@@ -41,8 +41,10 @@ class TestSetSelects(Rule):
             if verdict:
                 report(node, space, what=what)
             elif verdict is None:
-                judged = {id(e.loader.attrs.get("dataset")) for e in region.of("evaluated")}
-                report.interp.event("selected", node, what, judged)
+                datasets = (e.loader.attrs.get("dataset") for e in region.of("evaluated"))
+                judged = {id(dataset) for dataset in datasets if dataset and dataset_part(dataset) != "train"}
+                # Where several are judged, as in a loop around whole trainings, it is not known which of them chooses.
+                report.interp.event("selected", node, what, judged if len(judged) == 1 else set())
 
     @on("program", having="selected")
     def forgotten(self, region: Region, report: Report) -> None:

@@ -11,6 +11,7 @@ import libcst as cst
 from trainlint.semantics.behaviours.layers import set_mode
 from trainlint.semantics.behaviours.training import run_backward, stepped
 from trainlint.semantics.library import Call, behaviour
+from trainlint.semantics.modules import carried
 from trainlint.semantics.values import (
     FALSE,
     NONE,
@@ -210,7 +211,10 @@ def lightning_optimizers(call: Call) -> Value:
         return UNKNOWN
     made = interp.read(module.attrs, "$optimizers")
     if not isinstance(made, Value):
-        made = configured(run_hook(interp, module, "configure_optimizers") or UNKNOWN)
+        given = run_hook(interp, module, "configure_optimizers") or UNKNOWN
+        schedulers = (v for v in carried(given) if isinstance(v, Instance) and v.family == "scheduler")
+        interp.event("escape", call.node, tuple(schedulers))  # Lightning may move them
+        made = configured(given)
         interp.write(module.attrs, "$optimizers", made)
     return made
 
