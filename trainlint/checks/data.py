@@ -158,6 +158,11 @@ def out_of_sight(region: Region) -> set[int]:
     return {id(part) for value in given for part in flattened(value)}
 
 
+def is_seeded_elsewhere(region: Region) -> bool:
+    """Whether what is called out of view may seed the generators, to go by its name."""
+    return any("seed" in event.path for event in region.of("outside"))
+
+
 def comes_by(code: Any, wanted: set[Any]) -> bool:
     """Whether each run through a piece of code surely comes by one of these nodes."""
     if code in wanted:
@@ -197,7 +202,7 @@ class SplitOverlap(Rule):
         trained, evaluated = [e.loader for e in region.of("trained")], judged_loops(region)
         if trained and evaluated:
             self.loaders(region, trained, since_training(region, evaluated), report)
-            if not any("seed" in event.path for event in region.of("outside")):
+            if not is_seeded_elsewhere(region):
                 self.redrawn(trained, evaluated, report)
         elif trained and region.has("passed", "gathered"):
             self.passes(region, trained, report)

@@ -7,6 +7,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
+from trainlint.checks.data import is_seeded_elsewhere
 from trainlint.checks.repairs import around, follows, index_of, is_bound_within
 from trainlint.checks.schedules import inner_loops
 from trainlint.edits import augment, imported, replace
@@ -589,7 +590,7 @@ class UnseededRun(Rule):
     def check(self, region: Region, report: Report) -> None:
         if not isinstance(region.node, cst.Module):
             return
-        if not region.has("seed") and not any("seed" in e.path for e in region.of("outside")):
+        if not region.has("seed") and not is_seeded_elsewhere(region):
             report(region.node.body[0], region.space)
 
 

@@ -34,7 +34,8 @@ class FitBeforeSplit(Rule):
         space, node, data, how = fact
         for fit in data.data.fits:
             plotted = fit.projection and how == "slice"  # a projection cut in two is for a plot
-            if not (fit.resampling or plotted or (how == "cross-validation" and is_training_part(fit, report.interp))):
+            inside = how == "cross-validation" and is_called_training_part(fit, report.interp)
+            if not (fit.resampling or plotted or inside):
                 self.tell(fit, Step(space, node, f"split by {how}") if node is not None else None, report)
 
     @on("leak")
@@ -47,7 +48,7 @@ class FitBeforeSplit(Rule):
         report(fit.node, fit.space, what=what).because([step])
 
 
-def is_training_part(fit: Fit, interp: Interpreter) -> bool:
+def is_called_training_part(fit: Fit, interp: Interpreter) -> bool:
     """Whether data come from out of view and the program calls them its training part: the inputs (`X_train`), or any
     once it has split data. What is called `train` where nothing was split may be all that has labels."""
     argument = fit.node.args[0].value if isinstance(fit.node, cst.Call) and fit.node.args else None

@@ -35,7 +35,7 @@ from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import mode_matters
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, loop_use, nested, outwards
-from trainlint.semantics.library import Call, modules_in
+from trainlint.semantics.library import Call, holds, modules_in
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     FALSE,
@@ -404,12 +404,12 @@ def is_weightless(module: Instance, interp: Interpreter) -> bool:
             row = interp.library.class_row(inner.cls.path)
             if row is None or row.raw.get("weights") or "model" in row.raw:
                 return False
-        elif not isinstance(inner.cls, Class) or any(map(may_learn, inner.attrs.values())):
+        elif not isinstance(inner.cls, Class) or any(map(may_have_weights, inner.attrs.values())):
             return False
     return True
 
 
-def may_learn(value: Any) -> bool:
+def may_have_weights(value: Any) -> bool:
     """Whether what a module keeps may be a parameter, or hold some."""
     if isinstance(value, Tensor):
         return value.graph is not False
@@ -560,10 +560,6 @@ def is_conditional(event: Any) -> bool:
     """Whether an event comes on a condition other than that the file is run as a program."""
     way = path_to(event.space.source.tree, event.node)
     return any(isinstance(n, cst.If) and all(n.body is not body for body in event.space.deferred) for n in way)
-
-
-def holds(outer: Instance, inner: Instance) -> bool:
-    return any(module is inner for module in modules_in(outer))
 
 
 class ModeCallWithoutParentheses(Rule):

@@ -261,7 +261,7 @@ class PreprocessingDiffers(Rule):
             if part not in HELD_OUT or given is None:
                 continue
             twins = [(t, found) for t, found in trained if source(t) == source(dataset)]
-            if dataset not in served and any(of_one_kind(d, dataset) and fits(d, twins) for d in served):
+            if dataset not in served and any(of_one_kind(d, dataset) and normalised_like(d, twins) for d in served):
                 continue  # as they are for something else: the model gets this part by another data set
             if twins and all(found is not None and normalised_apart(found, given) for _, found in twins):
                 born, found = twins[0][0].born, twins[0][1] or set()
@@ -322,7 +322,7 @@ def of_one_kind(one: Value, other: Instance) -> bool:
     return isinstance(one, Instance) and source(one) == source(other) and dataset_part(one) == dataset_part(other)
 
 
-def fits(held_out: Value, trained: list[tuple[Instance, Any]]) -> bool:
+def normalised_like(held_out: Value, trained: list[tuple[Instance, Any]]) -> bool:
     """Whether data are normalised as some of the training data."""
     given = normalisations(held_out) if isinstance(held_out, Instance) else None
     return given is not None and any(found is not None and not normalised_apart(found, given) for _, found in trained)

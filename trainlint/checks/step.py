@@ -621,11 +621,11 @@ def is_judged(value: Tensor) -> bool:
 
 def same_loss(value: Tensor, loss: Tensor) -> bool:
     """Whether a value is the loss itself; it was run backward, so it surely has a graph."""
-    deps = unscaled(loss)
+    deps = without_scaler(loss)
     return value is loss or (deps != loss.deps and value.key == loss.but(deps=deps).key)
 
 
-def unscaled(loss: Tensor) -> frozenset[Dep]:
+def without_scaler(loss: Tensor) -> frozenset[Dep]:
     """What a loss depends on, but for the scaler that it was multiplied by."""
     return frozenset(dep for dep in loss.deps if dep.module.family != "scaler")
 
@@ -773,7 +773,7 @@ class UnscaledAccumulation(Rule):
         return bool(backwards) and all(
             always(inside)
             and not divides(e.engine)
-            and (any(dep.module is not ELSEWHERE.module for dep in unscaled(e.loss)) or e.loss.nature == "a loss")
+            and (any(dep.module is not ELSEWHERE.module for dep in without_scaler(e.loss)) or e.loss.nature == "a loss")
             and not any(dep.module is FACTOR for dep in e.loss.deps)
             for e, inside in backwards
         )

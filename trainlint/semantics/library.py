@@ -668,7 +668,7 @@ class Library:
             return
         for dep in tensor.deps:
             if dep.node is None and not dep.scales:
-                move_weights(interp, partial(holds, id(dep.module)))
+                move_weights(interp, partial(holds, inner=dep.module))
                 if not drawn:
                     interp.write(dep.module.attrs, "$edited", TRUE)
                 interp.event("edit", node, dep.module, tensor)
@@ -1108,9 +1108,9 @@ def unsure_graph(tensor: Tensor) -> Tensor:
     return tensor.but(graph=None) if tensor.graph else tensor
 
 
-def holds(module: int, owner: Instance) -> bool:
-    """Whether a module is the one with that identity, or has it inside."""
-    return any(id(inner) == module for inner in modules_in(owner))
+def holds(outer: Instance, inner: Instance) -> bool:
+    """Whether a module is another, or has it inside."""
+    return any(module is inner for module in modules_in(outer))
 
 
 def is_leaf(dep: Dep) -> bool:

@@ -48,15 +48,29 @@ def hook(owner: Value | None, name: str) -> Function | None:
 
 
 def run_hook(interp: Interpreter, owner: Value | None, name: str, *given: Value) -> Value | None:
-    """What a hook returns, called with as many of the arguments as it takes; None where there is no such hook."""
+    """What a hook returns; None where there is no such hook."""
+    function = hook(owner, name)
+    return None if function is None or owner is None else run(interp, Method(owner, name, function), *given)
+
+
+def run(interp: Interpreter, callee: Value, *given: Value) -> Value:
+    """Call a function of the project as an engine does, with as many of the arguments as it takes."""
     from trainlint.semantics.interpreter import Arguments
 
-    function = hook(owner, name)
-    if function is None or owner is None:
-        return None
+    function = behind(callee)
+    if function is None:
+        return UNKNOWN
     params = function.node.params
-    room = len(given) if isinstance(params.star_arg, cst.Param) else max(len(params.params) - 1, 0)
-    return interp.call(Method(owner, name, function), Arguments(list(given[:room])), function.node)
+    any_number = isinstance(params.star_arg, cst.Param)
+    room = len(given) if any_number else max(len(params.params) - isinstance(callee, Method), 0)
+    return interp.call(callee, Arguments(list(given[:room])), function.node)
+
+
+def behind(callee: Value | None) -> Function | None:
+    """The function of the project that a callable runs."""
+    if isinstance(callee, Method):
+        return callee.function
+    return callee if isinstance(callee, Function) else None
 
 
 @contextmanager

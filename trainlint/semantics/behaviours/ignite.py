@@ -4,33 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainlint.semantics.behaviours.engines import batch_of, inside
+from trainlint.semantics.behaviours.engines import batch_of, behind, inside, run
 from trainlint.semantics.library import Call, behaviour
-from trainlint.semantics.values import NONE, UNKNOWN, Function, Instance, Method, Tensor, Tuple, Value
+from trainlint.semantics.values import NONE, UNKNOWN, Instance, Method, Tensor, Tuple, Value
 
 if TYPE_CHECKING:
-    from trainlint.semantics.interpreter import Interpreter
+    pass
 
 HANDLERS = "$handlers"
-
-
-def behind(callee: Value | None) -> Function | None:
-    """The function of the project that a callable runs."""
-    if isinstance(callee, Method):
-        return callee.function
-    return callee if isinstance(callee, Function) else None
-
-
-def run(interp: Interpreter, callee: Value, *given: Value) -> Value:
-    """Call a function of the project with as many of the arguments as it takes."""
-    from trainlint.semantics.interpreter import Arguments
-
-    function = behind(callee)
-    if function is not None:
-        params = function.node.params
-        room = len(given) if params.star_arg else len(params.params) - isinstance(callee, Method)
-        return interp.call(callee, Arguments(list(given[:room])), function.node)
-    return UNKNOWN
 
 
 @behaviour("process_run")

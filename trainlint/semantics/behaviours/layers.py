@@ -362,6 +362,10 @@ def mode_matters(interp: Interpreter, module: Instance, mode: bool | str | None 
     return "dropout or batch norm" if layers is None and module.attrs.get("$explicit") is TRUE else ""
 
 
+# Layers that drop elements by default, whatever else is not known of their rate; and those that surely have a rate.
+DROPOUT = ("dropout", "dropout if asked for")
+
+
 def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
     """The same for one module, without what is inside it."""
     library = interp.library
@@ -370,12 +374,13 @@ def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
         if row is None:
             return None
         mode = row.raw.get("mode")
-        if mode == "dropout":
-            head = module.attrs.get("classifier")
-            if "model" in row.raw and isinstance(head, Instance) and head.cls is not None:
-                return False  # all the dropout of such a model is in its classifier, and this is another
-            p = module.attrs.get("p")
-            return "dropout" if p is None or bounds(p)[1] > 0 else False
+        if mode in DROPOUT:
+            holder = module.attrs.get(row.raw.get("holder"))
+            if isinstance(holder, Instance) and holder.cls is not None:
+                return False  # another stands where all the dropout was
+            rate = module.attrs.get("p", module.attrs.get("dropout"))
+            low, high = (0, int(mode == "dropout")) if rate is None else bounds(rate)
+            return "dropout" if (high if mode == "dropout" else low) > 0 else False
         if mode:
             return str(mode)
         if row.raw.get("forward") == "recurrent":
@@ -384,20 +389,6 @@ def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
             if p is not None and several and layers is not None:
                 return "dropout" if bounds(p)[0] > 0 or not isinstance(p, (Const, Number)) else False
             return False
-        if row.name.endswith(
-            (
-                "Transformer",
-                "TransformerEncoder",
-                "TransformerDecoder",
-                "TransformerEncoderLayer",
-                "TransformerDecoderLayer",
-            )
-        ):
-            p = module.attrs.get("dropout")
-            return "dropout" if p is None or bounds(p)[1] > 0 else False
-        if row.name.endswith("MultiheadAttention") or row.raw.get("model") == "dropout if asked for":
-            p = module.attrs.get("dropout")
-            return "dropout" if p is not None and bounds(p)[0] > 0 else False
         if "model" in row.raw:
             return "batch norm"
         members = module.attrs.get("$children")

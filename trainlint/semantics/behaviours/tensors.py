@@ -107,9 +107,14 @@ def keep(call: Call) -> Value:
     if graph == tensor.graph and tensor.shape is None and call.interp.modules.elements(tensor) is None:
         return tensor
     result = tensor.but(graph=graph, shape=None)
-    if "pool" not in call.actual.lower():  # which blends elements
-        call.interp.modules.keep(tensor, result)
+    call.interp.modules.keep(tensor, result)
     return result
+
+
+@behaviour("blend")
+def blend(call: Call) -> Value:
+    """Pooling and the like: values among those that there were."""
+    return call.tensor.but(graph=graph_of(call.interp, call.tensor), shape=None)
 
 
 @behaviour("move")
