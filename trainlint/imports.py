@@ -16,6 +16,7 @@ ROOTS = MARKERS[:2]  # above these no import leads; a `setup.py` may also stand 
 # Never looked for among the project's files.
 OUTSIDE = frozenset(sys.stdlib_module_names) | {"torch", "torchvision", "numpy", "pandas", "sklearn", "matplotlib"}
 PACKAGE = "__init__.py"
+BESIDE = ("src", "lib")  # folders whose modules scripts beside them import, once they are installed or on the path
 # So many modules of a package are taken for the one that is meant, where its name is known but for the last part.
 BELOW = 24
 
@@ -97,7 +98,7 @@ class Finder:
                     break
             else:
                 found = found[:3]
-            found += [os.path.join(above, "src") for above in found if "src" in self.listing(above)]
+            found += [os.path.join(above, name) for name in BESIDE for above in found if name in self.listing(above)]
             self._paths[folder] = found
         return found
 

@@ -944,6 +944,7 @@ class ConstantInit(Rule):
     def constant(self, layer: Instance) -> Step | None:
         """Where a layer's weights were made all the same."""
         drawn = layer.attrs.get("$init")
+        drawn = layer.attrs.get("$all") if drawn == "" else drawn
         if not drawn or drawn[0] not in self.CONSTANT or const(layer.attrs.get("groups", Const(1))) != 1:
             return None
         step: Step = drawn[1]

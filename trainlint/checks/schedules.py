@@ -183,10 +183,11 @@ class SchedulerGranularity(Rule):
         stepped = {id(e.optimizer) for e, inside in nested(region.events) if e.kind == "step" and inner_loops(inside)}
         for _, node, space, scheduler in made:
             target = scheduler.attrs.get("optimizer")
-            if id(scheduler) in moved or target is None or id(target) not in stepped or space.source is None:
+            taken = target is not None and any(id(option) in stepped for option in options(target))
+            if id(scheduler) in moved or not taken or space.source is None:
                 continue
             if not self.handed_on(region, scheduler, assigned_name(space.source, node)):
-                kind = kind_of(scheduler)
+                kind = scheduler.describe()
                 report(node, space, what=f"`{kind}` is made, but never steps, so the learning rate stays what it is")
 
     def by_engine(self, region: Region, report: Report) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -117,7 +117,7 @@ def elsewhere(region: Region, kind: str) -> bool:
     methods that it does not call, or may be in those that a subclass has to write."""
     if not isinstance(region.value, Instance) or not isinstance(region.value.cls, Class):
         return False
-    taken = {event.node for event in region.of(kind)}
+    taken = {event.node for event in (*region.of(kind), *region.of("scheduler"))}
     classes = [region.value.cls]
     for cls in classes:
         if any(called(call) == kind and call not in taken for call in calls_in(cls.node)):
@@ -128,10 +128,10 @@ def elsewhere(region: Region, kind: str) -> bool:
     return False
 
 
-def in_reach(backward: Any, steps: Sequence[Any]) -> bool:
+def in_reach(region: Region, backward: Any) -> bool:
     """Whether the function that runs backward has a step that no run has come to, as one in every other turn only."""
     function = index_of(backward.space).function(backward.node)
-    taken = {event.node for event in steps}
+    taken = {event.node for event in (*region.of("step"), *region.of("scheduler"))}
     return function is not None and any(called(call) == "step" and call not in taken for call in calls_in(function))
 
 
@@ -218,7 +218,7 @@ class StepOrder(Rule):
     def never_stepped(self, region: Region, report: Report) -> None:
         """Gradients are filled and cleared, and the optimizer that holds their parameters never steps."""
         backwards, steps, present = region.of("backward"), region.of("step"), optimizers(report.interp)
-        if not backwards or not region.has("clear") or region.has("autograd", "named") or looked_at(region):
+        if not backwards or not region.has("clear") or region.has("named") or looked_at(region):
             return
         if any(not isinstance(e.optimizer, Instance) or "$state" not in e.optimizer.attrs for e in steps):
             return
@@ -230,6 +230,8 @@ class StepOrder(Rule):
             if any(e.optimizer.attrs["$modules"] & optimizer.attrs["$modules"] for e in steps):
                 continue  # another optimizer holds these parameters too, and steps
             clears = [e for e in region.of("clear") if e.optimizer is optimizer]
+            if not clears and region.has("autograd"):
+                continue  # parameters may be moved along the gradients that are asked for
             if not clears and any(made_alike(e.optimizer, optimizer) for e in steps):
                 continue  # each network of a class has one, those included that follow another
             # The only one there is, which is cleared for it, gets what a loss of unknown origin fills.
@@ -237,7 +239,7 @@ class StepOrder(Rule):
             if not optimizer.attrs["$complete"] and not alone:
                 continue
             last = next((e for e in reversed(backwards) if touches(optimizer, e.loss.deps, alone)), None)
-            if last is not None and not elsewhere(region, "step") and not in_reach(last, steps):
+            if last is not None and not elsewhere(region, "step") and not in_reach(region, last):
                 what = (
                     "gradients are computed, but the optimizer of these parameters never steps, so they are not learnt"
                 )

@@ -84,6 +84,8 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
     if cls.family == "module":
         interp.event("built", node, instance)
         interp.emit("built", (node, instance, arguments))
+    elif cls.family == "scheduler" and not isinstance(cls.find("step"), Function):
+        interp.event("made", node, instance)
     elif cls.family == "dataset":
         interp.event("dataset", node, instance)
         interp.emit("dataset", (node, instance, None))

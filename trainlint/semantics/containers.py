@@ -378,6 +378,21 @@ def is_instance(value: Value, wanted: Value) -> bool | None:
     return None
 
 
+def is_exactly(value: Value, wanted: Value) -> bool | None:
+    """`type(value) is wanted`, or one of the types that a tuple or list holds: True, False, or None for unknown."""
+    if isinstance(value, Union):
+        found = {is_exactly(o, wanted) for o in value.options}
+        return found.pop() if len(found) == 1 else None
+    if isinstance(wanted, (Tuple, ListObject)):
+        if wanted.items is None:
+            return None
+        results = [is_exactly(value, w) for w in wanted.items]
+        return True if True in results else (None if None in results else False)
+    if isinstance(value, Instance) and value.cls is not None and isinstance(wanted, (Api, Class)):
+        return value.cls.key == wanted.key
+    return is_instance(value, wanted) if isinstance(value, (ListObject, DictObject, Tuple, Const, Tensor)) else None
+
+
 def as_instance(value: Value, wanted: Value) -> Value | None:
     """What a value is, once it is known to be an instance of `wanted`; None when it cannot be one."""
     path = wanted.path if isinstance(wanted, Api) else ""

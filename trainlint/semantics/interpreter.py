@@ -20,6 +20,7 @@ import libcst as cst
 
 from trainlint.semantics import arithmetic
 from trainlint.semantics.classes import build_class, instantiate
+from trainlint.semantics.containers import is_exactly
 from trainlint.semantics.events import RECORDS
 from trainlint.semantics.journal import MISSING, Delta, Journal, widen
 from trainlint.semantics.modules import ModuleIndex
@@ -1088,9 +1089,8 @@ class Interpreter:
         module = self.import_module(dotted, level)
         if isinstance(node.names, cst.ImportStar):
             if isinstance(module, Namespace):
-                for name, member in list(module.attrs.items()):
-                    if not name.startswith("_"):
-                        self.write(self.frame.env, name, member)
+                for name, member in self.offered(module):
+                    self.write(self.frame.env, name, member)
             elif isinstance(module, Api):
                 self.write(self.frame.env, "*", module)
             return True
@@ -1113,6 +1113,13 @@ class Interpreter:
             target = alias.asname.name if alias.asname is not None else alias.name
             self.bind(target, value)
         return True
+
+    def offered(self, module: Namespace) -> list[tuple[str, Value]]:
+        """What `import *` takes from a module: what `__all__` lists, where that is known, else all that is public."""
+        listed = self.known_items(module.attrs.get("__all__", NONE))
+        if listed and all(isinstance(item, Const) and item.value in module.attrs for item in listed):
+            return [(item.value, module.attrs[item.value]) for item in listed if isinstance(item, Const)]
+        return [(name, member) for name, member in module.attrs.items() if not name.startswith("_")]
 
     def import_module(self, dotted: str, level: int) -> Value:
         found = self.resolve(self.frame.space, dotted, level)
@@ -1164,7 +1171,19 @@ class Interpreter:
             if sure and not (len(sure) == 1 and sure[0] is value):
                 self.rebind(test.args[0].value, join_all(sure))
 
+    def narrow_type(self, test: cst.Comparison, operator: str, held: bool) -> None:
+        """`type(x) is list` and the like."""
+        place: Any = test.left.args[0].value  # type: ignore[attr-defined]
+        wanted = self.eval(test.comparisons[0].comparator)
+        found, same = options(self.peek(place) or UNKNOWN), held is (operator in ("Equal", "Is", "In"))
+        kept = [option for option in found if is_exactly(option, wanted) is not (not same)]
+        if kept and len(kept) < len(found):
+            self.rebind(place, join_all(kept))
+
     def narrow_comparison(self, test: cst.Comparison, target: cst.ComparisonTarget, held: bool) -> None:
+        if test.left.__class__ is cst.Call and (operator := type_test(test)):
+            self.narrow_type(test, operator, held)
+            return
         operator = target.operator.__class__.__name__
         left = self.peek(test.left)
         if left is None:
@@ -1514,6 +1533,10 @@ class Interpreter:
     def comparison(self, node: cst.Comparison) -> Value:
         left = self.eval(node.left)
         result: Value = BOOL
+        if node.left.__class__ is cst.Call and (operator := type_test(node)):
+            held = is_exactly(self.eval(node.left.args[0].value), self.eval(node.comparisons[0].comparator))
+            if held is not None:
+                return Const(held is (operator in ("Equal", "Is", "In")))
         for target in node.comparisons:
             right = self.eval(target.comparator)
             result = arithmetic.compare(self, target.operator.__class__.__name__, left, right, node)
@@ -2169,6 +2192,14 @@ def is_own_forward(method: Method) -> bool:
     if module.__class__ is not Instance or module.family != "module" or module.cls.__class__ is not Class:
         return False
     return module.cls.find("forward") is method.function
+
+
+def type_test(test: cst.Comparison) -> str:
+    """The operator of `type(x) is list` and the like; "" for anything else."""
+    if called(test.left) != "type" or len(test.comparisons) != 1 or len(getattr(test.left, "args", ())) != 1:
+        return ""
+    operator = test.comparisons[0].operator.__class__.__name__
+    return operator if operator in ("Equal", "NotEqual", "Is", "IsNot", "In", "NotIn") else ""
 
 
 def is_opaque_child(value: Any) -> bool:

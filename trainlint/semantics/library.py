@@ -796,6 +796,8 @@ class Library:
         """Arguments reach code that is not in view: whatever it could change becomes unknown. It may run a backward if
         it is given an optimizer or its result is thrown away: what is called for its result computes something."""
         values = tuple(arguments.values())
+        if interp.module_depth and not trains and node is not interp.discarded:
+            values = tuple(v for v in values if not isinstance(v, Tensor))  # in a forward pass nobody trains on them
         interp.event("escape", node, values)
         trains = (
             trains or node is interp.discarded or any(isinstance(v, Instance) and "$state" in v.attrs for v in values)

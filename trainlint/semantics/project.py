@@ -67,7 +67,7 @@ REST_PATIENCE = (
     2_000,
     10,
 )  # steps spent in one function, and runs, when no program is left that tells of its arguments
-MAIN_EFFORT = 20_000  # one that needs no arguments: the command of a package starts with such a function
+MAIN_EFFORT = 20_000  # one that needs none, or gets them from the command line: commands start with such functions
 
 LITTER = 300_000  # objects from which on it pays to look for those that earlier checks left behind
 # Of the processor, for all programs of one file, imports included: only what is made to be hard takes a tenth of it.
@@ -417,7 +417,7 @@ class Project:
                 self.run_class(space, item)
         for item in reversed(space.functions):
             if isinstance(item, Function) and item.owner is None and not self.is_reached(item):
-                effort = ALONE_EFFORT if needs_arguments(item) else MAIN_EFFORT
+                effort = ALONE_EFFORT if needs_arguments(item) and not is_command(item) else MAIN_EFFORT
                 self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), effort)  # type: ignore[misc]
 
     def is_reached(self, function: Function) -> bool:
@@ -671,6 +671,12 @@ def needs_arguments(function: Function) -> bool:
     """Whether a function cannot be called without arguments."""
     given = function.node.params
     return any(p.default is None for p in (*given.posonly_params, *given.params, *given.kwonly_params))
+
+
+def is_command(function: Function) -> bool:
+    """Whether a function is one of the commands of a command line: `@cli.command()`."""
+    made = (d.decorator for d in getattr(function.node, "decorators", ()))
+    return any(dotted_name(getattr(m, "func", m)).endswith(".command") for m in made)
 
 
 def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: bool = False) -> dict[str, Value]:

@@ -46,7 +46,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called
+from trainlint.syntax.code import called, contains, names_in
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Arguments, Interpreter
@@ -560,6 +560,8 @@ def initialise(call: Call) -> Value:
     interp = call.interp
     found = False
     for target in options(call.first):
+        if isinstance(target, Tensor):
+            initialise_all(call, target)
         layer = target.attrs.get("$whole") if isinstance(target, Instance) else None
         if not isinstance(layer, Instance) or "$init" not in layer.attrs:
             continue
@@ -571,6 +573,40 @@ def initialise(call: Call) -> Value:
         interp.library.escape(interp, call.arguments, call.node)
         return Instance(None)
     return call.first
+
+
+def initialise_all(call: Call, target: Tensor) -> None:
+    """New content for what stands for each parameter of a module: for the weights of all layers, where a loop makes no
+    difference but between them and vectors. Remembered beside what is said of single layers, which counts first."""
+    owners = [dep.module for dep in target.deps if dep.node is None]
+    if len(owners) != 1 or owners[0].family != "module":
+        return
+    drawn = (call.path, call.interp.step(call.node, call.short_name)) if for_matrices(call) else None
+    for layer in modules_in(owners[0]):
+        if "$init" in layer.attrs:
+            layer.attrs["$all"] = drawn  # past the journal, as the branch for vectors is no alternative to this one
+
+
+def for_matrices(call: Call) -> bool:
+    """Whether a call is made for each matrix that the loop around it comes to: `if p.dim() > 1`, or no condition."""
+    source, inner = call.interp.frame.space.source, call.node
+    for outer in source.index.ancestors(inner) if source is not None else ():
+        if isinstance(outer, cst.For):
+            return True
+        if isinstance(outer, cst.If) and (not contains(outer.body, inner) or not asks_for_matrices(outer.test)):
+            return False
+        if isinstance(outer, cst.FunctionDef):
+            break
+    return False
+
+
+def asks_for_matrices(test: Any) -> bool:
+    """Whether a condition holds for all tensors of two axes or more: `p.dim() > 1`, `len(p.shape) >= 2`."""
+    if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1:
+        return False
+    operator, bound = test.comparisons[0].operator, getattr(test.comparisons[0].comparator, "value", "")
+    axes = any(name in ("dim", "ndim", "ndimension", "shape", "size") for name in names_in(test.left))
+    return axes and (operator.__class__, bound) in ((cst.GreaterThan, "1"), (cst.GreaterThanEqual, "2"))
 
 
 @behaviour("apply_function")

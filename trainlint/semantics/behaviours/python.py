@@ -61,10 +61,13 @@ def guarded(function: Value, guard: Any) -> Value:
     """A function each call of which enters a context manager."""
     if not isinstance(function, Function):
         return function
-    wrapped = Function(
-        function.name, function.node, function.space, function.closure, function.defaults, function.owner
-    )
-    wrapped.guards = (*function.guards, guard)
+    return varied(function, function.defaults, (*function.guards, guard))
+
+
+def varied(function: Function, defaults: dict[str, Value], guards: tuple[Any, ...]) -> Function:
+    """A function with other defaults, or other contexts around it."""
+    wrapped = Function(function.name, function.node, function.space, function.closure, defaults, function.owner)
+    wrapped.guards = guards
     return wrapped
 
 
@@ -97,6 +100,8 @@ def decorate(interp: Interpreter, decorator: Value, function: Value, node: Any) 
         return guarded(function, unsure)
     if isinstance(decorator, Instance) and "$grad" in decorator.attrs:
         return guarded(function, decorator)
+    if isinstance(decorator, Instance) and "$option" in decorator.attrs and isinstance(function, Function):
+        return varied(function, {**function.defaults, **decorator.attrs["$option"]}, function.guards)
     if isinstance(decorator, (Function, Method, Partial)) or (
         isinstance(decorator, Instance) and isinstance(decorator.cls, Class)
     ):
@@ -818,18 +823,37 @@ def add_argument(call: Call) -> Value:
     flags = [v.value for v in arguments_of(call)[1:] if isinstance(v, Const) and isinstance(v.value, str)]
     keywords = call.arguments.keywords
     dest = keywords.get("dest")
-    if isinstance(dest, Const):
-        name = str(dest.value)
-    else:
-        long = [f for f in flags if f.startswith("--")] or flags
-        name = long[0].lstrip("-").replace("-", "_") if long else ""
+    name = str(dest.value) if isinstance(dest, Const) else option_name(flags)
     call.interp.write(target.attrs, name, candidate(keywords))
     return UNKNOWN
+
+
+def option_name(flags: list[str]) -> str:
+    """What an option is called in the program: by the first of its long flags."""
+    long = [f for f in flags if f.startswith("--")] or flags
+    return long[0].lstrip("-").replace("-", "_") if long else ""
+
+
+@behaviour("click_option")
+def click_option(call: Call) -> Value:
+    """`@click.option("--lr", default=1e-3)`: the command line gives the function this argument."""
+    flags = [v.value for v in arguments_of(call) if isinstance(v, Const) and isinstance(v.value, str)]
+    named = [flag for flag in flags if not flag.startswith("-")]
+    keywords = dict(call.arguments.keywords)
+    if truth(keywords.get("is_flag", NONE)) is True or any("/" in flag for flag in flags):
+        keywords["default"] = BOOL
+    held = Instance(Api(call.actual))
+    known = "default" in keywords or "type" in keywords
+    name = named[0] if named else option_name([flag.partition("/")[0] for flag in flags])
+    held.attrs["$option"] = {name: candidate(keywords)} if known and name else {}
+    return held
 
 
 def candidate(keywords: dict[str, Value]) -> Value:
     """What an option may hold."""
     default = keywords.get("default", NONE)
+    if isinstance(default, Number):
+        return default  # already one
     action = keywords.get("action")
     kind = keywords.get("type")
     choices = keywords.get("choices")
