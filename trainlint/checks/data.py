@@ -76,8 +76,10 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
             return bool(tensors.items) and not any(isinstance(t, Tensor) and t.data.shuffled for t in tensors.items)
         if isinstance(value.cls, Class):
             item = value.cls.find("__getitem__")
-            stored = in_stored_order(item) if isinstance(item, Function) else serves_items(value.cls)
+            stored = in_stored_order(item) if isinstance(item, Function) else serves_items(value)
             return stored and value.cls.find("__iter__") is None
+        if value.cls is None and "$file" in value.attrs:
+            return "[0]" in value.attrs  # it is seen to be indexed
         inner = value.attrs.get("dataset")
         if isinstance(inner, Value):
             return "$indices" not in value.attrs and ordered_data(inner, depth + 1)
@@ -250,8 +252,8 @@ class SplitOverlap(Rule):
     def by_engine(self, fact: Any, report: Report) -> None:
         """All that an engine validates on is what it trains on."""
         trained, held_out = fact
-        if any(loader.api_path.startswith("torch_geometric.") for loader in trained):
-            return  # the nodes of one graph are parted by masks, in the steps
+        if any(may_be_parted(report.interp, loader) for loader in trained):
+            return
         seen = {same_data(loader): loader.born for loader in trained}
         if held_out and all(same_data(loader) in seen.keys() - {None} for loader in held_out):
             for loader in held_out:
@@ -541,7 +543,7 @@ def choices(loader: Instance, parts: Collection[Any] | None = None) -> list[tupl
 
 def is_subset(dataset: Instance) -> bool:
     """Whether a data set surely is a part of another."""
-    return "$random" in dataset.attrs or "$indices" in dataset.attrs
+    return not {"$random", "$indices", "$span"}.isdisjoint(dataset.attrs)
 
 
 def drawn_parts(loader: Instance) -> list[Instance]:
@@ -583,9 +585,9 @@ def identity(dataset: Value | None) -> Any:
     if isinstance(dataset, Union):
         parts = [identity(option) for option in dataset.options]
         return None if None in parts else frozenset(parts)
-    if not isinstance(dataset, Instance) or (isinstance(dataset.cls, Class) and not serves_items(dataset.cls)):
+    if not isinstance(dataset, Instance) or (isinstance(dataset.cls, Class) and not serves_items(dataset)):
         return None
-    if dataset.attrs.get("$random") is not None or "$indices" in dataset.attrs or is_drawn(dataset):
+    if dataset.attrs.get("$random") is not None or is_subset(dataset) or is_drawn(dataset):
         return id(dataset)
     tensors = dataset.attrs.get("$tensors")
     if isinstance(tensors, Tuple):
@@ -607,14 +609,23 @@ def identity(dataset: Value | None) -> Any:
     return frozenset(id(source) for source in sources)
 
 
+def may_be_parted(interp: Interpreter, loader: Instance) -> bool:
+    """Whether a loader may serve one graph, whose nodes are parted by masks in the steps."""
+    row = interp.library.class_row(loader.api_path)
+    whole = roots(loader.attrs.get("dataset"))
+    many = all(isinstance(data, Instance) and "$serves" in data.attrs for data in whole)
+    return row is not None and "parted" in row.raw and not (whole and many)
+
+
 def is_drawn(dataset: Instance) -> bool:
     """Whether a data set serves random numbers that it draws when it is made."""
     return any(isinstance(v, Tensor) and v.data.shuffled and not v.data.tokens for v in dataset.attrs.values())
 
 
-def serves_items(cls: Class) -> bool:
-    """Whether a class of data sets is seen to serve sample by sample: by its own method, or as torchvision's do."""
-    return cls.find("__getitem__") is not None or any(path.startswith("torchvision.datasets.") for path in cls.api)
+def serves_items(dataset: Instance) -> bool:
+    """Whether a data set is seen to serve sample by sample: by its class's own method, or as its base does."""
+    own = isinstance(dataset.cls, Class) and dataset.cls.find("__getitem__") is not None
+    return own or "$serves" in dataset.attrs
 
 
 def is_none(value: Value | None) -> bool:

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainlint.semantics.values import TRUE, UNKNOWN, Class, Function, Instance, Method, Step, Tuple, Value, options
+import libcst as cst
+
+from trainlint.semantics.values import (
+    TRUE,
+    UNKNOWN,
+    Class,
+    Function,
+    Instance,
+    ListObject,
+    Method,
+    Step,
+    Tensor,
+    Tuple,
+    Value,
+    options,
+)
+from trainlint.syntax.code import is_plain_call
 
 if TYPE_CHECKING:
-    import libcst as cst
-
     from trainlint.semantics.interpreter import Arguments, Interpreter
 
 
@@ -37,7 +51,7 @@ def build_class(interp: Interpreter, node: cst.ClassDef) -> Class:
 
 def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any) -> Value:
     """Make an instance: attributes are what `__init__` leaves."""
-    from trainlint.semantics.behaviours.data import part_of_arguments, sameness
+    from trainlint.semantics.behaviours.data import part_of_arguments
 
     init = cls.find("__init__")
     new = cls.find("__new__")
@@ -50,8 +64,9 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
     elif cls.family == "dataset" or (not cls.family and is_indexed(cls)):
         bound = interp.bind_arguments(init, arguments.with_first(instance)) if isinstance(init, Function) else {}
         instance.attrs["$part"] = part_of_arguments(bound)
-        named = [(k, sameness(v)) for k, v in sorted(arguments.keywords.items()) if "transform" not in k]
-        instance.attrs["$made"] = (*map(sameness, arguments.positional), *named)
+        if interp.library.serves(cls):
+            instance.attrs["$serves"] = TRUE
+        made_with = bound or {str(i): v for i, v in enumerate(arguments.positional)} | arguments.keywords
     elif cls.family == "optimizer":
         from trainlint.semantics.behaviours.training import register_optimizer
 
@@ -81,6 +96,8 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
         interp.call(Method(instance, "__init__"), arguments, node)
     else:
         interp.library.initialise_base(interp, instance, arguments, node)
+    if "$part" in instance.attrs:
+        instance.attrs["$made"] = chosen_by(instance, made_with)
     if cls.family == "module":
         interp.event("built", node, instance)
         interp.emit("built", (node, instance, arguments))
@@ -90,6 +107,39 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
         interp.event("dataset", node, instance)
         interp.emit("dataset", (node, instance, None))
     return instance
+
+
+def chosen_by(dataset: Instance, given: dict[str, Any]) -> tuple[Any, ...]:
+    """What decides on the samples of a data set, of what it was made with: the rows that it counts, where they are what
+    it was given, else all but its transforms."""
+    from trainlint.semantics.behaviours.data import sameness
+
+    assert isinstance(dataset.cls, Class)
+    rows = dataset.attrs.get(counted(dataset.cls))
+    if any(value is rows for value in given.values()) and isinstance(rows, (Tensor, ListObject)):
+        return (sameness(rows),)
+    choosing = {k: v for k, v in given.items() if v is not dataset and not is_transform(k, v)}
+    return tuple((k, sameness(v)) for k, v in sorted(choosing.items()))
+
+
+def counted(cls: Class) -> str:
+    """The attribute that `__len__` gives the length of; "" where it does not say so."""
+    member = cls.find("__len__")
+    body = member.node.body if isinstance(member, Function) else None
+    line = body.body[-1] if isinstance(body, cst.IndentedBlock) and len(body.body) < 3 else None
+    last = line.body[0] if isinstance(line, cst.SimpleStatementLine) else None
+    call = last.value if isinstance(last, cst.Return) else None
+    if not isinstance(call, cst.Call) or not is_plain_call(call, "len"):
+        return ""
+    of = call.args[0].value
+    return of.attr.value if isinstance(of, cst.Attribute) and isinstance(of.value, cst.Name) else ""
+
+
+def is_transform(name: str, value: Value) -> bool:
+    """Whether an argument of a data set says how samples are changed, not which there are."""
+    return any(word in name for word in ("transform", "augment")) or all(
+        isinstance(option, Instance) and option.family == "transform" for option in options(value)
+    )
 
 
 def is_indexed(cls: Class) -> bool:

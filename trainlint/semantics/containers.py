@@ -13,6 +13,7 @@ from trainlint.semantics.shapes import form, indexed, row_of_frame
 from trainlint.semantics.values import (
     BOOL,
     HIDDEN,
+    NONE,
     UNKNOWN,
     Api,
     Class,
@@ -190,6 +191,11 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
             from trainlint.semantics.interpreter import Arguments
 
             return interp.library.perform(interp, row, Arguments([owner, index]), node, owner)
+        if isinstance(index, slice) and (row := interp.library.method_row(owner, "__getslice__")) is not None:
+            from trainlint.semantics.interpreter import Arguments
+
+            ends = [NONE if end is None else end for end in (index.start, index.stop, index.step)]
+            return interp.library.perform(interp, row, Arguments([owner, *ends]), node, owner)
         if owner.cls is None:
             name = f"[{index.value!r}]" if isinstance(index, Const) else "[]"
             return interp.opaque_child(owner, name)

@@ -87,6 +87,9 @@ TABLES = {
     "accelerate": "engines",
     "evaluate": "engines",
     "datasets": "engines",
+    "torch_geometric": "graphs",
+    "dgl": "graphs",
+    "ogb": "graphs",
     "ignite": "engines",
     "keras": "keras",
     "tensorflow": "keras",
@@ -414,8 +417,6 @@ class Library:
                 return str(row.raw.get("family", ""))
             if path.startswith(("torch.nn.", "torchvision.models", "timm.models")):
                 return "module"
-            if path.startswith("torchvision.datasets."):
-                return "dataset"
             if path.endswith(("Module", "PreTrainedModel")) and path.split(".")[0] in self.harmless | {
                 "lightning",
                 "pytorch_lightning",
@@ -425,6 +426,11 @@ class Library:
             }:
                 return "module"
         return ""
+
+    def serves(self, cls: Class) -> bool:
+        """Whether a base out of view serves the samples of a class of data sets one by one, as they are stored."""
+        rows = map(self.class_row, cls.api)
+        return any(row is not None and "serves" in row.raw for row in rows)
 
     # ------------------------------------------------------------------- calls
 
@@ -961,6 +967,9 @@ class Library:
             model = owner.attrs.get("$whole", owner)
             if isinstance(model.cls, Api) and isinstance(model, Instance) and self.is_model(model.cls.path):
                 interp.write(model.attrs, "$head", value)
+        elsewhere = getattr(getattr(node, "value", None), "value", None) != "self"
+        if isinstance(owner, Instance) and "$made" in owner.attrs and elsewhere and "transform" not in name:
+            interp.write(owner.attrs, "$made", ())  # other samples, it may be, than those it was made with
         return False
 
     def is_model(self, path: str) -> bool:

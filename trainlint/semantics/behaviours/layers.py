@@ -9,6 +9,7 @@ import libcst as cst
 
 from trainlint.semantics import shapes
 from trainlint.semantics.arithmetic import graph_of
+from trainlint.semantics.behaviours.data import sameness
 from trainlint.semantics.behaviours.tensors import is_hidden, made, noted
 from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor, modules_in
 from trainlint.semantics.shapes import shaped, with_form
@@ -693,6 +694,7 @@ def opaque(call: Call) -> Value:
     loaded = Instance(None)
     if call.actual == "torch.load":
         loaded.attrs["$file"] = TRUE
+        loaded.attrs["$made"] = (sameness(call.first),)
     return loaded
 
 
