@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import libcst as cst
 
@@ -204,6 +204,7 @@ class SplitOverlap(Rule):
         trained, evaluated = [e.loader for e in region.of("trained")], judged_loops(region)
         if trained and evaluated:
             self.loaders(region, trained, since_training(region, evaluated), report)
+            self.wholes(region, trained, since_training(region, evaluated), report)
             if not is_seeded_elsewhere(region):
                 self.redrawn(trained, evaluated, report)
         elif trained and region.has("passed", "gathered"):
@@ -285,6 +286,20 @@ class SplitOverlap(Rule):
                 report(getattr(node, "iter", node), space, how=JUDGED).because(
                     [loader.born, *(Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born)]
                 )
+
+    def wholes(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
+        """All rows are evaluated, those of a random part that was trained on too, and no part held out is used."""
+        parts = random_parts(trained)
+        unused = [d for d in out_of_use(region)[0] if is_random_part(d)] if parts else []
+        judged = random_parts([event.loader for event in evaluated]) if unused else []
+        for part in parts if unused else ():
+            whole = part.attrs.get("dataset")
+            spare = next((d for d in unused if d.attrs.get("dataset") is whole), None)
+            if spare is None or identity(whole) is None or any(d.attrs.get("dataset") is whole for d in judged):
+                continue
+            for loader in (event.loader for event in evaluated):
+                if same_data(loader) == identity(whole) and loader.born is not None:
+                    report(loader.born.node, loader.born.space, how=JUDGED).because([part.born, spare.born])
 
     def redrawn(self, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
         """The part that is trained on and the one that is evaluated come from two random splits of the same data."""
@@ -544,6 +559,15 @@ def choices(loader: Instance, parts: Collection[Any] | None = None) -> list[tupl
 def is_subset(dataset: Instance) -> bool:
     """Whether a data set surely is a part of another."""
     return not {"$random", "$indices", "$span"}.isdisjoint(dataset.attrs)
+
+
+def is_random_part(dataset: Value) -> TypeGuard[Instance]:
+    return isinstance(dataset, Instance) and "$random" in dataset.attrs
+
+
+def random_parts(loaders: list[Instance]) -> list[Instance]:
+    """The parts of random splits among what loaders may serve."""
+    return [d for loader in loaders for d in options(loader.attrs.get("dataset", UNKNOWN)) if is_random_part(d)]
 
 
 def drawn_parts(loader: Instance) -> list[Instance]:

@@ -8,6 +8,7 @@ from typing import Any
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import steps_of
+from trainlint.semantics.classes import indexed_together
 from trainlint.semantics.interpreter import Region, outwards
 from trainlint.semantics.library import Call, as_tensor, column_now, modules_in
 from trainlint.semantics.values import Const, Function, Instance, ListObject, Number, Step, Tuple, bounds
@@ -29,11 +30,13 @@ class PairingBroken(Rule):
     """Inputs are reordered without their labels."""
 
     code, name = "TL412", "pairing-broken"
-    message = "one of these was {how} (@) and the other was not, so inputs and labels no longer belong together"
+    message = "{how}, so inputs and labels no longer belong together"
 
     @on("pair")
     def check(self, fact: Any, report: Report) -> None:
-        node, values, how, _ = fact
+        node, values, how, source = fact
+        if how == "sample" and indexed_together(source.attrs.get("dataset")):
+            return  # told of where that data set is made
         orders = [t.data.order for t in map(as_tensor, values) if t.data.tokens]
         known = [order for order in orders if order is not None]
         if len(known) < 2 or len(known) < len(orders):
@@ -48,7 +51,9 @@ class PairingBroken(Rule):
             steps = [key[1] for key in apart if isinstance(key[1], Step)]
             at, space = place(fact, report)
             what = "sorted" if all(key[0] == "sorted" for key in apart) else "shuffled"
-            report(at, space, how=what).because(steps[:1])
+            alone = f"one of these was {what} (@) and the other was not"
+            both = first - other and other - first
+            report(at, space, how=f"these were {what} apart (@)" if both else alone).because(steps[:1])
             return
 
     def meant(self, node: Any, report: Report) -> bool:
@@ -70,7 +75,7 @@ class LabelInFeatures(Rule):
     @on("pair")
     def check(self, fact: Any, report: Report) -> None:
         _node, values, how, source = fact
-        if how == "split" or len(values) < 2:
+        if how in ("split", "members") or len(values) < 2:
             return
         inputs, target = as_tensor(values[0]).data, as_tensor(values[-1]).data
         if not inputs.tokens or inputs.tokens != target.tokens or inputs.order is None or inputs.order != target.order:

@@ -95,7 +95,9 @@ class AugmentationInEvaluation(Rule):
                 if is_subset(dataset):
                     if dataset_part(dataset) in HELD_OUT or apart(event.loader, trained):
                         report(step.node, step.space, part="held-out", what=step.label).because([dataset.born])
-                elif dataset.born is not None and dataset_part(dataset) is None and apart(event.loader, trained):
+                elif (
+                    dataset.born is not None and dataset_part(dataset) not in HELD_OUT and apart(event.loader, trained)
+                ):
                     report(dataset.born.node, dataset.born.space, part="held-out", what=step.label).because([step])
 
     @on("program", having="evaluated trained")
@@ -263,14 +265,24 @@ class PreprocessingDiffers(Rule):
             twins = [(t, found) for t, found in trained if source(t) == source(dataset)]
             if dataset not in served and any(of_one_kind(d, dataset) and normalised_like(d, twins) for d in served):
                 continue  # as they are for something else: the model gets this part by another data set
-            if twins and all(found is not None and normalised_apart(found, given) for _, found in twins):
-                born, found = twins[0][0].born, twins[0][1] or set()
-                if () not in given | found:
-                    how = "normalised with other constants than the training data"
-                else:
-                    known = () not in given
-                    how = f"{'' if known else 'not '}normalised and the training data are{' not' if known else ''}"
-                report(node, space, part=HELD_OUT[part], how=how).because([born])
+            if how := differently(given, twins):
+                report(node, space, part=HELD_OUT[part], how=how).because([twins[0][0].born])
+
+    @on("program", having="evaluated trained")
+    def judged(self, region: Region, report: Report) -> None:
+        """The same of data that are held out only by what a program does with them."""
+        learnt = [e.loader for e in region.of("trained")]
+        served = [d for loader in learnt for d in options(loader.attrs.get("dataset", UNKNOWN))]
+        trained = [(d, normalisations(d)) for d in served if isinstance(d, Instance) and source(d)]
+        seen = {same_data(loader) for loader in learnt}
+        for event in since_training(region, region.of("evaluated")) if trained else ():
+            dataset = event.loader.attrs.get("dataset")
+            if not isinstance(dataset, Instance) or dataset_part(dataset) in HELD_OUT or not apart(event.loader, seen):
+                continue
+            given, twins = normalisations(dataset), [(t, found) for t, found in trained if source(t) == source(dataset)]
+            if dataset.born is not None and given is not None and (how := differently(given, twins)):
+                draft = report(dataset.born.node, dataset.born.space, part="held-out", how=how)
+                draft.because([twins[0][0].born])
 
     @on("fitted")
     def generators(self, call: Call, report: Report) -> None:
@@ -315,6 +327,16 @@ class PreprocessingDiffers(Rule):
                 part = HELD_OUT[event.inputs[0].data.part]
                 because = [Step(trained[0].space, trained[0].node, "trained")]
                 report(event.node, event.space, part=part, how=how).because(because)
+
+
+def differently(held_out: set[tuple[Any, ...] | None], trained: list[tuple[Instance, Any]]) -> str:
+    """In words, how data are normalised that surely are so otherwise than all training data; "" for any other."""
+    if not trained or not all(found is not None and normalised_apart(found, held_out) for _, found in trained):
+        return ""
+    if () not in held_out | trained[0][1]:
+        return "normalised with other constants than the training data"
+    known = () not in held_out
+    return f"{'' if known else 'not '}normalised and the training data are{' not' if known else ''}"
 
 
 def of_one_kind(one: Value, other: Instance) -> bool:

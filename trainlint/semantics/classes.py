@@ -20,6 +20,7 @@ from trainlint.semantics.values import (
     Value,
     options,
 )
+from trainlint.syntax import nodes_in
 from trainlint.syntax.code import is_plain_call
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
         interp.library.initialise_base(interp, instance, arguments, node)
     if "$part" in instance.attrs:
         instance.attrs["$made"] = chosen_by(instance, made_with)
+        if together := indexed_together(instance):
+            interp.emit("pair", (node, together, "members", instance))
     if cls.family == "module":
         interp.event("built", node, instance)
         interp.emit("built", (node, instance, arguments))
@@ -120,6 +123,29 @@ def chosen_by(dataset: Instance, given: dict[str, Any]) -> tuple[Any, ...]:
         return (sameness(rows),)
     choosing = {k: v for k, v in given.items() if v is not dataset and not is_transform(k, v)}
     return tuple((k, sameness(v)) for k, v in sorted(choosing.items()))
+
+
+def indexed_together(dataset: Value | None) -> tuple[Value, ...]:
+    """The arrays of which a data set takes the same row for a sample: those that it indexes with its index."""
+    if not isinstance(dataset, Instance) or not isinstance(dataset.cls, Class):
+        return ()
+    item = dataset.cls.find("__getitem__")
+    params = item.node.params.params if isinstance(item, Function) else ()
+    if len(params) != 2 or not isinstance(item, Function):
+        return ()
+    names = (row_of(node, params[1].name.value) for node in nodes_in(item.node.body))
+    found = (dataset.attrs.get(name) for name in dict.fromkeys(names) if name)
+    rows = tuple(value for value in found if isinstance(value, Tensor))
+    return rows if len(rows) > 1 else ()
+
+
+def row_of(node: Any, index: str) -> str:
+    """The attribute in `self.rows[index]`; "" for any other piece of code."""
+    if not isinstance(node, cst.Subscript) or not isinstance(node.value, cst.Attribute) or len(node.slice) != 1:
+        return ""
+    place = node.slice[0].slice
+    plain = isinstance(place, cst.Index) and isinstance(place.value, cst.Name) and place.value.value == index
+    return node.value.attr.value if plain and isinstance(node.value.value, cst.Name) else ""
 
 
 def counted(cls: Class) -> str:

@@ -660,6 +660,9 @@ def train_test_split(call: Call) -> Value:
     """Two values for each array: the part that is kept for training, then the part held out."""
     interp = call.interp
     interp.emit("pair", (call.node, tuple(call.arguments.positional), "split", call))
+    shuffle = call.value("shuffle")
+    kept_order = isinstance(shuffle, Const) and shuffle.value is False
+    drawn = None if kept_order else draw(call)
     out: list[Tensor] = []
     for value in call.arguments.positional:
         tensor = with_origin(as_tensor(value), call.node)
@@ -668,7 +671,8 @@ def train_test_split(call: Call) -> Value:
             parts = ("val", "test")
         else:
             parts = ("train", "val" if tensor.data.part == "train" else "test")
-        data = tensor.data._replace(splits=tensor.data.splits | {id(call.node)}, stats=frozenset())
+        whole = tensor.data if kept_order else ordered(tensor.data, drawn)
+        data = whole._replace(splits=whole.splits | {id(call.node)}, stats=frozenset())
         kept = tensor.but(shape=(None, *tensor.shape[1:]) if tensor.shape else None)
         out += (kept.but(data=data._replace(part=part)) for part in parts)
     held = (piece.data for piece in out if piece.data.part in ("val", "test"))
@@ -1119,6 +1123,8 @@ def sameness(value: Value, depth: int = 0) -> Any:
         return value.key
     if isinstance(value, Text) and value.made and depth < 4 and not any(map(is_anything, value.made)):
         return tuple(sameness(piece, depth + 1) for piece in value.made)
+    if isinstance(value, (ListObject, Tuple)) and value.items is not None and depth < 4:
+        return tuple(sameness(item, depth + 1) for item in value.items)
     if isinstance(value, Tensor) and value.data.tokens:
         return (
             value.data.tokens,
