@@ -9,17 +9,17 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
+from trainlint.checks.augmenting import apis_called
 from trainlint.checks.data import HELD_OUT, fixed_order, same_options
 from trainlint.checks.repairs import around, assigned, index_of, serves_one
 from trainlint.checks.schedules import turns
 from trainlint.edits import insert_at_start, set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part, roots
-from trainlint.semantics.interpreter import Region, dotted_name, outwards
+from trainlint.semantics.interpreter import Region, outwards
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     UNKNOWN,
-    Api,
     Class,
     Const,
     Function,
@@ -31,7 +31,6 @@ from trainlint.semantics.values import (
     Value,
     options,
 )
-from trainlint.syntax import nodes_in
 from trainlint.syntax.code import is_name, is_plain_call, keyword
 
 
@@ -356,30 +355,13 @@ def at_work(workers: Value | None) -> bool:
 
 
 def numpy_draws(item: Function, cls: Class) -> list[tuple[Any, Namespace]]:
-    """Calls of NumPy's global generator in a method, and in the methods of its class and functions of its file that
-    it calls."""
-    found: list[tuple[Any, Namespace]] = []
-    waiting, seen = [item], {id(item.node)}
-    while waiting and len(seen) < 30:
-        function = waiting.pop()
-        for node in nodes_in(function.node.body):
-            if not isinstance(node, cst.Call):
-                continue
-            first, _, rest = dotted_name(node.func).partition(".")
-            target = function.space.attrs.get(first)
-            if isinstance(target, Api) and rest:
-                path = f"{target.path}.{rest}"
-                if (
-                    path.startswith("numpy.random.")
-                    and path.count(".") == 2
-                    and not path.endswith(("default_rng", "RandomState", "Generator", ".seed"))
-                ):
-                    found.append((node, function.space))
-            callee = cls.find(rest) if first == "self" else target if not rest else None
-            if isinstance(callee, Function) and id(callee.node) not in seen:
-                seen.add(id(callee.node))
-                waiting.append(callee)
-    return found
+    """Calls of NumPy's global generator in a method, and in what it calls."""
+    other = ("default_rng", "RandomState", "Generator", ".seed")
+    return [
+        (node, space)
+        for node, space, path in apis_called(item, cls)
+        if path.startswith("numpy.random.") and path.count(".") == 2 and not path.endswith(other)
+    ]
 
 
 # ---------------------------------------------------------------------- batch size

@@ -8,6 +8,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
+from trainlint.checks.augmenting import changed_when_read, own_random
 from trainlint.checks.data import HELD_OUT, is_subset, same_data, same_options, since_training, source
 from trainlint.semantics.behaviours.data import (
     augments,
@@ -113,6 +114,32 @@ class AugmentationInEvaluation(Rule):
                         draft = report(dataset.born.node, dataset.born.space, part=HELD_OUT[part], what=found[1].label)
                         draft.because([found[1]])
 
+    @on("program", having="evaluated trained")
+    def own(self, region: Region, report: Report) -> None:
+        """The project's own code changes pictures at random: in a transform for training that serves held-out data too,
+        while others have one that does not; or in the class that reads both."""
+        loaders = [event.loader for event in region.of("trained")]
+        trained, seen = {same_data(loader) for loader in loaders}, set()
+        learnt = [d for loader in loaders for d in options(loader.attrs.get("dataset", UNKNOWN))]
+        shared = {id(value) for dataset in learnt for value in transforms_in(dataset)}
+        for event in region.of("evaluated"):
+            dataset = event.loader.attrs.get("dataset")
+            if not isinstance(dataset, Instance) or dataset.born is None or id(dataset) in seen:
+                continue
+            seen.add(id(dataset))
+            part = dataset_part(dataset)
+            if part not in HELD_OUT and not apart(event.loader, trained):
+                continue
+            steps = (own_random(value) for value in transforms_in(dataset) if id(value) in shared)
+            step = next((step for step in steps if step is not None), None)
+            if step is None or not any(is_plain(made) for *_, made in region.of("dataset")):
+                step = changed_when_read(dataset)
+            if step is not None:
+                draft = report(
+                    dataset.born.node, dataset.born.space, part=HELD_OUT.get(part or "", "held-out"), what=step.label
+                )
+                draft.because([step])
+
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
         """Keras draws the images for validation from a generator that changes them at random."""
@@ -123,6 +150,18 @@ class AugmentationInEvaluation(Rule):
             if is_switched_on(generator.attrs[changes]):
                 part = HELD_OUT.get(str(given.attrs["$part"]), "validation")
                 report(given.born.node, given.born.space, part=part, what=changes).because([generator.born])
+
+
+def transforms_in(dataset: Value | None) -> list[Instance]:
+    """The transforms that a data set holds."""
+    held = dataset.attrs.items() if isinstance(dataset, Instance) else ()
+    return [v for k, v in held if isinstance(v, Instance) and "transform" in str(k) and "target" not in str(k)]
+
+
+def is_plain(dataset: Instance) -> bool:
+    """Whether a data set has a transform that is surely no random one."""
+    found = transforms_in(dataset)
+    return bool(found) and all(augments(t) is None and own_random(t) is None and chain_of(t) for t in found)
 
 
 # Options of Keras's generators of images that change each at random.

@@ -185,9 +185,10 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
     if operator == "Modulo" and isinstance(left, Const) and isinstance(left.value, str) and isinstance(right, Tuple):
         if all(isinstance(item, Const) for item in right.items):
             return fill_in(left.value, tuple(const(item) for item in right.items))
-    if isinstance(left, (Text, Const)) and isinstance(right, (Text, Const)):
+    path = operator == "Divide" and (isinstance(right, Text) or isinstance(const(right), str))
+    if path or (isinstance(left, (Text, Const)) and isinstance(right, (Text, Const))):
         pieces = tuple(p for v in (left, right) for p in text_parts(v))
-        return Text(pieces[:MAX_PIECES])
+        return Text(pieces[:MAX_PIECES], (left, right) if path else None)
     if isinstance(left, Text) or (isinstance(left, Const) and isinstance(left.value, str)):
         return Text(text_parts(left))
     return UNKNOWN

@@ -163,7 +163,7 @@ def counted(cls: Class) -> str:
 
 def is_transform(name: str, value: Value) -> bool:
     """Whether an argument of a data set says how samples are changed, not which there are."""
-    return any(word in name for word in ("transform", "augment")) or all(
+    return any(word in name for word in ("transform", "augment", "download")) or all(
         isinstance(option, Instance) and option.family == "transform" for option in options(value)
     )
 

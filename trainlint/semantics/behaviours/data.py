@@ -1179,6 +1179,17 @@ def tensor_dataset(call: Call) -> Value:
     return dataset
 
 
+@behaviour("initialise_dataset")
+def initialise_dataset(call: Call) -> Value:
+    """`super().__init__(…)` of a data set of the project's own."""
+    from trainlint.semantics.interpreter import Arguments
+
+    if isinstance(call.first, Instance):
+        given = Arguments(call.arguments.positional[1:], call.arguments.keywords)
+        call.interp.library.initialise_base(call.interp, call.first, given, call.node)
+    return NONE
+
+
 @behaviour("subset")
 def subset(call: Call) -> Value:
     dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
@@ -1616,6 +1627,14 @@ def compose(call: Call) -> Value:
     return transform
 
 
+@behaviour("sometimes")
+def sometimes(call: Call) -> Value:
+    """A transform that is applied to some of the images."""
+    transform = Instance(Api(call.actual), "transform", call.interp.step(call.node, call.short_name))
+    transform.attrs["$steps"] = call.value("transforms", 1) or UNKNOWN
+    return transform
+
+
 def augments(value: Value | None, depth: int = 0) -> Any:
     """The step of a random transform inside a transform that surely runs; None when there is none."""
     if depth > 6:
@@ -1625,13 +1644,36 @@ def augments(value: Value | None, depth: int = 0) -> Any:
         if found is not None:
             return found
         inner = value.attrs.get("$steps")
-        return augments(inner, depth + 1) if isinstance(inner, Value) else None
+        held = [inner] if isinstance(inner, Value) else parts_run(value)
+        return next((found for one in held if (found := augments(one, depth + 1)) is not None), None)
     if isinstance(value, (ListObject, Tuple)) and value.items is not None:
         for item in value.items:
             found = augments(item, depth + 1)
             if found is not None:
                 return found
     return None
+
+
+def parts_run(transform: Instance) -> list[Value]:
+    """What a transform of the project's own class holds and runs whenever it is called itself."""
+    call = called_as(transform)
+    if call is None or any(isinstance(node, (cst.If, cst.IfExp)) for node in nodes_in(call.node.body)):
+        return []
+    used = (n.attr.value for n in nodes_in(call.node.body) if isinstance(n, cst.Attribute) and is_self(n.value))
+    found = (transform.attrs.get(name) for name in dict.fromkeys(used))
+    return [value for value in found if isinstance(value, (Instance, ListObject, Tuple))]
+
+
+def is_self(node: Any) -> bool:
+    return isinstance(node, cst.Name) and node.value == "self"
+
+
+def called_as(value: Value) -> Function | None:
+    """The method that runs when an object of a class of the project's is called."""
+    if not isinstance(value, Instance) or not isinstance(value.cls, Class):
+        return None
+    members = (value.cls.find(name) for name in ("__call__", "forward"))
+    return next((member for member in members if isinstance(member, Function)), None)
 
 
 # ----------------------------------------------------------------------- processes
