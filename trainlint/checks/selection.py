@@ -62,13 +62,17 @@ class TestSetSelects(Rule):
         where it does, and names speak of validation."""
         words = set(names_in(region.node)) | set(names_in(node))
         declared = False
-        for _, loop, _, loader in region.of("evaluated"):
-            words |= set(names_in(loop.iter if isinstance(loop, cst.For) else loop))
-            dataset = loader.attrs.get("dataset")
+        called: dict[str | None, list[tuple[set[str], ...]]] = {}
+        for event in region.of("evaluated"):
+            dataset = event.loader.attrs.get("dataset")
+            named = names_of(event)
+            words.update(*named)
             declared = declared or is_declared(dataset)
-            for made in (loader, dataset):
-                if isinstance(made, Instance) and made.born is not None:
-                    words |= statement_names(made.born)
+            called.setdefault(dataset_part(dataset), []).append(named)
+        if called.keys() >= {"val", "test"}:
+            alone = (own - other for one in called["test"] for two in called["val"] for own, other in zip(one, two))
+            if not any(_VALIDATION.search(word) for names in alone for word in names):
+                return True  # the program tells them apart, and chooses by the test data
         if any(_VALIDATION.search(word) for word in words):
             return None if declared else False
         return declared or any(_TEST.search(word) for word in words)
@@ -140,10 +144,18 @@ def named_test(node: Any) -> bool:
     return any(_TEST.search(w) for w in words) and not any(_VALIDATION.search(w) for w in words)
 
 
+def names_of(event: Any) -> tuple[set[str], ...]:
+    """The names of the data that a loop evaluates: in its head, and where the loader and its dataset were made."""
+    made = (event.loader, event.loader.attrs.get("dataset"))
+    born = (one.born if isinstance(one, Instance) else None for one in made)
+    head = event.node.iter if isinstance(event.node, cst.For) else event.node
+    return set(names_in(head)), *(statement_names(step) if step is not None else set() for step in born)
+
+
 def is_named_test(event: Any) -> bool:
     """Whether the loop that evaluates a loader, and what makes the loader, call it the test data."""
-    words = set(names_in(event.node.iter if isinstance(event.node, cst.For) else event.node))
-    words |= statement_names(event.loader.born) if event.loader.born is not None else set()
+    head, loader, _ = names_of(event)
+    words = head | loader
     return any(map(_TEST.search, words)) and not any(map(_VALIDATION.search, words))
 
 
@@ -189,17 +201,19 @@ def chosen(node: Any, space: Namespace) -> str:
 
 
 def outcome(branch: cst.If, way: list[Any]) -> str:
-    """What is done when a score is the best so far."""
+    """What is done when a score is the best so far, or when it is not."""
     counters: set[str] = set()
     for outer in way:
         if isinstance(outer, cst.For):
             counters |= set(target_names(outer.target))
-    for inner in nodes_in(branch.body):
+    bodies = (b for b in (branch.body, branch.orelse) if isinstance(b, (cst.BaseSuite, cst.Else)))
+    done = [node for body in bodies for node in nodes_in(body)]
+    for inner in done:
         if isinstance(inner, cst.Call) and _KEEPS.search(called(inner)):
             return "which checkpoint is kept"
         if isinstance(inner, cst.Break):
             return "when training stops"
-    for inner in nodes_in(branch.body):
+    for inner in done:
         if isinstance(inner, cst.Assign) and counters & set(names_in(inner.value)):
             return "the epoch or the hyper-parameters"
     return ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from trainlint.semantics.journal import MISSING
+from trainlint.semantics.modules import is_plain_module
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.shapes import form, indexed, row_of_frame
 from trainlint.semantics.values import (
@@ -370,8 +371,11 @@ def is_instance(value: Value, wanted: Value) -> bool | None:
                 if value.cls.path.rpartition(".")[2] == name:
                     return True
                 return None if name in ("Module", "_BatchNorm", "Dataset", "_DropoutNd", "_ConvNd") else False
-            tails = {p.rpartition(".")[2] for p in value.cls.api}
-            return True if name in tails else (None if "?" in value.cls.api or value.cls.api else False)
+            if name in {p.rpartition(".")[2] for p in value.cls.api}:
+                return True
+            if name != "Module" and wanted.path.startswith("torch.nn.") and is_plain_module(value.cls):
+                return False  # a module of the project's own is none of the layers
+            return None if value.cls.api else False
         return None
     if isinstance(value, ListObject):
         return name == "list" if isinstance(wanted, Api) else None

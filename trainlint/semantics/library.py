@@ -65,6 +65,7 @@ BEHAVIOURS: dict[str, Behaviour] = {}
 BUILTINS: dict[str, Behaviour] = {}
 
 ROW_NAMES = "names of rows"  # the nature of a table's index
+PACKED = "a packed sequence"  # the nature of what pack_padded_sequence gives, whose elements are its input's
 
 # Which table tells of a package; loaded when a file of the project first imports it.
 TABLES = {
@@ -457,7 +458,7 @@ class Library:
         last = path.rpartition(".")[2]
         if READY_MADE.fullmatch(path):
             model = Instance(None, "", Step(interp.frame.space, node, last))
-            model.attrs["training"] = FALSE if last == "from_pretrained" else TRUE
+            interp.write(model.attrs, "training", FALSE if last == "from_pretrained" else TRUE)
             return model
         if last[:1].isupper() and path.partition(".")[0] != "builtins":
             instance = Instance(Api(path), self.guess_family(path), Step(interp.frame.space, node, last))
@@ -505,9 +506,9 @@ class Library:
         )
         attrs = instance.attrs
         if instance.family == "module":
-            attrs["training"] = TRUE
+            interp.write(attrs, "training", TRUE)
             if "weights" in row.raw:
-                attrs["$init"] = ""  # how its weights were drawn, where that was said
+                interp.write(attrs, "$init", "")  # how its weights were drawn, where that was said
         for name, value in zip(row.params, arguments.positional):
             attrs[name] = value
         attrs.update(arguments.keywords)
@@ -893,7 +894,9 @@ class Library:
             if f"pandas.DataFrame.{name}" in self.rows:
                 return Method(owner, name)
             return owner if name in ("str", "dt", "cat") else Method(owner, name)
-        if name in ("data",):
+        if name == "data" and owner.nature == PACKED:
+            return owner.but(nature=None)  # a field of a `PackedSequence`, which is no tensor
+        if name == "data":
             return owner.but(
                 graph=False, grown=frozenset(), deps=cut(owner.deps, interp.step(node, ".data")), trace=owner.trace
             )

@@ -707,7 +707,7 @@ def nothing(call: Call) -> Value:
 def model(call: Call) -> Value:
     """A ready-made model: raw scores come out, and some layers depend on the mode."""
     instance = Instance(Api(call.actual), "module", call.interp.step(call.node, call.short_name))
-    instance.attrs["training"] = TRUE
+    call.interp.write(instance.attrs, "training", TRUE)
     for name in ("num_classes", "dropout"):
         if name in call.arguments.keywords:
             instance.attrs[name] = call.arguments.keywords[name]

@@ -10,7 +10,7 @@ import libcst as cst
 from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.behaviours.data import with_origin
-from trainlint.semantics.library import Call, as_tensor, behaviour, mixed_tensor
+from trainlint.semantics.library import PACKED, Call, as_tensor, behaviour, mixed_tensor
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
     BOOL,
@@ -309,6 +309,12 @@ def parameters_of(value: Value, depth: int = 0) -> list[Tensor]:
     if isinstance(value, Instance) and value.family == "distribution" and depth < 4:
         return [t for inner in value.attrs.values() for t in parameters_of(inner, depth + 1)]
     return [Tensor()] if is_opaque(value) or isinstance(value, Union) else []
+
+
+@behaviour("pack")
+def pack(call: Call) -> Value:
+    """The steps of all sequences one after the other, without what pads them."""
+    return call.tensor.but(shape=None, nature=PACKED)
 
 
 @behaviour("of_distribution")

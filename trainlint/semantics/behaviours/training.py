@@ -256,6 +256,8 @@ def scale_of(interp: Interpreter, optimizer: Instance) -> frozenset[str]:
 def gradients_may_arrive(interp: Interpreter, loss: Tensor) -> None:
     """A recorded value reached code out of view, which may have run its backward."""
     reach = Reach(loss.deps)
+    if reach.deps and not reach.live:
+        return  # cut off from all that is known to have made it, as priorities of a replay memory
     for optimizer in optimizers(interp):
         if reach.touches(optimizer, False) is not False:
             interp.write(optimizer.attrs, "$state", ANY)
