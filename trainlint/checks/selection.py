@@ -70,7 +70,12 @@ class TestSetSelects(Rule):
             declared = declared or is_declared(dataset)
             called.setdefault(dataset_part(dataset), []).append(named)
         if called.keys() >= {"val", "test"}:
-            alone = (own - other for one in called["test"] for two in called["val"] for own, other in zip(one, two))
+            alone = (
+                own - other
+                for one in called["test"]
+                for two in called["val"]
+                for own, other in zip(one, two, strict=True)
+            )
             if not any(_VALIDATION.search(word) for names in alone for word in names):
                 return True  # the program tells them apart, and chooses by the test data
         if any(_VALIDATION.search(word) for word in words):
