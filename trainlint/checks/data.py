@@ -10,14 +10,17 @@ import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
 from trainlint.checks.repairs import index_of
+from trainlint.checks.rows import is_within, rows_in, span
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import (
     Same,
     bundled,
     dataset_part,
     info_of,
+    is_anything,
     is_one,
     roots,
+    sameness,
 )
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, target_names
 from trainlint.semantics.values import (
@@ -246,7 +249,10 @@ class SplitOverlap(Rule):
         if given.__class__ is cst.Tuple and given.elements:
             first = given.elements[0].value
             name = dotted_name(first)
-            if name and name == dotted_name(call.argument("x")):
+            whole = call.value("x")
+            held_out = call.value("validation_data")
+            rows = held_out.items[0] if isinstance(held_out, Tuple) and held_out.items else None
+            if (name and name == dotted_name(call.argument("x"))) or is_within(span(rows), span(whole)):
                 report(first, how=JUDGED)
 
     @on("validated")
@@ -267,6 +273,9 @@ class SplitOverlap(Rule):
         sources: dict[Any, list[Step | None]] = {}
         for loader in trained:
             sources.setdefault(served_by(loader), []).append(loader.born)
+        for loader in (event.loader for event in evaluated):
+            if served_by(loader) not in sources and (whole := [o for o in trained if serves_some(loader, o)]):
+                sources[served_by(loader)] = [other.born for other in whole]
         alike = [event for event in evaluated if served_by(event.loader) in sources]
         if len(alike) < len(evaluated):
             self.chosen(trained, evaluated, report)
@@ -288,14 +297,13 @@ class SplitOverlap(Rule):
                 )
 
     def wholes(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
-        """All rows are evaluated, those of a random part that was trained on too, and no part held out is used."""
+        """All rows are evaluated, those of a random part that was trained on too, and a part held out is not used."""
         parts = random_parts(trained)
         unused = [d for d in out_of_use(region)[0] if is_random_part(d)] if parts else []
-        judged = random_parts([event.loader for event in evaluated]) if unused else []
         for part in parts if unused else ():
             whole = part.attrs.get("dataset")
             spare = next((d for d in unused if d.attrs.get("dataset") is whole), None)
-            if spare is None or identity(whole) is None or any(d.attrs.get("dataset") is whole for d in judged):
+            if spare is None or identity(whole) is None:
                 continue
             for loader in (event.loader for event in evaluated):
                 if same_data(loader) == identity(whole) and loader.born is not None:
@@ -576,14 +584,35 @@ def drawn_parts(loader: Instance) -> list[Instance]:
     return [part for part in held if isinstance(part, Instance) and part.attrs.get("$draw") is not None]
 
 
+def serves_some(loader: Instance, other: Instance) -> bool:
+    """Whether a loader surely serves rows that another one serves, too, and none besides."""
+    mine, theirs = (span(rows_in(one.attrs.get("dataset"))) for one in (loader, other))
+    return serves_whole(loader) and serves_whole(other) and is_within(mine, theirs)
+
+
 def served_by(loader: Instance) -> Any:
     """What identifies the samples a loader serves: its data where they are known, else the loader."""
     return same_data(loader) or Same(loader)
 
 
 def same_data(loader: Instance) -> Any:
-    """What identifies the samples a loader serves; None when they are not surely all of one data set."""
-    return identity(loader.attrs.get("dataset")) if serves_whole(loader) else None
+    """What identifies the samples a loader serves; None when they are not surely all of one data set, or those at some
+    indices of one."""
+    whole = identity(loader.attrs.get("dataset"))
+    if serves_whole(loader):
+        return whole
+    indices = sampled_indices(loader)
+    return None if whole is None or indices is None else (whole, sameness(indices))
+
+
+def sampled_indices(loader: Instance) -> Value | None:
+    """The indices that a loader's sampler draws from, if it surely draws from these alone."""
+    sampler = loader.attrs.get("sampler")
+    if loader.attrs.get("$open") or not is_none(loader.attrs.get("batch_sampler")):
+        return None
+    subset = isinstance(sampler, Instance) and sampler.describe() == "SubsetRandomSampler"
+    found = sampler.attrs.get("indices") if subset and isinstance(sampler, Instance) else None
+    return found if isinstance(found, Value) and not is_anything(found) else None
 
 
 def serves_whole(loader: Instance) -> bool:
@@ -615,13 +644,11 @@ def identity(dataset: Value | None) -> Any:
         return id(dataset)
     tensors = dataset.attrs.get("$tensors")
     if isinstance(tensors, Tuple):
-        if any(isinstance(t, Tensor) and t.data.tokens and not is_one(t.data) for t in tensors.items):
+        if any(
+            is_anything(t) or (isinstance(t, Tensor) and t.data.tokens and not is_one(t.data)) for t in tensors.items
+        ):
             return id(dataset)
-        if tensors.items and all(isinstance(t, Tensor) and t.data.tokens for t in tensors.items):
-            return frozenset(
-                (t.data.tokens, t.data.part, t.data.splits) for t in tensors.items if isinstance(t, Tensor)
-            )
-        return frozenset(id(t) for t in tensors.items)
+        return frozenset(sameness(t) for t in tensors.items)
     if (known := bundled(dataset)) and isinstance(train := dataset.attrs.get("train"), Const):
         return (known, train.key)
     made = dataset.attrs.get("$made")

@@ -173,7 +173,7 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
                     return found  # type: ignore[no-any-return]
             return interp.element_of(owner)
         element = interp.element_of(owner)
-        return ListObject(None, element) if isinstance(index, slice) else element
+        return cut_list(interp, owner, index) if isinstance(index, slice) else element
     if isinstance(owner, Sequence):
         if owner.first is not None and isinstance(index, Const) and index.value == 0:
             return owner.first
@@ -206,6 +206,16 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
         path = owner.path[: -len(".__dict__")]
         return Api(f"{path}.{index.value}" if isinstance(index, Const) else f"{path}.*")
     return UNKNOWN
+
+
+def cut_list(interp: Interpreter, owner: Value, index: slice) -> ListObject:
+    """A slice of a list of unknown length, which knows what it is of, and between which places."""
+    part = ListObject(None, interp.element_of(owner))
+    if index.step is None:
+        interp.keep += [end for end in (index.start, index.stop) if end is not None]
+        ends = (end.value if isinstance(end, Const) else end and id(end) for end in (index.start, index.stop))
+        part.attrs["$cut"] = (owner, *ends)
+    return part
 
 
 def model_makers(owner: DictObject) -> list[Value]:

@@ -946,6 +946,9 @@ FACTOR = Instance(Api("factor"), "factor")
 
 def source_of(value: Value) -> Value | None:
     """What is walked over where a value is iterated."""
+    if isinstance(value, Union):  # the same, be it all of it or its beginning
+        sources = [source_of(option) for option in value.options]
+        return sources[0] if all(source is sources[0] for source in sources) else value
     return value.source if isinstance(value, Sequence) else value
 
 

@@ -1,0 +1,65 @@
+"""Which rows of stored data a data set serves, as far as slices tell."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeGuard
+
+from trainlint.semantics.behaviours.data import Same, is_one
+from trainlint.semantics.classes import counted
+from trainlint.semantics.values import Class, Instance, ListObject, Tensor, Tuple, Value
+
+
+class Span(NamedTuple):
+    """The rows of something from one place up to another: constants, or what stands for one and the same value."""
+
+    of: Any
+    start: Any
+    stop: Any
+
+
+def rows_in(dataset: Value | None) -> Value | None:
+    """The first of the arrays or lists whose rows a data set serves, one for each sample."""
+    if not isinstance(dataset, Instance):
+        return None
+    tensors = dataset.attrs.get("$tensors")
+    if isinstance(tensors, Tuple) and tensors.items:
+        return tensors.items[0]
+    found = dataset.attrs.get(counted(dataset.cls)) if isinstance(dataset.cls, Class) else None
+    return found if isinstance(found, Value) else None
+
+
+def span(rows: Value | None) -> Span | None:
+    """The rows between two places of an array or a list; None where no slice gave them, or more than one."""
+    if isinstance(rows, ListObject) and "$cut" in rows.attrs:
+        whole, start, stop = rows.attrs["$cut"]
+        return Span(Same(whole), start, stop)
+    if not isinstance(rows, Tensor) or not is_one(rows.data) or rows.data.order is None:
+        return None
+    cuts = [key for key in rows.data.order if key[0] == "chosen"]
+    if len(cuts) != 1 or len(cuts[0]) != 3:
+        return None
+    return Span((rows.data.tokens, rows.data.part, rows.data.order - set(cuts)), *cuts[0][1:])
+
+
+def is_within(mine: Span | None, theirs: Span | None) -> bool:
+    """Whether rows surely are among others: between the same places, or between narrower ones."""
+    if mine is None or theirs is None or mine.of != theirs.of:
+        return False
+    return not_before(mine.start, theirs.start) and not_before(theirs.stop, mine.stop, at_end=True)
+
+
+def not_before(place: Any, other: Any, at_end: bool = False) -> bool:
+    """Whether a place is surely not before another. One counted from the end is taken for behind one that is counted
+    from the beginning where it ends what is kept (`x[:-1000]` and `x[:1000]`)."""
+    if place == other or (other is None and not at_end) or (place is None and at_end):
+        return True
+    if place is None or other is None or not is_small(place) or not is_small(other):
+        return False
+    if (place < 0) != (other < 0):
+        return place < 0
+    return place >= other
+
+
+def is_small(place: Any) -> TypeGuard[int]:
+    """Whether a place is a number of rows, not what stands for an unknown one."""
+    return type(place) is int and abs(place) < 2**31
