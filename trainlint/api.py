@@ -127,7 +127,7 @@ EVENTS = frozenset(
         *("loop", "program", "call", "with", "no_grad", "autocast", "periodic"),
         # Expressions and statements.
         *("add", "subtract", "multiply", "divide", "power", "matrixmultiply"),
-        *("comparison", "statement", "store", "signed", "augmented", "enter", "nan_compared"),
+        *("comparison", "identity", "statement", "store", "signed", "augmented", "enter", "nan_compared"),
         # The step. "training_loss" and "training_step" are what a Lightning module's hook came to; "returned" is what a
         # function gave back while weights are out that `state_dict` gave.
         *("backward", "stepped", "cleared", "training_loss", "training_step", "restored", "returned"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 import libcst as cst
@@ -16,6 +17,7 @@ from trainlint.semantics.behaviours.training import optimizers, touches
 from trainlint.semantics.interpreter import Region, nested, outwards, target_names
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.values import (
+    FALSE,
     UNKNOWN,
     Const,
     Dep,
@@ -34,7 +36,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import Index, nodes_in, path_to
-from trainlint.syntax.code import called, contains, is_name
+from trainlint.syntax.code import called, contains, is_equality, is_name, is_plain_call, positional
 
 # Batches of that many samples may well be all there are.
 MANY_SAMPLES = 1000
@@ -271,6 +273,23 @@ class PlusAssignTypo(Rule):
             draft.fix("put the sign first", augment(draft.node.targets[0].target, signed))
 
 
+class LiteralIdentity(Rule):
+    """A number or a text is compared by `is`."""
+
+    code, name = "TL812", "literal-identity"
+    message = "`{operator}` asks for the same object, not an equal one, so what holds depends on how Python stores it"
+    severity = Severity.WARNING
+    fixable = Safety.SAFE
+
+    @on("identity")
+    def check(self, fact: Any, report: Report) -> None:
+        node, target = fact
+        equal = "==" if isinstance(target.operator, cst.Is) else "!="
+        draft = report(node, operator="is" if equal == "==" else "is not")
+        if len(node.comparisons) == 1:
+            draft.fix(f"use `{equal}`", replace(node, node.left, f" {equal} ", target.comparator))
+
+
 def spaces(whitespace: Any) -> bool:
     return bool(getattr(whitespace, "value", ""))
 
@@ -291,7 +310,20 @@ class MetricAveraging(Rule):
             what, count = "a sum over all turns", "the number of the last one, which is 1 less than they are"
             report(node, what=what, count=count, result="is too large")
             return
+        turns = turns_between(left.tally, left_node, report) if total in ("means", "sums") else None
+        if turns is not None and is_other_number(turns, right, left.tally):
+            count = f"{bounds(right)[0]:g}"
+            report(node, what=f"a sum over {turns} turns", count=count, result="is no mean of them")
+            return
         loader = loader_of(left.tally)
+        if total == "sums" and count == "samples" and draws_part(loader) and is_data_of(loader, right.tally.loader):
+            what, count = "a sum over the samples that a sampler draws", "the number of all there are"
+            report(node, what=what, count=count, result="is too small")
+            return
+        if total == "sums" and fills_last_batch(loader, right_node, report):
+            what, count = "a sum over all samples", "the number of batches times their size"
+            report(node, what=what, count=count, result="is too small where the last batch is not full")
+            return
         if total == "means" and count in ("samples", "sizes"):
             wrong, names = batched(loader) is not False, ("a sum of batch means", "the number of samples")
         elif total == "sums" and count == "batches":
@@ -323,6 +355,96 @@ def is_left_over(total: Tally, summed: Any, count: Any, report: Report) -> bool:
         if isinstance(line, cst.SimpleStatementLine)
         for part in line.body
     )
+
+
+def turns_between(total: Tally, summed: Any, report: Report) -> int | None:
+    """After how many turns of its loop a total is read and set to 0 again: n for `if i % n == n - 1:`."""
+    frame, source = report.interp.frame, report.space().source
+    region = frame.loops[-1].region if frame.loops else None
+    if source is None or region is None or total.frame is not frame or not isinstance(summed, cst.Name):
+        return None
+    loop, branch = region.node, None
+    for above in source.index.ancestors(summed):
+        if above is loop:
+            break
+        if isinstance(above, (cst.For, cst.While, cst.FunctionDef)):
+            return None
+        branch = above if isinstance(above, cst.If) else branch
+    if branch is None or not isinstance(loop, cst.For):
+        return None
+    before, inside = assigned_around(source.index, summed, loop)
+    added = [assign for assign in inside if isinstance(assign, cst.AugAssign)]
+    resets = [assign for assign in inside if sets_to_zero(assign) and contains(branch.body, assign)]
+    once = len(added) == 1 and adds_up(added[0]) and not isinstance(added[0].value, cst.BinaryOperation)
+    if not once or not resets or len(inside) != 2 or not any(map(sets_to_zero, before)):
+        return None
+    straight = all(
+        isinstance(above, (cst.SimpleStatementLine, cst.IndentedBlock, cst.With))
+        for above in takewhile(lambda above: above is not loop, source.index.ancestors(added[0]))
+    )
+    return period(branch.test, report) if straight else None
+
+
+def period(test: Any, report: Report) -> int | None:
+    """The n of `i % n == n - 1` and `(i + 1) % n == 0`."""
+    if not isinstance(test, cst.Comparison) or not is_equality(test) or not isinstance(test.left, cst.BinaryOperation):
+        return None
+    if not isinstance(test.left.operator, cst.Modulo):
+        return None
+    every, rest = whole(test.left.right, report), whole(test.comparisons[0].comparator, report)
+    return every if every is not None and rest in (0, every - 1) else None
+
+
+def whole(node: Any, report: Report) -> int | None:
+    """A whole number that is written or that a name stands for."""
+    if isinstance(node, cst.Integer):
+        return int(node.evaluated_value)
+    value = report.interp.peek(node)
+    return value.value if isinstance(value, Const) and isinstance(value.value, int) else None
+
+
+def is_other_number(turns: int, count: Value, total: Tally) -> bool:
+    """Whether a number is neither that of some turns nor that of the samples in them."""
+    if not isinstance(count, Const) or not isinstance(count.value, int) or count.value in (0, 1, turns):
+        return False
+    loader = loader_of(total)
+    size = loader.attrs.get("batch_size") if is_loader(loader) else None
+    times, rest = divmod(count.value, turns)
+    return rest != 0 or (isinstance(size, Const) and size.value != times)
+
+
+def draws_part(loader: Any) -> bool:
+    """Whether a loader's sampler draws some of the samples only."""
+    sampler = loader.attrs.get("sampler") if is_loader(loader) else None
+    return isinstance(sampler, Instance) and sampler.describe() == "SubsetRandomSampler"
+
+
+def is_data_of(loader: Instance, counted: Any) -> bool:
+    """Whether samples are counted in the very data set of a loader."""
+    return any(option is counted for option in options(loader.attrs.get("dataset", UNKNOWN)))
+
+
+# Data sets that are made to try something on often have a number of samples that divides it.
+ROUND = 10_000
+
+
+def fills_last_batch(loader: Any, count: Any, report: Report) -> bool:
+    """Whether a number is `len(loader) * batch_size`, though the last batch is kept and may have fewer samples."""
+    if not isinstance(count, cst.BinaryOperation) or not isinstance(count.operator, cst.Multiply):
+        return False
+    if not is_loader(loader) or batched(loader) is not True or truth(loader.attrs.get("drop_last", FALSE)) is not False:
+        return False
+    size = loader.attrs["batch_size"]
+    if isinstance(size, Const) and ROUND % size.value == 0:
+        return False
+    factors: Any = ((count.left, count.right), (count.right, count.left))
+    for batches, other in factors:
+        if is_plain_call(batches, "len") and report.interp.peek(positional(batches)[0]) is loader:
+            if isinstance(other, cst.Attribute) and report.interp.peek(other.value) is loader:
+                return bool(other.attr.value == "batch_size")
+            factor = report.interp.peek(other)
+            return factor is not None and factor is not UNKNOWN and factor.key == size.key
+    return False
 
 
 def loader_of(total: Tally) -> Any:
@@ -469,6 +591,28 @@ class MetricAccumulator(Rule):
                 what = "the value is left over from a loop that has ended, so each turn adds the same one"
                 report(node, space, what=what)
 
+    @on("loop", having="model loss")
+    def overwritten(self, region: Region, report: Report) -> None:
+        """A name that is 0 before the loop gets the total of each batch anew, and is read when the loop is over."""
+        space, loop = region.space, region.node
+        if space.source is None or space is not report.space() or not isinstance(loop, cst.For):
+            return
+        index = space.source.index
+        assigns = (part for line in loop.body.body if isinstance(line, cst.SimpleStatementLine) for part in line.body)
+        for assign in assigns:
+            if not isinstance(assign, cst.Assign) or not isinstance(assign.value, cst.BinaryOperation):
+                continue
+            name: Any = assign.targets[0].target
+            value = report.interp.peek(name) if isinstance(name, cst.Name) else None
+            if value is None or value.tally is None or value.tally.what != "sum" or not is_of_turn(value.tally, region):
+                continue
+            use = used_behind(index, name, with_contexts(index, loop)) if starts_at_zero(index, name, loop) else None
+            if use is not None and not divides(index.parent(use)):
+                what = (
+                    "the total of each batch replaces that of the one before, so only the last is left behind the loop"
+                )
+                report(assign, space, what=what)
+
     @on("loop", having="model")
     def stale(self, region: Region, report: Report) -> None:
         """A loop that evaluates runs the model and drops what it gives, but judges what it gave before the loop."""
@@ -483,6 +627,29 @@ class MetricAccumulator(Rule):
             if any(dep.module is module for dep in value.deps for module in calls.values()):
                 what = "this judges what the model gave before the loop, and what it gives here is never looked at"
                 report(event.node, event.space, what=what)
+
+
+def with_contexts(index: Index, loop: cst.CSTNode) -> cst.CSTNode:
+    """A loop together with the `with` statements that it stands in."""
+    whole = loop
+    for above in index.ancestors(loop):
+        if isinstance(above, cst.With):
+            whole = above
+        elif not isinstance(above, cst.IndentedBlock):
+            break
+    return whole
+
+
+def is_of_turn(measured: Tally, region: Region) -> bool:
+    """Whether something was measured in a turn of this very loop."""
+    return bool(measured.loops) and measured.loops[-1].region is region
+
+
+def divides(node: Any) -> bool:
+    """Whether a node is a quotient, which other checks ask for what it means."""
+    return isinstance(node, (cst.BinaryOperation, cst.AugAssign)) and isinstance(
+        node.operator, (cst.Divide, cst.DivideAssign)
+    )
 
 
 def read_in(node: Any) -> list[cst.Name]:
@@ -568,6 +735,9 @@ def adds_up(assign: Any) -> bool:
 
 
 def is_zero(node: Any) -> bool:
+    """Whether 0 is written, or several at once."""
+    if isinstance(node, cst.Tuple):
+        return all(is_zero(element.value) for element in node.elements)
     return isinstance(node, (cst.Integer, cst.Float)) and float(node.evaluated_value) == 0
 
 

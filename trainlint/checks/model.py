@@ -172,7 +172,8 @@ class ModulesInPlainContainer(HiddenRule):
                 continue
             items = contents(value)
             inside = list(held(value))
-            if not inside or (len(items) == 1 and isinstance(value, (ListObject, Tuple)) and value.items is not None):
+            single = len(items) == 1 and isinstance(value, (ListObject, Tuple)) and value.items is not None
+            if not inside or (single and not isinstance(written(interp, instance, name), cst.ListComp)):
                 continue  # a single module in a list is there to be hidden
             if has_strangers(instance):
                 return  # the layers of a module that is kept in a dict to choose from, taken apart
@@ -249,10 +250,23 @@ def is_layer_name(element: Any) -> bool:
 
 def hide(interp: Interpreter, instance: Instance, name: str, kind: str) -> None:
     """Note that an attribute keeps something that its module does not register."""
+    stored = store_of(interp, instance, name)
+    if stored is not None:
+        interp.modules.hidden[id(stored.node)] = (stored, kind)
+
+
+def store_of(interp: Interpreter, instance: Instance, name: str) -> Stored | None:
+    """Where an attribute of a module is set in its class."""
     for stored in interp.modules.stored.values():
         if stored.name == name and isinstance(instance.cls, Class) and in_line(instance.cls, stored.cls):
-            interp.modules.hidden[id(stored.node)] = (stored, kind)
-            return
+            return stored
+    return None
+
+
+def written(interp: Interpreter, instance: Instance, name: str) -> Any:
+    """The expression that an attribute of a module is set to."""
+    stored = store_of(interp, instance, name)
+    return assigned(index_of(stored.space).statement(stored.node), stored.node) if stored is not None else None
 
 
 def in_line(cls: Class, wanted: Class) -> bool:

@@ -69,7 +69,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called
+from trainlint.syntax.code import called, is_literal
 
 if TYPE_CHECKING:
     from trainlint.semantics.library import Library
@@ -89,6 +89,7 @@ UNROLL = 8  # items of a known list that a loop walks one by one
 
 TEST = frozenset(("test",))
 ORDERS = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
+IDENTITIES = (cst.Is, cst.IsNot)
 OPAQUE_MARKS = frozenset(("$any", "$harmless"))
 
 
@@ -1542,6 +1543,8 @@ class Interpreter:
             result = arithmetic.compare(self, target.operator.__class__.__name__, left, right, node)
             if right is NAN or left is NAN:
                 self.emit("nan_compared", (target.operator.__class__.__name__, node, left, right))
+            if target.operator.__class__ in IDENTITIES and (is_literal(node.left) or is_literal(target.comparator)):
+                self.emit("identity", (node, target))
             if isinstance(result, Tensor):
                 self.compared(target.operator.__class__.__name__, node, left, right, result)
             if isinstance(target.operator, ORDERS) and TEST in (measured_on(left), measured_on(right)):

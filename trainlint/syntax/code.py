@@ -52,6 +52,13 @@ def is_plain(node: Any) -> bool:
     return isinstance(node, cst.Name)
 
 
+# Numbers and texts as they can be written.
+LITERALS = (
+    *(cst.Integer, cst.Float, cst.Imaginary),
+    *(cst.SimpleString, cst.ConcatenatedString, cst.FormattedString),
+)
+
+
 def is_one(node: Any) -> bool:
     """Whether a literal one is written."""
     return isinstance(node, (cst.Integer, cst.Float)) and node.evaluated_value == 1
@@ -63,6 +70,13 @@ def is_equality(node: Any) -> bool:
     if isinstance(node, cst.Comparison):
         return len(node.comparisons) == 1 and isinstance(node.comparisons[0].operator, cst.Equal)
     return called(node) in ("eq", "equal")
+
+
+def is_literal(node: Any) -> bool:
+    """Whether a number or a text is written here."""
+    if node.__class__ is cst.UnaryOperation:
+        node = node.expression
+    return node.__class__ in LITERALS
 
 
 def contains(tree: Any, wanted: Any) -> bool:
