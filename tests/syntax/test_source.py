@@ -356,3 +356,40 @@ def test_places_in_a_file_are_its_spans():
     assert loaded.place(loaded.tree.body[0]) == (None, Span(1, 1, 1, 6))
     assert loaded.map_span(Span(1, 2, 3, 4)) == (None, Span(1, 2, 3, 4))
     assert not loaded.is_notebook
+
+
+def test_what_is_no_python_in_a_script_of_cells_hides_nothing_else(tmp_path):
+    script = tmp_path / "script.py"
+    lines = [
+        "# %% set up",
+        "pip install rich",
+        "if True:",
+        "    !ls \\",
+        "      -l",
+        "# %% broken",
+        "x = = 1",
+        "    '''text",
+        "    '''",
+        "# %%",
+        "total = 1",
+    ]
+    text = "\n".join(lines)
+    script.write_text(text)
+    source = load(script, "script.py")
+    assert [str(problem) for problem in source.problems] == ["invalid syntax"]
+    assert source.problems[0].span.line == 7
+    assert [len(line) for line in source.text.split("\n")] == [len(line) for line in lines]
+    assert source.text.endswith("# %%\ntotal = 1")
+    names = [line.strip() for line in source.text.split("\n") if line.strip()[:1] not in "#0"]
+    assert names == ["if True:", "total = 1"]
+
+
+@pytest.mark.parametrize("text", ["!ls\ntotal = 1\n", "# %%\ndef f():\n    '''\n# %%\nx = 1\n"])
+def test_what_no_cells_explain_is_no_python(text, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(text)
+    if text.startswith("!"):
+        with pytest.raises(Unreadable):
+            load(script, "script.py")
+    else:
+        assert [problem.span.line for problem in load(script, "script.py").problems] == [3]

@@ -255,6 +255,47 @@ def _end_of_logical_line(source: str, position: int) -> int:
     return len(source)
 
 
+# --- Scripts of cells -------------------------------------------------------------------------------------------------
+
+# What begins a cell in a script that editors run cell by cell, or that a notebook was saved as.
+_MARKER = re.compile(r"^#[ \t]?(?:%%|In\[[\d ]*\]:)", re.MULTILINE)
+
+
+def script_cells(text: str) -> list[str]:
+    """The cells of a script, which joined make it up; none if it has no marks of cells."""
+    starts = [match.start() for match in _MARKER.finditer(text)]
+    return [text[a:b] for a, b in zip([0, *starts], [*starts, len(text)], strict=True) if b > a] if starts else []
+
+
+def without_magics(cell: str) -> str:
+    """A cell of a script with all that is not Python in comments, each character where it was."""
+    parts: list[str] = []
+    position = 0
+    while position < len(cell):
+        if _MAGIC.match(cell, position) or _AUTOMAGIC.match(cell, position) or _ASSIGNED.match(cell, position):
+            line = _line_at(cell, position)
+            margin = len(line) - len(line.lstrip())
+            end = position + len(line)
+            while cell[:end].rstrip("\r\n").endswith("\\") and end < len(cell):
+                end += len(_line_at(cell, end))
+            # A statement has to stay, as it may be all that a block has.
+            parts.append(line[:margin] + commented(f"0{cell[position + margin + 1 : end]}", 1))
+        else:
+            end = _end_of_logical_line(cell, position)
+            parts.append(cell[position:end])
+        position = end
+    return "".join(parts)
+
+
+def commented(code: str, start: int = 0) -> str:
+    """Code in comments, from a column of its first line on, each line as long as it was."""
+    lines = _lines(code)
+    return "".join(
+        line if not line[at:].strip() else f"{line[:at]}#{line[at + 1 :]}"
+        for line, at in ((line, 0 if number else start) for number, line in enumerate(lines))
+    )
+
+
 # --- Writing ----------------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from trainlint.findings import Span
 from trainlint.syntax.errors import Unreadable
 from trainlint.syntax.index import Index
 from trainlint.syntax.nesting import LITERALS, measure, with_room
-from trainlint.syntax.notebook import Cell, Notebook
+from trainlint.syntax.notebook import Cell, Notebook, commented, script_cells, without_magics
 from trainlint.syntax.positions import NEWLINE, Positions, line_starts
 
 # A tree takes two kilobytes for each token. Files with more than these hold data, not code.
@@ -167,12 +167,13 @@ def load(path: Path, filename: str, text: str | None = None) -> SourceFile:
         tree, is_deep = _parse(text)
     except Unreadable as error:
         if notebook is None:
+            text, problems = _python_cells(text)
+        else:
+            error.cell, error.span = notebook.place(error.span)
+            broken, problems = _broken_cells(notebook)
+            text = notebook.without(broken) if broken else ""
+        if not text:
             raise
-        error.cell, error.span = notebook.place(error.span)
-        broken, problems = _broken_cells(notebook)
-        if not broken:
-            raise
-        text = notebook.without(broken)
         try:
             tree, is_deep = _parse(text)
         except Unreadable:
@@ -223,6 +224,26 @@ def _broken_cells(notebook: Notebook) -> tuple[list[Cell], list[Unreadable]]:
             broken.append(cell)
             problems.append(problem)
     return broken, problems
+
+
+def _python_cells(text: str) -> tuple[str, list[Unreadable]]:
+    """The text of a script of cells with what is not Python in comments, such as magics and cells that do not parse,
+    and what is wrong with these; nothing if it has no cells."""
+    parts: list[str] = []
+    problems: list[Unreadable] = []
+    above = 0
+    for cell in script_cells(text):
+        part = without_magics(cell)
+        try:
+            _parse(part)
+        except Unreadable as problem:
+            span = problem.span
+            problem.span = Span(span.line + above, span.column, span.end_line + above, span.end_column)
+            problems.append(problem)
+            part = commented(cell)
+        parts.append(part)
+        above += len(NEWLINE.findall(cell))
+    return "".join(parts), problems
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------------
