@@ -503,6 +503,17 @@ class StuckInEvalMode(Rule):
                 run = next((call for call in runs if call.node is dep.node), runs[0])
                 draft.because([Step(run.space, run.node, "trained here"), module.born])
 
+    @on("program", having="backward step model")
+    def told_so(self, region: Region, report: Report) -> None:
+        """The only model that is learnt is told by each call not to train: libraries whose models keep no mode."""
+        calls = model_calls(region)
+        learnt = [call for call in calls if call.grad is True]
+        if not learnt or any(call.mode is not False or not call.layers for call in (*learnt, *calls)):
+            return
+        models = {call.module.cls if isinstance(call.module.cls, Class) else call.module for call in learnt}
+        if len(models) == 1 and learnt[0].module.family != "module":
+            report(learnt[0].node, learnt[0].space, epochs="it is trained").because([learnt[0].module.born])
+
     def switch(self, turn: Region | None, space: Namespace, trained: Any, draft: Draft) -> None:
         """Offer to go back to train mode in each turn of the loop that evaluates, or of the function that it calls."""
         index, model = index_of(space), model_of(trained)

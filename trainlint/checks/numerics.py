@@ -59,11 +59,14 @@ HARMLESS = frozenset(
 EXACT = frozenset(("a count", *MASKS, "a one-hot code"))
 
 
+DIFFERENTIABLE = ("torch", "keras")  # libraries whose arrays have gradients
+
+
 def reaches_zero(value: Value) -> str | None:
     """Why a tensor that takes part in gradients reaches zero (or less) in practice; None when it is not known to."""
     if (
         not isinstance(value, Tensor)
-        or value.lib != "torch"
+        or value.lib not in DIFFERENTIABLE
         or value.lo > 0
         or value.hi < 0
         or value.nature in HARMLESS
@@ -323,7 +326,7 @@ class UnguardedDivision(Rule):
     @on("divide")
     def check(self, fact: Any, report: Report) -> None:
         _, node, left, right, _, right_node, _ = fact
-        if not isinstance(right, Tensor) or right.lib != "torch" or right.lo > 0:
+        if not isinstance(right, Tensor) or right.lib not in DIFFERENTIABLE or right.lo > 0:
             return
         nature = right.nature
         if nature not in self.NATURES:
@@ -339,7 +342,7 @@ class UnguardedDivision(Rule):
         # Numbers gathered in a run and standardised to be learnt from, not those that a ready model draws with.
         if recorded or exact or (drawn and report.interp.grad and isinstance(left, Tensor)):
             draft = report(node, nature=nature)
-            if nature == "a count":
+            if nature == "a count" and right.lib == "torch":
                 draft.repair(partial(self.clamp, right_node))
             elif right.lo >= 0:
                 draft.repair(partial(guard, right_node, EPS))
@@ -522,7 +525,11 @@ class InverseTrigEdge(Rule):
     def check(self, call: Call, report: Report) -> None:
         operand = as_tensor(call.first)
         recorded = operand.graph or (operand.graph is None and report.interp.module_depth > 0)
-        if operand.lib != "torch" or not recorded or operand.nature in ("random numbers", "a ReLU output", NEARLY_ONE):
+        if (
+            operand.lib not in DIFFERENTIABLE
+            or not recorded
+            or operand.nature in ("random numbers", "a ReLU output", NEARLY_ONE)
+        ):
             return
         low, high = operand.lo == -1, operand.hi == 1
         if (low or high) and operand.lo >= -1 and operand.hi <= 1:
@@ -530,7 +537,8 @@ class InverseTrigEdge(Rule):
             what = "a tanh output" if tanh else operand.nature or "values clamped to its whole domain"
             edge = "±1" if low and high else "1" if high else "-1"
             draft = report(call.node, function=called(call.node), what=what, edge=edge).because(operand.trace)
-            draft.repair(partial(self.clamp, operand_of(call)))
+            if operand.lib == "torch":
+                draft.repair(partial(self.clamp, operand_of(call)))
 
     def clamp(self, node: Any, draft: Draft) -> None:
         """Offer to stay clear of the edges."""

@@ -466,7 +466,7 @@ class Interpreter:
     def grow(self, node: Any, target: Any, old: Value, value: Tensor, result: Tensor) -> Tensor:
         """Mark a value that gathers recorded tensors over the turns of a loop."""
         loop = self.nearest_loop()
-        if value.graph is not False and loop is not None:
+        if value.graph is not False and value.lib != "keras" and loop is not None:
             before = next((option for option in options(old) if isinstance(option, Tensor)), None)
             kept = before is not None and node in before.grown and before.graph is not False
             if kept and self.carried_over(target) and (before is old or not is_reset(loop.node, target, node)):
@@ -1861,6 +1861,8 @@ class Interpreter:
         if isinstance(instance.cls, Class):
             special = instance.cls.find("__call__")
             if isinstance(special, Function):
+                if instance.family == "flax":
+                    return self.library.call_layer(self, instance, arguments, node)
                 return self.call_function(special, arguments.with_first(instance), node)
             forward = instance.cls.find("forward") if "?" in instance.cls.api else None
             if isinstance(forward, Function):  # most likely a module, of a base out of view: for what it does

@@ -101,6 +101,8 @@ TABLES = {
     "jax": "jax",
     "flax": "jax",
     "optax": "jax",
+    "equinox": "jax",
+    "haiku": "jax",
     "argparse": "python",
     "functools": "python",
 }
@@ -231,9 +233,14 @@ class Call:
         if tensor.lib == "?":
             if self.row.name.startswith("numpy."):
                 return tensor.but(lib="numpy", graph=False)
-            if not isinstance(self.receiver, Tensor) and self.row.name.startswith("torch."):
+            if not isinstance(self.receiver, Tensor) and self.is_torch:
                 return tensor.but(lib="torch")
         return tensor
+
+    @property
+    def is_torch(self) -> bool:
+        """Whether a function of PyTorch is called, and not one of another library that means the same."""
+        return self.row.name.startswith("torch.") and not self.actual.startswith(OTHER_FRAMEWORKS)
 
     @property
     def short_name(self) -> str:
@@ -332,18 +339,21 @@ class Library:
         self.loaded: set[str] = set()
         self.harmless = HARMLESS
         self.torch_files: dict[int, bool] = {}
+        self.noises: dict[str, Dep] = {}
         self.need("python")
 
     # ----------------------------------------------------------------- tables
 
     def need(self, package: str) -> None:
         """Load the table that tells of a package."""
-        table = TABLES.get(package, package if package in ("python", "torch", "data") else "")
+        table = TABLES.get(package, package if package in ("python", "torch", "data", "arrays") else "")
         if not table or table in self.loaded:
             return
         self.loaded.add(table)
         if table in ("vision", "engines"):
             self.need("torch")
+        elif table in ("keras", "jax"):
+            self.need("arrays")
         self.add(shipped(table))
 
     def add(self, table: Mapping[str, Any]) -> None:
@@ -406,7 +416,10 @@ class Library:
                 found = self.classes[moved]
                 break
         else:
-            found = self.classes.get(path.rpartition(".")[0] + ".*")
+            package, _, name = path.rpartition(".")
+            found = self.classes.get(f"{package}.*")
+            if found is not None and found.raw.get("family") in ("keras", "flax") and not name[:1].isupper():
+                found = None  # a function among the layers
         self.found_classes[path] = found
         return found
 
@@ -468,7 +481,8 @@ class Library:
                 instance.attrs[name] = value
             return instance
         tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
-        if tensors and path.partition(".")[0] in ("torch", "einops", "numpy", "torchvision"):
+        package = path.partition(".")[0]
+        if tensors and package in ("torch", "einops", "numpy", "torchvision", "jax", "flax", "tensorflow", "keras"):
             return unsure_graph(mixed_tensor(interp, tensors))
         return UNKNOWN if path.partition(".")[0] in self.harmless else Instance(None)
 
@@ -623,7 +637,7 @@ class Library:
 
     def tensor_row(self, tensor: Tensor, name: str) -> Row | None:
         rows = self.rows
-        if tensor.lib in ("torch", "?"):
+        if tensor.lib in ("torch", "keras", "?"):
             found = (
                 rows.get(f"torch.Tensor.{name}") or rows.get(f"torch.{name}") or rows.get(f"torch.nn.functional.{name}")
             )
@@ -755,6 +769,21 @@ class Library:
             return Tensor()
         # A method of a ready-made model, such as `get_classifier()`, gives a part of it.
         return interp.opaque_child(instance, "()") if "$whole" in instance.attrs else Instance(None)
+
+    def noise(self, what: str, node: Any) -> Dep:
+        """What stands for all layers of a kind that do something else in training, as far as a result tells of them."""
+        found = self.noises.get(what)
+        if found is None:
+            marker = Instance(None, "noise")
+            marker.attrs["$noise"] = what
+            found = self.noises[what] = Dep(marker, None, node)
+        return found
+
+    def call_layer(self, interp: Interpreter, layer: Instance, arguments: Arguments, node: Any) -> Value:
+        """Run a module of a library that has no `forward`."""
+        from trainlint.semantics.behaviours.keras import put_through
+
+        return put_through(interp, layer, arguments, node)
 
     def call_module(self, interp: Interpreter, module: Instance, arguments: Arguments, node: Any) -> Value:
         """Run a module's forward; the outermost call leaves its mark on what comes out."""
@@ -1063,6 +1092,10 @@ class Library:
             interp.write(interp.flags, "grad", old)
             interp.settle(before, interp.journal.delta(mark))
             return alive
+        if isinstance(manager, Instance) and manager.family == "tape":
+            from trainlint.semantics.behaviours.keras import recording
+
+            return recording(interp, manager, body)
         if isinstance(manager, Instance) and "$autocast" in manager.attrs:
             with interp.in_region("autocast", node, manager):
                 return body(manager)
@@ -1212,6 +1245,8 @@ SHAPED = frozenset((Tensor, Tuple, Sequence))
 
 
 BUILTIN_ROW = Row("builtin", {})
+# Libraries whose functions mean the same as those of PyTorch, but give arrays of their own.
+OTHER_FRAMEWORKS = ("jax.", "flax.", "optax.", "tensorflow.", "keras.")
 CONSTANTS: dict[str, Value] = {
     "math.pi": Const(3.141592653589793),
     "math.e": Const(2.718281828459045),

@@ -853,7 +853,7 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         dtype=a.dtype if a.dtype == b.dtype else None,
         axis=a.axis if a.axis == b.axis else None,
         grown=a.grown | b.grown,
-        lib=a.lib if a.lib == b.lib or b.lib == "?" else b.lib if a.lib == "?" else "torch",
+        lib=a.lib if a.lib == b.lib or b.lib == "?" else b.lib if a.lib == "?" else joint_lib(a.lib, b.lib),
         trace=a.trace if a.kinds else b.trace,
         last=last,
         batched=a.batched and b.batched,
@@ -861,6 +861,11 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         tally=join_tallies(a, b) if a.tally or b.tally else None,
         models=a.models if a.models == b.models else (),
     )
+
+
+def joint_lib(a: str, b: str) -> str:
+    """The library of what is an array of one or the other."""
+    return "keras" if "keras" in (a, b) and "torch" not in (a, b) else "torch"
 
 
 def join_data(a: DataInfo, b: DataInfo) -> DataInfo:

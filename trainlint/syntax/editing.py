@@ -189,6 +189,8 @@ class Editor:
                 if dotted == wanted and bindings and all(b.imported == wanted for b in bindings):
                     return ".".join((name, *parts[cut:]))
         root = parts[0]
+        if root == "torch" and not any(dotted.partition(".")[0] == root for dotted in index.imports.values()):
+            raise Unfixable("this is another library")
         if scope.lookup(root):
             raise Unfixable(f"{root} is something else here")
         self.add_import(root)

@@ -1,5 +1,29 @@
 """What the rows of the knowledge tables name in `does`: the code behind the data, by subject."""
 
-from trainlint.semantics.behaviours import data, engines, graphs, hub, ignite, keras, layers, python, tensors, training
+from trainlint.semantics.behaviours import (
+    data,
+    engines,
+    functional,
+    graphs,
+    hub,
+    ignite,
+    keras,
+    layers,
+    python,
+    tensors,
+    training,
+)
 
-__all__ = ["data", "engines", "graphs", "hub", "ignite", "keras", "layers", "python", "tensors", "training"]
+__all__ = [
+    "data",
+    "engines",
+    "functional",
+    "graphs",
+    "hub",
+    "ignite",
+    "keras",
+    "layers",
+    "python",
+    "tensors",
+    "training",
+]

@@ -1,31 +1,42 @@
-"""Layers and models of Keras and Flax: what they put out, which loss judges it, and what they are fitted to."""
+"""Layers and models of Keras and of the libraries of JAX: what they put out and in which mode, which loss judges it,
+and what they are fitted to."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics import shapes as sizes
 from trainlint.semantics.behaviours.data import PART_WORDS, part_in_path, predicted, words_of
 from trainlint.semantics.behaviours.engines import run_hook
-from trainlint.semantics.library import BEHAVIOURS, Call, as_tensor, behaviour
+from trainlint.semantics.behaviours.training import stepped
+from trainlint.semantics.library import BEHAVIOURS, Call, Row, as_tensor, behaviour
 from trainlint.semantics.values import (
+    FALSE,
     HIDDEN,
     LOGITS,
     NONE,
     PROBABILITIES,
     SIGMOID,
+    TRUE,
     UNKNOWN,
     Api,
     Class,
     Const,
+    Dep,
+    DictObject,
     Function,
     Instance,
     ListObject,
-    Partial,
     Tensor,
     Tuple,
     Value,
     const,
+    cut,
+    mix_data,
+    truth,
 )
 
 if TYPE_CHECKING:
@@ -61,13 +72,14 @@ def activated(call: Call, value: Value | None, bare: int, width: int | None) -> 
     layer = call.receiver
     born = layer.born if isinstance(layer, Instance) else None
     trace = (born._replace(label=name) if name else born,) if born and name is not None else ()
+    deps = as_tensor(call.first).deps
     if name == "softmax":
-        return Tensor(PROBABILITIES, 0.0, 1.0, "a softmax output", lib="keras", trace=trace, last=width)
+        return Tensor(PROBABILITIES, 0.0, 1.0, "a softmax output", lib="keras", trace=trace, last=width, deps=deps)
     if name == "sigmoid":
-        return Tensor(SIGMOID, 0.0, 1.0, "a sigmoid output", lib="keras", trace=trace, last=width)
+        return Tensor(SIGMOID, 0.0, 1.0, "a sigmoid output", lib="keras", trace=trace, last=width, deps=deps)
     if name == "":
-        return Tensor(bare, lib="keras", trace=trace, last=width)
-    return Tensor(HIDDEN if name in UNBOUNDED else 0, lib="keras", trace=trace, last=width)
+        return Tensor(bare, lib="keras", trace=trace, last=width, deps=deps)
+    return Tensor(HIDDEN if name in UNBOUNDED else 0, lib="keras", trace=trace, last=width, deps=deps)
 
 
 @behaviour("keras_weighted")
@@ -145,50 +157,192 @@ def put_through(interp: Interpreter, layer: Value, arguments: Arguments, node: A
     """What a layer or model makes of inputs."""
     if not isinstance(layer, Instance) or layer.family not in ("keras", "flax"):
         return interp.call(layer, arguments, node) if isinstance(layer, Function) else UNKNOWN
+    own: Value | None = None
     paths: tuple[str, ...] = (layer.cls.path,) if isinstance(layer.cls, Api) else ()
     if isinstance(layer.cls, Class):
         own = layer.cls.find("call") or layer.cls.find("__call__")
-        if isinstance(own, Function):
-            return interp.call_function(own, arguments.with_first(layer), node)
         paths = layer.cls.api
+    if isinstance(own, Function):
+        if arguments.positional and (given := as_input(arguments.positional[0])) is not None:
+            arguments = arguments.with_first(given)
+            del arguments.positional[1], arguments.nodes[:1]
+        return run_model(interp, layer, arguments, node, partial(run_own, interp, layer, own, arguments, node))
     for path in paths:
         row = interp.library.class_row(path)
         if row is not None:
-            how = str(row.raw.get("forward", "mixed"))
-            target = interp.library.rows.get(how)
-            if target is not None:
-                return interp.library.perform(interp, target, arguments, node, layer, {}, path)
-            return BEHAVIOURS[how](Call(interp, node, path, row, arguments, layer))
+            return run_model(
+                interp, layer, arguments, node, partial(run_known, interp, layer, row, arguments, node, path)
+            )
     return UNKNOWN
+
+
+def as_input(value: Value) -> Tensor | None:
+    """The input of a layer as the tensor that it must be, where little is known of it."""
+    if isinstance(value, Tensor):
+        return value.but(lib="keras", shape=value.shape, last=value.last) if value.lib == "?" else None
+    is_anything = value is UNKNOWN or (isinstance(value, Instance) and value.cls is None and not value.family)
+    return Tensor(lib="keras") if is_anything else None
+
+
+def run_own(interp: Interpreter, layer: Instance, own: Function, arguments: Arguments, node: Any) -> Value:
+    """What a layer of the project does; one of Flax makes its own layers first."""
+    prepare = layer.cls.find("setup") if layer.family == "flax" and isinstance(layer.cls, Class) else None
+    if isinstance(prepare, Function) and interp.read(layer.attrs, "$prepared") is not TRUE:
+        interp.write(layer.attrs, "$prepared", TRUE)
+        interp.call_function(prepare, type(arguments)([layer]), node)
+    return interp.call_function(own, arguments.with_first(layer), node)
+
+
+def run_known(interp: Interpreter, layer: Instance, row: Row, arguments: Arguments, node: Any, path: str) -> Value:
+    """What a layer of the library does, as its row says."""
+    how = str(row.raw.get("forward", "mixed"))
+    target = interp.library.rows.get(how)
+    if target is not None:
+        return interp.library.perform(interp, target, arguments, node, layer, {}, path)
+    return BEHAVIOURS[how](Call(interp, node, path, row, arguments, layer))
+
+
+# ------------------------------------------------------------- models, modes, gradients
+
+TAPE, MODE = "$tape", "$mode"  # flags: whether a gradient is asked for, and the mode that layers inherit
+
+
+@contextmanager
+def differentiated(interp: Interpreter) -> Iterator[None]:
+    """Meanwhile, gradients of what is computed are asked for."""
+    outer = interp.read(interp.flags, TAPE)
+    interp.write(interp.flags, TAPE, TRUE)
+    yield
+    interp.write(interp.flags, TAPE, TRUE if outer is TRUE else FALSE)
+
+
+def recorded(interp: Interpreter) -> bool | None:
+    """Whether gradients are asked for here; None where the program has not been seen to ask for any."""
+    found = interp.read(interp.flags, TAPE)
+    return None if not isinstance(found, Value) else truth(found)
+
+
+def is_whole(layer: Instance) -> bool:
+    """Whether this is a model, not a layer of Keras that others are put together with."""
+    paths = (layer.cls.path,) if isinstance(layer.cls, Api) else layer.cls.api if isinstance(layer.cls, Class) else ()
+    if layer.family == "keras":
+        return any("keras." in path and path.endswith(("Model", "Sequential")) for path in paths)
+    return layer.family == "haiku" or isinstance(layer.cls, Class)
+
+
+def keeps_mode(model: Instance) -> bool:
+    """Whether a model's layers remember their mode, which is that of training until it is changed."""
+    paths = model.cls.api if isinstance(model.cls, Class) else (model.api_path,)
+    return any(path.startswith(("flax.nnx.", "equinox.")) for path in paths)
+
+
+def run_model(interp: Interpreter, model: Instance, arguments: Arguments, node: Any, run: Callable[[], Value]) -> Value:
+    """Run a layer or model. The outermost model leaves its mark on what comes out."""
+    asked = arguments.keywords.get("training")
+    if asked is None:
+        asked = model.attrs.get("training")  # of an object that remembers its mode
+    outermost = interp.module_depth == 0 and is_whole(model)
+    if asked is None and outermost:
+        asked = FALSE if model.family == "keras" else TRUE if keeps_mode(model) else None
+    inherited = interp.read(interp.flags, MODE)
+    if isinstance(asked, Value) and asked.key != NONE.key:
+        interp.write(interp.flags, MODE, asked)
+    interp.module_depth += 1
+    try:
+        result = run()
+    finally:
+        interp.module_depth -= 1
+        interp.write(interp.flags, MODE, inherited if isinstance(inherited, Value) else UNKNOWN)
+    return mark(interp, model, arguments, asked, result, node) if outermost else result
+
+
+def mark(
+    interp: Interpreter, model: Instance, arguments: Arguments, asked: Value | None, result: Value, node: Any
+) -> Value:
+    """Tie what a model gives to the model, the mode it ran in, and whether gradients are asked for."""
+    grad = recorded(interp)
+    inputs = [value for value in arguments.values() if isinstance(value, Tensor)]
+    told = truth(asked) if isinstance(asked, Value) else None
+    parts = {dep for value in tensors_in(result) for dep in value.deps if NOISE in dep.module.attrs}
+    modes = {told if dep.training is None else dep.training for dep in parts}
+    mode = next(iter(modes)) if len(modes) == 1 else None
+    layers = " or ".join(sorted({str(dep.module.attrs[NOISE]) for dep in parts}))
+    interp.event("model", node, model, mode, grad, inputs, False, layers)
+    own = frozenset((Dep(model, mode, node, grad is not False),))
+
+    def marked(value: Tensor) -> Tensor:
+        deps = cut(value.deps) if grad is False else value.deps
+        data = value.data
+        for given in inputs:
+            data = mix_data(data, given.data)
+        return value.but(deps=deps | own, graph=grad, data=data, lib="keras")
+
+    return for_tensors(Tensor(lib="keras") if result is UNKNOWN else result, marked)
+
+
+def for_tensors(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
+    """A value with all tensors in it changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, Tuple):
+        return Tuple(tuple(for_tensors(item, change) for item in value.items), value.names)
+    if isinstance(value, DictObject):
+        return DictObject({name: for_tensors(item, change) for name, item in value.attrs.items()})
+    return value
+
+
+def tensors_in(value: Value) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Tuple):
+        for item in value.items:
+            yield from tensors_in(item)
+    elif isinstance(value, DictObject):
+        for item in value.attrs.values():
+            yield from tensors_in(item)
+
+
+NOISE = "$noise"  # in words, what of a layer depends on its mode
+
+
+@behaviour("noisy")
+def noisy(call: Call) -> Value:
+    """A layer that does something else in training: the numbers stay what they are, near enough."""
+    layer, given = call.receiver, as_tensor(call.first)
+    if not isinstance(layer, Instance) or isinstance(call.first, (DictObject, ListObject)):
+        return call.first
+    rate = layer.attrs.get("rate", layer.attrs.get("p"))
+    if isinstance(rate, Const) and rate.value in (0, None):
+        return call.first
+    mode: bool | None = None
+    rest = call.arguments.positional
+    if len(rest) > 1 and layer.family == "keras" and "training" not in call.arguments.keywords:
+        call.arguments.keywords = {**call.arguments.keywords, "training": rest[1]}
+    for name, inverse in (
+        ("training", False), ("is_training", False), ("deterministic", True), ("use_running_average", True),
+        ("inference", True),
+    ):  # fmt: skip
+        said = call.arguments.keywords.get(name) or layer.attrs.get(name)
+        if isinstance(said, Value) and said.key != NONE.key:
+            known = truth(said)
+            mode = known if known is None else known is not inverse
+            break
+    else:
+        inherited = call.interp.read(call.interp.flags, MODE)
+        mode = truth(inherited) if isinstance(inherited, Value) else None
+    if layer.attrs.get("trainable") == FALSE:
+        return call.first
+    what = str(call.row.raw["mode"])
+    blended = given if what != "batch norm" else given.plain()
+    return blended.but(
+        deps=given.deps | {call.interp.library.noise(what, call.node)._replace(training=mode)}, lib="keras"
+    )
 
 
 @behaviour("keras_call")
 def call_(call: Call) -> Value:
     rest = type(call.arguments)(call.arguments.positional[1:], call.arguments.keywords, call.arguments.nodes[1:])
     return put_through(call.interp, call.arguments.positional[0], rest, call.node)
-
-
-@behaviour("flax_apply")
-def apply(call: Call) -> Value:
-    """`model.apply(variables, inputs)`: the module's call, without the variables."""
-    rest = type(call.arguments)(call.arguments.positional[2:], call.arguments.keywords, call.arguments.nodes[2:])
-    rest.keywords = {k: v for k, v in rest.keywords.items() if k not in ("rngs", "mutable", "method")}
-    result = put_through(call.interp, call.arguments.positional[0], rest, call.node)
-    return Tuple((result, UNKNOWN)) if "mutable" in call.arguments.keywords else result
-
-
-@behaviour("jax_gradient")
-def gradient(call: Call) -> Value:
-    """A function that runs another one and gives gradients: what it runs is looked at when it is called."""
-    return Partial(call.first, (), {}) if isinstance(call.first, Function) else UNKNOWN
-
-
-@behaviour("record")
-def record(call: Call) -> Value:
-    """A training state: what it was made of, under the same names."""
-    state = Instance(Api(call.actual.rpartition(".")[0]), "flax_state")
-    state.attrs.update(call.arguments.keywords)
-    return state
 
 
 # ------------------------------------------------------------------------ losses
@@ -268,7 +422,42 @@ def fit(call: Call) -> Value:
 @behaviour("keras_apply")
 def apply_gradients(call: Call) -> Value:
     """A step of the program's own loop."""
+    stepped(call.interp, call.node, UNKNOWN)
     call.interp.emit("applied", call)
+    return UNKNOWN
+
+
+@behaviour("keras_variable")
+def variable(call: Call) -> Value:
+    """Numbers that are learnt."""
+    return Tensor(lib="keras")
+
+
+@behaviour("keras_tape")
+def tape(call: Call) -> Value:
+    """What records operations for gradients."""
+    made = Instance(Api(call.actual), "tape", call.interp.step(call.node, call.short_name))
+    made.attrs[TAPE] = TRUE
+    return made
+
+
+def recording(interp: Interpreter, tape: Instance, body: Callable[[Value], bool]) -> bool:
+    """Run a block while a tape records."""
+    before = interp.exits()
+    outer = interp.read(interp.flags, TAPE)
+    interp.write(interp.flags, TAPE, TRUE)
+    alive = body(tape)
+    mark = interp.journal.mark()
+    interp.write(interp.flags, TAPE, TRUE if outer is TRUE else FALSE)
+    interp.settle(before, interp.journal.delta(mark))
+    return alive
+
+
+@behaviour("keras_gradient")
+def gradient(call: Call) -> Value:
+    """The gradients of a loss that was computed while a tape recorded."""
+    loss = call.value("target", 1)
+    call.interp.event("backward", call.node, loss if isinstance(loss, Tensor) else Tensor(lib="keras"), None, True)
     return UNKNOWN
 
 

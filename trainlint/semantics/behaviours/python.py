@@ -83,7 +83,8 @@ def decorate(interp: Interpreter, decorator: Value, function: Value, node: Any) 
             return wrapper
         if last == "contextmanager":
             return guarded(function, "contextmanager")
-        if interp.library.row(decorator.path) is not None and last in ("no_grad", "inference_mode", "enable_grad"):
+        row = interp.library.row(decorator.path)
+        if row is not None and (last in ("no_grad", "inference_mode", "enable_grad") or row.raw.get("decorates")):
             return interp.library.call(interp, decorator.path, Arguments([function]), node)
         if decorator.path.partition(".")[0] in interp.library.harmless | {
             "hydra",

@@ -86,8 +86,10 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
     if deps and graph is not False and any(map(is_hidden, call.arguments.positional)):
         deps |= {ELSEWHERE}
     fields.setdefault("data", data._replace(stats=frozenset(), scale=None) if data.stats or data.scale else data)
-    function = call.row.name.startswith("torch.") and not isinstance(call.receiver, Tensor)
+    function = call.is_torch and not isinstance(call.receiver, Tensor)
     lib = "numpy" if numpy else "torch" if function else tensor.lib
+    if lib in ("?", "numpy") and not numpy and any(other.lib == "keras" for other in others):
+        lib = "keras"
     return Tensor(graph=graph, deps=deps, grown=grown, lib=lib, trace=trace, **fields)
 
 

@@ -1,0 +1,276 @@
+"""JAX and its libraries: functions that differentiate others, optimizers and training states that are values, the
+variables of a model, and modules that are functions of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trainlint.semantics.behaviours.keras import differentiated, for_tensors, noisy, put_through, run_model
+from trainlint.semantics.behaviours.training import stepped
+from trainlint.semantics.library import Call, behaviour
+from trainlint.semantics.values import (
+    FALSE,
+    TRUE,
+    UNKNOWN,
+    Api,
+    Const,
+    Instance,
+    Tensor,
+    Tuple,
+    Value,
+    const,
+    cut,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+
+
+def like(call: Call, family: str) -> Instance:
+    """A new object that the call makes, of no class that is in view."""
+    return Instance(Api(call.actual), family, call.interp.step(call.node, call.short_name))
+
+
+def copied(given: Instance, **changes: Value) -> Instance:
+    """A new version of a state or a model that is never changed in place."""
+    new = Instance(given.cls, given.family, given.born)
+    new.attrs.update(given.attrs)
+    new.attrs.update(changes)
+    return new
+
+
+# ---------------------------------------------------------------- differentiation
+
+
+@behaviour("jax_gradient")
+def gradient(call: Call) -> Value:
+    """A function that gives the gradients of another one, and its value if that is asked for."""
+    made = like(call, "jax_gradient")
+    made.attrs["$function"] = call.value("fun", 0) or UNKNOWN
+    made.attrs["$value"] = Const("value" in call.short_name)
+    aux = call.value("has_aux")
+    made.attrs["$aux"] = FALSE if aux is None else aux
+    place = const(call.value("argnums") or Const(0))
+    made.attrs["$place"] = Const(place) if isinstance(place, int) else UNKNOWN
+    return made
+
+
+@behaviour("jax_differentiate")
+def differentiate(call: Call) -> Value:
+    """Run the function of which gradients are asked, and give them as it was told to."""
+    interp, asked = call.interp, call.receiver
+    assert isinstance(asked, Instance)
+    rest = type(call.arguments)(
+        call.arguments.positional[1:],
+        call.arguments.keywords,
+        call.arguments.nodes[1:],
+        call.arguments.keyword_nodes,
+        call.arguments.open,
+    )
+    with differentiated(interp):
+        value = interp.call(asked.attrs["$function"], rest, call.node)
+    aux = truth(asked.attrs["$aux"])
+    loss = value.items[0] if aux and isinstance(value, Tuple) and value.items else value if aux is False else UNKNOWN
+    interp.event("backward", call.node, loss if isinstance(loss, Tensor) else Tensor(), None, True)
+    value = for_tensors(value, lambda tensor: tensor.but(graph=False, deps=cut(tensor.deps)))
+    place = const(asked.attrs["$place"])
+    of = rest.positional[place] if isinstance(place, int) and 0 <= place < len(rest.positional) else UNKNOWN
+    grads = Instance(Api("jax.gradients"), "tree", interp.step(call.node, "gradients"))
+    grads.attrs["$of"] = of
+    if aux is None:
+        return UNKNOWN
+    if truth(asked.attrs["$value"]):
+        return Tuple((value, grads))
+    if aux:
+        return Tuple((grads, value.items[1] if isinstance(value, Tuple) and len(value.items) == 2 else UNKNOWN))
+    return grads
+
+
+# ------------------------------------------------------- variables, optimizers, states
+
+
+@behaviour("jax_variables")
+def variables(call: Call) -> Value:
+    """The variables of a model, or a part of them by name."""
+    owner = call.receiver
+    if isinstance(owner, Instance) and owner.family == "tree":
+        name = call.value("name", 1)
+        if not isinstance(name, Const) or not isinstance(name.value, str):
+            return UNKNOWN
+        part = owner.attrs.get(name.value)
+        if not isinstance(part, Instance):
+            part = Instance(owner.cls, "tree", owner.born)
+            call.interp.write(owner.attrs, name.value, part)
+        return part
+    return like(call, "tree")
+
+
+@behaviour("optax_optimizer")
+def optimizer(call: Call) -> Value:
+    made = like(call, "optax")
+    if call.row.params:
+        made.attrs.update(zip(call.row.params, call.arguments.positional))
+        made.attrs.update(call.arguments.keywords)
+    return made
+
+
+@behaviour("optax_begin")
+def begin(call: Call) -> Value:
+    """The state of an optimizer before the first step."""
+    made = like(call, "optimizer_state")
+    call.interp.event("begun", call.node, made)
+    return made
+
+
+def advance(interp: Interpreter, node: object, state: Value | None) -> None:
+    """Note that a state was taken one step further."""
+    interp.event("advanced", node, state if isinstance(state, Instance) else None)
+
+
+@behaviour("optax_update")
+def update(call: Call) -> Value:
+    """The updates for the parameters, and the optimizer's next state."""
+    advance(call.interp, call.node, call.value("state", 2))
+    updates = Instance(Api("optax.updates"), "tree", call.interp.step(call.node, "updates"))
+    return Tuple((updates, Instance(Api("optax.state"), "optimizer_state", call.interp.step(call.node, "state"))))
+
+
+@behaviour("optax_apply")
+def apply_updates(call: Call) -> Value:
+    """The parameters, or the model that has them, after a step."""
+    given = call.value("params", 0)
+    stepped(call.interp, call.node, UNKNOWN)
+    advance(call.interp, call.node, given)
+    return copied(given) if isinstance(given, Instance) else UNKNOWN
+
+
+@behaviour("flax_state")
+def state(call: Call) -> Value:
+    """A training state: what it was made of, under the same names."""
+    made = Instance(Api(call.actual.rpartition(".")[0]), "flax_state", call.interp.step(call.node, "TrainState"))
+    made.attrs.update(call.arguments.keywords)
+    call.interp.event("begun", call.node, made)
+    return made
+
+
+@behaviour("flax_replace")
+def replace(call: Call) -> Value:
+    given = call.receiver
+    return copied(given, **call.arguments.keywords) if isinstance(given, Instance) else UNKNOWN
+
+
+@behaviour("flax_step")
+def step(call: Call) -> Value:
+    """The training state after a step with these gradients."""
+    given = call.receiver
+    stepped(call.interp, call.node, UNKNOWN)
+    advance(call.interp, call.node, given)
+    if not isinstance(given, Instance):
+        return UNKNOWN
+    changes = {name: value for name, value in call.arguments.keywords.items() if name != "grads"}
+    params = given.attrs.get("params")
+    if isinstance(params, Instance):
+        changes.setdefault("params", copied(params))
+    return copied(given, **changes)
+
+
+@behaviour("nnx_update")
+def update_in_place(call: Call) -> Value:
+    """A step of an optimizer that holds its model."""
+    stepped(call.interp, call.node, UNKNOWN)
+    return UNKNOWN
+
+
+# ---------------------------------------------------------------------- modules
+
+
+@behaviour("flax_apply")
+def apply(call: Call) -> Value:
+    """`model.apply(variables, inputs)`: the module's call, without the variables."""
+    rest = type(call.arguments)(
+        call.arguments.positional[2:],
+        {
+            k: v
+            for k, v in call.arguments.keywords.items()
+            if k not in ("rngs", "mutable", "method", "capture_intermediates")
+        },
+        call.arguments.nodes[2:],
+    )
+    if "method" in call.arguments.keywords:
+        return UNKNOWN
+    result = put_through(call.interp, call.arguments.positional[0], rest, call.node)
+    mutable = call.arguments.keywords.get("mutable")
+    if mutable is None or (isinstance(mutable, Const) and mutable.value is False):
+        return result
+    if isinstance(mutable, Const) or call.interp.known_items(mutable):
+        return Tuple((result, UNKNOWN))
+    return UNKNOWN
+
+
+@behaviour("haiku_transform")
+def transform(call: Call) -> Value:
+    """A function that uses modules, as a pair of pure functions."""
+    made = like(call, "haiku")
+    made.attrs["$function"] = call.first
+    made.attrs["$state"] = Const("with_state" in call.short_name)
+    made.attrs["$key"] = TRUE
+    return made
+
+
+@behaviour("haiku_keyless")
+def keyless(call: Call) -> Value:
+    """The same pair, whose `apply` takes no random key."""
+    return copied(call.first, **{"$key": FALSE}) if isinstance(call.first, Instance) else UNKNOWN
+
+
+@behaviour("haiku_apply")
+def apply_transformed(call: Call) -> Value:
+    """`apply(params, state, key, …)`: the function that was transformed."""
+    pair = call.receiver
+    if not isinstance(pair, Instance):
+        return UNKNOWN
+    skip = 2 + (pair.attrs["$state"].key == TRUE.key) + (pair.attrs["$key"].key == TRUE.key)
+    names = ("params", "state", "rng")
+    rest = type(call.arguments)(
+        call.arguments.positional[skip:],
+        {k: v for k, v in call.arguments.keywords.items() if k not in names},
+        call.arguments.nodes[skip:],
+    )
+    given = call.arguments.keywords.keys() & set(names)
+    if given:
+        rest.positional = call.arguments.positional[skip - len(given) :]
+    result = run_model(
+        call.interp, pair, rest, call.node, lambda: call.interp.call(pair.attrs["$function"], rest, call.node)
+    )
+    return Tuple((result, UNKNOWN)) if pair.attrs["$state"].key == TRUE.key else result
+
+
+@behaviour("frozen_copy")
+def frozen_copy(call: Call) -> Value:
+    """A model in inference mode, or out of it."""
+    mode = call.value("value", 1)
+    inference = True if mode is None else truth(mode)
+    model = call.first
+    if not isinstance(model, Instance):
+        return UNKNOWN
+    return copied(model, training=UNKNOWN if inference is None else Const(not inference))
+
+
+@behaviour("nnx_mode")
+def switch(call: Call) -> Value:
+    """`model.train()` and `model.eval()`, of modules that remember their mode."""
+    if isinstance(call.receiver, Instance):
+        known = call.short_name in ("train", "eval")  # else attributes are set one by one
+        call.interp.write(call.receiver.attrs, "training", Const(call.short_name == "train") if known else UNKNOWN)
+    return UNKNOWN
+
+
+@behaviour("haiku_noisy")
+def noisy_by_position(call: Call) -> Value:
+    """A layer whose second argument says whether it is trained."""
+    rest = call.arguments
+    if len(rest.positional) > 1 and "is_training" not in rest.keywords:
+        rest.keywords = {**rest.keywords, "is_training": rest.positional[1]}
+    result = noisy(call)
+    return result.plain() if isinstance(result, Tensor) else result
