@@ -9,7 +9,7 @@ from typing import Any
 
 import libcst as cst
 
-from trainlint.api import Draft, Report, Rule, on
+from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import HELD_OUT
 from trainlint.checks.repairs import around, definition, follows, index_of, line_of, stepped
 from trainlint.checks.schedules import always, inner_loops, over_batches
@@ -17,7 +17,8 @@ from trainlint.edits import insert_after, insert_before, move_after, move_before
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
-from trainlint.semantics.interpreter import Region, may_learn, nested, outwards
+from trainlint.semantics.interpreter import Region, may_learn, nested, outwards, target_names
+from trainlint.semantics.library import Call
 from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -41,8 +42,8 @@ from trainlint.semantics.values import (
     truth,
     usual,
 )
-from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, contains, is_plain, positional
+from trainlint.syntax import Index, nodes_in
+from trainlint.syntax.code import called, contains, is_plain, is_plain_call, names_in, positional
 
 # Methods of a gradient that scale it where it is, and these with those that take it away.
 SCALING = frozenset(("clamp_", "clip_", "div_", "mul_"))
@@ -178,6 +179,18 @@ def made_alike(one: Instance, other: Instance) -> bool:
     return one.born is not None and other.born is not None and one.born.node is other.born.node
 
 
+def is_unread(index: Index, node: Any) -> bool:
+    """Whether the result of a call, or the first of several, is bound to a name that nobody reads, or to none."""
+    around: Any = index.parent(node)
+    if isinstance(around, cst.Expr):
+        return True
+    target: Any = around.targets[0].target if isinstance(around, cst.Assign) and len(around.targets) == 1 else None
+    if isinstance(target, cst.Tuple) and target.elements and isinstance(target.elements[0], cst.Element):
+        target = target.elements[0].value
+    bindings = index.lookup(target) if isinstance(target, cst.Name) else []
+    return bool(bindings) and not any(index.references(binding) for binding in bindings)
+
+
 class StepOrder(Rule):
     """Backward and step do not follow each other."""
 
@@ -194,6 +207,34 @@ class StepOrder(Rule):
             self.never_stepped(region, report)
             self.unreached(region, report)
             self.unfed(region, report)
+
+    @on_call("optax.update", "tape.gradient", "flax_state.apply_gradients", "optax.apply_updates")
+    def thrown_away(self, call: Call, report: Report) -> None:
+        """What a step of a library without side effects gives is not looked at any more."""
+        if call.path == "tape.gradient" and not any(
+            name.startswith("trainable_") for name in names_in(call.argument("sources", 2))
+        ):
+            return
+        if is_unread(index_of(report.space()), call.node):
+            report(call.node, what=f"nothing is done with what `{call.short_name}` gives, so nothing is learnt")
+
+    @on("loop", having="advanced")
+    def stands_still(self, region: Region, report: Report) -> None:
+        """Each turn of a loop over data takes its step from the same state, which the loop did not begin with."""
+        if not isinstance(region.node, cst.For) or is_plain_call(region.node.iter, "range"):
+            return
+        given = set(target_names(region.node.target))
+        if not any(given & set(names_in(arg.value)) for call in calls_in(region.node.body) for arg in call.args):
+            return  # as a measurement of time does
+        own = {id(event.state) for event in region.of("begun")}
+        for node, events in by_node(region.of("advanced")).items():
+            state = events[0].state
+            if not isinstance(state, Instance) or id(state) in own or any(e.state is not state for e in events):
+                continue
+            if state.family != "optimizer_state":
+                what = "every turn of the loop (@) takes its step from the same parameters, as the new are not kept"
+                draft = report(node, events[0].space, what=what)
+                draft.because([Step(region.space, region.node, "the loop")])
 
     def step_first(self, region: Region, report: Report) -> None:
         """Each turn steps with no gradients at hand, and fills them afterwards."""
