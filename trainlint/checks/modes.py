@@ -36,6 +36,7 @@ from trainlint.semantics.behaviours.layers import mode_matters
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, loop_use, nested, outwards
 from trainlint.semantics.library import Call, holds, modules_in
+from trainlint.semantics.modules import contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     FALSE,
@@ -240,7 +241,14 @@ def is_scored_apart(call: ModelCall, region: Region) -> bool:
             dep.node is call.node for value in decisions for dep in value.deps
         ):
             return True
-    return gives_loss_apart(call, region)
+    return gives_loss_apart(call, region) or is_scored_by_metric(call, learnt, region)
+
+
+def is_scored_by_metric(call: ModelCall, learnt: list[Any], region: Region) -> bool:
+    """Whether a model's answers are given to a metric out of view, in another function than the model learns in."""
+    scored = (v for e in region.of("outside") if "metric" in e.path for v in e.values)
+    answers = (v for value in scored for v in (value, *contents(value)) if isinstance(v, Tensor))
+    return learns_elsewhere(call, learnt) and any(dep.node is call.node for v in answers for dep in v.deps)
 
 
 def measures(value: Value) -> bool:
