@@ -16,6 +16,7 @@ from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import optimizers, touches
 from trainlint.semantics.interpreter import Region, nested, outwards, target_names
 from trainlint.semantics.library import Call, modules_in
+from trainlint.semantics.modules import carried
 from trainlint.semantics.values import (
     FALSE,
     UNKNOWN,
@@ -493,6 +494,28 @@ def compensated(report: Report, node: cst.CSTNode) -> bool:
     return False
 
 
+READING = ("compute", "result")
+
+
+def read_again(flow: list[Any]) -> Any:
+    """The reading of a metric that comes again once a loop inside has fed it more."""
+    seen: dict[Any, bool] = {}  # by place of the reading: whether a loop inside has fed the metric since
+    for event, inside in flow:
+        if event.what not in READING:
+            fed = inner_loops(inside)
+            seen = {place: more or len(fed) > depth(place, flow) for place, more in seen.items()}
+        elif seen.get(event.node):
+            return event
+        else:
+            seen.setdefault(event.node, False)
+    return None
+
+
+def depth(place: Any, flow: list[Any]) -> int:
+    """In how many loops a metric is read."""
+    return next(len(inner_loops(inside)) for event, inside in flow if event.node is place)
+
+
 class MetricAccumulator(Rule):
     """A total is overwritten, never reset, or filled with what belongs elsewhere."""
 
@@ -565,6 +588,22 @@ class MetricAccumulator(Rule):
         sums = [origin for origin in inside if origin is not statement]
         if sums and len(sums) < len(inside) and all(map(adds_up, sums)) and before and all(map(sets_to_zero, before)):
             report(node, what="the running total is divided at every turn of the loop that adds it up, so it is lost")
+
+    @on("program", having="meter")
+    def metered(self, region: Region, report: Report) -> None:
+        """A metric object is fed and read again and again, and nothing resets it between."""
+        flow = [(event, inside) for event, inside in nested(region.events) if event.kind == "meter"]
+        reset = {id(event.metric) for event, _ in flow if event.what.startswith("reset")}
+        known = {event.node for event, _ in flow}
+        if any(called(e.node).startswith("reset") and e.node not in known for e in region.of("outside")):
+            return  # what is reset there may be any metric
+        gone = {id(value) for event in region.of("escape") for value in carried(event.values)}
+        for metric in {id(event.metric): event.metric for event, _ in flow}.values():
+            if id(metric) not in reset | gone:
+                read = read_again([(event, inside) for event, inside in flow if event.metric is metric])
+                if read is not None:
+                    what = "the metric is never reset, so it also holds what was fed to it before it was read last (@)"
+                    report(read.node, read.space, what=what).because([metric.born])
 
     @on("loop")
     def filled(self, region: Region, report: Report) -> None:

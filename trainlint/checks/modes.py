@@ -480,7 +480,7 @@ class StuckInEvalMode(Rule):
                     turn = region
                 for call in region.of("model"):
                     if call.node is dep.node and call.module is dep.module:
-                        if call.mode is True:
+                        if call.mode is True or (call.mode == "either" and is_now_and_then(culprit, turn)):
                             trained = call
                             break
                         attacked = attacked or takes_gradients(call)
@@ -503,6 +503,8 @@ class StuckInEvalMode(Rule):
                 continue
             if any(run.mode is None or (run.mode is True and run.grad) for run in runs):
                 continue
+            if any(run.mode is not False for run in runs) and not any(is_looped(e, region) for e in modes):
+                continue  # a setting picks the mode, for as long as the program runs
             used = (o for e in region.of("step") if e.optimizer is not None for o in options(e.optimizer))
             trains = any(holds_all(optimizer, module) for optimizer in used)
             meant = is_new(report.interp, module, region) or switched_later(modes[0], runs[0], region)
@@ -518,6 +520,8 @@ class StuckInEvalMode(Rule):
         learnt = [call for call in calls if call.grad is True]
         if not learnt or any(call.mode is not False or not call.layers for call in (*learnt, *calls)):
             return
+        if any(holds(e.module, call.module) for e in region.of("mode") for call in learnt):
+            return  # a method set the mode, at times or for good
         models = {call.module.cls if isinstance(call.module.cls, Class) else call.module for call in learnt}
         if len(models) == 1 and learnt[0].module.family != "module":
             report(learnt[0].node, learnt[0].space, epochs="it is trained").because([learnt[0].module.born])
@@ -536,6 +540,17 @@ class StuckInEvalMode(Rule):
         place = around(index, trained, body)
         if place is not None and not is_bound_within(index, model, place):
             draft.fix("train in train mode", insert_before(place, model, ".train()", space=space))
+
+
+def is_now_and_then(wanted: Any, region: Region | None) -> bool:
+    """Whether an event happened in some turns of a loop only, as every hundredth."""
+    events = nested(region.events) if region is not None else ()
+    return any(event is wanted and any(r.block == "periodic" for r in inside) for event, inside in events)
+
+
+def is_looped(wanted: Any, region: Region) -> bool:
+    """Whether an event happened in a loop."""
+    return any(event is wanted and any(r.block == "loop" for r in inside) for event, inside in nested(region.events))
 
 
 def takes_gradients(call: Any) -> bool:

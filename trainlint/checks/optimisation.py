@@ -96,6 +96,28 @@ class OptimizerMissesParameters(Rule):
             self.another(region, steps[0].optimizer, models, owned, report)
         else:
             self.left_out(region, losses, models, owned, report)
+            for model in models:
+                if id(model) not in owned and isinstance(model.cls, Class) and not is_loaded(model):
+                    self.left_behind(region, model, owned, report)
+
+    def left_behind(self, region: Region, model: Instance, owned: frozenset[int], report: Report) -> None:
+        """A new layer behind one of its model that is learnt, which no optimizer holds: gradients only pass through."""
+        inside = modules_in(model)
+        places = {id(m.born.node) for m in inside if id(m) in owned and m.born is not None}
+        handed = handed_on(region)
+        for layer in inside:
+            (before,) = layer.attrs.get("$behind", (None,))
+            if id(layer) in owned or before is None or id(before) not in owned or layer.born is None:
+                continue
+            if not any(before is m for m in inside):
+                continue
+            if any(m.attrs.get("$frozen", FALSE) is not FALSE or "$edited" in m.attrs or is_set(m) for m in inside):
+                return
+            if id(layer.born.node) not in places and id(layer) not in handed:
+                what = (
+                    "no optimizer holds this layer, though the one before it is learnt (@), so it stays as it was made"
+                )
+                report(layer.born.node, layer.born.space, what=what).because([before.born])
 
     def put_in_later(self, model: Instance, owned: frozenset[int], report: Report) -> None:
         """Layers that the model got after the optimizer was made."""

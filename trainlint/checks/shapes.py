@@ -531,7 +531,8 @@ class PredictionAxis(Rule):
         """What is compared with labels holds the largest scores; or those of a batch are looked for over the first axis
         of just what a model gives."""
         what = "the highest score (@) is compared with labels; the class is its index, `max(…)[1]` or `argmax`"
-        if given.route and given.route[-1].label.startswith("max ") and given.must_be(SCORES):
+        largest = given.route[-1].label.startswith("max ") if given.route else given.nature == "a maximum"
+        if largest and given.must_be(SCORES):
             report(node, what=what).because(why(given))
         elif side is not None and labels.data.tokens:
             index = index_of(report.space())

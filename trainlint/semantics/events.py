@@ -40,6 +40,7 @@ FIELDS = {
     "collect": "value",
     "threshold": "scores what",
     "ranked": "",
+    "meter": "metric what",  # a metric object was fed, read or reset: by the name of its method, "" for a call of it
     "grown": "value loop",
     "filled": "total former loop",
     "left_over": "added loop",  # added up or collected in a loop, though another one that has ended measured it

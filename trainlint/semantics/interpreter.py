@@ -90,7 +90,8 @@ UNROLL = 8  # items of a known list that a loop walks one by one
 TEST = frozenset(("test",))
 ORDERS = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
 IDENTITIES = (cst.Is, cst.IsNot)
-OPAQUE_MARKS = frozenset(("$any", "$harmless"))
+OPAQUE_MARKS = frozenset(("$any", "$harmless", "$meter"))
+METERS = ("torchmetrics.", "keras.metrics.", "tensorflow.keras.metrics.", "tensorflow.metrics.")  # what keeps a state
 
 
 class OutOfBudget(Exception):
@@ -262,6 +263,7 @@ class Interpreter:
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
         self.visited: set[int] = set()
+        self.handed: set[int] = set()  # functions that code out of view was given: it calls them
         self.keep: list[Any] = []
         self.literals: dict[int, Value] = {}
         self.negatives: dict[int, tuple[Value, Value]] = {}
@@ -1416,6 +1418,8 @@ class Interpreter:
         for mark in ("$item", "$file", "$any", "$harmless"):  # where it comes from
             if mark in owner.attrs:
                 child.attrs[mark] = TRUE
+        if owner.api_path.startswith(METERS):
+            child.attrs["$meter"] = (owner, name)
         if name == "[]":
             child.attrs["$any"] = TRUE  # it stands for any part of its owner
         if name == "dataset":
@@ -1663,13 +1667,13 @@ class Interpreter:
         return None
 
     def comprehension(self, node: Any) -> Value:
-        items, exact = self.comprehension_items(node.for_in, lambda: self.eval(node.elt))
+        items, exact, source = self.comprehension_items(node.for_in, lambda: self.eval(node.elt))
         if node.__class__ is cst.GeneratorExp:
-            return Tuple(tuple(items)) if exact else Sequence(join_all(items))
+            return Tuple(tuple(items)) if exact else Sequence(join_all(items), source)
         return ListObject(tuple(items)) if exact else ListObject(None, join_all(items))
 
     def dict_comprehension(self, node: cst.DictComp) -> Value:
-        items, exact = self.comprehension_items(
+        items, exact, _ = self.comprehension_items(
             node.for_in, lambda: Tuple((self.eval(node.key), self.eval(node.value)))
         )
         result = DictObject()
@@ -1682,8 +1686,11 @@ class Interpreter:
                 result.attrs[DictObject.REST] = value
         return result
 
-    def comprehension_items(self, clause: cst.CompFor, body: Callable[[], Value]) -> tuple[list[Value], bool]:
-        """The element values, and whether they are exactly those, in number and order."""
+    def comprehension_items(
+        self, clause: cst.CompFor, body: Callable[[], Value]
+    ) -> tuple[list[Value], bool, Value | None]:
+        """The element values, whether they are exactly those, in number and order, and what is walked over, one element
+        for each item."""
         iterable = self.eval(clause.iter)
         known = self.known_items(iterable)
         exact = known is not None and len(known) <= UNROLL and clause.inner_for_in is None
@@ -1713,7 +1720,7 @@ class Interpreter:
                 self.journal.remove(env, name)
             else:
                 self.write(env, name, old)
-        return items, exact
+        return items, exact, source_of(iterable) if clause.inner_for_in is None else None
 
     def subscript(self, node: cst.Subscript) -> Value:
         owner = self.eval(node.value)

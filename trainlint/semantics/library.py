@@ -748,6 +748,10 @@ class Library:
         if instance.cls is None:
             return self.call_opaque(interp, instance, arguments, node)
         interp.event("outside", node, instance.api_path, tuple(arguments.values()))
+        from trainlint.semantics.interpreter import METERS
+
+        if instance.api_path.startswith(METERS):
+            interp.event("meter", node, instance, "")
         tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
         if not tensors:
             return UNKNOWN
@@ -765,6 +769,8 @@ class Library:
         if not harmless and called(node) not in TELLING:
             self.escape(interp, arguments, node)
         interp.event("outside", node, "?", tuple(arguments.values()))
+        if "$meter" in instance.attrs:
+            interp.event("meter", node, *instance.attrs["$meter"])
         if any(isinstance(v, Tensor) for v in arguments.values()):
             return Tensor()
         # A method of a ready-made model, such as `get_classifier()`, gives a part of it.
@@ -838,6 +844,7 @@ class Library:
         if interp.module_depth and not trains and node is not interp.discarded:
             values = tuple(v for v in values if not isinstance(v, Tensor))  # in a forward pass nobody trains on them
         interp.event("escape", node, values)
+        interp.handed.update(id(value.node) for value in values if value.__class__ is Function)
         trains = (
             trains or node is interp.discarded or any(isinstance(v, Instance) and "$state" in v.attrs for v in values)
         )

@@ -145,6 +145,11 @@ class ModuleIndex:
         before, chain = self.flows.get(id(given)), self.chain[0] if self.chain[1] is node else None
         flow = Flow(tensor, path, module, node, interp.frame.space, before, chain)
         self.flows[id(tensor)] = flow
+        if module is not None and "$init" in module.attrs:
+            while before is not None and (before.layer is None or "$init" not in before.layer.attrs):
+                before = before.before
+            if before is not None:
+                module.attrs["$behind"] = (before.layer,)  # the last layer with weights that its input went through
         interp.emit("layer", flow)
 
     def flow(self, value: Value | None) -> Flow | None:

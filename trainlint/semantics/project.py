@@ -67,7 +67,7 @@ REST_PATIENCE = (
     2_000,
     10,
 )  # steps spent in one function, and runs, when no program is left that tells of its arguments
-MAIN_EFFORT = 20_000  # one that needs none, or gets them from the command line: commands start with such functions
+MAIN_EFFORT = 20_000  # one that a program begins with: it needs no arguments, or gets them from code out of view
 
 LITTER = 300_000  # objects from which on it pays to look for those that earlier checks left behind
 # Of the processor, for all programs of one file, imports included: only what is made to be hard takes a tenth of it.
@@ -417,7 +417,8 @@ class Project:
                 self.run_class(space, item)
         for item in reversed(space.functions):
             if isinstance(item, Function) and item.owner is None and not self.is_reached(item):
-                effort = ALONE_EFFORT if needs_arguments(item) and not is_command(item) else MAIN_EFFORT
+                begins = not needs_arguments(item) or is_command(item) or id(item.node) in self.interp.handed
+                effort = MAIN_EFFORT if begins else ALONE_EFFORT
                 self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), effort)  # type: ignore[misc]
 
     def is_reached(self, function: Function) -> bool:

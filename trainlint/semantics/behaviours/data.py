@@ -977,6 +977,22 @@ def predictor_fit(call: Call) -> Value:
     return call.receiver or UNKNOWN
 
 
+@behaviour("labelled_rows")
+def labelled_rows(call: Call) -> Value:
+    """`lightgbm.Dataset(x, label=y)`, `xgboost.DMatrix(x, y)`: rows as boosting wants them."""
+    value = call.value("data")
+    return value if isinstance(value, Tensor) else Instance(Api(call.actual))
+
+
+@behaviour("boost")
+def boost(call: Call) -> Value:
+    """`lightgbm.train(params, rows)`: a model that is fitted on these rows."""
+    model = Instance(Api(f"{call.actual.partition('.')[0]}.Booster"), "predictor", call.interp.step(call.node, "train"))
+    rows = next((value for name in ("train_set", "dtrain") if (value := call.value(name)) is not None), None)
+    call.interp.event("fitted", call.node, model, rows, None, call)
+    return model
+
+
 def is_transformer(interp: Interpreter, estimator: Value | None) -> bool:
     """Whether an estimator surely transforms data; a pipeline does if its last step does."""
     while isinstance(estimator, Instance) and estimator.family == "pipeline":
