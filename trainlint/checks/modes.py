@@ -55,7 +55,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import Index, nodes_in, path_to
-from trainlint.syntax.code import called, contains, is_equality
+from trainlint.syntax.code import called, contains, is_equality, last_name, positional
 
 LEARNING = ("backward", "step", "autograd")
 # What code that looks at the mode by itself writes.
@@ -114,6 +114,18 @@ class ModelCall(NamedTuple):
         """Whether it was given nothing but random numbers, as a test of the code does."""
         return bool(self.inputs) and all(tensor.nature == "random numbers" for tensor in self.inputs)
 
+    @property
+    def is_of_no_module(self) -> bool:
+        """Whether the call stands where `isinstance` has just said that what is called is no module."""
+        below: Any = self.node
+        for above in index_of(self.space).ancestors(self.node):
+            if isinstance(above, cst.If) and below is above.orelse and called(above.test) == "isinstance":
+                value, kind = positional(above.test)  # type: ignore[arg-type]
+                if last_name(kind) == "Module" and value.deep_equals(self.node.func):
+                    return True
+            below = above
+        return False
+
     def report(self, region: Region, report: Report, **fields: object) -> Draft:
         """Report the call; where a helper makes it, which others may share, the loop that evaluates. The regions around
         need not tell of it again."""
@@ -166,6 +178,7 @@ class MissingEvalMode(Rule):
                     and call.node in judged
                     and call.node not in learnt
                     and (call.held_out or is_scored_apart(call, region))
+                    and not call.is_of_no_module
                 ):
                     draft = report(call.node, call.space, layers=call.layers).because([call.module.born])
                     draft.repair(partial(self.switch, call, region, False))
@@ -176,7 +189,7 @@ class MissingEvalMode(Rule):
         for call in calls_after_load(region) if learning else model_calls(region):
             if call.mode is True and call.layers and call.node not in before:
                 restored = not self.evaluates(call, region) and self.restored(call, region)
-                if restored or self.evaluates(call, region):
+                if (restored or self.evaluates(call, region)) and not call.is_of_no_module:
                     draft = call.report(region, report, layers=call.layers).because([call.module.born])
                     draft.repair(partial(self.switch, call, region, restored and not learns(region)))
 

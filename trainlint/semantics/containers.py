@@ -380,8 +380,12 @@ def is_instance(value: Value, wanted: Value) -> bool | None:
             if isinstance(value.cls, Api):
                 if value.cls.path.rpartition(".")[2] == name:
                     return True
+                if name == "Module" and is_torch_module(value):
+                    return True
                 return None if name in ("Module", "_BatchNorm", "Dataset", "_DropoutNd", "_ConvNd") else False
             if name in {p.rpartition(".")[2] for p in value.cls.api}:
+                return True
+            if name == "Module" and is_torch_module(value):
                 return True
             if name != "Module" and wanted.path.startswith("torch.nn.") and is_plain_module(value.cls):
                 return False  # a module of the project's own is none of the layers
@@ -396,6 +400,12 @@ def is_instance(value: Value, wanted: Value) -> bool | None:
     if isinstance(value, Tensor) and value.lib == "torch" and isinstance(wanted, Api) and value.shape is not None:
         return name == "Tensor"
     return None
+
+
+def is_torch_module(value: Instance) -> bool:
+    """Whether an object is surely a module of PyTorch, be it of a class of the project's own."""
+    paths = (value.cls.path,) if isinstance(value.cls, Api) else value.cls.api if isinstance(value.cls, Class) else ()
+    return value.family == "module" and any(path.startswith(("torch.nn.", "torchvision.models.")) for path in paths)
 
 
 def is_exactly(value: Value, wanted: Value) -> bool | None:
