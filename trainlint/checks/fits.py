@@ -14,6 +14,7 @@ from trainlint.edits import delete, rename
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import PART_WORDS, SPLITS
 from trainlint.semantics.interpreter import Interpreter
+from trainlint.semantics.interpreter import Region, dotted_name
 from trainlint.semantics.values import (
     DataInfo,
     Fit,
@@ -106,10 +107,54 @@ class FitOnTest(Rule):
         elif called(call) == "fit" and line_of(index_of(draft.space), call) is not None:
             draft.fix("do not fit again", delete(call))
 
+    @on("program", having="coded")
+    def coded_apart(self, region: Region, report: Report) -> None:
+        """A column of the held-out part gets codes of its own, though those of the training part have some."""
+        events = region.of("coded")
+        for event in events:
+            if event.data.part in HELD_OUT and not event.again:
+                twin = next((other for other in events if is_coded_alike(other, event)), None)
+                if twin is not None:
+                    draft = report(
+                        event.node,
+                        event.space,
+                        what=f"`{event.estimator.describe()}`",
+                        part=HELD_OUT[event.data.part],
+                    )
+                    draft.because([Step(twin.space, twin.node, "codes of the training part")])
+
     @on("standardised")
     def by_hand(self, fact: Any, report: Report) -> None:
         node, part = fact
         report(node, what="a normalisation by hand", part=HELD_OUT[part])
+
+
+def is_coded_alike(trained: Any, held_out: Any) -> bool:
+    """Whether an event makes codes, of the same kind, of the same column of other rows, which are not held out."""
+    one, other = trained.data, held_out.data
+    if one.part in HELD_OUT or not one.tokens or trained.estimator.api_path != held_out.estimator.api_path:
+        return False
+    if not one.splits and other.tokens <= one.tokens:
+        return False  # the first codes are of all rows
+    if one.columns is None or other.columns is None:
+        same_place = trained.node is held_out.node or is_read_alike(trained.given, held_out.given)
+        return one.columns is other.columns and same_place
+    return bool(one.columns[0] == other.columns[0] and (one.columns[0] == "all" or one.columns[1] == other.columns[1]))
+
+
+def is_read_alike(one: Any, other: Any) -> bool:
+    """Whether two expressions read the same of two values (`a[column]` and `b[column]`)."""
+    while one.__class__ is other.__class__ and isinstance(one, (cst.Subscript, cst.Attribute, cst.Call)):
+        if isinstance(one, cst.Subscript):
+            return (
+                isinstance(one.value, cst.Name) and isinstance(other.value, cst.Name) and alike(one.slice, other.slice)
+            )
+        one, other = (node.func if isinstance(node, cst.Call) else node.value for node in (one, other))
+    return False
+
+
+def alike(one: Any, other: Any) -> bool:
+    return len(one) == len(other) and all(mine.deep_equals(theirs) for mine, theirs in zip(one, other, strict=True))
 
 
 def another_part(first: DataInfo, second: DataInfo, node: Any) -> bool:

@@ -130,6 +130,10 @@ def contains(interp: Interpreter, left: Const, right: Value, positive: bool) -> 
 
 def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], node: Any) -> Value:
     """`owner[indices]`."""
+    if owner.__class__ is Method:
+        from trainlint.semantics.arithmetic import as_column
+
+        owner = as_column(owner)
     if isinstance(owner, Tensor):
         if owner.axis is not None and owner.kinds == HIDDEN:
             interp.emit("step taken", (node, owner, indices))

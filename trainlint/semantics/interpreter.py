@@ -1093,9 +1093,12 @@ class Interpreter:
         if isinstance(node.names, cst.ImportStar):
             if isinstance(module, Namespace):
                 for name, member in self.offered(module):
-                    self.write(self.frame.env, name, member)
+                    if name == "*":
+                        self.open_to(*self.opened(member))
+                    else:
+                        self.write(self.frame.env, name, member)
             elif isinstance(module, Api):
-                self.write(self.frame.env, "*", module)
+                self.open_to(module)
             return True
         for alias in node.names:
             name = dotted_name(alias.name)
@@ -1123,6 +1126,16 @@ class Interpreter:
         if listed and all(isinstance(item, Const) and item.value in module.attrs for item in listed):
             return [(item.value, module.attrs[item.value]) for item in listed if isinstance(item, Const)]
         return [(name, member) for name, member in module.attrs.items() if not name.startswith("_")]
+
+    def open_to(self, *modules: Api) -> None:
+        """All names of modules out of view are names here, those of the latest import first."""
+        before = self.frame.env.get("*")
+        self.write(self.frame.env, "*", Tuple((*modules, *(self.opened(before) if before is not None else ()))))
+
+    def opened(self, stars: Value) -> list[Api]:
+        """The modules out of view all of whose names were imported."""
+        named = [item for found in options(stars) if isinstance(found, Tuple) for item in found.items]
+        return [module for item in named for module in options(item) if isinstance(module, Api)]
 
     def import_module(self, dotted: str, level: int) -> Value:
         found = self.resolve(self.frame.space, dotted, level)
@@ -1322,9 +1335,10 @@ class Interpreter:
         if found_global is not MISSING:
             value: Value = found_global
             return value
-        star = frame.space.attrs.get("*")
-        if isinstance(star, Api) and self.library.knows(f"{star.path}.{name}"):
-            return Api(f"{star.path}.{name}")
+        if "*" in frame.space.attrs:
+            for module in self.opened(frame.space.attrs["*"]):
+                if self.library.knows(f"{module.path}.{name}"):
+                    return Api(f"{module.path}.{name}")
         if name == "__name__":
             return Text()
         return self.library.builtin(name)

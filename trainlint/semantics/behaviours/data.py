@@ -856,6 +856,8 @@ def fit(call: Call) -> tuple[Tensor, str]:
     if isinstance(estimator, Instance):
         earlier = estimator.attrs.get("$fitted")
         interp.emit("fit", (call.node, estimator, what, data, earlier, call))
+        if what == "coding":
+            interp.event("coded", call.node, estimator, data.data, earlier is not None, call.argument("x", 1))
         interp.write(estimator.attrs, "$fitted", (interp.frame.space, call.node, data))
         if what == "feature selection":
             interp.write(estimator.attrs, "support_", choice_by(call, data.data))
