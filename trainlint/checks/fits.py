@@ -13,8 +13,7 @@ from trainlint.checks.repairs import index_of, line_of
 from trainlint.edits import delete, rename
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import PART_WORDS, SPLITS
-from trainlint.semantics.interpreter import Interpreter
-from trainlint.semantics.interpreter import Region, dotted_name
+from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.values import (
     DataInfo,
     Fit,

@@ -54,7 +54,7 @@ FIELDS = {
     "next": "loader token draw",  # what marks the first batch of a new pass, and what marks this batch
     "set_epoch": "sampler",
     "split": "held",  # what is known of the parts that are held out
-    "coded": "estimator data again given",  # codes were made of data, not for the first time, as an expression gives them
+    "coded": "estimator data again given",  # `given`: the expression that the data came by
     "fitted": "estimator x y call",
     "predicted": "estimator x",  # x is None where a model is judged on folds of its own
     "measured": "parts",  # a score was computed on these parts of the data
