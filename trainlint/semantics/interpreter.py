@@ -925,7 +925,7 @@ class Interpreter:
                 self.bind(handler.name.name, UNKNOWN)
             went_on = self.suite(handler.body)
             delta = journal.cut(start)
-            if (went_on and not alive) or (went_on and not self.is_import_guard(handler)):
+            if went_on and (not alive or not (self.is_import_guard(handler) or gives_up(handler))):
                 ends.append(delta)
         if not node.handlers and not alive:
             ends = []
@@ -2210,6 +2210,18 @@ def may_learn(values: tuple[Value, ...]) -> bool:
         )
         for v in values
     )
+
+
+def gives_up(handler: Any) -> bool:
+    """Whether a handler just says that something could not be had, and puts None in its place: `data = None`."""
+    lines = [part for line in handler.body.body for part in getattr(line, "body", (line,))]
+    nothing = [
+        part
+        for part in lines
+        if isinstance(part, cst.Assign) and isinstance(part.value, cst.Name) and part.value.value == "None"
+    ]
+    calls = [part for part in lines if isinstance(part, cst.Expr) and isinstance(part.value, cst.Call)]
+    return bool(nothing) and len(nothing) + len(calls) == len(lines)
 
 
 def is_own_forward(method: Method) -> bool:
