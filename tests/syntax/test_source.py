@@ -17,9 +17,12 @@ from trainlint.syntax import Unreadable, decode, load, read_text, source
 
 
 def refused(text: str, filename: str = "file.py") -> Unreadable:
-    with pytest.raises(Unreadable) as caught:
-        parse(text, filename)
-    return caught.value
+    """What is wrong with a text, whether or not the rest of it could be read."""
+    try:
+        (problem,) = parse(text, filename).problems
+    except Unreadable as error:
+        return error
+    return problem
 
 
 def refused_file(path: Path) -> str:
@@ -95,6 +98,48 @@ def test_what_is_wrong_and_where(text, message, place):
 def test_python_2_is_only_said_of_the_line_that_is_wrong():
     assert refused("x = 1 <> 2\n").message == "invalid syntax (this looks like Python 2)"
     assert refused("# print 'a'\nx = 1 2\n").message == "invalid syntax"
+
+
+OLDER = """import time
+for i in range(3):
+    try:
+        print "epoch", i
+        y = x.cuda(async=True)
+    except IOError, error:
+        raise ValueError, "no %s" % error
+"""
+
+
+def test_lines_that_only_python_2_reads_do_not_hide_the_others():
+    loaded = parse(OLDER)
+    assert [(problem.span.line, problem.message) for problem in loaded.problems] == [
+        (4, "invalid syntax (this looks like Python 2)")
+    ]
+    assert [len(line) for line in loaded.text.splitlines()] == [len(line) for line in OLDER.splitlines()]
+    assert "y = x.cuda(Async=True)" in loaded.text
+    assert not parse(loaded.text).problems
+
+
+def test_a_line_that_nobody_can_read_does_not_hide_the_others():
+    loaded = parse("x = 1\n!pip install torch\nThe loss is shown below\ny = 2\n")
+    assert [problem.span.line for problem in loaded.problems] == [2]
+    assert loaded.text.split() == ["x", "=", "1", "pass", "pass", "y", "=", "2"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "some words\n" * 9,
+        "x = (1\ny = 2\n",
+        "def f(x):\nreturn x\n",
+        'x = """a\nb\n',
+        "if x y:\n    z\n",
+        "x = 1 + \\\n  y z\n",
+    ],
+)
+def test_more_than_some_lines_is_too_much(text):
+    with pytest.raises(Unreadable):
+        parse(text)
 
 
 # --- Files ------------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from trainlint.syntax.index import Index
 from trainlint.syntax.nesting import LITERALS, measure, with_room
 from trainlint.syntax.notebook import Cell, Notebook, commented, script_cells, without_magics
 from trainlint.syntax.positions import NEWLINE, Positions, line_starts
+from trainlint.syntax.readable import MOST_LINES, without_line, without_older
 
 # A tree takes two kilobytes for each token. Files with more than these hold data, not code.
 MAX_TOKENS = 1_000_000
@@ -167,7 +168,8 @@ def load(path: Path, filename: str, text: str | None = None) -> SourceFile:
         tree, is_deep = _parse(text)
     except Unreadable as error:
         if notebook is None:
-            text, problems = _python_cells(text)
+            cells, problems = _python_cells(text)
+            text, problems = (cells, problems) if cells else (_readable(text, error), [error])
         else:
             error.cell, error.span = notebook.place(error.span)
             broken, problems = _broken_cells(notebook)
@@ -210,6 +212,24 @@ class Parsed:
                 del self._kept[key]
 
 
+def _readable(text: str, problem: Unreadable) -> str:
+    """A text without what cannot be read, all else at its place; nothing where that is more than some lines."""
+    if not problem.message.startswith(_SYNTAX):
+        return ""
+    shorter: str | None = without_older(text)
+    if shorter == text:
+        shorter = without_line(text, problem.span.line)
+    for _ in range(MOST_LINES):
+        if shorter is None:
+            break
+        try:
+            _parse(shorter)
+            return shorter
+        except Unreadable as error:
+            shorter = without_line(shorter, error.span.line)
+    return ""
+
+
 def _broken_cells(notebook: Notebook) -> tuple[list[Cell], list[Unreadable]]:
     """The cells that do not parse by themselves, and why: one such cell should not hide all others."""
     broken, problems = [], []
@@ -237,10 +257,11 @@ def _python_cells(text: str) -> tuple[str, list[Unreadable]]:
         try:
             _parse(part)
         except Unreadable as problem:
+            readable = _readable(part, problem)
             span = problem.span
             problem.span = Span(span.line + above, span.column, span.end_line + above, span.end_column)
             problems.append(problem)
-            part = commented(cell)
+            part = readable or commented(cell)
         parts.append(part)
         above += len(NEWLINE.findall(cell))
     return "".join(parts), problems
@@ -388,6 +409,7 @@ def _native_parse(text: str) -> libcst.Module:
         raise Unreadable(f"libcst cannot parse this: {type(error).__name__}: {error}") from None
 
 
+_SYNTAX = "invalid syntax"
 _PARSER_ERROR = re.compile(r"parser error: error at (\d+):(\d+)")
 _TOKENIZER_ERROR = re.compile(r"tokenizer error: (.*)", re.DOTALL)
 _TOKEN_BEFORE = re.compile(r"""(?:\w*(?:"[^"]*"|'[^']*')|[^\W\d]\w*|[\d.]\w*|[^\w\s])\Z""")
@@ -404,14 +426,14 @@ def _explain(text: str, message: str) -> Unreadable:
     if match := _PARSER_ERROR.match(message):
         line, column = int(match[1]), int(match[2])
         span = _unexpected(lines, line, column)
-        return Unreadable(_hint(lines, span, "invalid syntax"), span)
+        return Unreadable(_hint(lines, span, _SYNTAX), span)
     match = _TOKENIZER_ERROR.match(message)
     reason = (match[1] if match else message).splitlines()[0]
     line = _tokenizer_line(text, message)
     source = lines[line - 1] if line <= len(lines) else ""
     column = len(source) - len(source.lstrip()) + 1
     span = Span(line, column, line, max(column, len(source.rstrip()) + 1))
-    return Unreadable(_hint(lines, span, f"invalid syntax: {reason}"), span)
+    return Unreadable(_hint(lines, span, f"{_SYNTAX}: {reason}"), span)
 
 
 def _hint(lines: list[str], span: Span, message: str) -> str:
