@@ -84,6 +84,7 @@ PATIENCE = (
 MAX_SHAPES = 6  # runs of one function that differ in the shapes of its arguments only, once it has cost CHEAP steps
 CHEAP = 500
 NAMES_OF_SEQUENCES = frozenset(dir(list)) | frozenset(dir(set)) | frozenset(dir(deque))
+STARS = "_*"  # in a name space: the modules out of view all of whose names were imported
 UNROLL = 8  # items of a known list that a loop walks one by one
 
 
@@ -1093,10 +1094,8 @@ class Interpreter:
         if isinstance(node.names, cst.ImportStar):
             if isinstance(module, Namespace):
                 for name, member in self.offered(module):
-                    if name == "*":
-                        self.open_to(*self.opened(member))
-                    else:
-                        self.write(self.frame.env, name, member)
+                    self.write(self.frame.env, name, member)
+                self.open_to(*self.opened(module.attrs))
             elif isinstance(module, Api):
                 self.open_to(module)
             return True
@@ -1129,12 +1128,12 @@ class Interpreter:
 
     def open_to(self, *modules: Api) -> None:
         """All names of modules out of view are names here, those of the latest import first."""
-        before = self.frame.env.get("*")
-        self.write(self.frame.env, "*", Tuple((*modules, *(self.opened(before) if before is not None else ()))))
+        if modules:
+            self.write(self.frame.env, STARS, Tuple((*modules, *self.opened(self.frame.env))))
 
-    def opened(self, stars: Value) -> list[Api]:
+    def opened(self, env: dict[str, Value]) -> list[Api]:
         """The modules out of view all of whose names were imported."""
-        named = [item for found in options(stars) if isinstance(found, Tuple) for item in found.items]
+        named = [item for found in options(env.get(STARS, NONE)) if isinstance(found, Tuple) for item in found.items]
         return [module for item in named for module in options(item) if isinstance(module, Api)]
 
     def import_module(self, dotted: str, level: int) -> Value:
@@ -1335,8 +1334,8 @@ class Interpreter:
         if found_global is not MISSING:
             value: Value = found_global
             return value
-        if "*" in frame.space.attrs:
-            for module in self.opened(frame.space.attrs["*"]):
+        if STARS in frame.space.attrs:
+            for module in self.opened(frame.space.attrs):
                 if self.library.knows(f"{module.path}.{name}"):
                     return Api(f"{module.path}.{name}")
         if name == "__name__":
@@ -2214,7 +2213,9 @@ def may_learn(values: tuple[Value, ...]) -> bool:
 
 def gives_up(handler: Any) -> bool:
     """Whether a handler just says that something could not be had, and puts None in its place: `data = None`."""
-    lines = [part for line in handler.body.body for part in getattr(line, "body", (line,))]
+    lines: list[Any] = []
+    for line in handler.body.body:
+        lines += line.body if isinstance(line, cst.SimpleStatementLine) else [line]
     nothing = [
         part
         for part in lines
