@@ -51,7 +51,7 @@ class FitBeforeSplit(Rule):
 def is_called_training_part(fit: Fit, interp: Interpreter) -> bool:
     """Whether data come from out of view and the program calls them its training part: the inputs (`X_train`), or any
     once it has split data. What is called `train` where nothing was split may be all that has labels."""
-    argument = fit.node.args[0].value if isinstance(fit.node, cst.Call) and fit.node.args else None
+    argument = argument_of(fit.node)
     if part_called(argument) != "train" or any(token > 0 for token in fit.on):
         return False
     return bool(interp.flags.get(SPLITS)) or "x" in words_of(argument)
@@ -89,7 +89,7 @@ class FitOnTest(Rule):
             if (
                 earlier is None
                 or part is not None
-                or not another_part(earlier[2].data, data.data, call.argument("x", 1))
+                or not another_part(earlier[2].data, data.data, call.argument("x", 1), earlier[1])
             ):
                 return
         draft = report(node, what=f"`{estimator.describe()}`", part=HELD_OUT.get(part, "held-out"))
@@ -156,14 +156,24 @@ def alike(one: Any, other: Any) -> bool:
     return len(one) == len(other) and all(mine.deep_equals(theirs) for mine, theirs in zip(one, other, strict=True))
 
 
-def another_part(first: DataInfo, second: DataInfo, node: Any) -> bool:
+def another_part(first: DataInfo, second: DataInfo, node: Any, fitted: Any) -> bool:
     """Whether what an estimator is fitted on again is the part of the data that was held out from the first fit.
 
-    Another slice of the same data is; where the data come from out of view, what the program calls its test part."""
+    Another slice of the same data is, and other rows where the program calls the one its training and the other its
+    test part; where the data come from out of view, what the program calls its test part."""
     if first.tokens & second.tokens:
-        cut = first.order is not None and second.order is not None and is_other_side(first.order, second.order)
-        return bool(first.splits and second.splits) and (first.splits != second.splits or cut)
+        if not first.order or not second.order:
+            return bool(first.splits and second.splits) and first.splits != second.splits
+        cut = first.splits != second.splits or is_other_side(first.order, second.order)
+        picked = not (first.order <= second.order or second.order <= first.order)
+        called_apart = part_called(argument_of(fitted)) == "train" and part_called(node) in HELD_OUT
+        return bool(first.splits and second.splits and cut) or (picked and called_apart)
     return part_called(node) in HELD_OUT
+
+
+def argument_of(node: Any) -> Any:
+    """What a call is given first, as it is written."""
+    return node.args[0].value if isinstance(node, cst.Call) and node.args else None
 
 
 def is_other_side(first: frozenset[Any], second: frozenset[Any]) -> bool:
