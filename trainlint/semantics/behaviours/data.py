@@ -532,7 +532,8 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         written = node.slice[0].slice if isinstance(node, cst.Subscript) else None
         lower, upper = (written.lower, written.upper) if isinstance(written, cst.Slice) else (None, None)
         ends = ((index.start, "tail", lower), (index.stop, "head", upper)) if index.step is None else ()
-        alone = is_nothing(index.start) or is_nothing(index.stop)
+        from_start = isinstance(index.start, Const) and index.start.value == 0
+        alone = from_start or is_nothing(index.start) or is_nothing(index.stop)
         for boundary, side, text in ends:
             if not is_nothing(boundary):
                 place, spelled = nearby(interp, boundary, text) if alone else (boundary, text)
@@ -622,12 +623,13 @@ def place_of(interp: Interpreter, boundary: Value, node: Any) -> Any:
 
 def nearby(interp: Interpreter, boundary: Any, node: Any) -> tuple[Any, Any]:
     """The place that a cut at a boundary is meant for, and how it is written: the first window of what is held out
-    takes some rows of those before (`x[n - 60 :]` beside `x[: int(n)]`)."""
+    takes some rows of those before (`x[n - 60 :]` or `x[n - steps :]` beside `x[: int(n)]`)."""
     while True:
         if isinstance(node, cst.Call) and called(node) in ("int", "round") and len(node.args) == 1:
             node = node.args[0].value
         elif isinstance(node, cst.BinaryOperation) and isinstance(node.operator, (cst.Add, cst.Subtract)):
-            if not isinstance(node.right, cst.Integer) and not isinstance(interp.peek(node.right), Const):
+            length = isinstance(node.right, (cst.Integer, cst.Name, cst.Attribute))
+            if not length and not isinstance(interp.peek(node.right), Const):
                 return boundary, node
             node = node.left
         else:
