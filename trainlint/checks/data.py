@@ -392,11 +392,13 @@ class SplitOverlap(Rule):
                 values = (v for value in event.values for v in flattened(value))
                 held_out = (v for v in values if isinstance(v, Tensor) and v.data.part in HELD_OUT)
                 used += [(len(region.events), v, None, False) for v in held_out]
+        estimators = [event.estimator for kind in ("fitted", "predicted") for event in region.of(kind)]
+        by_itself = region.has("loader") or any(all(e.module is not o for o in estimators) for e in region.of("model"))
         for place, rows, event in scores:
             fit = fits[place]
             if not isinstance(fit.x, Tensor):
                 continue
-            told = region.has("model", "loader") or any(
+            told = by_itself or any(
                 judges(value, fit.x, who is fit.estimator)
                 for count, value, who, of_its_fit in used
                 if count > place and (who is fit.estimator or not of_its_fit)
