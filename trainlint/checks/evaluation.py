@@ -393,7 +393,7 @@ def period(test: Any, report: Report) -> int | None:
     if not isinstance(test.left.operator, cst.Modulo):
         return None
     every, rest = whole(test.left.right, report), whole(test.comparisons[0].comparator, report)
-    return every if every is not None and rest in (0, every - 1) else None
+    return every if every and rest in (0, every - 1) else None
 
 
 def whole(node: Any, report: Report) -> int | None:
@@ -440,7 +440,8 @@ def fills_last_batch(loader: Any, count: Any, report: Report) -> bool:
         return False
     factors: Any = ((count.left, count.right), (count.right, count.left))
     for batches, other in factors:
-        if is_plain_call(batches, "len") and report.interp.peek(positional(batches)[0]) is loader:
+        measured = positional(batches) if is_plain_call(batches, "len") else []
+        if measured and report.interp.peek(measured[0]) is loader:
             if isinstance(other, cst.Attribute) and report.interp.peek(other.value) is loader:
                 return bool(other.attr.value == "batch_size")
             factor = report.interp.peek(other)

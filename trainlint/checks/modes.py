@@ -55,7 +55,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import Index, nodes_in, path_to
-from trainlint.syntax.code import called, contains, is_equality, last_name, positional
+from trainlint.syntax.code import called, contains, is_equality, is_plain_call, last_name, positional
 
 LEARNING = ("backward", "step", "autograd")
 # What code that looks at the mode by itself writes.
@@ -119,9 +119,10 @@ class ModelCall(NamedTuple):
         """Whether the call stands where `isinstance` has just said that what is called is no module."""
         below: Any = self.node
         for above in index_of(self.space).ancestors(self.node):
-            if isinstance(above, cst.If) and below is above.orelse and called(above.test) == "isinstance":
-                value, kind = positional(above.test)  # type: ignore[arg-type]
-                if last_name(kind) == "Module" and value.deep_equals(self.node.func):
+            if isinstance(above, cst.If) and below is above.orelse and isinstance(above.test, cst.Call):
+                given = positional(above.test) if is_plain_call(above.test, "isinstance") else []
+                model = getattr(self.node, "func", None)
+                if len(given) == 2 and last_name(given[1]) == "Module" and model and given[0].deep_equals(model):
                     return True
             below = above
         return False
