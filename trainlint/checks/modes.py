@@ -503,7 +503,8 @@ class StuckInEvalMode(Rule):
             if trained and mode_matters(interp, dep.module):
                 draft = report(culprit.node, culprit.space, epochs="later epochs train")
                 draft.because([Step(trained.space, trained.node, "trained here")])
-                draft.repair(partial(self.switch, turn, trained.space, trained.node))
+                if trained.mode is True:
+                    draft.repair(partial(self.switch, turn, trained.space, trained.node))
 
     @on("program", having="backward step mode")
     def from_the_start(self, region: Region, report: Report) -> None:
