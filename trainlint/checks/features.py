@@ -53,6 +53,10 @@ class PairingBroken(Rule):
             what = "sorted" if all(key[0] == "sorted" for key in apart) else "shuffled"
             alone = f"one of these was {what} (@) and the other was not"
             both = first - other and other - first
+            if how == "members" and steps and not both:  # once, however often the data set is made
+                alone = f"one of what this data set pairs is {what} here and the other is not"
+                report(steps[0].node, steps[0].space, how=alone)
+                return
             report(at, space, how=f"these were {what} apart (@)" if both else alone).because(steps[:1])
             return
 

@@ -237,8 +237,13 @@ READING = frozenset(("item", "tolist", "numpy", "detach", "data"))
 
 
 def is_read(index: Index, node: Any) -> bool:
-    """Whether just the number is taken of an expression where it stands, so that no gradient comes back to it."""
+    """Whether just the number is taken of an expression, where it stands or wherever its name is read, so that no
+    gradient comes back to it."""
     around = index.parent(node)
+    if isinstance(around, cst.Assign) and len(around.targets) == 1:
+        binding = index.binding(around.targets[0].target)
+        names = index.references(binding) if binding is not None else []
+        return bool(names) and all(is_read(index, name) for name in names)
     while isinstance(around, (cst.Attribute, cst.Call)):
         if isinstance(around, cst.Attribute) and around.attr.value in READING:
             return True

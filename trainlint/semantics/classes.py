@@ -127,6 +127,8 @@ def chosen_by(dataset: Instance, given: dict[str, Any]) -> tuple[Any, ...]:
 
 def indexed_together(dataset: Value | None) -> tuple[Value, ...]:
     """The arrays of which a data set takes the same row for a sample: those that it indexes with its index."""
+    from trainlint.semantics.behaviours.data import filled_together
+
     if not isinstance(dataset, Instance) or not isinstance(dataset.cls, Class):
         return ()
     item = dataset.cls.find("__getitem__")
@@ -134,9 +136,10 @@ def indexed_together(dataset: Value | None) -> tuple[Value, ...]:
     if len(params) != 2 or not isinstance(item, Function):
         return ()
     names = (row_of(node, params[1].name.value) for node in nodes_in(item.node.body))
-    found = (dataset.attrs.get(name) for name in dict.fromkeys(names) if name)
-    rows = tuple(value for value in found if isinstance(value, Tensor))
-    return rows if len(rows) > 1 else ()
+    found = [value for name in dict.fromkeys(names) if isinstance(value := dataset.attrs.get(name), Value)]
+    source = dataset.cls.space.source
+    rows = filled_together(found, source.index) if source is not None else []
+    return tuple(rows) if len(rows) > 1 else ()
 
 
 def row_of(node: Any, index: str) -> str:

@@ -44,6 +44,7 @@ from trainlint.syntax.code import called
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
     from trainlint.semantics.namespace import Namespace
+    from trainlint.syntax.index import Index
 
 PART_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -462,8 +463,26 @@ def shuffle_in_place(call: Call) -> Value:
             nodes[0], value.but(data=ordered(value.data, draw(call))._replace(shuffled=True), nature=nature)
         )
     elif isinstance(value, ListObject):
-        call.interp.write(value.attrs, "$shuffled", TRUE)
+        before, key = value.attrs.get("$shuffled", frozenset()), draw(call)
+        call.interp.write(value.attrs, "$shuffled", None if None in (before, key) else before | {key})
     return NONE
+
+
+def filled_together(values: list[Value], index: Index) -> list[Value]:
+    """The arrays among some values, and the lists that were filled side by side in one block, as arrays of rows."""
+    blocks: dict[int, list[ListObject]] = {}
+    for value in values:
+        if isinstance(value, ListObject) and (place := value.attrs.get("$filled")) is not None:
+            statement = index.statement(place)
+            line = index.parent(statement) if statement is not None else None
+            if line is not None:
+                blocks.setdefault(id(index.parent(line)), []).append(value)
+    of_lists = [
+        Tensor(data=NO_DATA._replace(tokens=frozenset((-block,)), order=one.attrs.get("$shuffled", frozenset())))
+        for block, lists in blocks.items()
+        for one in (lists if len(lists) > 1 else ())
+    ]
+    return [*(value for value in values if isinstance(value, Tensor)), *of_lists]
 
 
 @behaviour("shuffle_together")

@@ -537,6 +537,8 @@ def append(call: Call) -> Value:
     if isinstance(target, ListObject) and len(values) > 1:
         value = values[1]
         loop = call.interp.nearest_loop()
+        if target.attrs.get("$filled", MISSING) is not call.node:  # where its only items come from
+            call.interp.write(target.attrs, "$filled", None if "$filled" in target.attrs else call.node)
         if value.tally is not None and loop is not None:
             call.interp.event("filled", call.node, target, None, loop.node)
             call.interp.notice_left_over(call.node, call.node.args[0].value, value.tally)
