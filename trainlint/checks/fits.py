@@ -164,10 +164,11 @@ def another_part(first: DataInfo, second: DataInfo, node: Any, fitted: Any) -> b
     if first.tokens & second.tokens:
         if not first.order or not second.order:
             return bool(first.splits and second.splits) and first.splits != second.splits
-        cut = first.splits != second.splits or is_other_side(first.order, second.order)
+        other_side = is_other_side(first.order, second.order)
+        split_apart = bool(first.splits and second.splits) and first.splits != second.splits
         picked = not (first.order <= second.order or second.order <= first.order)
         called_apart = part_called(argument_of(fitted)) == "train" and part_called(node) in HELD_OUT
-        return bool(first.splits and second.splits and cut) or (picked and called_apart)
+        return other_side or split_apart or (picked and called_apart)
     return part_called(node) in HELD_OUT
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -216,7 +217,6 @@ def words_of(value: Value | None) -> str:
 
 def part_in_path(text: str) -> str | None:
     """The part of the data that a file or folder name tells: the last of its words that names one."""
-    import re
 
     parts = {
         PART_WORDS[word]
@@ -561,6 +561,11 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         if data.fits and not data.splits and index.data.part is not None:
             interp.emit("split", (interp.frame.space, None, owner, "cross-validation"))
         return data._replace(splits=data.splits | index.data.splits, part=index.data.part or data.part)
+    elif isinstance(index, Tensor) and (date := date_of(interp, index, node)) is not None:
+        place, side = date
+        taken(interp, owner.but(data=data), place, side)
+        key = ("chosen", None, place) if side == "head" else ("chosen", place, None)
+        return ordered(data._replace(order=owner.data.order), key)
     elif isinstance(index, Tensor):
         for place, side in drawn_sides(index, node):
             taken(interp, owner.but(data=data), place, side)  # of one side alone it is not known that it is a part
@@ -580,6 +585,41 @@ def drawn_sides(index: Tensor, node: Any) -> list[tuple[Any, str]]:
         return []
     _, start, stop = cuts[0]
     return [((drawn[0], end), side) for end, side in ((start, "tail"), (stop, "head")) if end is not None]
+
+
+DATE = re.compile(r"\d{4}([-/]\d{1,2}){0,2}$|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}$")
+SIDES = {"LessThan": "head", "LessThanEqual": "head", "GreaterThan": "tail", "GreaterThanEqual": "tail"}
+
+
+def date_of(interp: Interpreter, index: Tensor, node: Any) -> tuple[Any, str] | None:
+    """The date in `rows[rows.day < "2020-01-01"]` at which a table is cut, and which side of it is taken."""
+    element = node.slice[0].slice if isinstance(node, cst.Subscript) else None
+    test = element.value if index.kinds == MASK and isinstance(element, cst.Index) else None
+    if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1:
+        return None
+    compared = test.comparisons[0]
+    side, date = SIDES.get(compared.operator.__class__.__name__, ""), compared.comparator
+    if isinstance(date, cst.Call) and called(date) in ("Timestamp", "to_datetime") and date.args:
+        date = date.args[0].value
+    value = date.evaluated_value if isinstance(date, cst.SimpleString) else const_of(interp.peek(date))
+    if not side or not isinstance(value, str) or not DATE.match(value):
+        return None
+    return ("date", cst.Module([]).code_for_node(test.left), value), side
+
+
+def const_of(value: Value | None) -> Any:
+    return value.value if isinstance(value, Const) else None
+
+
+def parted(interp: Interpreter, tensor: Tensor) -> Tensor:
+    """Data that know of the dates at which they were cut, once both sides were taken."""
+    data = tensor.data
+    ends = {end for key in data.order or () if key[0] == "chosen" and len(key) == 3 for end in key[1:]}
+    dates = [end for end in ends if isinstance(end, tuple) and end[0] == "date"]
+    cuts: frozenset[tuple[Any, ...]] = interp.flags.get(CUTS, frozenset()) if dates else frozenset()
+    keys = [(data.tokens, date) for date in dates]
+    both = {hash(key) for key in keys if len({side for known, side, *_ in cuts if known == key}) > 1}
+    return tensor.but(data=data._replace(splits=data.splits | both)) if both else tensor
 
 
 def mask_name(node: Any) -> tuple[str, str]:
@@ -872,7 +912,7 @@ def chosen_columns(call: Call) -> Value:
 def fit(call: Call) -> tuple[Tensor, str]:
     """Fit an estimator: remember on what."""
     interp, estimator = call.interp, call.receiver
-    data = with_origin(as_tensor(call.value("x", 1) or UNKNOWN), call.node)
+    data = parted(interp, with_origin(as_tensor(call.value("x", 1) or UNKNOWN), call.node))
     what = learns(call)
     if isinstance(estimator, Instance):
         earlier = estimator.attrs.get("$fitted")
@@ -938,7 +978,7 @@ def scaled_shape(call: Call, data: Tensor) -> Shape | None:
 def estimator_transform(call: Call) -> Value:
     """Transform data; a fit on the whole of what they were split from reaches them here."""
     estimator = call.receiver
-    data = as_tensor(call.value("x", 1) or UNKNOWN)
+    data = parted(call.interp, as_tensor(call.value("x", 1) or UNKNOWN))
     data = data.but(data=after_transform(call, data.data, learns(call)))
     earlier = estimator.attrs.get("$fitted") if isinstance(estimator, Instance) else None
     if earlier is not None:
