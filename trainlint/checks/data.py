@@ -134,6 +134,8 @@ class TrainNotShuffled(Rule):
         for _, node, space, loader in region.of("trained"):
             if loader.born is None or not fixed_order(loader):
                 continue
+            if loader.api_path.startswith("tensorflow.") and not classifies(region):
+                continue  # windows of a series may be meant to come in their order
             if loops[node] > 1 and not trains_always(node, region):
                 continue  # one of several that a loop goes through, and some only to evaluate
             dataset = loader.attrs.get("dataset")
@@ -144,12 +146,26 @@ class TrainNotShuffled(Rule):
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
-        """Keras shuffles unless it is told not to, as it is for series; a classifier of single rows has no reason."""
+        """Keras shuffles unless it is told not to, as it is for series; a classifier of single rows has no reason. The
+        order of a pipeline is its own."""
         data, shuffle = call.value("x"), call.value("shuffle")
+        if isinstance(data, Instance) and data.family == "loader" and data.born is not None:
+            dataset = data.attrs.get("dataset")
+            if fixed_order(data) and ordered_data(dataset) and dataset_part(dataset) not in HELD_OUT:
+                if classifies_rows(call.interp, call.receiver):
+                    report(data.born.node, data.born.space).because(
+                        [Step(report.space(), call.node, "trained on here")]
+                    )
+            return
         wanted = isinstance(shuffle, Const) and shuffle.value is False
         if wanted and isinstance(data, Tensor) and data.data.shuffled is not True:
             if classifies_rows(call.interp, call.receiver):
                 report(call.argument("shuffle"))
+
+
+def classifies(region: Region) -> bool:
+    """Whether a program takes a cross entropy."""
+    return any("cross_entropy" in event.path or "crossentropy" in event.path for event in region.of("loss"))
 
 
 def trains_always(loop: Any, region: Region) -> bool:

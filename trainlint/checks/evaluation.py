@@ -517,11 +517,28 @@ def depth(place: Any, flow: list[Any]) -> int:
     return next(len(inner_loops(inside)) for event, inside in flow if event.node is place)
 
 
+READING_METRICS = ("result", "compute", "reset", "reset_state", "reset_states")
+
+
 class MetricAccumulator(Rule):
     """A total is overwritten, never reset, or filled with what belongs elsewhere."""
 
     code, name = "TL804", "metric-accumulator"
     message = "{what}"
+
+    @on("program", having="meter")
+    def unfed(self, region: Region, report: Report) -> None:
+        """A metric object that is read in a program, though only others are fed there."""
+        if not isinstance(region.node, cst.Module):
+            return
+        meters = region.of("meter")
+        fed = {id(event.metric) for event in meters if event.what not in READING_METRICS}
+        lent = {id(v) for kind in ("escape", "outside") for e in region.of(kind) for v in carried(e.values)}
+        for event in meters if fed else ():
+            metric = event.metric
+            if event.what == "result" and isinstance(metric, Instance) and id(metric) not in fed | lent:
+                what = "nothing is ever added to this metric (@), so what is read of it says nothing"
+                report(event.node, event.space, what=what).because([metric.born])
 
     @on("divide")
     def divided(self, fact: Any, report: Report) -> None:

@@ -259,7 +259,8 @@ class LearningRateExtreme(Rule):
     code, name = "TL704", "learning-rate-extreme"
     message = "{what}"
     # Above this, the optimizer diverges; of the Adam kind, each step is about as long as the rate.
-    LIMITS = {"SGD": 10.0, **dict.fromkeys("Adam AdamW NAdam Nadam RAdam Adamax RMSprop".split(), 0.2)}  # noqa: RUF012
+    ADAM = "Adam AdamW NAdam Nadam RAdam Adamax RMSprop adam adamw nadam radam adamax rmsprop"
+    LIMITS = {"SGD": 10.0, **dict.fromkeys(ADAM.split(), 0.2)}  # noqa: RUF012
     OWN_RATE = frozenset(("OneCycleLR", "CyclicLR"))
     # A function gives what the rate is multiplied with: over a rate of 1, it is the rate itself.
     FACTORS = frozenset(("LambdaLR",))
@@ -323,7 +324,8 @@ class LearningRateExtreme(Rule):
         others = (value for value in handed if isinstance(value, Instance))
         common = {optimizer.describe() for optimizer in (*used.values(), *others) if self.is_usual(optimizer)}
         for optimizer in used.values():
-            if optimizer.describe() not in common:
+            free = optimizer.api_path.startswith("optax.") and not (region.has("model") and region.has("loss"))
+            if optimizer.describe() not in common and not free:
                 self.judge(optimizer, report)
 
     def is_usual(self, optimizer: Instance) -> bool:

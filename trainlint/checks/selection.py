@@ -14,6 +14,7 @@ from trainlint.checks.repairs import index_of
 from trainlint.edits import set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part
+from trainlint.semantics.behaviours.keras import rows_of
 from trainlint.semantics.interpreter import Region, target_names
 from trainlint.semantics.library import Call
 from trainlint.semantics.namespace import Namespace
@@ -113,7 +114,7 @@ class TestSetSelects(Rule):
         for event in region.events:
             if event.kind == "fitted":
                 given, what = event.call.value("validation_data", 8), watching(event.call)
-                first = given.items[0] if isinstance(given, Tuple) and given.items else None
+                first = given.items[0] if isinstance(given, Tuple) and given.items else rows_of(given)
                 if what and isinstance(first, Tensor) and first.data.part == "test":
                     if named_test(event.call.argument("validation_data", 8)):
                         pending.append((event, first, what))

@@ -98,6 +98,7 @@ TABLES = {
     "keras": "keras",
     "tensorflow": "keras",
     "tf_keras": "keras",
+    "keras_core": "keras",
     "jax": "jax",
     "flax": "jax",
     "optax": "jax",
@@ -122,8 +123,9 @@ MOVED = [
     (re.compile(r"^torchvision\.transforms\.(v2|transforms)\."), "torchvision.transforms."),
     (re.compile(r"^sklearn\.preprocessing\._\w+\."), "sklearn.preprocessing."),
     (re.compile(r"^sklearn\.cross_validation\."), "sklearn.model_selection."),
-    (re.compile(r"^(tensorflow\.(compat\.v[12]\.)?(python\.)?keras|tf_keras|keras\.(src|api))\."), "keras."),
+    (re.compile(r"^(tensorflow\.(compat\.v[12]\.)?(python\.)?keras|tf_keras|keras_core|keras\.(src|api))\."), "keras."),
     (re.compile(r"^keras\.layers\.(core|convolutional|recurrent)\."), "keras.layers."),
+    (re.compile(r"^tensorflow\.(?=(losses|optimizers|metrics)\.[A-Z])"), "keras."),
     (re.compile(r"^tensorflow\.compat\.v[12]\."), "tensorflow."),
     (re.compile(r"^albumentations\.(core|augmentations)\.([a-z_]+\.)*(?=[A-Z])"), "albumentations."),
 ]

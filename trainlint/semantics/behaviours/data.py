@@ -1562,6 +1562,8 @@ def batches(call: Call) -> Value:
     if not isinstance(loader, Instance):
         return Tensor(graph=False)
     dataset = loader.attrs.get("dataset")
+    if "$mapped" in loader.attrs:
+        return UNKNOWN
     if "collate_fn" in loader.attrs and not (isinstance(loader.attrs["collate_fn"], Const)):
         return collated(call, loader, dataset)
     sample = sample_of(call.interp, dataset)

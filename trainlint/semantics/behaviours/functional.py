@@ -128,10 +128,17 @@ def advance(interp: Interpreter, node: object, state: Value | None) -> None:
     interp.event("advanced", node, state if isinstance(state, Instance) else None)
 
 
+def rate(call: Call, optimizer: Value | None) -> None:
+    """Note that an optimizer makes steps at its rate."""
+    if isinstance(optimizer, Instance) and "learning_rate" in optimizer.attrs:
+        call.interp.event("rated", call.node, optimizer)
+
+
 @behaviour("optax_update")
 def update(call: Call) -> Value:
     """The updates for the parameters, and the optimizer's next state."""
     advance(call.interp, call.node, call.value("state", 2))
+    rate(call, call.receiver)
     updates = Instance(Api("optax.updates"), "tree", call.interp.step(call.node, "updates"))
     return Tuple((updates, Instance(Api("optax.state"), "optimizer_state", call.interp.step(call.node, "state"))))
 
@@ -168,6 +175,7 @@ def step(call: Call) -> Value:
     advance(call.interp, call.node, given)
     if not isinstance(given, Instance):
         return UNKNOWN
+    rate(call, given.attrs.get("tx"))
     changes = {name: value for name, value in call.arguments.keywords.items() if name != "grads"}
     params = given.attrs.get("params")
     if isinstance(params, Instance):
@@ -179,6 +187,7 @@ def step(call: Call) -> Value:
 def update_in_place(call: Call) -> Value:
     """A step of an optimizer that holds its model."""
     stepped(call.interp, call.node, UNKNOWN)
+    rate(call, call.receiver.attrs.get("tx") if isinstance(call.receiver, Instance) else None)
     return UNKNOWN
 
 

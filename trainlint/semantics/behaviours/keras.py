@@ -190,6 +190,13 @@ def run_own(interp: Interpreter, layer: Instance, own: Function, arguments: Argu
     if isinstance(prepare, Function) and interp.read(layer.attrs, "$prepared") is not TRUE:
         interp.write(layer.attrs, "$prepared", TRUE)
         interp.call_function(prepare, type(arguments)([layer]), node)
+    mode = interp.read(interp.flags, MODE)
+    if layer.family == "keras" and isinstance(mode, Const) and "training" not in arguments.keywords:
+        params = [param.name.value for param in own.node.params.params]
+        if "training" in params[len(arguments.positional) + 1 :]:  # Keras hands on what the outer call was told
+            arguments = arguments.with_first(layer)
+            arguments.keywords = {**arguments.keywords, "training": mode}
+            return interp.call_function(own, arguments, node)
     return interp.call_function(own, arguments.with_first(layer), node)
 
 
@@ -489,12 +496,48 @@ def flow(call: Call) -> Value:
     return made
 
 
+@behaviour("tf_slices")
+def slices(call: Call) -> Value:
+    """A `tf.data` pipeline over arrays, row by row in their order."""
+    given = call.value("tensors", 0)
+    rows = given.items if isinstance(given, (Tuple, ListObject)) else (given,) if isinstance(given, Tensor) else None
+    if not rows or not all(isinstance(row, Tensor) and row.data.tokens for row in rows):
+        return UNKNOWN
+    dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
+    dataset.attrs["$tensors"] = Tuple(tuple(rows))
+    made = Instance(Api(call.actual), "loader", dataset.born)
+    made.attrs.update(dataset=dataset, shuffle=FALSE)
+    return made
+
+
+@behaviour("tf_pipeline")
+def pipeline(call: Call) -> Value:
+    """The pipeline with one step more; what other steps make of it is not known."""
+    given = call.receiver
+    if not isinstance(given, Instance) or not given.api_path.startswith("tensorflow."):
+        return UNKNOWN
+    made = Instance(given.cls, given.family, given.born)
+    made.attrs.update(given.attrs)
+    if call.path == "loader.shuffle":
+        made.attrs["shuffle"] = TRUE
+    elif call.path == "loader.map":
+        made.attrs["$mapped"] = TRUE
+    elif call.path == "loader.batch":
+        made.attrs["batch_size"] = call.value("batch_size", 1) or UNKNOWN
+    return made
+
+
 SCALING = """rescale samplewise_center samplewise_std_normalization featurewise_center featurewise_std_normalization
  preprocessing_function zca_whitening""".split()
 
 
 def rows_of(given: Value | None) -> Value | None:
     """The data that a model gets: a generator of images passes on those of its arrays, which it may scale."""
+    if isinstance(given, Instance) and given.family == "loader":
+        dataset = given.attrs.get("dataset")
+        held = dataset.attrs.get("$tensors") if isinstance(dataset, Instance) else None
+        first = held.items[0] if isinstance(held, Tuple) and held.items else UNKNOWN
+        return first.but(data=first.data._replace(scaled=None)) if isinstance(first, Tensor) else first
     rows = given.attrs.get("$rows") if isinstance(given, Instance) and given.family == "keras_flow" else None
     if not isinstance(given, Instance) or not isinstance(rows, Tensor):
         return given
