@@ -506,8 +506,9 @@ def is_loss(value: Tensor) -> bool:
 
 def is_penalty(value: Tensor) -> bool:
     """Whether a value is computed from parameters only, and never less than 0."""
-    leaves = [dep for dep in value.deps if dep is not ELSEWHERE and not dep.scales]
-    return bool(leaves) and len(leaves) == len(value.deps) and all(d.node is None for d in leaves) and value.lo >= 0
+    leaves = [dep for dep in value.deps if not dep.scales]
+    known = bool(leaves) and ELSEWHERE not in leaves
+    return known and all(dep.node is None for dep in leaves) and value.lo >= 0
 
 
 class RnnWithoutClipping(Rule):

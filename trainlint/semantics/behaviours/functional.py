@@ -5,7 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainlint.semantics.behaviours.keras import differentiated, for_tensors, noisy, put_through, run_model
+from trainlint.semantics.behaviours.keras import (
+    differentiated,
+    for_tensors,
+    noisy,
+    put_through,
+    recorded,
+    run_model,
+)
 from trainlint.semantics.behaviours.training import stepped
 from trainlint.semantics.library import Call, behaviour
 from trainlint.semantics.values import (
@@ -14,7 +21,9 @@ from trainlint.semantics.values import (
     UNKNOWN,
     Api,
     Const,
+    Dep,
     Instance,
+    ListObject,
     Tensor,
     Tuple,
     Value,
@@ -104,6 +113,26 @@ def variables(call: Call) -> Value:
             call.interp.write(owner.attrs, name.value, part)
         return part
     return like(call, "tree")
+
+
+@behaviour("jax_leaves")
+def leaves(call: Call) -> Value:
+    """The arrays in the variables of a model: its weights."""
+    tree = call.first
+    if not isinstance(tree, Instance) or tree.family != "tree":
+        return UNKNOWN
+    graph = recorded(call.interp)
+    own = frozenset((Dep(tree, None, None, graph is not False),))
+    return ListObject(None, Tensor(lib="keras", graph=graph, deps=own))
+
+
+@behaviour("haiku_init")
+def begin_transformed(call: Call) -> Value:
+    """`init(key, …)`: the variables, and the state of layers that keep one."""
+    pair = call.receiver
+    made = like(call, "tree")
+    has_state = isinstance(pair, Instance) and pair.attrs["$state"].key == TRUE.key
+    return Tuple((made, UNKNOWN)) if has_state else made
 
 
 @behaviour("optax_optimizer")
