@@ -9,9 +9,9 @@ from typing import NamedTuple
 # The beginnings of the packages that training code imports.
 LIBRARIES = """
     accelerate albumentations apex bitsandbytes catalyst catboost composer cuml cupy datasets deepspeed detectron2
-    diffusers equinox evaluate fastai flax functorch haiku ignite imblearn jax keras keras_core kornia lightgbm lightning mmcv
-    mmengine monai numpy optax pandas peft polars pytorch scipy seaborn segmentation_models skimage sklearn skorch
-    tensorflow tf_keras timm torch transformers trl xgboost
+    diffusers equinox evaluate fastai flax functorch haiku ignite imblearn jax keras keras_core kornia lightgbm
+    mmcv mmengine monai numpy optax pandas peft polars pytorch scipy seaborn segmentation_models skimage sklearn skorch
+    lightning tensorflow tf_keras timm torch transformers trl xgboost
 """.split()
 
 # The distance is bounded because a notebook may be one line of megabytes.
