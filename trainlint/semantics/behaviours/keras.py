@@ -223,6 +223,16 @@ def differentiated(interp: Interpreter) -> Iterator[None]:
     interp.write(interp.flags, TAPE, TRUE if outer is TRUE else FALSE)
 
 
+@contextmanager
+def as_part(interp: Interpreter) -> Iterator[None]:
+    """Meanwhile, models run for what they put out, not as a loop of the program's own runs them."""
+    interp.module_depth += 1
+    try:
+        yield
+    finally:
+        interp.module_depth -= 1
+
+
 def recorded(interp: Interpreter) -> bool | None:
     """Whether gradients are asked for here; None where the program has not been seen to ask for any."""
     found = interp.read(interp.flags, TAPE)
@@ -402,9 +412,10 @@ def compile_(call: Call) -> Value:
     if name:
         if isinstance(call.receiver, Instance):
             call.interp.write(call.receiver.attrs, "$loss", Const(name))
-        scores = put_through(
-            call.interp, call.arguments.positional[0], type(call.arguments)([Tensor(lib="keras")]), call.node
-        )
+        with as_part(call.interp):
+            scores = put_through(
+                call.interp, call.arguments.positional[0], type(call.arguments)([Tensor(lib="keras")]), call.node
+            )
         if isinstance(call.receiver, Instance) and isinstance(scores, Tensor):
             call.interp.write(call.receiver.attrs, "$outputs", scores)
         judge(call, name, from_logits, scores, UNKNOWN, call.argument("loss", 2))
@@ -563,6 +574,7 @@ def predict(call: Call) -> Value:
     """What a model makes of data, in the order of their rows."""
     data = call.value("x", 1)
     call.interp.event("predicted", call.node, call.receiver, data)
-    result = call_(call)
+    with as_part(call.interp):
+        result = call_(call)
     part = data.data.part if isinstance(data, Tensor) else None
     return result.but(data=predicted(part)) if isinstance(result, Tensor) else Tensor(lib="keras", data=predicted(part))
