@@ -232,8 +232,26 @@ def model_makers(owner: DictObject) -> list[Value]:
         or isinstance(v, (Api, Instance, Const, ListObject, DictObject, Namespace))
         for _, v in values
     ):
-        return [*functions[:8]]
+        return ([f for f in functions if makes_model(f)] or functions)[:8]
     return []
+
+
+def makes_model(function: Function) -> bool:
+    """Whether a function plainly returns a new model of a class of the project."""
+    made: set[str] = set()
+    body = getattr(function.node.body, "body", ())
+    for statement in (small for line in body for small in getattr(line, "body", ())):
+        value = getattr(statement, "value", None)
+        if isinstance(value, cst.Call) and isinstance(value.func, cst.Name):
+            cls = function.space.attrs.get(value.func.value)
+            if isinstance(cls, Class) and cls.family == "module":
+                if isinstance(statement, cst.Return):
+                    return True
+                if isinstance(statement, cst.Assign) and isinstance(statement.targets[0].target, cst.Name):
+                    made.add(statement.targets[0].target.value)
+        elif isinstance(statement, cst.Return) and isinstance(value, cst.Name) and value.value in made:
+            return True
+    return False
 
 
 def cut(items: tuple[Value, ...], index: slice) -> tuple[Value, ...] | None:
