@@ -37,7 +37,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import Index, nodes_in, path_to
-from trainlint.syntax.code import called, contains, is_equality, is_name, is_plain_call, positional
+from trainlint.syntax.code import called, contains, is_equality, is_name, is_plain_call, names_in, positional
 
 # Batches of that many samples may well be all there are.
 MANY_SAMPLES = 1000
@@ -543,8 +543,13 @@ class MetricAccumulator(Rule):
     @on("divide")
     def divided(self, fact: Any, report: Report) -> None:
         _, node, left, right, left_node, right_node, _ = fact
-        if getattr(right, "nature", None) == "a length":
+        long = getattr(right, "nature", None) == "a length"
+        if long:
             self.shrunk(node, left_node, report)
+        if (long or right.tally is not None) and overwrites_total(index_of(report.space()), node, unscaled(left_node)):
+            what = "the value of the last batch alone is divided, and takes the place of the total over all of them"
+            report(node, what=what)
+            return
         if left.tally is None or left.tally.frame is not report.interp.frame:
             return
         total, loops = left.tally, report.interp.frame.loops
@@ -781,6 +786,29 @@ def assigned_around(index: Index, name: cst.Name, loop: Any) -> tuple[list[Any],
             return [], []
         (inside if any(above is loop for above in index.ancestors(binding.node)) else before).append(binding.origin)
     return before, inside
+
+
+def overwrites_total(index: Index, quotient: Any, dividend: Any) -> bool:
+    """Whether what each turn of a loop sets anew is divided, and assigned to the name that the loop has added it up
+    under."""
+    statement = index.parent(quotient)
+    target = statement.targets[0].target if isinstance(statement, cst.Assign) and statement.value is quotient else None
+    if not isinstance(target, cst.Name) or not isinstance(dividend, cst.Name) or target.value == dividend.value:
+        return False
+    origins: list[Any] = [binding.origin for binding in index.lookup(target)]
+    sums = [origin for origin in origins if adds_up(origin) and dividend.value in names_in(origin.value)]
+    loop = next((n for n in index.ancestors(sums[0]) if isinstance(n, (cst.For, cst.While))), None) if sums else None
+    if loop is None or statement is None or any(above is loop for above in index.ancestors(statement)):
+        return False
+    before, inside = assigned_around(index, target, loop)
+    outside, fresh = assigned_around(index, dividend, loop)
+    return (
+        any(map(sets_to_zero, before))
+        and all(map(adds_up, inside))
+        and not outside
+        and bool(fresh)
+        and all(isinstance(origin, cst.Assign) for origin in fresh)
+    )
 
 
 def sets_to_zero(assign: Any) -> bool:

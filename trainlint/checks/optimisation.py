@@ -22,6 +22,7 @@ from trainlint.semantics.values import (
     UNKNOWN,
     Api,
     Class,
+    Const,
     DictObject,
     Instance,
     ListObject,
@@ -297,6 +298,8 @@ class LearningRateExtreme(Rule):
                 not isinstance(e.node, cst.FunctionDef) and optimizer in carried(e.values) for e in region.of("escape")
             ):
                 continue
+            if not isinstance(optimizer.attrs["lr"], Const) and region.has("edit"):
+                continue  # an option's default, which is meant for the steps that are taken by hand
             name = optimizer.describe()
             if rate > limit:
                 if name == "SGD" and region.has("clip"):

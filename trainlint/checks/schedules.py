@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import libcst as cst
@@ -22,6 +22,7 @@ from trainlint.semantics.values import (
     Number,
     Step,
     Tuple,
+    Union,
     Value,
     const,
     options,
@@ -234,8 +235,11 @@ def intervals(value: Value, depth: int = 0) -> Iterator[tuple[Instance, str]]:
         interval = const(value.attrs.get("interval", Const("epoch")))
         if DictObject.REST not in value.attrs and isinstance(interval, str):
             yield value.attrs["scheduler"], interval
-    elif isinstance(value, (DictObject, ListObject, Tuple)) and depth < 3:
-        items = [v for _, v in value.known()] if isinstance(value, DictObject) else value.items or ()
+    elif isinstance(value, (DictObject, ListObject, Tuple, Union)) and depth < 3:
+        if isinstance(value, Union):
+            items: Iterable[Value] = value.options
+        else:
+            items = [v for _, v in value.known()] if isinstance(value, DictObject) else value.items or ()
         for item in items:
             yield from intervals(item, depth + 1)
 

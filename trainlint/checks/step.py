@@ -779,7 +779,7 @@ class UnscaledAccumulation(Rule):
                 backward = next(e for e in backwards if touches(step.optimizer, e.loss.deps, True))
                 draft = report(backward.node, backward.space).because([Step(step.space, step.node, "the step")])
                 if region.space is backward.space:
-                    draft.repair(partial(self.divide, every.value.right))
+                    draft.repair(partial(self.divide, every.value))
 
     def divide(self, number: Any, draft: Draft) -> None:
         """Offer to divide what `backward` is called on, where the number is plainly named in the same function."""
@@ -798,7 +798,7 @@ class UnscaledAccumulation(Rule):
         self, region: Region, report: Report, flow: list[Any], position: int, optimizer: Instance, every: Any
     ) -> bool:
         """Whether what this step takes is a sum over turns that nothing has divided."""
-        number = const(report.interp.eval(every.value.right)) if region.space is report.interp.frame.space else None
+        number = const(report.interp.eval(every.value)) if region.space is report.interp.frame.space else None
         if isinstance(number, int) and number <= 1:
             return False  # what a setting switches on has to be right for that
         for event, inside in flow[:position][::-1]:

@@ -232,15 +232,15 @@ def model_makers(owner: DictObject) -> list[Value]:
         or isinstance(v, (Api, Instance, Const, ListObject, DictObject, Namespace))
         for _, v in values
     ):
-        return ([f for f in functions if makes_model(f)] or functions)[:8]
+        return [*([f for f in functions if makes_model(f)] or functions)[:8]]
     return []
 
 
 def makes_model(function: Function) -> bool:
     """Whether a function plainly returns a new model of a class of the project."""
     made: set[str] = set()
-    body = getattr(function.node.body, "body", ())
-    for statement in (small for line in body for small in getattr(line, "body", ())):
+    lines = function.node.body.body if isinstance(function.node, cst.FunctionDef) else ()
+    for statement in (part for line in lines if isinstance(line, cst.SimpleStatementLine) for part in line.body):
         value = getattr(statement, "value", None)
         if isinstance(value, cst.Call) and isinstance(value.func, cst.Name):
             cls = function.space.attrs.get(value.func.value)

@@ -642,7 +642,7 @@ class Interpreter:
             return self.orelse(node.orelse)
         by_name = chooses(node.test)
         choice = node.orelse is not None and by_name
-        period = remainder_of(node.test)
+        period = period_of(node)
         before = self.choosing
         left = False
 
@@ -1365,7 +1365,8 @@ class Interpreter:
             return self.instance_attribute(owner, name, node)  # type: ignore[arg-type]
         if kind is Union:
             assert isinstance(owner, Union)
-            having = [o for o in owner.options if may_have(o, name)]
+            owned = any(o.__class__ is Instance and name in o.attrs for o in owner.options)
+            having = [o for o in owner.options if may_have(o, name) and not (owned and lacks(o, name))]
             return join_all(self.get_attribute(o, name, node) for o in having or owner.options)
         if kind is Class:
             assert isinstance(owner, Class)
@@ -2080,6 +2081,18 @@ def may_have(value: Value, name: str) -> bool:
     return not (isinstance(value, Const) and value.value is None)
 
 
+def lacks(value: Value, name: str) -> bool:
+    """Whether a model, all of which is in view, has no attribute that another has made its own."""
+    return (
+        isinstance(value, Instance)
+        and isinstance(value.cls, Class)
+        and set(value.cls.api) == {"torch.nn.Module"}
+        and name not in value.attrs
+        and value.cls.find(name) is None
+        and value.cls.find("__getattr__") is None
+    )
+
+
 def names_of(owner: Object) -> DictObject:
     """`__dict__`: the names of an object or module, as far as they are known."""
     known = {
@@ -2105,6 +2118,25 @@ def nested(events: list[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
             inside = inside[:-1]
         else:
             yield event, inside
+
+
+def period_of(node: cst.If) -> Any:
+    """The `n` of a branch that is taken on every nth turn, by `i % n == 0` or by a counter that begins anew there; None
+    for any other branch."""
+    remainder = remainder_of(node.test)
+    if remainder is not None:
+        return remainder.right
+    test = node.test
+    if test.__class__ is not cst.Comparison or test.left.__class__ is not cst.Name:
+        return None
+    if test.comparisons[0].operator.__class__ not in (cst.Equal, cst.GreaterThanEqual):
+        return None
+    for line in node.body.body:
+        for part in line.body if line.__class__ is cst.SimpleStatementLine else ():
+            if part.__class__ is cst.Assign and part.value.__class__ is cst.Integer and part.value.value == "0":
+                if part.targets[0].target.deep_equals(test.left):
+                    return test.comparisons[0].comparator
+    return None
 
 
 def remainder_of(test: Any) -> Any:
