@@ -12,7 +12,7 @@ from trainlint.semantics import interpreter
 
 PAGES = [pages.read(path) for path in sorted(shipped.folder().glob("TL*.md"))]
 # Far below what programs meet: calls within calls, and runs of one function in a program.
-LIMITS = {"MAX_DEPTH": 3, "MAX_RUNS": 1}
+LIMITS = {"MAX_DEPTH": 3, "MAX_RUNS": 1, "MAX_CHEAP_RUNS": 1}
 
 
 @pytest.mark.slow

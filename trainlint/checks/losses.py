@@ -383,12 +383,17 @@ class GradientCutBeforeLoss(Rule):
 def is_idle_term(node: Any, term: Tensor, rest: Tensor) -> bool:
     """Whether a loss has lost all its gradients, and one that it is added to trains a model that it was computed with.
     One that is detached in the sum itself is there for the log."""
-    if term.graph is not False or term.nature != "a loss" or rest.graph is not True:
+    if term.graph is not False or rest.graph is not True or not (term.nature == "a loss" or is_detached(term)):
         return False
     trained = {id(dep.module) for dep in rest.deps if dep.live and dep.node is not None}
     if not any(id(dep.module) in trained for dep in term.deps) or any(dep.live for dep in term.deps):
         return False
     return not any(dep.cut is not None and contains(node, dep.cut.node) for dep in term.deps)
+
+
+def is_detached(term: Tensor) -> bool:
+    """Whether a tensor is a single number whose gradients an operation on the way has cut."""
+    return term.shape == () and any(dep.cut is not None and dep.node is not None for dep in term.deps)
 
 
 def cut_by_hand(loss: Tensor) -> bool:

@@ -17,7 +17,7 @@ from trainlint.edits import imported, insert_at_start, overwrite, rename, replac
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.containers import derives
 from trainlint.semantics.interpreter import Interpreter, Region
-from trainlint.semantics.library import Call, leaves, modules_in
+from trainlint.semantics.library import Call, as_tensor, leaves, modules_in
 from trainlint.semantics.modules import (
     Flow,
     Stored,
@@ -31,6 +31,7 @@ from trainlint.semantics.modules import (
 )
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
+    HIDDEN,
     TRUE,
     Api,
     Class,
@@ -725,6 +726,10 @@ class OutputActivation(Rule):
     def check(self, call: Call, report: Report) -> None:
         flow = call.interp.modules.elements(call.first)
         if flow is None:
+            given = as_tensor(call.first)
+            if call.path == BCE and given.must_be(HIDDEN) and given.nature == "a ReLU output" and given.hi > 1:
+                what, why = "a ReLU", "they are not below 1, as probabilities are"
+                report(call.argument("input", 0), loss=call.short_name, what=what, why=why).because(given.trace)
             return
         scored = flow.before
         if scored is not None and scored.path in NORMS:
@@ -871,7 +876,7 @@ class SharedLayerReplicated(Rule):
         _, node, left, right, left_node, right_node, _ = fact
         for value, display, count in ((left, left_node, right), (right, right_node, left)):
             if isinstance(value, (ListObject, Tuple)) and display.__class__ in (cst.List, cst.Tuple):
-                if isinstance(count, Tensor) or (is_number(count) and bounds(count)[1] < 2):
+                if isinstance(count, Tensor) or bounds(count)[1] < 2:  # none, or just this one
                     continue
                 for item, element in zip(contents(value), display.elements, strict=False):
                     if isinstance(item, Instance) and self.repeats(item, element.value, node, report):

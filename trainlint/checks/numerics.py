@@ -196,7 +196,7 @@ class UnguardedSqrt(RootRule):
     """A square root can see zero."""
 
     code, name = "TL502", "unguarded-sqrt"
-    message = "the square root is taken of {nature}, which can be 0: its gradient there is infinite"
+    message = "the square root is taken of {nature}, which can be {what}"
     fixable = Safety.UNSAFE
 
     # What is 0 on real batches, not only in the limit.
@@ -214,17 +214,33 @@ class UnguardedSqrt(RootRule):
 
     def judge(self, node: Any, inner: Any, operand: Value, report: Report, inverse: bool) -> None:
         nature = reaches_zero(operand)
+        what = "0: its gradient there is infinite"
         if isinstance(operand, Tensor) and operand.nature == "a loss" and operand.graph:
             nature = "a loss"
+        elif is_raw(operand) and not is_selected(index_of(report.space()), node):
+            nature, what = "raw scores", "negative: NaN follows"
         elif nature not in self.NATURES and not (nature is not None and inverse and squares(nature)):
             return
         if nature == "a clamped value" and not takes_gradients(operand, report):
             return  # a clamp is for what is computed too, such as the noise levels of a ready model's schedule
         if is_read(index_of(report.space()), node):
             return
-        draft = report(node, nature=nature)
+        draft = report(node, nature=nature, what=what)
         if isinstance(operand, Tensor) and operand.lo >= 0:
             draft.repair(partial(guard, inner, EPS))
+
+
+def is_raw(operand: Value) -> bool:
+    """Whether a value is raw scores of either sign, which a gradient may go back through."""
+    return isinstance(operand, Tensor) and operand.must_be(LOGITS) and operand.graph is not False and operand.lo < 0
+
+
+def is_selected(index: Index, node: Any) -> bool:
+    """Whether a `where` takes an expression for some elements only."""
+    while isinstance(node := index.parent(node), (cst.BaseExpression, cst.Arg)):
+        if called(node) == "where":
+            return True
+    return False
 
 
 def takes_gradients(operand: Value, report: Report) -> bool:

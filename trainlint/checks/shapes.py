@@ -37,11 +37,14 @@ from trainlint.semantics.values import (
     Const,
     Function,
     Instance,
+    Method,
     Shape,
     Step,
     Tensor,
     Value,
     const,
+    is_opaque,
+    options,
 )
 from trainlint.syntax import Index, nodes_in
 from trainlint.syntax.code import called, is_name, is_plain_call, keyword, positional
@@ -105,9 +108,10 @@ class LossShapeBroadcast(LossRule):
         given, target = scores(call), target_of(call)
         if not of_torch(call):
             return
-        if target.lo == target.hi or given.lo == given.hi or not crossed(given, target):
-            return  # one and the same number everywhere may be stretched
         strict = call.path in (BCE, BCE_WITH_LOGITS)
+        even = target.lo == target.hi or given.lo == given.hi  # one and the same number everywhere may be stretched
+        if (even and not strict) or not crossed(given, target):
+            return
         what = "it takes equal shapes only and fails" if strict else "they broadcast, so that all are compared with all"
         places = (call.argument("input", 0), call.argument("target", 1))
         self.tell(places[0], call.short_name, (given, target), places, what, report)
@@ -305,6 +309,16 @@ def axis_of(tensor: Tensor) -> int | None:
     return tensor.axis + len(tensor.shape) if tensor.axis < 0 else tensor.axis
 
 
+def unlike_axes(one: Tensor, other: Tensor) -> bool:
+    """Whether two softmaxes surely ran over different axes."""
+    if one.axis is None or other.axis is None:
+        return False
+    places = axis_of(one), axis_of(other)
+    if None not in places:
+        return places[0] != places[1] and len(one.shape or ()) == len(other.shape or ())
+    return one.axis != other.axis and (one.axis < 0) == (other.axis < 0)
+
+
 def over_batch(tensor: Tensor) -> bool:
     """Whether the softmax of class scores ran over the batch."""
     several = tensor.shape is not None and len(tensor.shape) == 2 and tensor.batched and tensor.shape[1] != 1
@@ -410,6 +424,23 @@ class SoftmaxDim(Rule):
         ranked = tensor.shape is not None and len(tensor.shape) == 2 and tensor.shape[1] != 1
         if ranked and axis_of(tensor) == 0 and tensor.must_be(PROBABILITIES):
             self.wrong(tensor, report)
+
+    @on_call("torch.gather")
+    def gathered(self, call: Call, report: Report) -> None:
+        """The scores of some classes are taken along the second axis, those that were drawn or are right."""
+        tensor, dim = call.tensor, const(shapes.axis(call, 1) or UNKNOWN)
+        ranked = tensor.shape is None or len(tensor.shape) == 2
+        if dim == 1 and tensor.axis == 0 and ranked and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES):
+            self.wrong(tensor, report)
+
+    @on("multiply")
+    def averaged(self, fact: tuple[Any, ...], report: Report) -> None:
+        """Log-probabilities weighed with probabilities, as in an entropy or a divergence, share their axis."""
+        _, _, left, right, *_ = fact
+        if isinstance(left, Tensor) and isinstance(right, Tensor) and left.axis != right.axis:
+            for logs, shares in ((left, right), (right, left)):
+                if logs.must_be(LOG_PROBABILITIES) and shares.must_be(PROBABILITIES) and unlike_axes(logs, shares):
+                    self.wrong(min((logs, shares), key=lambda t: axis_of(t) or t.axis or 0), report)
 
     @on("matrixmultiply")
     def weighted(self, fact: Any, report: Report) -> None:
@@ -520,26 +551,34 @@ class PredictionAxis(Rule):
     @on("comparison")
     def compared(self, fact: tuple[str, Any, Value, Value, Value], report: Report) -> None:
         operator, node, left, right, _ = fact
-        if operator != "Equal" or not isinstance(left, Tensor) or not isinstance(right, Tensor):
+        if operator != "Equal":
             return
         sides = compared_sides(node)
         for given, labels, side in ((left, right, 0), (right, left, 1)):
-            if given.deps and not labels.deps and labels.graph is False:
-                self.answers(report, node, given, labels, sides[side] if sides is not None else None)
+            if not isinstance(given, Tensor):
+                continue
+            if isinstance(labels, Tensor):
+                if given.deps and not labels.deps and labels.graph is False:
+                    self.answers(report, node, given, labels, sides[side] if sides is not None else None)
+                unseen = not (labels.deps or labels.graph or labels.kinds)
+            else:
+                unseen = all(map(is_unseen, options(labels)))
+            if unseen and given.must_be(SCORES) and is_counted(report, node):
+                if is_highest(given) or (sides is not None and greatest(index_of(report.space()), sides[side])):
+                    report(node, what=HIGHEST).because(highest_at(given))
 
     def answers(self, report: Report, node: Any, given: Tensor, labels: Tensor, side: Any) -> None:
         """What is compared with labels holds the largest scores; or those of a batch are looked for over the first axis
         of just what a model gives."""
-        what = "the highest score (@) is compared with labels; the class is its index, `max(…)[1]` or `argmax`"
         largest = given.route[-1].label.startswith("max ") if given.route else given.nature == "a maximum"
-        if largest and given.must_be(SCORES):
-            report(node, what=what).because(why(given))
+        if (largest and given.must_be(SCORES)) or (is_highest(given) and labels.must_be(INDICES)):
+            report(node, what=HIGHEST).because(highest_at(given))
         elif side is not None and labels.data.tokens:
             index = index_of(report.space())
             highest = greatest(index, side)
             choice = stripped(index, side)
             if highest is not None and is_output(origin(report.interp, searched(highest)[0]).node, given):
-                report(node, what=what).because([Step(report.space(), highest, "max")])
+                report(node, what=HIGHEST).because([Step(report.space(), highest, "max")])
             elif is_over_first(choice):
                 made = origin(report.interp, searched(choice)[0])
                 if is_output(made.node, given) and (labels.batched or made.node in batches(report.interp.region)):
@@ -573,6 +612,34 @@ class PredictionAxis(Rule):
         for event in region.of("picked"):
             if event.made.node in classified:
                 self.tell(report, event.space, event.node, event.made)
+
+
+HIGHEST = "the highest score (@) is compared with labels; the class is its index, `max(…)[1]` or `argmax`"
+
+
+def is_highest(given: Tensor) -> bool:
+    """Whether a tensor holds the highest scores that a model gave, not their indices."""
+    return given.nature == "a maximum" and given.must_be(SCORES)
+
+
+def is_unseen(value: Value) -> bool:
+    """Whether nothing is known of a value: it comes from elsewhere, as does what it is an attribute of."""
+    return is_opaque(value) or (isinstance(value, Method) and is_opaque(value.receiver))
+
+
+def highest_at(given: Tensor) -> Iterable[Step]:
+    """Where the highest scores were looked for, or else where these come from."""
+    return why(given) if given.route and given.route[-1].label.startswith("max ") else given.trace
+
+
+def is_counted(report: Report, comparison: Any) -> bool:
+    """Whether it is counted how often a comparison holds."""
+    index, node = index_of(report.space()), comparison
+    while isinstance(around := index.parent(node), (cst.Attribute, cst.Call, cst.Arg)):
+        if isinstance(around, cst.Call) and called(around) in ("sum", "mean"):
+            return True
+        node = around
+    return False
 
 
 # Losses that take axis 1 of their input for the classes.

@@ -16,6 +16,7 @@ from trainlint.checks.schedules import always, inner_loops, over_batches
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import calls_in
+from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
 from trainlint.semantics.interpreter import Region, may_learn, nested, outwards, target_names
 from trainlint.semantics.library import Call
@@ -849,7 +850,8 @@ class TrainingUnderNoGrad(Rule):
     def unrecorded(self, loss: Tensor, calls: dict[Any, list[Any]]) -> list[Any]:
         """The calls that a loss depends on, where none of them records gradients."""
         deps = [dep for dep in loss.deps if not dep.scales]
-        if not deps or any(dep.live or dep.node is None for dep in deps):
+        trained = loss.graph is True and not (loss.trace and loss.trace[0].label == LEAF)  # a tensor on the way
+        if trained or not deps or any(dep.live or dep.node is None for dep in deps):
             return []
         found = [event for dep in deps for event in calls.get(dep.node, ())]
         return found if all(event.grad is False for event in found) else []

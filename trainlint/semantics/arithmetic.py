@@ -302,6 +302,8 @@ def kinds_of(operator: str, left: Value, right: Value) -> int:
         if operator in ("Add", "Subtract"):
             if a == LOGITS and right.nature == "a parameter":
                 return LOGITS
+            if operator == "Add" and (left.lo, left.hi) == (0, 0):
+                return b  # what a running sum begins with
             if a and b and (a | b) & ~(LOGITS | HIDDEN) == 0:
                 return LOGITS if (a & LOGITS) or (b & LOGITS) else 0
         return 0
@@ -405,10 +407,25 @@ def are_units(*values: Value) -> bool:
     return all(isinstance(v, Tensor) and v.nature == UNIT and v.lo >= -1 and v.hi <= 1 for v in values)
 
 
+def is_logistic(operator: str, left: Value, right: Value) -> bool:
+    """Whether a quotient is the sigmoid of raw scores, written by hand: `1 / (1 + exp(-x))`."""
+    of_scores = isinstance(right, Tensor) and right.nature == EXPONENTIALS and right.lo >= 1
+    return operator == "Divide" and of_scores and bounds(left) == (1, 1)
+
+
+def chosen(*values: Value) -> str | None:
+    """What a product of probabilities with one-hot codes is: the probabilities of some classes."""
+    natures = {getattr(value, "nature", None) for value in values}
+    chances = natures & {"a softmax output", "a sigmoid output"}
+    return next(iter(chances)) if len(chances) == 1 and natures - chances == {"a one-hot code"} else None
+
+
 def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Tensor:
     a, b = bounds(left), bounds(right)
     first = left if isinstance(left, Tensor) else right
     assert isinstance(first, Tensor)
+    if first.lib == "numpy" and isinstance(right, Tensor) and right.lib == "torch":
+        first = right  # a number that NumPy drew scales a tensor
     if operator == "Power":
         lo, hi = power_interval(a, right)
         nature = getattr(left, "nature", None) if lo >= 0 else None
@@ -430,6 +447,8 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         lo, hi, nature = (0.0, 1.0, CHOSEN) if first.kinds == MASK else (-INF, INF, None)
     elif operator == "MatrixMultiply" and are_units(left, right):
         lo, hi, nature = -1.0, 1.0, "a cosine"
+    elif operator == "MatrixMultiply" and a[0] >= 0 and b[0] >= 0:
+        lo, hi, nature = 0.0, INF, chosen(left, right)
     else:
         lo, hi, nature = -INF, INF, None
     deps = first.deps
@@ -452,6 +471,9 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         if first.nature == "a loss" or any(dep.node is not None and dep.module is not FACTOR for dep in deps):
             deps = (deps or frozenset((ELSEWHERE,))) | {Dep(FACTOR, None, node)}
     kinds = MASK if operator.startswith("Bit") and first.kinds == MASK else kinds_of(operator, left, right)
+    trace = first.trace
+    if is_logistic(operator, left, right):
+        kinds, nature, trace = SIGMOID, "a sigmoid output", (interp.step(node, "sigmoid"),)
     axis = first.axis
     if operator == "Divide" and not kinds and (term := is_average(interp, node, right)) is not None:
         kinds, axis = term.kinds, term.axis
@@ -476,7 +498,7 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         grown=grown,
         axis=axis if kinds else None,
         lib=right.lib if first.lib == "?" and isinstance(right, Tensor) else first.lib,
-        trace=first.trace if kinds else (),
+        trace=trace if kinds else (),
         last=last,
         batched=batched,
         route=first.route,

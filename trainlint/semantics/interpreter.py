@@ -76,7 +76,9 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 40  # nested project calls
 MAX_STEPS = 1_500_000  # nodes evaluated for one program
-MAX_RUNS = 60  # interpretations of one function in one program, before its result is taken as unknown
+MAX_RUNS = 60  # interpretations of one function in one program, before its result is taken as unknown,
+MAX_CHEAP_RUNS = 300  # or these, in layers that are wrapped, as long as all its runs together have not taken
+MAX_CHEAP_STEPS = 15_000
 PATIENCE = (
     20_000,
     3,
@@ -1950,7 +1952,9 @@ class Interpreter:
         runs = self.runs.get(ident, 0) + 1
         self.runs[ident] = runs
         costly = spent[0] > self.patience[0] and spent[1] >= self.patience[1]
-        if self.depth >= MAX_DEPTH or frames >= 2 or runs > MAX_RUNS or costly or self.steps > self.enough:
+        cheap = self.module_depth > 0 and spent[0] <= MAX_CHEAP_STEPS
+        often = runs > (MAX_CHEAP_RUNS if cheap else MAX_RUNS)
+        if self.depth >= MAX_DEPTH or frames >= 2 or often or costly or self.steps > self.enough:
             return self.library.give_up(self, Arguments(list(env.values())), node)
         objects = Object.count
         start, mark = len(self.reads), self.journal.mark()

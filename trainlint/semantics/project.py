@@ -77,7 +77,7 @@ TOO_LONG = "the analysis takes too long and is cut short here; what was found so
 
 class Choice:
     """Alternatives of which a program takes one: the calls that it is made in, where the code of each alternative
-    stands if it is a branch, and what was found before the first and in each, with the calls made since."""
+    stands if it is a branch, and what was found before the first and in each, with the calls that it was found in."""
 
     def __init__(self, calls: list[Any]) -> None:
         self.calls = list(calls)
@@ -186,11 +186,11 @@ class Project:
             for event in events:
                 self.events.setdefault(event, []).append((getattr(handler, "having", frozenset()), report, handler))
 
-    def take(self, draft: Draft) -> None:
+    def take(self, draft: Draft, stack: list[Any] | None = None) -> None:
+        """Keep a finding; `stack` has the calls in which it was made, where these are over."""
         draft.is_pending = self.at_end
         if draft.rule.exclusive and self.choices:
-            choice = self.choices[-1]
-            choice.drafts[-1].append((draft, self.interp.stack[len(choice.calls) :]))
+            self.choices[-1].drafts[-1].append((draft, list(self.interp.stack) if stack is None else stack))
         else:
             self.drafts.setdefault((draft.rule.code, id(draft.node)), draft)
 
@@ -206,11 +206,11 @@ class Project:
             first, *alternatives = choice.drafts
             everywhere = all(alternatives)
             for drafts, code in zip(alternatives, choice.code[1:], strict=True):
-                for draft, entered in drafts:
-                    if everywhere or choice.explains(draft, entered, code):
-                        self.take(draft)
-            for draft, _ in first:
-                self.take(draft)
+                for draft, stack in drafts:
+                    if everywhere or choice.explains(draft, stack[len(choice.calls) :], code):
+                        self.take(draft, stack)
+            for draft, stack in first:
+                self.take(draft, stack)
 
     def on_call(self, call: Call) -> None:
         for report, handler in self.calls.get(call.path, ()):

@@ -579,10 +579,10 @@ def repeat(call: Call) -> Form:
 @shape_of("cat", "concat", "concatenate", named=True)
 def cat(call: Call) -> Form:
     parts = call.interp.known_items(call.first)
-    if not parts:
-        return NOTHING
-    forms = [form(p) for p in parts]
     dim = axis(call, 1) or Const(0)
+    if not parts:
+        return joined(form(call.interp.element_of(call.first)), dim)
+    forms = [form(p) for p in parts]
     if any(f.shape is None for f in forms):
         lasts = [f.shape[-1] if f.shape else f.last for f in forms]
         last = sum(s for s in lasts if s is not None) if const(dim) == -1 and None not in lasts else None
@@ -600,6 +600,16 @@ def cat(call: Call) -> Form:
         else:
             merged.append(next((c for c in column if c is not None), None))
     return Form(tuple(merged), None, forms[0].batched and at != 0)
+
+
+def joined(element: Form, dim: Value) -> Form:
+    """What parts of one form make together, however many they are."""
+    if element.shape is None:
+        return Form(None, None, element.batched and const(dim) not in (0, None))
+    at = place(dim, len(element.shape))
+    if at is None:
+        return NOTHING
+    return Form(tuple(None if i == at else s for i, s in enumerate(element.shape)), None, element.batched and at != 0)
 
 
 @shape_of("stack")

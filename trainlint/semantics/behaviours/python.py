@@ -876,6 +876,8 @@ def candidate(keywords: dict[str, Value]) -> Value:
         positive = lo > 0
         known = default.value if isinstance(default, Const) else None
         return Number((1 if whole else TINY) if positive else (0 if lo == 0 else -INF), integer=whole, default=known)
+    if isinstance(kind, Api) and kind.path in ("list", "tuple") and isinstance(default, (ListObject, Tuple)):
+        return default  # what is given instead comes in single characters
     if isinstance(kind, Api) and kind.path == "int":
         return join(default, Number(integer=True))
     if isinstance(kind, Api) and kind.path == "float":

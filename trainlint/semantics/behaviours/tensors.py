@@ -303,6 +303,19 @@ def mixed(call: Call) -> Value:
     return mixed_tensor(call.interp, operands(call) or [call.tensor])
 
 
+@behaviour("scatter")
+def scatter(call: Call) -> Value:
+    """A number written at some places of a table: ones among zeros are a one-hot code."""
+    result = mixed_tensor(call.interp, operands(call) or [call.tensor])
+    table, source = call.tensor, call.value("src", 3) or call.arguments.keywords.get("value", UNKNOWN)
+    if not is_number(source) or "reduce" in call.arguments.keywords:
+        return result
+    lo, hi = bounds(source)
+    code = (table.lo, table.hi, lo, hi) == (0, 0, 1, 1)
+    nature = "a one-hot code" if code else None
+    return result.but(graph=table.graph, lo=min(table.lo, lo), hi=max(table.hi, hi), nature=nature)
+
+
 def parameters_of(value: Value, depth: int = 0) -> list[Tensor]:
     """The tensors that a distribution was made with, or that other distributions in it were; one of which nothing is
     known for what may be one."""
@@ -348,6 +361,8 @@ def matmul(call: Call) -> Value:
     if len(parts) == 2 and arithmetic.are_units(*parts):
         return result.but(lo=-1.0, hi=1.0, nature="a cosine")
     raw = len(parts) == 2 and all(t.must_be(LOGITS) for t in parts)  # as attention's, of queries and keys
+    if len(parts) == 2 and all(t.lo >= 0 for t in parts):
+        result = result.but(lo=0.0, nature=arithmetic.chosen(*parts))
     if weighted or sparse or raw:
         result = result.but(kinds=LOGITS, trace=(call.interp.step(call.node, call.short_name),))
     return result

@@ -33,6 +33,7 @@ from trainlint.semantics.values import (
     Instance,
     ListObject,
     Method,
+    Object,
     Sequence,
     Tensor,
     Tuple,
@@ -68,6 +69,7 @@ class Stream(Sequence):
 
     def __init__(self, element: Value, source: Value | None) -> None:
         super().__init__(element, source)
+        Object.count += 1  # each call makes another one: none is remembered
         self.attrs: dict[str, Value] = {}
 
     @property
