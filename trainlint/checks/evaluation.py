@@ -35,6 +35,7 @@ from trainlint.semantics.values import (
     bounds,
     options,
     truth,
+    usual,
 )
 from trainlint.syntax import Index, nodes_in, path_to
 from trainlint.syntax.code import called, contains, is_equality, is_name, is_plain_call, names_in, positional
@@ -470,7 +471,7 @@ def batched(loader: Any) -> bool | None:
     if loader.attrs.get("$open") or "batch_sampler" in loader.attrs:
         return None
     size = loader.attrs.get("batch_size")
-    return size is not None and bounds(size)[1] > 1
+    return size is not None and bounds(size)[1] > 1 and usual(size) != 1
 
 
 def function_at(report: Report) -> Any:

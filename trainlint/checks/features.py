@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import libcst as cst
+
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import steps_of
 from trainlint.semantics.classes import indexed_together
 from trainlint.semantics.interpreter import Region, outwards
 from trainlint.semantics.library import Call, as_tensor, column_now, modules_in
-from trainlint.semantics.values import Const, Function, Instance, ListObject, Number, Step, Tuple, bounds
-from trainlint.syntax.code import names_in
+from trainlint.semantics.values import Function, Instance, ListObject, Step, Tuple, usual
 
 _PERMUTATION_TEST = re.compile(r"perm|null|random|chance|surrogate|fake|corrupt|noise|negative", re.IGNORECASE)
 
@@ -67,7 +68,7 @@ class PairingBroken(Rule):
             for region in outwards(report.interp.region)
             if region.kind == "call" and isinstance(region.value, Function)
         )
-        return bool(_PERMUTATION_TEST.search(f"{around} {' '.join(names_in(node))}"))
+        return bool(_PERMUTATION_TEST.search(f"{around} {cst.Module([]).code_for_node(node)}"))
 
 
 class LabelInFeatures(Rule):
@@ -250,4 +251,4 @@ def turns(step: Instance) -> bool:
     if step.describe() not in ("RandomRotation", "RandomAffine") or degrees is None:
         return False
     ends = degrees.items if isinstance(degrees, (ListObject, Tuple)) and degrees.items else (degrees,)
-    return any(isinstance(end, (Const, Number)) and abs(bounds(end)[1]) >= 90 for end in ends)
+    return any((far := usual(end)) is not None and abs(far) >= 90 for end in ends)

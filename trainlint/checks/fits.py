@@ -63,9 +63,12 @@ def part_called(node: Any) -> str | None:
 
 
 def words_of(node: Any) -> list[str]:
-    """The words in the name that an expression begins with."""
+    """The words in the name that an expression begins with, `self.X_train` included."""
     while isinstance(node, (cst.Subscript, cst.Attribute, cst.Call)):
-        node = node.func if isinstance(node, cst.Call) else node.value
+        if isinstance(node, cst.Attribute) and isinstance(node.value, cst.Name) and node.value.value == "self":
+            node = node.attr
+        else:
+            node = node.func if isinstance(node, cst.Call) else node.value
     return re.split(r"[^a-z]+", node.value.lower()) if isinstance(node, cst.Name) else []
 
 

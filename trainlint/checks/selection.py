@@ -20,7 +20,7 @@ from trainlint.semantics.library import Call
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import Const, Instance, ListObject, Step, Tensor, Tuple, Value
 from trainlint.syntax import nodes_in, path_to
-from trainlint.syntax.code import called, contains, is_plain, is_plain_call, keyword, names_in, positional
+from trainlint.syntax.code import called, contains, is_plain, is_plain_call, keyword, names_in, positional, words_in
 
 _VALIDATION = re.compile(r"(^|_|\d)(val(?!u)|dev(_|$|set|l)|eval(_|$|set|l))|valid", re.IGNORECASE)
 _TEST = re.compile(r"test", re.IGNORECASE)
@@ -61,7 +61,7 @@ class TestSetSelects(Rule):
     def is_test(self, node: Any, region: Region) -> bool | None:
         """Whether the program too takes these data for its test data, and has no validation data beside them; None
         where it does, and names speak of validation."""
-        words = set(names_in(region.node)) | set(names_in(node))
+        words = set(words_in(region.node)) | set(words_in(node))
         declared = False
         called: dict[str | None, list[tuple[set[str], ...]]] = {}
         for event in region.of("evaluated"):
@@ -146,7 +146,7 @@ def watching(call: Call) -> str:
 
 
 def named_test(node: Any) -> bool:
-    words = list(names_in(node))
+    words = list(words_in(node))
     return any(_TEST.search(w) for w in words) and not any(_VALIDATION.search(w) for w in words)
 
 
@@ -155,7 +155,7 @@ def names_of(event: Any) -> tuple[set[str], ...]:
     made = (event.loader, event.loader.attrs.get("dataset"))
     born = (one.born if isinstance(one, Instance) else None for one in made)
     head = event.node.iter if isinstance(event.node, cst.For) else event.node
-    return set(names_in(head)), *(statement_names(step) if step is not None else set() for step in born)
+    return set(words_in(head)), *(statement_names(step) if step is not None else set() for step in born)
 
 
 def is_named_test(event: Any) -> bool:
@@ -174,13 +174,13 @@ def is_declared(dataset: Value | None) -> bool:
 
 
 def statement_names(step: Step) -> set[str]:
-    """The names in the statement that makes something."""
+    """The names, of entries too, in the statement that makes something."""
     source = step.space.source
     if source is None:
         return set()
     for node in reversed(list(path_to(source.tree, step.node))):
         if isinstance(node, cst.SimpleStatementLine):
-            return set(names_in(node))
+            return set(words_in(node))
     return set()
 
 
@@ -223,12 +223,6 @@ def outcome(branch: cst.If, way: list[Any]) -> str:
         if isinstance(inner, cst.Assign) and counters & set(names_in(inner.value)):
             return "the epoch or the hyper-parameters"
     return ""
-
-
-def keeps_order(node: Any) -> bool:
-    """Whether a split is told not to shuffle."""
-    wanted = keyword(node, "shuffle")
-    return isinstance(wanted, cst.Name) and wanted.value == "False"
 
 
 class NoHeldOutData(Rule):
@@ -277,7 +271,7 @@ class RandomSplitOfSeries(Rule):
     @on("split")
     def check(self, fact: Any, report: Report) -> None:
         space, node, data, how = fact
-        if node is None or how not in ("train_test_split", "random_split") or keeps_order(node):
+        if node is None or how not in ("train_test_split", "random_split"):
             return
         for key in data.data.order or ():
             if key[0] == "sorted" and isinstance(key[1], Step) and self.by_time(key[1].node):
@@ -311,10 +305,11 @@ class UnstratifiedSplit(Rule):
             if not _CLASSIFIER.search(fit.estimator.describe()):
                 continue
             for found in fit.y.data.splits & splits.keys():
-                _, node, space, _ = splits[found]
-                if keyword(node, "stratify") is None and not keeps_order(node):
-                    draft = report(node, space).because([Step(fit.space, fit.node, "a classifier is fitted here")])
-                    if fit.space is space:
+                split = splits[found]
+                if split.by_chance:
+                    fitted = Step(fit.space, fit.node, "a classifier is fitted here")
+                    draft = report(split.node, split.space).because([fitted])
+                    if fit.space is split.space:
                         draft.repair(partial(self.stratify, fit.node))
 
     def stratify(self, fit: Any, draft: Draft) -> None:

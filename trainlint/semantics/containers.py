@@ -321,7 +321,7 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
         node = target.value
         while isinstance(node, cst.Attribute) and node.attr.value in ("loc", "iloc", "at", "iat", "values", "data"):
             node = node.value
-        interp.rebind(node, stored(owner, value, index, target))
+        interp.mutate(node, stored(owner, value, index, target))
     elif isinstance(owner, Instance):
         if isinstance(owner.cls, Class):
             member = owner.cls.find("__setitem__")

@@ -53,7 +53,7 @@ FIELDS = {
     "loader": "loader",
     "next": "loader token draw",  # what marks the first batch of a new pass, and what marks this batch
     "set_epoch": "sampler",
-    "split": "held",  # what is known of the parts that are held out
+    "split": "held by_chance",  # what is known of the parts that are held out; whether chance alone picks the rows
     "coded": "estimator data again given",  # `given`: the expression that the data came by
     "fitted": "estimator x y call",
     "predicted": "estimator x",  # x is None where a model is judged on folds of its own

@@ -158,8 +158,8 @@ class Frame:
     """One activation of a function, or of a module's top level."""
 
     __slots__ = (
-        "closure", "cls", "env", "forks", "function", "globals", "loops", "mark", "on_yield", "returns", "space",
-        "yields",
+        "call", "caller", "closure", "cls", "env", "forks", "function", "globals", "loops", "mark", "on_yield",
+        "returns", "space", "yields",
     )  # fmt: skip
 
     def __init__(
@@ -182,6 +182,8 @@ class Frame:
         self.globals: dict[str, dict[str, Any]] = {}
         self.cls: Class | None = None  # in a class body: the class being made
         self.on_yield: Callable[[Value], None] | None = None
+        self.caller: Frame | None = None
+        self.call: Any = None  # where it is called, in the frame of the caller
 
 
 class Memo:
@@ -259,6 +261,7 @@ class Interpreter:
         self.spent: dict[int, list[int]] = {}  # by function: steps in it and below, number of runs
         self.choosing = False  # whether what runs is one of several alternatives that a setting picks
         self.discarded: Any = None  # the expression whose value is thrown away
+        self.passed_back = 0  # how often a change in place was passed back to a caller
         self.forwards = 0  # steps spent in forward passes, which do not count for the functions that call models
         self.deadline = math.inf  # when the program at hand may have taken too long, by the clock, and
         self.most_time = math.inf  # when it surely has, by the time of this thread
@@ -990,7 +993,7 @@ class Interpreter:
             owner = self.eval(target.value)
             indices = [self.index(element.slice) for element in target.slice]
             if isinstance(owner, Tensor):
-                self.rebind(target.value, self.library.without(owner, indices))
+                self.mutate(target.value, self.library.without(owner, indices))
             elif len(indices) == 1:
                 self.library.delete_item(self, owner, indices[0])
 
@@ -1246,25 +1249,52 @@ class Interpreter:
             self.rebind(target, changed)
 
     def peek(self, node: Any) -> Value | None:
-        """The present value of a name or attribute, without effects."""
-        kind = node.__class__
-        if kind is cst.Name:
+        """The present value of a name, an attribute or an entry of a dict, without effects."""
+        if node.__class__ is cst.Name:
             return self.name(node)
-        if kind is cst.Attribute:
-            owner = self.peek(node.value)
-            if isinstance(owner, Object):
-                found = self.read(owner.attrs, node.attr.value)
-                return None if found is MISSING or not isinstance(found, Value) else found
-        return None
+        owner, name = self.kept_in(node)
+        if owner is None:
+            return None
+        found = self.read(owner.attrs, name)
+        return found if isinstance(found, Value) else None
 
     def rebind(self, node: Any, value: Value) -> None:
-        if isinstance(node, cst.Name):
+        if node.__class__ is cst.Name:
             if node.value in self.frame.env:
                 self.write(self.frame.env, node.value, value)
-        elif isinstance(node, cst.Attribute):
+            return
+        owner, name = self.kept_in(node)
+        if owner is not None:
+            self.write(owner.attrs, name, value)
+
+    def mutate(self, node: Any, value: Value) -> None:
+        """What a name, an attribute or an entry stands for is changed in place: a tensor or a table, which are values
+        here and objects in Python. Who passed it here has it changed, too."""
+        before, frame = self.peek(node), self.frame
+        self.rebind(node, value)
+        if node.__class__ is not cst.Name or frame.caller is None or frame.call.__class__ is not cst.Call:
+            return
+        self.frame = frame.caller
+        try:
+            for argument in frame.call.args:
+                if before is not None and self.peek(argument.value) is before:
+                    self.passed_back += 1
+                    self.mutate(argument.value, value)
+                    break
+        finally:
+            self.frame = frame
+
+    def kept_in(self, node: Any) -> tuple[Object | None, Any]:
+        """The object that keeps what an attribute or an entry of a dict stands for, and its name there."""
+        if node.__class__ is cst.Attribute:
             owner = self.peek(node.value)
-            if isinstance(owner, Object):
-                self.write(owner.attrs, node.attr.value, value)
+            return (owner, node.attr.value) if isinstance(owner, Object) else (None, "")
+        if node.__class__ is cst.Subscript and node.slice[0].slice.__class__ is cst.Index:
+            owner, key = self.peek(node.value), node.slice[0].slice.value
+            known = self.literal(key) if key.__class__ is cst.SimpleString else self.peek(key)
+            if isinstance(owner, DictObject) and isinstance(known, Const):
+                return owner, known.value
+        return None, ""
 
     # ------------------------------------------------------------ expressions
 
@@ -1960,7 +1990,7 @@ class Interpreter:
         start, mark = len(self.reads), self.journal.mark()
         region = Region("call", node, function.space, self.region, function)
         self.region = region
-        begun, before = self.steps, self.forwards
+        begun, before, passed_back = self.steps, self.forwards, self.passed_back
         try:
             value = self.run_function(function, env, node, None)
         finally:
@@ -1972,7 +2002,8 @@ class Interpreter:
         self.emit(region.kind, region)
         if self.flags.get(WEIGHTS):
             self.emit("returned", (node, function, value))
-        self.remember(ident, key, function, value, start, mark, region.events, Object.count == objects, env)
+        if self.passed_back == passed_back:
+            self.remember(ident, key, function, value, start, mark, region.events, Object.count == objects, env)
         if not self.depth:
             self.reads.clear()
         return value
@@ -2024,7 +2055,7 @@ class Interpreter:
         self.load(function.space)
         self.visited.add(id(function.node))
         frame = Frame(env, function.closure, function.space, function, self.journal.mark())
-        frame.on_yield = on_yield
+        frame.on_yield, frame.caller, frame.call = on_yield, self.frame, node
         outer, self.frame = self.frame, frame
         choosing = self.choosing
         self.depth += 1

@@ -1031,7 +1031,7 @@ class Library:
             nature = owner.nature if owner.nature == "a parameter" else value.nature  # what is trained does not stay so
             changed = owner.but(lo=value.lo, hi=value.hi, nature=nature)
             interp.modules.same(owner, changed)
-            interp.rebind(node.value, changed)
+            interp.mutate(node.value, changed)
         elif name == "requires_grad":
             if node is not None and truth(value) and not any(is_leaf(dep) for dep in owner.deps):
                 leaf = (interp.step(node, "a leaf of its own"),) if owner.graph is False and owner.deps else owner.trace

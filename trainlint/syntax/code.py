@@ -84,6 +84,15 @@ def contains(tree: Any, wanted: Any) -> bool:
     return any(node is wanted for node in nodes_in(tree))
 
 
+def words_in(node: Any) -> Iterator[str]:
+    """All names in a piece of code, and the constant keys of entries (`loaders["test"]`)."""
+    for inner in nodes_in(node):
+        if isinstance(inner, cst.Name):
+            yield inner.value
+        elif isinstance(inner, cst.Index) and isinstance(inner.value, cst.SimpleString):
+            yield inner.value.value.strip("'\"")
+
+
 def names_in(node: Any) -> Iterator[str]:
     """All names in a piece of code, those of attributes too."""
     return (n.value for n in nodes_in(node) if isinstance(n, cst.Name)) if node is not None else iter(())

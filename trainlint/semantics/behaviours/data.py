@@ -38,6 +38,8 @@ from trainlint.semantics.values import (
     Value,
     join_all,
     mix_data,
+    truth,
+    usual,
 )
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called
@@ -316,7 +318,7 @@ def in_place(call: Call, result: Tensor) -> Value:
     if isinstance(wanted, Const) and wanted.value is True:
         owner = getattr(getattr(call.node, "func", None), "value", None)
         if owner is not None:
-            call.interp.rebind(owner, result)
+            call.interp.mutate(owner, result)
         return NONE
     return result
 
@@ -400,7 +402,7 @@ def pop(call: Call) -> Value:
         left = ("only", present[1] - {column_now(present, name.value)}, *present[2:])
     owner = getattr(getattr(call.node, "func", None), "value", None)
     if owner is not None:
-        call.interp.rebind(owner, tensor.but(data=tensor.data._replace(columns=left)))
+        call.interp.mutate(owner, tensor.but(data=tensor.data._replace(columns=left)))
     return (
         column(tensor, name.value) if isinstance(name, Const) else tensor.but(data=tensor.data._replace(columns=None))
     )
@@ -459,7 +461,7 @@ def shuffle_in_place(call: Call) -> Value:
     nodes = call.arguments.nodes[bound:]
     if isinstance(value, Tensor) and nodes and nodes[0] is not None:
         nature = "a permutation" if not value.data.tokens else value.nature
-        call.interp.rebind(
+        call.interp.mutate(
             nodes[0], value.but(data=ordered(value.data, draw(call))._replace(shuffled=True), nature=nature)
         )
     elif isinstance(value, ListObject):
@@ -721,13 +723,13 @@ def train_test_split(call: Call) -> Value:
     """Two values for each array: the part that is kept for training, then the part held out."""
     interp = call.interp
     interp.emit("pair", (call.node, tuple(call.arguments.positional), "split", call))
-    shuffle = call.value("shuffle")
-    kept_order = isinstance(shuffle, Const) and shuffle.value is False
-    drawn = None if kept_order else draw(call)
+    shuffles = not call.arguments.open and truth(call.value("shuffle") or TRUE) is True
+    how = "train_test_split" if shuffles else "train_test_split in order"
+    drawn = draw(call) if shuffles or call.arguments.open else None
     out: list[Tensor] = []
     for value in call.arguments.positional:
         tensor = with_origin(as_tensor(value), call.node)
-        call.interp.emit("split", (call.interp.frame.space, call.node, tensor, "train_test_split"))
+        interp.emit("split", (interp.frame.space, call.node, tensor, how))
         if is_held_out(call.interp, tensor.data):
             parts = ("val", "test")
         else:
@@ -737,7 +739,8 @@ def train_test_split(call: Call) -> Value:
         kept = tensor.but(shape=(None, *tensor.shape[1:]) if tensor.shape else None)
         out += (kept.but(data=data._replace(part=part)) for part in parts)
     held = (piece.data for piece in out if piece.data.part in ("val", "test"))
-    interp.event("split", call.node, tuple(dict.fromkeys(data._replace(columns=None) for data in held)))
+    by_chance = shuffles and is_nothing(call.value("stratify"))
+    interp.event("split", call.node, tuple(dict.fromkeys(data._replace(columns=None) for data in held)), by_chance)
     interp.write(
         interp.flags, SPLITS, {**(interp.flags.get(SPLITS) or {}), id(call.node): (interp.frame.space, call.node)}
     )
@@ -1614,8 +1617,8 @@ def written(call: Call) -> str:
 
 def always_the_same(call: Call) -> bool:
     """Whether a transform with a probability is never applied, or is a flip that always is."""
-    p = call.arguments.keywords.get("p")
-    return isinstance(p, Const) and (p.value == 0 or (p.value == 1 and call.short_name.endswith("Flip")))
+    p = usual(call.arguments.keywords.get("p"))
+    return p == 0 or (p == 1 and call.short_name.endswith("Flip"))
 
 
 @behaviour("fixed_transform")

@@ -55,6 +55,7 @@ from trainlint.semantics.values import (
     measured_on,
     mix_data,
     truth,
+    usual,
 )
 from trainlint.syntax.code import called, is_equality
 
@@ -475,9 +476,16 @@ def stats(call: Call, what: str) -> DataInfo:
         return data
     if (data.splits or data.part) and call.tensor.lib not in ("numpy", "frame"):
         return data  # of a batch of a part only
-    if isinstance(axis, Const) and axis.value in (1, -1):
+    if not crosses_rows(axis):
         return data  # a statistic of each row by itself tells nothing about the others
     return data._replace(stats=frozenset((token, what) for token in data.tokens))
+
+
+def crosses_rows(axis: Value | None) -> bool:
+    """Whether a reduction surely goes over the rows, which are the first axis."""
+    if isinstance(axis, (Tuple, ListObject)):
+        return any(usual(item) == 0 for item in axis.items or ())
+    return axis is None or usual(axis) == 0 or (isinstance(axis, Const) and axis.value in (None, "index"))
 
 
 def of_table(call: Call) -> DataInfo:
