@@ -56,13 +56,26 @@ def over_batches(loop: Any) -> bool:
 
 
 def stop_of(node: Any) -> Any:
-    """The expression that says where a loop's `range` ends."""
+    """The expression that says where a loop's `range` ends, or its counter (`while epoch < epochs`)."""
+    if isinstance(node, cst.While):
+        return counted_to(node)
     iterated = node.iter if isinstance(node, cst.For) else None
     while isinstance(iterated, cst.Call) and iterated.args:
         if isinstance(iterated.func, cst.Name) and iterated.func.value == "range":
             return iterated.args[min(1, len(iterated.args) - 1)].value
         iterated = iterated.args[0].value
     return None
+
+
+def counted_to(loop: cst.While) -> Any:
+    """What a `while` compares a counter with that grows by one on each turn."""
+    test = loop.test
+    if not isinstance(test, cst.Comparison) or not isinstance(test.comparisons[0].operator, cst.LessThan):
+        return None
+    parts = (part for line in loop.body.body if isinstance(line, cst.SimpleStatementLine) for part in line.body)
+    grown = (part for part in parts if isinstance(part, cst.AugAssign) and part.target.deep_equals(test.left))
+    by_one = [isinstance(part.operator, cst.AddAssign) and getattr(part.value, "value", "") == "1" for part in grown]
+    return test.comparisons[0].comparator if by_one == [True] and len(test.comparisons) == 1 else None
 
 
 def turns(region: Region, report: Report) -> float | None:

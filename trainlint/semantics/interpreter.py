@@ -260,6 +260,7 @@ class Interpreter:
         self.runs: dict[int, int] = {}
         self.spent: dict[int, list[int]] = {}  # by function: steps in it and below, number of runs
         self.choosing = False  # whether what runs is one of several alternatives that a setting picks
+        self.chosen = 0  # how many such picks the program has behind it
         self.discarded: Any = None  # the expression whose value is thrown away
         self.passed_back = 0  # how often a change in place was passed back to a caller
         self.forwards = 0  # steps spent in forward passes, which do not count for the functions that call models
@@ -671,6 +672,7 @@ class Interpreter:
             return self.branches([lambda: branch(True), lambda: branch(False)])
         finally:
             self.choosing = before or (by_name and left)  # where one side returned, the rest is the other alternative
+            self.chosen += by_name
             if choice:
                 self.emit("chosen", None)
 
@@ -719,21 +721,27 @@ class Interpreter:
             return self.loop(node, turns, exact=False, special=first is not item)
 
     def while_(self, node: cst.While) -> bool:
-        endless = truth(self.eval(node.test)) is True
+        held: list[bool] = []  # whether the test surely held, turn by turn: what a turn changes may end the loop
 
         def turn() -> None:
-            self.eval(node.test)
+            held.append(truth(self.eval(node.test)) is True)
             self.narrow(node.test, True)
 
+        def endless() -> bool:
+            return all(held)
+
+        counter = node.test.left if node.test.__class__ is cst.Comparison else node.test
+        special = isinstance(self.peek(counter), Const)
         with self.in_region("loop", node, None):
-            alive = self.loop(node, [turn, turn], exact=False, endless=endless)
-        if alive and not endless:
+            alive = self.loop(node, [turn, turn], exact=False, endless=endless, special=special)
+        if alive and not endless():
             self.narrow(node.test, False)
         return alive
 
     def loop(
-        self, node: Any, turns: list[Callable[[], None]], exact: bool, endless: bool = False, special: bool = False
-    ) -> bool:
+        self, node: Any, turns: list[Callable[[], None]], exact: bool, endless: Callable[[], bool] | None = None,
+        special: bool = False,
+    ) -> bool:  # fmt: skip
         """Run a loop's body turn by turn. The second turn starts from the state that the first one left, with changed
         numbers widened: that is where a mode not restored or gradients not cleared come to light. A first turn that is
         `special`, as its number is known, may not come to what all others do: where steps begin only after it, as
@@ -780,7 +788,7 @@ class Interpreter:
         if exact and alive and turns:
             ends.append(journal.delta(start))
         journal.undo(start)
-        if endless:
+        if endless is not None and endless():
             ends = []
         elif (not ends and not isinstance(node, cst.While)) or (not ends and not breaks):
             ends.append({})
@@ -1631,6 +1639,7 @@ class Interpreter:
             return True
 
         self.branches([lambda: run(node.body, True), lambda: run(node.orelse, False)])
+        self.chosen += chooses(node.test)
         return join(results[0], results[1])
 
     def elements(self, elements: Any) -> tuple[Value, ...] | None:
@@ -1895,6 +1904,7 @@ class Interpreter:
                 self.branches([(lambda c=c: run(c)) for c in choices])  # type: ignore[misc]
         finally:
             self.choosing = before
+            self.chosen += 1
             self.emit("chosen", None)
         # An object of unknown class beside models is one of them that was restored, or comes from elsewhere.
         models = all(isinstance(c, Instance) and (c.family == "module" or c.cls is None) for c in choices)

@@ -20,7 +20,19 @@ class Namespace(Object):
     deferred  the `if __name__ == "__main__"` blocks, run when the file is checked as a program
     """
 
-    __slots__ = ("deferred", "dotted", "events", "flags", "functions", "imported", "package", "path", "source", "state")
+    __slots__ = (
+        "chosen",
+        "deferred",
+        "dotted",
+        "events",
+        "flags",
+        "functions",
+        "imported",
+        "package",
+        "path",
+        "source",
+        "state",
+    )
 
     def __init__(self, dotted: str, source: SourceFile | None, package: bool = False) -> None:
         super().__init__()
@@ -33,6 +45,7 @@ class Namespace(Object):
         self.imported = 0  # how often other modules import it
         self.path: Path | None = None
         self.flags: dict[str, Any] = {}
+        self.chosen = 0  # how often its top level picks one of several alternatives by a setting
         self.events: list[Any] = []
 
     def describe(self) -> str:

@@ -76,11 +76,13 @@ TOO_LONG = "the analysis takes too long and is cut short here; what was found so
 
 
 class Choice:
-    """Alternatives of which a program takes one: the calls that it is made in, where the code of each alternative
-    stands if it is a branch, and what was found before the first and in each, with the calls that it was found in."""
+    """Alternatives of which a program takes one: the calls that it is made in, whether it is the first choice of the
+    program, where the code of each alternative stands if it is a branch, and what was found before the first and in
+    each, with the calls that it was found in."""
 
-    def __init__(self, calls: list[Any]) -> None:
+    def __init__(self, calls: list[Any], is_first: bool) -> None:
         self.calls = list(calls)
+        self.is_first = is_first
         self.code: list[tuple[Namespace, Any] | None] = [None]
         self.drafts: list[list[tuple[Draft, list[Any]]]] = [[]]
 
@@ -88,6 +90,13 @@ class Choice:
         """Go on to the next alternative."""
         self.code.append(code)
         self.drafts.append([])
+
+    def stands(self, draft: Draft, entered: list[Any], code: tuple[Namespace, Any] | None) -> bool:
+        """Whether a finding of one alternative holds whatever the others do: all that explains it is there, or nothing
+        was chosen before that the alternative could go together with."""
+        if self.is_first and code is not None and code[0] is draft.space and path_to(code[1], draft.node):
+            return True
+        return self.explains(draft, entered, code)
 
     def explains(self, draft: Draft, entered: list[Any], code: tuple[Namespace, Any] | None) -> bool:
         """Whether a finding and all the places that explain it are in the branch of an alternative, or in functions,
@@ -196,9 +205,9 @@ class Project:
 
     def choose(self, event: str, fact: Any) -> None:
         """Follow the alternatives of a choice: their exclusive drafts count when no alternative is without one, or when
-        all that explains them is in the code of their own alternative."""
+        they stand by themselves."""
         if event == "choices":
-            self.choices.append(Choice(self.interp.stack))
+            self.choices.append(Choice(self.interp.stack, not self.interp.chosen))
         elif event == "choice":
             self.choices[-1].begin(fact)
         else:
@@ -207,7 +216,7 @@ class Project:
             everywhere = all(alternatives)
             for drafts, code in zip(alternatives, choice.code[1:], strict=True):
                 for draft, stack in drafts:
-                    if everywhere or choice.explains(draft, stack[len(choice.calls) :], code):
+                    if everywhere or choice.stands(draft, stack[len(choice.calls) :], code):
                         self.take(draft, stack)
             for draft, stack in first:
                 self.take(draft, stack)
@@ -255,6 +264,7 @@ class Project:
         if found is not None and found.source is not None:
             found.imported += 1
             self.run_module(found)
+            self.interp.chosen += found.chosen
             self.take_optimizers(found)
         return found
 
@@ -354,6 +364,7 @@ class Project:
         with self.isolated(space) as interp, self.timed(space):
             log, interp.journal.log = interp.journal.log, []
             steps, interp.steps = interp.steps, 0
+            chosen, interp.chosen = interp.chosen, 0
             enough, interp.enough = interp.enough, PROGRAM_EFFORT + LINE_EFFORT * size_of(space)
             region = Region("module", space.source.tree, space, None)
             interp.region = region
@@ -368,8 +379,9 @@ class Project:
             finally:
                 interp.journal.log = log
                 interp.steps, interp.enough = steps, enough
-            space.flags = interp.flags
+            space.flags, space.chosen = interp.flags, interp.chosen
             space.events = region.events
+            interp.chosen = chosen
             space.state = "loaded"
 
     def run_program(self, space: Namespace) -> None:
@@ -395,7 +407,7 @@ class Project:
             interp.steps = 0
             interp.enough = effort
             interp.flags.update(space.flags)
-            self.choices, interp.choosing = [], False
+            self.choices, interp.choosing, interp.chosen = [], False, space.chosen
             interp.runs.clear()
             try:
                 run(interp)

@@ -164,7 +164,11 @@ def range_(call: Call) -> Value:
     lo = bounds(arguments_of(call)[0])[0] if len(arguments_of(call)) > 1 else 0
     start = max(lo, 0) if lo != -INF else 0
     fixed = len(arguments_of(call)) == 1 or isinstance(arguments_of(call)[0], Const)
-    return Sequence(Number(start, integer=True), first=Number(start, start, integer=True) if fixed else None)
+    # As many turns as a loader has batches are a pass over it, whoever takes the batches.
+    counted = call.first.tally if len(arguments_of(call)) == 1 else None
+    source = counted.loader if counted is not None and counted.what == "batches" else None
+    first = Number(start, start, integer=True) if fixed else None
+    return Sequence(Number(start, integer=True), source, first)
 
 
 @builtin("enumerate")
