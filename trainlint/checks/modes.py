@@ -516,7 +516,7 @@ class StuckInEvalMode(Rule):
             modes = [e for e in region.of("mode") if holds(e.module, module)]
             if not modes or not runs or any(e.training is not False for e in modes):
                 continue
-            if any(run.mode is None or (run.mode is True and run.grad) for run in runs):
+            if any(run.mode is None or (run.mode is True and run.grad is not False) for run in runs):
                 continue
             if any(run.mode is not False for run in runs) and not any(is_looped(e, region) for e in modes):
                 continue  # a setting picks the mode, for as long as the program runs

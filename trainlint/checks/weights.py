@@ -14,6 +14,7 @@ from trainlint.edits import remove_argument
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, nested, outwards
 from trainlint.semantics.library import PURE, modules_in
+from trainlint.semantics.modules import project_bases
 from trainlint.semantics.values import ELSEWHERE, FALSE, Api, Class, Instance, Step, Tensor
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_name, is_plain
@@ -288,7 +289,8 @@ def keeps_state(module: Instance) -> bool:
     """Whether a class of the project sets attributes of its instances after they were made."""
     if not isinstance(module.cls, Class):
         return False
-    methods = (node for node in module.cls.node.body.body if isinstance(node, cst.FunctionDef))
+    classes = (module.cls, *project_bases(module.cls))
+    methods = (node for cls in classes for node in cls.node.body.body if isinstance(node, cst.FunctionDef))
     return any(
         isinstance(part, cst.Attribute) and is_name(part.value, "self")
         for method in methods

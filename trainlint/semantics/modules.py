@@ -236,7 +236,7 @@ class ModuleIndex:
     def unread(self, module: Instance) -> list[Instance]:
         """The parts of a module that none of its methods ever reads, so that it cannot run them."""
         cls = module.cls
-        if cls.__class__ is not Class or not is_plain_module(cls) or "forward" not in cls.attrs:
+        if cls.__class__ is not Class or not is_plain_module(cls) or cls.find("forward").__class__ is not Function:
             return []
         owns = [self.own(base) for base in (cls, *project_bases(cls))]
         return [

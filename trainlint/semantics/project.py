@@ -33,6 +33,7 @@ from trainlint.semantics.behaviours.training import OPTIMIZERS, optimizers
 from trainlint.semantics.classes import instantiate
 from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOfBudget, OutOfTime, Region, dotted_name
 from trainlint.semantics.library import Call, Library
+from trainlint.semantics.modules import project_bases
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.uses import uses
 from trainlint.semantics.values import (
@@ -428,7 +429,9 @@ class Project:
             if isinstance(item, Class):
                 self.run_class(space, item)
         for item in reversed(space.functions):
-            if isinstance(item, Function) and item.owner is None and not self.is_reached(item):
+            if not isinstance(item, Function) or item.owner is not None or is_wrapper(item):
+                continue
+            if not self.is_reached(item):
                 begins = not needs_arguments(item) or is_command(item) or id(item.node) in self.interp.handed
                 effort = MAIN_EFFORT if begins else ALONE_EFFORT
                 self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), effort)  # type: ignore[misc]
@@ -458,7 +461,7 @@ class Project:
 
     def run_class(self, space: Namespace, cls: Class) -> None:
         """Run the methods of a class that no program called, as its framework would."""
-        waiting = [method for method in methods_of(cls) if not self.is_reached(method)]
+        waiting = [method for method in (*methods_of(cls), *inherited(cls)) if not self.is_reached(method)]
         if not waiting:
             return
         engine_calls = cls.family in ("module", "datamodule") and any(m.name in LIGHTNING for m in waiting)
@@ -620,10 +623,22 @@ def methods_of(cls: Class) -> list[Function]:
     return [m for m in cls.attrs.values() if isinstance(m, Function) and isinstance(m.node, cst.FunctionDef)]
 
 
+def inherited(cls: Class) -> Iterator[Function]:
+    """The methods that a class has from others of the project, but for constructors, which its own run."""
+    methods = (method for base in project_bases(cls) for method in methods_of(base))
+    return (method for method in methods if method.name != "__init__" and cls.find(method.name) is method)
+
+
 def function_name(function: Function) -> str:
     """A name for a function of the project that another run knows as well: its file, class and name."""
     owner = "" if function.owner is None else f"{function.owner.name}."
     return f"{function.space.path}:{owner}{function.name}"
+
+
+def is_wrapper(function: Function) -> bool:
+    """Whether a function is what a decorator puts around others, whose own parameters tell more of what they get."""
+    given = function.node.params
+    return bool(function.closure) and isinstance(given.star_arg, cst.Param) and given.star_kwarg is not None
 
 
 def learns(function: Function) -> bool:

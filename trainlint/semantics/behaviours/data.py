@@ -723,9 +723,10 @@ def train_test_split(call: Call) -> Value:
     """Two values for each array: the part that is kept for training, then the part held out."""
     interp = call.interp
     interp.emit("pair", (call.node, tuple(call.arguments.positional), "split", call))
-    shuffles = not call.arguments.open and truth(call.value("shuffle") or TRUE) is True
+    shuffle = truth(call.value("shuffle") or TRUE)
+    shuffles = not call.arguments.open and shuffle is True
     how = "train_test_split" if shuffles else "train_test_split in order"
-    drawn = draw(call) if shuffles or call.arguments.open else None
+    drawn = None if shuffle is False else draw(call)
     out: list[Tensor] = []
     for value in call.arguments.positional:
         tensor = with_origin(as_tensor(value), call.node)
