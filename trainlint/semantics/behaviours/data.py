@@ -735,7 +735,7 @@ def train_test_split(call: Call) -> Value:
             parts = ("val", "test")
         else:
             parts = ("train", "val" if tensor.data.part == "train" else "test")
-        whole = tensor.data if kept_order else ordered(tensor.data, drawn)
+        whole = tensor.data if shuffle is False else ordered(tensor.data, drawn)
         data = whole._replace(splits=whole.splits | {id(call.node)}, stats=frozenset())
         kept = tensor.but(shape=(None, *tensor.shape[1:]) if tensor.shape else None)
         out += (kept.but(data=data._replace(part=part)) for part in parts)
