@@ -229,8 +229,8 @@ class StepOrder(Rule):
             return  # as a measurement of time does
         own = {id(event.state) for event in region.of("begun")}
         for node, events in by_node(region.of("advanced")).items():
-            state = events[0].state
-            if not isinstance(state, Instance) or id(state) in own or any(e.state is not state for e in events):
+            state, *later = (event.state for event in events)  # from one turn alone, nothing is known of the next
+            if not later or not isinstance(state, Instance) or id(state) in own or any(o is not state for o in later):
                 continue
             if state.family != "optimizer_state":
                 what = "every turn of the loop (@) takes its step from the same parameters, as the new are not kept"
