@@ -33,8 +33,9 @@ from trainlint.edits import (
 )
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import mode_matters
+from trainlint.semantics.behaviours.tensors import VOLATILE
 from trainlint.semantics.behaviours.training import descendants
-from trainlint.semantics.interpreter import Interpreter, Region, loop_use, nested, outwards
+from trainlint.semantics.interpreter import Interpreter, Region, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import Call, holds, modules_in
 from trainlint.semantics.modules import contents
 from trainlint.semantics.namespace import Namespace
@@ -55,7 +56,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import Index, nodes_in, path_to
-from trainlint.syntax.code import called, contains, is_equality, is_plain_call, last_name, positional
+from trainlint.syntax.code import called, contains, is_equality, is_plain_call, last_name, names_in, positional
 
 LEARNING = ("backward", "step", "autograd")
 # What code that looks at the mode by itself writes.
@@ -113,6 +114,22 @@ class ModelCall(NamedTuple):
     def on_noise(self) -> bool:
         """Whether it was given nothing but random numbers, as a test of the code does."""
         return bool(self.inputs) and all(tensor.nature == "random numbers" for tensor in self.inputs)
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the same inputs are given again and again in one expression, as to see how dropout spreads what comes
+        out."""
+        given = {name for arg in getattr(self.node, "args", ()) for name in names_in(arg.value)}
+        around = (n.for_in for n in index_of(self.space).ancestors(self.node) if hasattr(n, "for_in"))
+        clause = next(around, None)
+        return (
+            clause is not None and is_plain_call(clause.iter, "range") and given.isdisjoint(target_names(clause.target))
+        )
+
+    @property
+    def is_before_no_grad(self) -> bool:
+        """Whether it was given a `Variable(…, volatile=True)`, which records no graph in PyTorch before 0.4."""
+        return any(tensor.nature == VOLATILE for tensor in self.inputs)
 
     @property
     def is_of_no_module(self) -> bool:
@@ -180,6 +197,7 @@ class MissingEvalMode(Rule):
                     and call.node not in learnt
                     and (call.held_out or is_scored_apart(call, region))
                     and not call.is_of_no_module
+                    and not call.is_repeated
                 ):
                     draft = report(call.node, call.space, layers=call.layers).because([call.module.born])
                     draft.repair(partial(self.switch, call, region, False))
@@ -190,7 +208,8 @@ class MissingEvalMode(Rule):
         for call in calls_after_load(region) if learning else model_calls(region):
             if call.mode is True and call.layers and call.node not in before:
                 restored = not self.evaluates(call, region) and self.restored(call, region)
-                if (restored or self.evaluates(call, region)) and not call.is_of_no_module:
+                spread = call.is_of_no_module or call.is_repeated
+                if (restored or self.evaluates(call, region)) and not spread:
                     draft = call.report(region, report, layers=call.layers).because([call.module.born])
                     draft.repair(partial(self.switch, call, region, restored and not learns(region)))
 
@@ -356,6 +375,7 @@ class MissingNoGrad(Rule):
                 and not any(t.graph for t in call.inputs)
                 and not self.is_kept(region, call)
                 and not is_weightless(call.module, report.interp)
+                and not call.is_before_no_grad
             ):
                 call.report(region, report).repair(partial(self.switch_off, region, ()))
 
@@ -411,6 +431,7 @@ class MissingNoGrad(Rule):
             and call.node in judged
             and call.node not in learnt
             and not call.on_noise
+            and not call.is_before_no_grad
             and not is_weightless(call.module, report.interp)
         ]
         for call in calls:

@@ -29,7 +29,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import last_name
+from trainlint.syntax.code import last_name, names_in
 
 # After so many steps, a schedule that was meant for epochs has brought the rate down to nothing.
 BATCHES = 200
@@ -200,7 +200,10 @@ class SchedulerGranularity(Rule):
             taken = target is not None and any(id(option) in stepped for option in options(target))
             if id(scheduler) in moved or not taken or space.source is None:
                 continue
-            if not self.handed_on(region, scheduler, assigned_name(space.source, node)):
+            name = assigned_name(space.source, node)
+            if name and any(name in names_in(e.node) for e in made if e.instance is not scheduler and e.space is space):
+                continue  # part of another, which moves it
+            if not self.handed_on(region, scheduler, name):
                 kind = scheduler.describe()
                 report(node, space, what=f"`{kind}` is made, but never steps, so the learning rate stays what it is")
 

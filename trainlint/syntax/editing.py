@@ -42,6 +42,8 @@ class Imported(NamedTuple):
 Piece = Any
 
 _LITERAL = re.compile(LITERAL, re.DOTALL)
+# Whoever imports one of these, and not PyTorch, has no use for a fix in its terms.
+OTHER_FRAMEWORKS = frozenset(("equinox", "flax", "haiku", "jax", "keras", "keras_core", "optax", "tensorflow"))
 _LINE_END = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")
 _ATOMS = (
     cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Integer, cst.Float, cst.Imaginary, cst.SimpleString,
@@ -189,7 +191,8 @@ class Editor:
                 if dotted == wanted and bindings and all(b.imported == wanted for b in bindings):
                     return ".".join((name, *parts[cut:]))
         root = parts[0]
-        if root == "torch" and not any(dotted.partition(".")[0] == root for dotted in index.imports.values()):
+        roots = {dotted.partition(".")[0] for dotted in index.imports.values()}
+        if root == "torch" and root not in roots and not roots.isdisjoint(OTHER_FRAMEWORKS):
             raise Unfixable("this is another library")
         if scope.lookup(root):
             raise Unfixable(f"{root} is something else here")

@@ -850,13 +850,16 @@ def listed_bounds(call: Call, value: Value) -> tuple[float, float]:
     return min(lo for lo, _ in ends), max(hi for _, hi in ends)
 
 
+VOLATILE = "volatile"  # the nature of what is meant to record no graph
+
+
 @behaviour("variable")
 def variable(call: Call) -> Value:
     tensor = call.tensor
     wanted = call.value("requires_grad", 1)
     volatile = call.value("volatile", 2)
     if volatile is not None and truth(volatile):
-        return tensor.but(graph=False)
+        return tensor.but(graph=False, nature=VOLATILE)
     if wanted is None or not truth(wanted):
         return tensor
     return trainable(
