@@ -678,7 +678,9 @@ def truth(value: Value) -> bool | None:
         return bool(value.items)
     if isinstance(value, ListObject):
         return None if value.items is None else bool(value.items)
-    if isinstance(value, (Function, Class, Method, Partial)):
+    if isinstance(value, Method):
+        return True if value.function is not None else None  # out of view it may be a property: `if table.empty`
+    if isinstance(value, (Function, Class, Partial)):
         return True
     if isinstance(value, Number):
         return True if value.lo > 0 or value.hi < 0 else None
