@@ -505,12 +505,16 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
     )
 
 
+# What every table has of its own beside its columns.
+OF_TABLES = frozenset("T at axes columns dtypes empty flags iat iloc index loc ndim shape size style values".split())
+
+
 def as_column(value: Value) -> Value:
     """A column of a table that was looked up like a method; any other value as it is."""
     from trainlint.semantics.library import column
 
     if isinstance(value, Method) and isinstance(value.receiver, Tensor) and value.receiver.lib == "frame":
-        return column(value.receiver, value.name)
+        return value if value.name in OF_TABLES else column(value.receiver, value.name)
     return value
 
 
