@@ -1376,8 +1376,8 @@ class Interpreter:
             return value
         if STARS in frame.space.attrs:
             for module in self.opened(frame.space.attrs):
-                if self.library.knows(f"{module.path}.{name}"):
-                    return Api(f"{module.path}.{name}")
+                if (path := self.library.handed_on(module.path, name)) is not None:
+                    return Api(path)
         if name == "__name__":
             return Text()
         return self.library.builtin(name)

@@ -130,6 +130,15 @@ MOVED = [
     (re.compile(r"^albumentations\.(core|augmentations)\.([a-z_]+\.)*(?=[A-Z])"), "albumentations."),
 ]
 
+# What `import *` takes from packages that import it themselves.
+HANDED_ON = {
+    "fastai": {
+        "F": "torch.nn.functional", "nn": "torch.nn", "np": "numpy", "pd": "pandas", "plt": "matplotlib.pyplot",
+        "torch": "torch",
+    },
+    "pylab": {"np": "numpy", "plt": "matplotlib.pyplot"},
+}  # fmt: skip
+
 # Packages whose functions do not change the mode or gradients of what they are given.
 HARMLESS = frozenset(
     """torch torchvision torchaudio torchtext numpy np pandas sklearn scipy matplotlib seaborn PIL cv2 tqdm
@@ -424,6 +433,14 @@ class Library:
                 found = None  # a function among the layers
         self.found_classes[path] = found
         return found
+
+    def handed_on(self, package: str, name: str) -> str | None:
+        """The path that a name stands for which `import *` takes from a package: of its own, or of what it imports."""
+        found = HANDED_ON.get(package.partition(".")[0], {}).get(name)
+        if found is not None:
+            self.need(found.partition(".")[0])
+            return found
+        return f"{package}.{name}" if self.knows(f"{package}.{name}") else None
 
     def knows(self, path: str) -> bool:
         return self.row(path) is not None or self.class_row(path) is not None
