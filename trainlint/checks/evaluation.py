@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import takewhile
 from typing import Any
 
@@ -10,7 +11,7 @@ import libcst as cst
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import is_seeded_elsewhere
 from trainlint.checks.repairs import around, follows, index_of, is_bound_within
-from trainlint.checks.schedules import inner_loops
+from trainlint.checks.schedules import assigned_name, inner_loops
 from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import optimizers, touches
@@ -518,6 +519,15 @@ def depth(place: Any, flow: list[Any]) -> int:
     return next(len(inner_loops(inside)) for event, inside in flow if event.node is place)
 
 
+def is_fed_in_text(metric: Instance) -> bool:
+    """Whether the file that makes a metric adds something to it anywhere, be it in code that nobody in view runs."""
+    source = metric.born.space.source if metric.born is not None else None
+    if source is None or metric.born is None:
+        return False
+    name = assigned_name(source, metric.born.node)
+    return bool(name) and re.search(rf"\b{name}(\.update_state|\.update)?\(", source.text) is not None
+
+
 READING_METRICS = ("result", "compute", "reset", "reset_state", "reset_states")
 
 
@@ -537,7 +547,9 @@ class MetricAccumulator(Rule):
         lent = {id(v) for kind in ("escape", "outside") for e in region.of(kind) for v in carried(e.values)}
         for event in meters if fed else ():
             metric = event.metric
-            if event.what == "result" and isinstance(metric, Instance) and id(metric) not in fed | lent:
+            if event.what != "result" or not isinstance(metric, Instance) or is_fed_in_text(metric):
+                continue  # code out of view may run what feeds it, as a strategy runs a step
+            if id(metric) not in fed | lent:
                 what = "nothing is ever added to this metric (@), so what is read of it says nothing"
                 report(event.node, event.space, what=what).because([metric.born])
 

@@ -605,6 +605,11 @@ def in_a_row(event: Any, then: Any) -> bool:
     return follows(index, line_of(index, event.node), line_of(index, then.node))
 
 
+def keeps_graph(value: Any) -> bool:
+    """Whether a value holds its graph by itself, as tensors of PyTorch do; elsewhere a tape holds it."""
+    return getattr(value, "lib", "torch") == "torch"
+
+
 class GraphRetained(Rule):
     """A running total keeps the graph of every batch."""
 
@@ -622,7 +627,7 @@ class GraphRetained(Rule):
         losses = [event.loss for event in region.of("backward")]
         used = {node for loss in losses for node in loss.grown}
         for grown in region.of("grown"):
-            if grown.loop is region.node and grown.node not in used:
+            if grown.loop is region.node and grown.node not in used and keeps_graph(grown.value):
                 if grown.value.graph or any(same_loss(grown.value, loss) for loss in losses):
                     report(grown.node, grown.space).repair(self.detach)
 
@@ -634,7 +639,7 @@ class GraphRetained(Rule):
         used = {node for value in wanted for node in value.grown}
         training = {id(block) for e, inside in flow if e.kind in ("backward", "autograd", "step") for block in inside}
         for event, inside in flow:
-            if event.kind != "grown" or event.node in used or not event.value.graph:
+            if event.kind != "grown" or event.node in used or not event.value.graph or not keeps_graph(event.value):
                 continue
             loop = next((block for block in inside if block.node is event.loop), None)
             if loop is None or id(loop) in training or not over_batches(loop):

@@ -39,6 +39,7 @@ class ParameterEditedInGraph(Rule):
     def between(self, region: Region, report: Report) -> None:
         """Weights changed past the graph between the forward pass and the backward pass through it."""
         calls: dict[Any, int] = {}
+        spent: dict[Any, int] = {}  # when a backward pass went through what a call computed
         edits: list[tuple[int, Any]] = []
         owned = frozenset[int]().union(
             *(e.optimizer.attrs.get("$modules", ()) for e in region.of("step") if isinstance(e.optimizer, Instance))
@@ -46,15 +47,17 @@ class ParameterEditedInGraph(Rule):
         for i, event in enumerate(region.events):
             if event.kind == "model":
                 calls[event.node] = i
+                spent.pop(event.node, None)
             elif event.kind == "edit" and event.tensor.graph is False:
                 edits.append((i, event))
-            elif event.kind == "backward" and edits:
+            elif event.kind == "backward":
                 for dep in event.loss.deps:
                     if not dep.live or dep.node not in calls or owned.isdisjoint(descendants(dep.module)):
                         continue
                     begun = calls[dep.node]
+                    done = spent.setdefault(dep.node, i)
                     for place, edit in edits:
-                        if place > begun and related(edit.module, dep.module):
+                        if begun < place <= done and related(edit.module, dep.module):
                             what = (
                                 "these weights change after the forward pass (@) and before its `backward`, past the "
                                 "graph, so the gradients are silently wrong"

@@ -293,6 +293,8 @@ def elementwise(call: Call) -> Form:
     for value in values:
         found = form(value)
         result = found if result is None else broadcast(result, found)
+    if call.row.name.endswith("where") and result is not None and result.shape == ():
+        return NOTHING if form(call.first).shape is None else result
     return result or NOTHING
 
 
@@ -1066,8 +1068,8 @@ def loss(call: Call) -> Form:
 )
 def made(call: Call) -> Form:
     method = isinstance(call.receiver, Tensor)
-    if call.actual.startswith("torch.Tensor.") and call.actual.endswith(("zeros_", "ones_")):
-        return form(call.first)
+    if call.actual.startswith("torch.Tensor.") and call.actual.endswith("_"):
+        return form(call.first)  # filled in place
     numpy = call.row.name.startswith("numpy.")
     if numpy and not call.actual.endswith(("rand", "randn")):
         wanted = call.value("size" if "random" in call.row.name else "shape", 0)
