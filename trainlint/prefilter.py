@@ -14,6 +14,9 @@ LIBRARIES = """
     skorch lightning tensorflow tf_keras timm torch transformers trl xgboost
 """.split()
 
+# Of these, the ones whose files have no use for what PyTorch calls things, unless they import it too.
+OTHER_FRAMEWORKS = frozenset(("equinox", "flax", "haiku", "jax", "keras", "keras_core", "optax", "tensorflow"))
+
 # The distance is bounded because a notebook may be one line of megabytes.
 _IMPORT = re.compile(rf"(?:import|from)\b[\w., \t]{{0,120}}?\b(?:{'|'.join(LIBRARIES)})".encode())
 

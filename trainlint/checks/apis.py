@@ -230,9 +230,6 @@ class RemovedApi(ApiRule):
         if owner.lib != "torch" or owner.shape != () or len(indices) != 1 or not is_number(indices[0]):
             return
         space = report.interp.frame.space
-        imported = space.source.index.imports.values() if space.source is not None else ()
-        if not any(dotted.partition(".")[0] == "torch" for dotted in imported):
-            return  # a tensor of another library, known by what it means in PyTorch
         if not is_due(Use(space, "torch", ZERO_DIM, node, None)) or is_asked_for(node, space):
             return
         tensor = node.value

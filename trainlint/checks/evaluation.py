@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import takewhile
 from typing import Any
 
@@ -39,7 +38,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import Index, nodes_in, path_to
-from trainlint.syntax.code import called, contains, is_equality, is_name, is_plain_call, names_in, positional
+from trainlint.syntax.code import called, contains, is_equality, is_name, is_plain_call, last_name, names_in, positional
 
 # Batches of that many samples may well be all there are.
 MANY_SAMPLES = 1000
@@ -525,7 +524,15 @@ def is_fed_in_text(metric: Instance) -> bool:
     if source is None or metric.born is None:
         return False
     name = assigned_name(source, metric.born.node)
-    return bool(name) and re.search(rf"\b{name}(\.update_state|\.update)?\(", source.text) is not None
+    calls = (node.func for node in nodes_in(source.tree) if isinstance(node, cst.Call))
+    return any(
+        last_name(func) == name
+        or (
+            (isinstance(func, cst.Attribute) and last_name(func.value) == name)
+            and func.attr.value not in READING_METRICS
+        )
+        for func in calls
+    )
 
 
 READING_METRICS = ("result", "compute", "reset", "reset_state", "reset_states")

@@ -29,7 +29,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import last_name, names_in
+from trainlint.syntax.code import last_name
 
 # After so many steps, a schedule that was meant for epochs has brought the rate down to nothing.
 BATCHES = 200
@@ -193,17 +193,15 @@ class SchedulerGranularity(Rule):
         moves = region.of("scheduler")
         if not made or any(not isinstance(e.scheduler, Instance) or e.scheduler.cls is None for e in moves):
             return
-        moved = {id(e.scheduler) for e in moves}
+        parts = [part for e in made for part in carried(tuple(e.instance.attrs.values()))]
+        moved = {id(e.scheduler) for e in moves} | {id(part) for part in parts}  # who has others moves them
         stepped = {id(e.optimizer) for e, inside in nested(region.events) if e.kind == "step" and inner_loops(inside)}
         for _, node, space, scheduler in made:
             target = scheduler.attrs.get("optimizer")
             taken = target is not None and any(id(option) in stepped for option in options(target))
             if id(scheduler) in moved or not taken or space.source is None:
                 continue
-            name = assigned_name(space.source, node)
-            if name and any(name in names_in(e.node) for e in made if e.instance is not scheduler and e.space is space):
-                continue  # part of another, which moves it
-            if not self.handed_on(region, scheduler, name):
+            if not self.handed_on(region, scheduler, assigned_name(space.source, node)):
                 kind = scheduler.describe()
                 report(node, space, what=f"`{kind}` is made, but never steps, so the learning rate stays what it is")
 

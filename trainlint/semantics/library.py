@@ -11,6 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from trainlint.config import UsageError
+from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics import containers
 from trainlint.semantics.registry import registrar
 from trainlint.semantics.shapes import shaped
@@ -251,7 +252,7 @@ class Call:
     @property
     def is_torch(self) -> bool:
         """Whether a function of PyTorch is called, and not one of another library that means the same."""
-        return self.row.name.startswith("torch.") and not self.actual.startswith(OTHER_FRAMEWORKS)
+        return self.row.name.startswith("torch.") and self.actual.partition(".")[0] not in OTHER_FRAMEWORKS
 
     @property
     def short_name(self) -> str:
@@ -1272,7 +1273,6 @@ SHAPED = frozenset((Tensor, Tuple, Sequence))
 
 BUILTIN_ROW = Row("builtin", {})
 # Libraries whose functions mean the same as those of PyTorch, but give arrays of their own.
-OTHER_FRAMEWORKS = ("jax.", "flax.", "optax.", "tensorflow.", "keras.")
 CONSTANTS: dict[str, Value] = {
     "math.pi": Const(3.141592653589793),
     "math.e": Const(2.718281828459045),

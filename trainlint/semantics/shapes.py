@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainlint.semantics.registry import registrar
 from trainlint.semantics.values import (
+    BOOLS,
     MASK,
     NONE,
     UNKNOWN,
@@ -72,7 +73,7 @@ def form(value: Value | None) -> Form:
     """The form of a value: numbers have no axes."""
     if isinstance(value, Tensor):
         return Form(value.shape, value.last, value.batched)
-    if isinstance(value, (Const, Number)):
+    if isinstance(value, (Const, Number)) and value not in BOOLS:  # unknown things compared may be tensors
         return Form(())
     return NOTHING
 
@@ -286,15 +287,13 @@ def elementwise(call: Call) -> Form:
     """Of all arguments together."""
     result: Form | None = None
     values = call.arguments.positional + [
-        v for k, v in call.arguments.keywords.items() if k in ("other", "input", "x", "y")
+        v for k, v in call.arguments.keywords.items() if k in ("condition", "other", "input", "x", "y")
     ]
     if len(values) == 1 and call.row.name.endswith("where"):
         return Form((None,))
     for value in values:
         found = form(value)
         result = found if result is None else broadcast(result, found)
-    if call.row.name.endswith("where") and result is not None and result.shape == ():
-        return NOTHING if form(call.first).shape is None else result
     return result or NOTHING
 
 

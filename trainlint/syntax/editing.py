@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import libcst as cst
 
 from trainlint.findings import Span
+from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.syntax.nesting import LITERAL
 from trainlint.syntax.positions import NEWLINE, line_starts
 from trainlint.syntax.source import SourceFile
@@ -42,8 +43,6 @@ class Imported(NamedTuple):
 Piece = Any
 
 _LITERAL = re.compile(LITERAL, re.DOTALL)
-# Whoever imports one of these, and not PyTorch, has no use for a fix in its terms.
-OTHER_FRAMEWORKS = frozenset(("equinox", "flax", "haiku", "jax", "keras", "keras_core", "optax", "tensorflow"))
 _LINE_END = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")
 _ATOMS = (
     cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Integer, cst.Float, cst.Imaginary, cst.SimpleString,

@@ -36,13 +36,14 @@ from trainlint.semantics.values import (
     Tuple,
     Union,
     Value,
+    const,
     join_all,
     mix_data,
     truth,
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called
+from trainlint.syntax.code import called, is_name
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
@@ -603,14 +604,10 @@ def date_of(interp: Interpreter, index: Tensor, node: Any) -> tuple[Any, str] | 
     side, date = SIDES.get(compared.operator.__class__.__name__, ""), compared.comparator
     if isinstance(date, cst.Call) and called(date) in ("Timestamp", "to_datetime") and date.args:
         date = date.args[0].value
-    value = date.evaluated_value if isinstance(date, cst.SimpleString) else const_of(interp.peek(date))
+    value = date.evaluated_value if isinstance(date, cst.SimpleString) else const(interp.peek(date) or UNKNOWN)
     if not side or not isinstance(value, str) or not DATE.match(value):
         return None
     return ("date", cst.Module([]).code_for_node(test.left), value), side
-
-
-def const_of(value: Value | None) -> Any:
-    return value.value if isinstance(value, Const) else None
 
 
 def parted(interp: Interpreter, tensor: Tensor) -> Tensor:
@@ -1744,13 +1741,9 @@ def parts_run(transform: Instance) -> list[Value]:
     call = called_as(transform)
     if call is None or any(isinstance(node, (cst.If, cst.IfExp)) for node in nodes_in(call.node.body)):
         return []
-    used = (n.attr.value for n in nodes_in(call.node.body) if isinstance(n, cst.Attribute) and is_self(n.value))
+    used = (n.attr.value for n in nodes_in(call.node.body) if isinstance(n, cst.Attribute) and is_name(n.value, "self"))
     found = (transform.attrs.get(name) for name in dict.fromkeys(used))
     return [value for value in found if isinstance(value, (Instance, ListObject, Tuple))]
-
-
-def is_self(node: Any) -> bool:
-    return isinstance(node, cst.Name) and node.value == "self"
 
 
 def called_as(value: Value) -> Function | None:
