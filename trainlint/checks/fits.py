@@ -148,11 +148,17 @@ def is_read_alike(one: Any, other: Any) -> bool:
     """Whether two expressions read the same of two values (`a[column]` and `b[column]`)."""
     while one.__class__ is other.__class__ and isinstance(one, (cst.Subscript, cst.Attribute, cst.Call)):
         if isinstance(one, cst.Subscript):
-            return (
-                isinstance(one.value, cst.Name) and isinstance(other.value, cst.Name) and alike(one.slice, other.slice)
-            )
+            return is_kept(one.value) and is_kept(other.value) and alike(one.slice, other.slice)
         one, other = (node.func if isinstance(node, cst.Call) else node.value for node in (one, other))
     return False
+
+
+def is_kept(node: Any) -> bool:
+    """Whether an expression names a value: a variable, an attribute, or an entry by its name."""
+    if isinstance(node, cst.Subscript):
+        key = node.slice[0].slice
+        return isinstance(key, cst.Index) and isinstance(key.value, cst.SimpleString) and is_kept(node.value)
+    return isinstance(node, cst.Name) or (isinstance(node, cst.Attribute) and is_kept(node.value))
 
 
 def alike(one: Any, other: Any) -> bool:

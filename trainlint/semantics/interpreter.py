@@ -1278,16 +1278,30 @@ class Interpreter:
     def mutate(self, node: Any, value: Value) -> None:
         """What a name, an attribute or an entry stands for is changed in place: a tensor or a table, which are values
         here and objects in Python. Who passed it here has it changed, too."""
-        before, frame = self.peek(node), self.frame
+        before = self.peek(node)
         self.rebind(node, value)
-        if node.__class__ is not cst.Name or frame.caller is None or frame.call.__class__ is not cst.Call:
+        if node.__class__ is cst.Name and before is not None:
+            self.hand_back(before, value)
+
+    def hand_back(self, before: Value, value: Value) -> None:
+        """What the function at hand was given is another value now, for its caller, too."""
+        frame = self.frame
+        if frame.caller is None or frame.call.__class__ is not cst.Call:
             return
         self.frame = frame.caller
         try:
             for argument in frame.call.args:
-                if before is not None and self.peek(argument.value) is before:
+                passed = self.peek(argument.value)
+                if passed is before:
                     self.passed_back += 1
                     self.mutate(argument.value, value)
+                    break
+                if argument.star and isinstance(passed, Tuple) and any(item is before for item in passed.items):
+                    # Who wraps a function passes on what it was given.
+                    self.rebind(
+                        argument.value, Tuple(tuple(value if item is before else item for item in passed.items))
+                    )
+                    self.hand_back(before, value)
                     break
         finally:
             self.frame = frame
