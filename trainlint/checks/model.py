@@ -163,7 +163,11 @@ class ModulesInPlainContainer(HiddenRule):
         interp = report.interp
         attrs = instance.attrs
         plain = [
-            (n, v) for n, v in attrs.items() if isinstance(v, (ListObject, DictObject, Tuple)) and isinstance(n, str)
+            (name, option)
+            for name, value in attrs.items()
+            if isinstance(name, str)
+            for option in options(value)
+            if isinstance(option, (ListObject, DictObject, Tuple))
         ]
         if not plain or any(isinstance(name, str) and name.startswith("$member") for name in attrs):
             return
@@ -185,7 +189,7 @@ class ModulesInPlainContainer(HiddenRule):
             ):
                 kind = "dict" if isinstance(value, DictObject) else "tuple" if isinstance(value, Tuple) else "list"
                 alone = all(isinstance(item, Instance) and item.family == "module" for item in items)
-                hide(interp, instance, name, kind if alone else MIXED + kind)
+                hide(interp, instance, name, kind if alone else MIXED + kind, value)
 
     def tell(self, stored: Stored, kind: str, report: Report) -> None:
         draft = report(stored.node, stored.space, name=stored.name, kind=kind.removeprefix(MIXED))
@@ -249,19 +253,21 @@ def is_layer_name(element: Any) -> bool:
     return isinstance(key, str) and key.isidentifier() and key not in TAKEN
 
 
-def hide(interp: Interpreter, instance: Instance, name: str, kind: str) -> None:
+def hide(interp: Interpreter, instance: Instance, name: str, kind: str, value: Value | None = None) -> None:
     """Note that an attribute keeps something that its module does not register."""
-    stored = store_of(interp, instance, name)
+    stored = store_of(interp, instance, name, value)
     if stored is not None:
         interp.modules.hidden[id(stored.node)] = (stored, kind)
 
 
-def store_of(interp: Interpreter, instance: Instance, name: str) -> Stored | None:
-    """Where an attribute of a module is set in its class."""
-    for stored in interp.modules.stored.values():
-        if stored.name == name and isinstance(instance.cls, Class) and in_line(instance.cls, stored.cls):
-            return stored
-    return None
+def store_of(interp: Interpreter, instance: Instance, name: str, value: Value | None = None) -> Stored | None:
+    """Where an attribute of a module is set in its class: to a certain value, if there is a choice."""
+    found = [
+        stored
+        for stored in interp.modules.stored.values()
+        if stored.name == name and isinstance(instance.cls, Class) and in_line(instance.cls, stored.cls)
+    ]
+    return next((stored for stored in found if stored.value is value), found[0] if found else None)
 
 
 def written(interp: Interpreter, instance: Instance, name: str) -> Any:

@@ -325,17 +325,27 @@ def over_batch(tensor: Tensor) -> bool:
     return several and axis_of(tensor) == 0 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
 
 
+def over_rows(tensor: Tensor) -> bool:
+    """Whether the softmax of a model's scores, one for each unit of a layer, ran over the other axis."""
+    classes = tensor.shape[1] if tensor.shape is not None and len(tensor.shape) == 2 else None
+    if not classes or classes == 1 or axis_of(tensor) != 0 or not tensor.must_be(PROBABILITIES | LOG_PROBABILITIES):
+        return False
+    units = any(step.label.startswith("Linear ") and step.label.endswith(f", {classes})") for step in tensor.route)
+    return units and any(dep.node is not None for dep in tensor.deps)
+
+
 def is_row(tensor: Tensor) -> bool:
     """Whether there is but one axis."""
     return tensor.shape is not None and len(tensor.shape) == 1
 
 
-def mixes_batch(weights: Tensor) -> bool:
+def mixes_stack(weights: Tensor, values: Tensor) -> bool:
     """Whether weights for a product of stacked matrices, as those of attention, share 1 along the stack: that of
-    samples, or where it is not known what they are stacked by, that of stacks, as heads are the second axis then."""
+    samples, or where it is not known what they are stacked by, those of stacks, as heads are the second axis then."""
     rank = len(weights.shape) if weights.shape is not None else 0
-    stacked = rank > 3 or (rank == 3 and weights.batched)
-    return stacked and axis_of(weights) == 0 and weights.must_be(PROBABILITIES)
+    alike = rank > 3 and values.shape is not None and len(values.shape) == rank
+    stacks = range(rank - 2) if alike else range(rank > 3 or (rank == 3 and (weights.batched or values.batched)))
+    return axis_of(weights) in stacks and weights.must_be(PROBABILITIES)
 
 
 def is_equated(index: Index, call: Any) -> bool:
@@ -414,7 +424,7 @@ class SoftmaxDim(Rule):
     @on_call("torch.argmax", "torch.max")
     def picked(self, call: Call, report: Report) -> None:
         tensor, dim = call.tensor, const(shapes.axis(call, 1) or Const(None))
-        if call.actual.endswith(("argmax", "max")) and dim in (1, -1) and over_batch(tensor):
+        if call.actual.endswith(("argmax", "max")) and dim in (1, -1) and (over_batch(tensor) or over_rows(tensor)):
             self.wrong(tensor, report)
 
     @on_call("torch.multinomial", "torch.distributions.Categorical")
@@ -444,12 +454,12 @@ class SoftmaxDim(Rule):
 
     @on("matrixmultiply")
     def weighted(self, fact: Any, report: Report) -> None:
-        self.weights(fact[2], report)
+        self.weights(fact[2], fact[3], report)
 
     @on_call("torch.matmul", "torch.bmm")
     def multiplied(self, call: Call, report: Report) -> None:
         if call.actual.endswith(("matmul", "bmm")):
-            self.weights(call.first, report)
+            self.weights(call.first, call.value("other", 1) or call.value("mat2", 1), report)
         elif call.actual.endswith("einsum"):
             self.contracted(call, report)
 
@@ -461,16 +471,27 @@ class SoftmaxDim(Rule):
         operands = inputs.split(",")
         if not arrow or len(operands) != len(given) or len(given) < 2:
             return
-        for letters, value in zip(operands, given, strict=True):
-            others = "".join(operands).replace(letters, "", 1)
-            if letters.isalpha() and letters[0] in output and letters[0] in others:
-                self.weights(value, report)
+        for at, (letters, value) in enumerate(zip(operands, given, strict=True)):
+            others = "".join(operands[:at] + operands[at + 1 :])
+            if not isinstance(value, Tensor) or not letters.isalpha() or not value.must_be(PROBABILITIES):
+                continue
+            if value.axis is None or not -len(letters) <= value.axis < len(letters):
+                continue
+            letter, first = letters[value.axis], value.axis % len(letters) == 0
+            summed = any(one in others and one not in output for one in letters)
+            if letter in output and letter in others and summed and (not first or len(letters) > 3 or value.batched):
+                self.stacked(value, report)
 
-    def weights(self, given: Value, report: Report) -> None:
-        if isinstance(given, Tensor) and mixes_batch(given) and given.trace:
+    def weights(self, given: Value, values: Value | None, report: Report) -> None:
+        if isinstance(given, Tensor) and isinstance(values, Tensor) and mixes_stack(given, values):
+            self.stacked(given, report)
+
+    def stacked(self, given: Tensor, report: Report) -> None:
+        if given.trace:
             step = given.trace[-1]
-            over = "the batch" if given.batched else "the first axis, along which matrices are stacked"
-            what = f"runs over {over}: the weights of each sample depend on the others, and do not add up to 1"
+            first = axis_of(given) in (0, None)
+            over, each = ("the batch", "sample") if first and given.batched else ("a stack of matrices", "matrix")
+            what = f"runs over {over}: the weights of each {each} depend on the others, and do not add up to 1"
             report(step.node, space=step.space, softmax=step.label, what=what).because(why(given))
 
     def wrong(self, tensor: Tensor, report: Report) -> None:

@@ -298,7 +298,8 @@ def kinds_of(operator: str, left: Value, right: Value) -> int:
     b = right.kinds if isinstance(right, Tensor) else 0
     if isinstance(left, Tensor) and isinstance(right, Tensor):
         if operator == "MatrixMultiply":
-            return LOGITS if "a parameter" in (left.nature, right.nature) or a == b == LOGITS else 0
+            weighed = b == LOGITS and a in (LOGITS, PROBABILITIES)  # by queries, or with the weights of an average
+            return LOGITS if "a parameter" in (left.nature, right.nature) or weighed else 0
         if operator in ("Add", "Subtract"):
             if a == LOGITS and right.nature == "a parameter":
                 return LOGITS

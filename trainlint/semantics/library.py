@@ -10,6 +10,8 @@ from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import libcst as cst
+
 from trainlint.config import UsageError
 from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics import containers
@@ -55,6 +57,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax.code import called
+from trainlint.syntax.index import nodes_in
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Arguments, Interpreter
@@ -893,10 +896,25 @@ class Library:
                 self.forget(interp, item, depth + 1, seen, trains)
         elif isinstance(value, Method):
             self.forget(interp, value.receiver, depth + 1, seen, trains)
+        elif isinstance(value, Function):
+            self.forget_filled(interp, value)
         elif trains and isinstance(value, Tensor) and value.deps and value.graph is not False:
             from trainlint.semantics.behaviours.training import gradients_may_arrive
 
             gradients_may_arrive(interp, value)
+
+    def forget_filled(self, interp: Interpreter, function: Function) -> None:
+        """What a function that runs whenever somebody else likes may have put into lists that were empty around it."""
+        empty = {
+            name: held
+            for env in function.closure
+            for name, held in env.items()
+            if isinstance(held, ListObject) and held.items == ()
+        }
+        if empty:
+            for node in nodes_in(function.node):
+                if isinstance(node, cst.Name) and node.value in empty:
+                    interp.write(empty[node.value].attrs, "items", None)
 
     def forget_object(self, interp: Interpreter, value: Instance, depth: int, seen: set[int], trains: bool) -> None:
         unclear = isinstance(value.cls, Class) and "?" in value.cls.api  # of a base out of view, and perhaps a module
@@ -1252,7 +1270,9 @@ def children_of_entry(name: Any, value: Any) -> Iterator[Instance]:
         for item in value.items if value.items is not None else (value.attrs["element"],):
             yield from leaves(item)
     else:
-        yield from leaves(value)
+        for option in options(value):
+            if not isinstance(option, ListObject):
+                yield from leaves(option)
 
 
 def leaves(value: Any) -> Iterator[Instance]:

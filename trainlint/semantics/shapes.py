@@ -1012,7 +1012,7 @@ def recurrent(call: Call) -> tuple[Form, Form]:
     front = given.shape[:2] if given.shape is not None and len(given.shape) == 3 else (None, None)
     batch_first = truth(first) if first is not None else False
     people = None if batch_first is None else front[0 if batch_first else 1]
-    return Form((*front, wide), None, given.batched and batch_first is True), Form((stacked, people, hidden))
+    return Form((*front, wide), None, batch_first is True), Form((stacked, people, hidden))
 
 
 def cell(call: Call) -> Form:

@@ -17,6 +17,7 @@ from trainlint.semantics.values import (
     ELSEWHERE,
     FALSE,
     HIDDEN,
+    INF,
     LOGITS,
     NONE,
     TRUE,
@@ -563,6 +564,7 @@ def initialise(call: Call) -> Value:
     for target in options(call.first):
         if isinstance(target, Tensor):
             initialise_all(call, target)
+            drawn_anew(call)
         layer = target.attrs.get("$whole") if isinstance(target, Instance) else None
         if not isinstance(layer, Instance) or "$init" not in layer.attrs:
             continue
@@ -574,6 +576,22 @@ def initialise(call: Call) -> Value:
         interp.library.escape(interp, call.arguments, call.node)
         return Instance(None)
     return call.first
+
+
+# Initialisations that draw nothing: the bounds of what they fill say all.
+FIXED = frozenset(("torch.nn.init.zeros_", "torch.nn.init.ones_", "torch.nn.init.constant_"))
+
+
+def drawn_anew(call: Call) -> None:
+    """A parameter that weights are drawn for is not what it was made as any more."""
+    node = call.node.args[0].value if isinstance(call.node, cst.Call) and call.node.args else None
+    while isinstance(node, cst.Attribute) and node.attr.value == "data":
+        node = node.value
+    owner = call.interp.peek(node)
+    if call.path not in FIXED and call.path.startswith("torch.nn.init.") and isinstance(owner, Tensor) and owner.graph:
+        changed = owner.but(lo=-INF, hi=INF, nature="a parameter")
+        call.interp.modules.same(owner, changed)
+        call.interp.mutate(node, changed)
 
 
 def initialise_all(call: Call, target: Tensor) -> None:

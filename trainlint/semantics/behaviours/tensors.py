@@ -361,7 +361,7 @@ def matmul(call: Call) -> Value:
     result = mixed_tensor(call.interp, parts or [call.tensor])
     if len(parts) == 2 and arithmetic.are_units(*parts):
         return result.but(lo=-1.0, hi=1.0, nature="a cosine")
-    raw = len(parts) == 2 and all(t.must_be(LOGITS) for t in parts)  # as attention's, of queries and keys
+    raw = len(parts) == 2 and arithmetic.kinds_of("MatrixMultiply", *parts) == LOGITS
     if len(parts) == 2 and all(t.lo >= 0 for t in parts):
         result = result.but(lo=0.0, nature=arithmetic.chosen(*parts))
     if weighted or sparse or raw:
