@@ -11,8 +11,21 @@ from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import is_seeded_elsewhere
 from trainlint.checks.repairs import around, follows, index_of, is_bound_within
 from trainlint.checks.schedules import assigned_name, inner_loops
+from trainlint.checks.totals import (
+    adds_up,
+    assigned_around,
+    is_fed,
+    mates,
+    measures_walked,
+    overwrites_total,
+    replaced_in,
+    sets_to_zero,
+    starts_at_zero,
+    twins,
+)
 from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
+from trainlint.semantics.behaviours.data import dataset_part
 from trainlint.semantics.behaviours.training import optimizers, touches
 from trainlint.semantics.interpreter import Region, nested, outwards, target_names
 from trainlint.semantics.library import Call, modules_in
@@ -38,7 +51,16 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import Index, nodes_in, path_to
-from trainlint.syntax.code import called, contains, is_equality, is_name, is_plain_call, last_name, names_in, positional
+from trainlint.syntax.code import (
+    called,
+    contains,
+    is_equality,
+    is_name,
+    is_one,
+    is_plain_call,
+    last_name,
+    positional,
+)
 
 # Batches of that many samples may well be all there are.
 MANY_SAMPLES = 1000
@@ -308,25 +330,37 @@ class MetricAveraging(Rule):
         if left.tally is None:
             return
         total, count = left.tally.what, right.tally.what if right.tally is not None else ""
+        loader = loader_of(left.tally)
         if total in ("means", "sums") and is_left_over(left.tally, unscaled(left_node), right_node, report):
             what, count = "a sum over all turns", "the number of the last one, which is 1 less than they are"
-            report(node, what=what, count=count, result="is too large")
+            self.tell(node, left.tally, report, what, count, "is too large")
             return
         turns = turns_between(left.tally, left_node, report) if total in ("means", "sums") else None
         if turns is not None and is_other_number(turns, right, left.tally):
             count = f"{bounds(right)[0]:g}"
-            report(node, what=f"a sum over {turns} turns", count=count, result="is no mean of them")
+            self.tell(node, left.tally, report, f"a sum over {turns} turns", count, "is no mean of them")
             return
-        loader = loader_of(left.tally)
         if total == "sums" and count == "samples" and draws_part(loader) and is_data_of(loader, right.tally.loader):
             what, count = "a sum over the samples that a sampler draws", "the number of all there are"
-            report(node, what=what, count=count, result="is too small")
+            self.tell(node, left.tally, report, what, count, "is too small")
             return
         if total == "sums" and fills_last_batch(loader, right_node, report):
             what, count = "a sum over all samples", "the number of batches times their size"
-            report(node, what=what, count=count, result="is too small where the last batch is not full")
+            self.tell(node, left.tally, report, what, count, "is too small where the last batch is not full")
             return
-        if total == "means" and count in ("samples", "sizes"):
+        if total in ("means", "sums") and count in ("samples", "batches"):
+            part, other = dataset_part(loader), dataset_part(right.tally.loader)
+            if part and other and part != other:
+                what, count = (
+                    f"a total over the {PARTS[part]} data",
+                    f"the number of {count} of the {PARTS[other]} data",
+                )
+                self.tell(node, left.tally, report, what, count, "is no mean of them")
+                return
+        if total == "sums" and not count and counts_turns(index_of(report.space()), right_node, left.tally):
+            count = "batches"
+            wrong, names = batched(loader) is True, ("a sum of all samples", "the number of batches")
+        elif total == "means" and count in ("samples", "sizes"):
             wrong, names = batched(loader) is not False, ("a sum of batch means", "the number of samples")
         elif total == "sums" and count == "batches":
             wrong = batched(loader) is True and (right.tally.loader is loader or is_loader(right.tally.loader))
@@ -336,7 +370,25 @@ class MetricAveraging(Rule):
         else:
             return
         if wrong and not compensated(report, node):
-            report(node, what=names[0], count=names[1], result="depends on the batch size")
+            self.tell(node, left.tally, report, *names, "depends on the batch size")
+
+    def tell(self, node: Any, total: Tally, report: Report, what: str, count: str, result: str) -> None:
+        """Report a division of a total, and where that is added up."""
+        draft = report(node, what=what, count=count, result=result)
+        if total.node is not None:
+            draft.because([Step(total.frame.space, total.node, "added up")])
+
+
+PARTS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def counts_turns(index: Index, count: Any, total: Tally) -> bool:
+    """Whether a name is 0 before the loop that adds up a total, and gets 1 more in each of its turns."""
+    loop = total.loops[-1].region.node if total.loops and total.loops[-1].region else None
+    if loop is None or not isinstance(count, cst.Name):
+        return False
+    before, inside = assigned_around(index, count, loop)
+    return any(map(sets_to_zero, before)) and len(inside) == 1 and adds_up(inside[0]) and is_one(inside[0].value)
 
 
 def is_left_over(total: Tally, summed: Any, count: Any, report: Report) -> bool:
@@ -573,8 +625,10 @@ class MetricAccumulator(Rule):
         if left.tally is None or left.tally.frame is not report.interp.frame:
             return
         total, loops = left.tally, report.interp.frame.loops
-        if total.what in ("mean", "sum"):
+        if total.what in ("mean", "sum", "some"):
             self.replaced(node, unscaled(left_node), total, right, right_node, report)
+        if total.what in ("means", "sums") and total.loops and total.loops[-1].region:
+            self.counted_last(node, right_node, total.loops[-1].region.node, report)
         if right.tally is None:
             return
         if right.tally.what not in ("batches", "samples"):
@@ -588,11 +642,17 @@ class MetricAccumulator(Rule):
                 and same_loader(total, right)
             ):
                 what = "the value of the last batch alone is divided by the number of batches; it was never added up"
-                report(node, what=what)
+                self.lay(node, left_node, total, what, report)
         elif loops and total.what in ("means", "sums") and total.loops[len(loops) - 1] is not loops[-1]:
             if total.loops[len(loops) - 1].region is loops[-1].region:
                 what = "the total is never reset, so it also holds what earlier turns of the outer loop added up"
                 report(node, what=what)
+
+    def lay(self, node: Any, name: Any, total: Tally, what: str, report: Report) -> None:
+        """Report a total that is divided at a node where the loop gives it a new value in place of adding to it."""
+        region = total.loops[-1].region if total.loops else None
+        place = replaced_in(index_of(report.space()), name, region.node) if region is not None else None
+        report(place or node, what=what).because([Step(report.space(), node, "the division")])
 
     def replaced(self, node: Any, name: Any, total: Tally, count: Value, counted: Any, report: Report) -> None:
         """A name that is 0 before the loop, as totals are, gets the value of each batch anew, and is divided by what is
@@ -611,11 +671,22 @@ class MetricAccumulator(Rule):
             over_all = what == "sizes" or is_number_of_turn(counted, loop)
         else:
             over_all = len(total.loops) == len(loops) + 1 and (
-                (what == "samples" and of_data(total, count)) or (what == "sizes" and same_loop(total, count))
+                (what == "batches" and same_loader(total, count))
+                or (what == "samples" and of_data(total, count))
+                or (what == "sizes" and same_loop(total, count))
+                or measures_walked(index_of(report.space()), counted, loop)
             )
-        if over_all and starts_at_zero(index_of(report.space()), name, loop):
+        if over_all and replaced_in(index_of(report.space()), name, loop) is not None:
             what = "the value of one batch alone is divided by what is counted over all of them; it was never added up"
-            report(node, what=what)
+            self.lay(node, name, total, what, report)
+
+    def counted_last(self, node: Any, count: Any, loop: Any, report: Report) -> None:
+        """A total is divided by a name that is 0 before the loop, as counts are, and the size of a batch behind it."""
+        place = replaced_in(index_of(report.space()), count, loop)
+        value = report.interp.peek(count) if place is not None else None
+        if is_size(value):
+            what = "the size of each batch replaces that of the one before, so the total is divided by the last alone"
+            report(place, what=what).because([Step(report.space(), node, "the division")])
 
     def shrunk(self, node: Any, name: Any, report: Report) -> None:
         """`total /= len(loader)` in the body of the loop that adds the total up."""
@@ -694,6 +765,18 @@ class MetricAccumulator(Rule):
                     "the total of each batch replaces that of the one before, so only the last is left behind the loop"
                 )
                 report(assign, space, what=what)
+
+    @on("loop")
+    def doubled(self, region: Region, report: Report) -> None:
+        """Two totals get the same in each turn, while what was measured beside it goes into none."""
+        space, loop = region.space, region.node
+        if space.source is None or space is not report.space() or not isinstance(loop, (cst.For, cst.While)):
+            return
+        for first, second in twins(space.source.index, loop):
+            for name in mates(loop, second):
+                if not is_fed(loop, name):
+                    what = f"two totals get the same, so they are always equal, and `{name}` goes into neither"
+                    report(second.node, what=what).because([Step(space, first.node, "the other total")])
 
     @on("loop", having="model")
     def stale(self, region: Region, report: Report) -> None:
@@ -791,59 +874,11 @@ def is_number_of_turn(node: Any, loop: Any) -> bool:
     return plus_one and is_name(node.left, first.value)
 
 
-def starts_at_zero(index: Index, name: cst.Name, loop: Any) -> bool:
-    """Whether a name is set to 0 before a loop, and to anything else in the loop only."""
-    before, inside = assigned_around(index, name, loop)
-    return bool(inside) and any(map(sets_to_zero, before)) and all(isinstance(o, cst.Assign) for o in inside)
-
-
-def assigned_around(index: Index, name: cst.Name, loop: Any) -> tuple[list[Any], list[Any]]:
-    """The assignments to a name outside of a loop, and those in it; none where the name is bound otherwise too."""
-    before: list[Any] = []
-    inside: list[Any] = []
-    for binding in index.lookup(name):
-        if not isinstance(binding.origin, (cst.Assign, cst.AugAssign)):
-            return [], []
-        (inside if any(above is loop for above in index.ancestors(binding.node)) else before).append(binding.origin)
-    return before, inside
-
-
-def overwrites_total(index: Index, quotient: Any, dividend: Any) -> bool:
-    """Whether what each turn of a loop sets anew is divided, and assigned to the name that the loop has added it up
-    under."""
-    statement = index.parent(quotient)
-    target = statement.targets[0].target if isinstance(statement, cst.Assign) and statement.value is quotient else None
-    if not isinstance(target, cst.Name) or not isinstance(dividend, cst.Name) or target.value == dividend.value:
+def is_size(value: Value | None) -> bool:
+    """Whether a value is the size of a batch."""
+    if not isinstance(value, Number):
         return False
-    origins: list[Any] = [binding.origin for binding in index.lookup(target)]
-    sums = [origin for origin in origins if adds_up(origin) and dividend.value in names_in(origin.value)]
-    loop = next((n for n in index.ancestors(sums[0]) if isinstance(n, (cst.For, cst.While))), None) if sums else None
-    if loop is None or statement is None or any(above is loop for above in index.ancestors(statement)):
-        return False
-    before, inside = assigned_around(index, target, loop)
-    outside, fresh = assigned_around(index, dividend, loop)
-    return (
-        any(map(sets_to_zero, before))
-        and all(map(adds_up, inside))
-        and not outside
-        and bool(fresh)
-        and all(isinstance(origin, cst.Assign) for origin in fresh)
-    )
-
-
-def sets_to_zero(assign: Any) -> bool:
-    return isinstance(assign, cst.Assign) and is_zero(assign.value)
-
-
-def adds_up(assign: Any) -> bool:
-    return isinstance(assign, cst.AugAssign) and isinstance(assign.operator, cst.AddAssign)
-
-
-def is_zero(node: Any) -> bool:
-    """Whether 0 is written, or several at once."""
-    if isinstance(node, cst.Tuple):
-        return all(is_zero(element.value) for element in node.elements)
-    return isinstance(node, (cst.Integer, cst.Float)) and float(node.evaluated_value) == 0
+    return value.batch or (value.tally is not None and value.tally.what == "size")
 
 
 def same_loader(total: Tally, count: Value) -> bool:

@@ -184,8 +184,17 @@ class RootRule(Rule, ABC):
     @on("power")
     def power(self, fact: Any, report: Report) -> None:
         _, node, left, right, left_node, _, _ = fact
-        if is_number(right) and bounds(right) in ((0.5, 0.5), (-0.5, -0.5)):
-            self.judge(node, left_node, left, report, inverse=bounds(right)[0] < 0)
+        self.raise_to(right, node, left_node, left, report)
+
+    @on_call("torch.pow")
+    def raised(self, call: Call, report: Report) -> None:
+        power = call.value("exponent", 1) or UNKNOWN
+        self.raise_to(power, call.node, operand_of(call), as_tensor(call.first), report)
+
+    def raise_to(self, power: Value, node: Any, inner: Any, operand: Value, report: Report) -> None:
+        """Judge a power that is a root written otherwise."""
+        if is_number(power) and bounds(power) in ((0.5, 0.5), (-0.5, -0.5)):
+            self.judge(node, inner, operand, report, inverse=bounds(power)[0] < 0)
 
     @abstractmethod
     def judge(self, node: Any, inner: Any, operand: Value, report: Report, inverse: bool) -> None:

@@ -717,22 +717,41 @@ def tallied(value: Value, tally: Tally | None) -> Value:
     return value
 
 
+def is_term(value: Value) -> bool:
+    """Whether a value is a single number that comes from a model, as the terms of a loss are."""
+    return isinstance(value, Tensor) and value.shape == () and bool(value.deps)
+
+
+def joint(a: Tally, b: Tally) -> Tally | None:
+    """What two terms measure together: a sum over the batch is one with whatever else was added up over it."""
+    kinds = {a.what, b.what}
+    if len(kinds) == 1 or kinds == {"sum", "some"}:
+        return a if a.what != "some" else b
+    return a._replace(what="some") if kinds <= {"mean", "sum", "some"} else None
+
+
 def tally_of(operator: str, left: Value, right: Value) -> Tally | None:
     """What the result of an operation measures."""
     a, b = left.tally, right.tally
-    if operator == "Multiply" and a is None:
+    if operator in ("Multiply", "Add", "Subtract") and a is None:
         left, right, a, b = right, left, b, a
     if a is None or a.what in ("batches", "samples", "size", "sizes"):
         return None
     size = isinstance(right, Number) and (right.batch or (b is not None and b.what == "size"))
     if b is not None and not size:
-        return a if operator == "Add" and a.what == b.what else None
-    if operator == "Multiply" and size:
-        return a._replace(what="sum") if a.what == "mean" else None
-    if operator == "Divide" and size:
-        return a._replace(what="mean") if a.what == "sum" else None
-    # A constant scales; a whole one may be the size of a batch, and any other number a count of something.
-    totals = a.what in ("sum", "sums")
-    if not isinstance(right, Const) or not is_number(right) or not (totals or not is_whole(right)):
-        return None
-    return a if operator == "Multiply" or (operator == "Divide" and not totals) else None
+        return joint(a, b) if operator == "Add" else None
+    if operator in ("Add", "Subtract") and is_term(left) and is_term(right):
+        return a
+    if operator == "Multiply" and size and a.what == "mean":
+        return a._replace(what="sum")
+    if operator == "Divide" and size and a.what == "sum":
+        return a._replace(what="mean")
+    if operator in ("Multiply", "Divide") and isinstance(right, Const) and is_number(right):
+        # A constant scales; a whole one may be the size of a batch, and any other number a count of something.
+        totals = a.what in ("sum", "sums")
+        if (totals or not is_whole(right)) and (operator == "Multiply" or not totals):
+            return a
+    if operator in ("Add", "Subtract") and isinstance(right, Const) and a.what == "mean":
+        return a
+    scaled = a.what in ("mean", "sum", "some") and is_number(right)
+    return a._replace(what="some") if scaled and operator in ("Multiply", "Divide", "Add", "Subtract") else None

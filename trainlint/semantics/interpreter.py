@@ -491,7 +491,7 @@ class Interpreter:
         self.notice_left_over(node, node.value, tally)
         what = tally.what + "s"
         if old.tally is None and bounds(old) == (0, 0):
-            return arithmetic.tallied(result, Tally(what, self.frame, tuple(loops)))
+            return arithmetic.tallied(result, Tally(what, self.frame, tuple(loops), node=node))
         if old.tally is None or old.tally.what != what:
             return result
         since = old.tally
@@ -2001,7 +2001,7 @@ class Interpreter:
                         self.reads.extend(memo.reads)
                     if self.region is not None:
                         self.region.events.extend(memo.events)
-                    return memo.value
+                    return self.handed_back(memo.value)
         frames = self.stack.count(ident)
         runs = self.runs.get(ident, 0) + 1
         self.runs[ident] = runs
@@ -2030,7 +2030,18 @@ class Interpreter:
             self.remember(ident, key, function, value, start, mark, region.events, Object.count == objects, env)
         if not self.depth:
             self.reads.clear()
-        return value
+        return self.handed_back(value)
+
+    def handed_back(self, value: Value) -> Value:
+        """What a function gives back: what it has measured of a batch, its caller measures here and now."""
+        if value.__class__ is Tuple:
+            items = tuple(map(self.handed_back, value.items))
+            changed = any(new is not old for new, old in zip(items, value.items))
+            return Tuple(items, value.names) if changed else value
+        tally = value.tally
+        if tally is None or tally.loops or tally.frame is self.frame or tally.what not in ("mean", "sum", "some"):
+            return value
+        return arithmetic.tallied(value, self.measure(tally.what))
 
     def forget_shapes(self, known: dict[Any, Any], env: dict[str, Any], key: Any) -> bool:
         """Whether the shapes of the arguments were dropped, as the function has been run with many others already."""

@@ -60,17 +60,20 @@ class Step(NamedTuple):
 class Tally(NamedTuple):
     """What a number measures of a batch or of a data set.
 
-    what   "mean" or "sum" over a batch's samples; "means", "sums" added up over batches; "batches", "samples": how many
-           there are; "size": of a batch, "sizes" of those seen
+    what   "mean" or "sum" over a batch's samples, "some" number of them that is scaled in a way not known; "means",
+           "sums" added up over batches; "batches", "samples": how many there are; "size": of a batch, "sizes" of those
+           seen
     frame  the activation of a function in which it was measured, or the adding up began, and
     loops  the turns of the loops that were running there
     loader the loader whose batches are counted, or the data set whose samples are
+    node   where it is added up
     """
 
     what: str
     frame: Any = None
     loops: tuple[Any, ...] = ()
     loader: Any = None
+    node: Any = None
 
 
 class Value:
@@ -815,7 +818,9 @@ def join_tallies(a: Value, b: Value) -> Tally | None:
     if a.tally is None or b.tally is None:
         blank = b if a.tally is not None else a
         return a.tally or b.tally if bounds(blank) == (0, 0) else None
-    return a.tally if a.tally.what == b.tally.what else None
+    if a.tally.what == b.tally.what:
+        return a.tally
+    return a.tally._replace(what="some") if {a.tally.what, b.tally.what} <= {"mean", "sum", "some"} else None
 
 
 def measured_on(*values: Value) -> frozenset[str]:

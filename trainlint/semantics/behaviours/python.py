@@ -334,6 +334,9 @@ def abs_(call: Call) -> Value:
     return Number(0) if is_number(call.first) else UNKNOWN
 
 
+COUNTS = ("batches", "samples", "sizes")
+
+
 @builtin("max", "min")
 def extreme(call: Call) -> Value:
     values = arguments_of(call)
@@ -349,9 +352,11 @@ def extreme(call: Call) -> Value:
     if tensors:
         return tensors[0].but(lo=lo, hi=hi, kinds=0)
     known = all(is_number(v) for v in values) or lo > -INF or hi < INF
-    # The lesser of a number of batches and some limit is a number of batches.
-    tally = next((v.tally for v in values if v.tally is not None and v.tally.what == "batches"), None)
-    return Number(lo, hi, tally=tally if call.path == "min" else None, of=measured_on(*values)) if known else UNKNOWN
+    # The lesser of a number of batches and some limit is a number of batches; so is the greater of it and 1.
+    tally = next((v.tally for v in values if v.tally is not None and v.tally.what in COUNTS), None)
+    if tally is not None and call.path == "max" and any(v.tally is None and bounds(v)[1] > 1 for v in values):
+        tally = None
+    return Number(lo, hi, tally=tally, of=measured_on(*values)) if known else UNKNOWN
 
 
 @builtin("sum")
@@ -543,7 +548,7 @@ def append(call: Call) -> Value:
         loop = call.interp.nearest_loop()
         if target.attrs.get("$filled", MISSING) is not call.node:  # where its only items come from
             call.interp.write(target.attrs, "$filled", None if "$filled" in target.attrs else call.node)
-        if value.tally is not None and loop is not None:
+        if value.tally is not None and value.tally.what != "some" and loop is not None:
             call.interp.event("filled", call.node, target, None, loop.node)
             call.interp.notice_left_over(call.node, call.node.args[0].value, value.tally)
         if isinstance(value, Tensor):

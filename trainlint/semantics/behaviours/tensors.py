@@ -43,6 +43,7 @@ from trainlint.semantics.values import (
     Number,
     Sequence,
     Step,
+    Tally,
     Tensor,
     Tuple,
     Union,
@@ -519,9 +520,8 @@ def norm(call: Call) -> Value:
 @behaviour("sum")
 def sum_(call: Call) -> Value:
     tensor = call.tensor
+    tally = measured(call, "sum")
     if tensor.kinds == MASK:
-        whole = bool(tensor.deps) and len(call.arguments.positional) == 1 and not call.arguments.keywords
-        tally = call.interp.measure("sum") if whole else None
         return made(call, lo=0.0, nature=count_of(call), data=stats(call, "sum"), tally=tally)
     if tensor.must_be(PROBABILITIES):
         dim = call.value("dim", 1)
@@ -541,7 +541,15 @@ def sum_(call: Call) -> Value:
             nature = None  # one zero among many is nothing
         elif nature == "a one-hot code" and call.value("dim", 1) is None:
             lo, nature = TINY, None  # as many as there are rows
-    return made(call, lo=lo, hi=hi, nature=nature, data=stats(call, "sum"))
+    return made(call, lo=lo, hi=hi, nature=nature, data=stats(call, "sum"), tally=tally)
+
+
+def measured(call: Call, what: str) -> Tally | None:
+    """What a mean or sum over all elements of what a model gave measures."""
+    if not call.tensor.deps or len(call.arguments.positional) != 1 or call.arguments.keywords:
+        return None
+    known = call.tensor.kinds == MASK or (what == "mean" and call.tensor.batched)
+    return call.interp.measure(what if known else "some")
 
 
 def count_of(call: Call) -> str:
@@ -570,9 +578,8 @@ def mean(call: Call) -> Value:
         if tensor.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES) and call.value("dim", 1)
         else 0
     )
-    whole = tensor.kinds == MASK and tensor.deps and len(call.arguments.positional) == 1 and not call.arguments.keywords
-    tally = call.interp.measure("mean") if whole else None
-    return made(call, kinds=kinds, lo=tensor.lo, hi=tensor.hi, nature=nature, data=stats(call, "mean"), tally=tally)
+    data = stats(call, "mean")
+    return made(call, kinds=kinds, lo=tensor.lo, hi=tensor.hi, nature=nature, data=data, tally=measured(call, "mean"))
 
 
 def least_spread(tensor: Tensor) -> float:

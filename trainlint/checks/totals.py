@@ -1,0 +1,251 @@
+"""How totals are written: where a name starts at 0, what a loop adds to it, and where it gets a new value instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import libcst as cst
+
+from trainlint.syntax import Index, nodes_in
+from trainlint.syntax.code import contains, is_name, is_plain_call, keyword, names_in, positional
+
+
+def starts_at_zero(index: Index, name: cst.Name, loop: Any) -> bool:
+    """Whether a name is set to 0 before a loop, and to anything else in the loop only."""
+    before, inside = assigned_around(index, name, loop)
+    return bool(inside) and any(map(sets_to_zero, before)) and all(isinstance(o, cst.Assign) for o in inside)
+
+
+def replaced_in(index: Index, name: Any, loop: Any) -> Any:
+    """Where a loop sets a name anew that is 0 before it, as totals are, and to anything else in the loop only."""
+    if not isinstance(name, cst.Name) or not starts_at_zero(index, name, loop):
+        return None
+    inside = assigned_around(index, name, loop)[1]
+    return None if any(name.value in names_in(assign.value) for assign in inside) else inside[0]
+
+
+def assigned_around(index: Index, name: cst.Name, loop: Any) -> tuple[list[Any], list[Any]]:
+    """The assignments to a name outside of a loop, and those in it; none where the name is bound otherwise too."""
+    before: list[Any] = []
+    inside: list[Any] = []
+    for binding in index.lookup(name):
+        if not isinstance(binding.origin, (cst.Assign, cst.AugAssign)):
+            return [], []
+        (inside if any(above is loop for above in index.ancestors(binding.node)) else before).append(binding.origin)
+    return before, inside
+
+
+def overwrites_total(index: Index, quotient: Any, dividend: Any) -> bool:
+    """Whether what each turn of a loop sets anew is divided, and assigned to the name that the loop has added it up
+    under."""
+    statement = index.parent(quotient)
+    target = statement.targets[0].target if isinstance(statement, cst.Assign) and statement.value is quotient else None
+    if not isinstance(target, cst.Name) or not isinstance(dividend, cst.Name) or target.value == dividend.value:
+        return False
+    origins: list[Any] = [binding.origin for binding in index.lookup(target)]
+    sums = [origin for origin in origins if adds_up(origin) and dividend.value in names_in(origin.value)]
+    loop = next((n for n in index.ancestors(sums[0]) if isinstance(n, (cst.For, cst.While))), None) if sums else None
+    if loop is None or statement is None or any(above is loop for above in index.ancestors(statement)):
+        return False
+    before, inside = assigned_around(index, target, loop)
+    outside, fresh = assigned_around(index, dividend, loop)
+    return (
+        any(map(sets_to_zero, before))
+        and all(map(adds_up, inside))
+        and not outside
+        and bool(fresh)
+        and all(isinstance(origin, cst.Assign) for origin in fresh)
+    )
+
+
+def sets_to_zero(assign: Any) -> bool:
+    return isinstance(assign, cst.Assign) and is_zero(assign.value)
+
+
+def adds_up(assign: Any) -> bool:
+    return isinstance(assign, cst.AugAssign) and isinstance(assign.operator, cst.AddAssign)
+
+
+def is_zero(node: Any) -> bool:
+    """Whether 0 is written, or several at once."""
+    if isinstance(node, cst.Tuple):
+        return all(is_zero(element.value) for element in node.elements)
+    return isinstance(node, (cst.Integer, cst.Float)) and float(node.evaluated_value) == 0
+
+
+def measures_walked(index: Index, count: Any, loop: Any) -> bool:
+    """Whether a number is made from the length of what a loop walks over, in one batch or another."""
+    if not isinstance(loop, cst.For) or any(keyword(node, "batch_size") is not None for node in nodes_in(loop.iter)):
+        return False
+    lengths: list[Any] = [n for node in written_out(index, count) for n in nodes_in(node) if is_plain_call(n, "len")]
+    walked = set(names_in(loop.iter))
+    return any(is_name(given, name) for call in lengths for given in positional(call) for name in walked)
+
+
+def written_out(index: Index, node: Any) -> Iterator[Any]:
+    """An expression, and what the names in it stand for that are bound only once."""
+    yield node
+    for name in nodes_in(node):
+        bindings = index.lookup(name) if isinstance(name, cst.Name) else []
+        if len(bindings) == 1 and isinstance(bindings[0].origin, cst.Assign):
+            yield bindings[0].origin.value
+
+
+class Feed(NamedTuple):
+    """A statement that adds something to a total: `total += x`, `values.append(x)`, `meter.update(x, n)`."""
+
+    node: Any
+    target: Any
+    how: str
+    given: tuple[Any, ...]
+
+
+def feed_of(statement: Any) -> Feed | None:
+    """What a statement adds, and to which total; None for one that adds nothing."""
+    if adds_up(statement):
+        return Feed(statement, statement.target, "+=", (statement.value,))
+    call = statement.value if isinstance(statement, cst.Expr) else None
+    if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value in FEEDING:
+        if all(argument.keyword is None and not argument.star for argument in call.args):
+            return Feed(statement, call.func.value, call.func.attr.value, tuple(positional(call)))
+    return None
+
+
+FEEDING = ("append", "update")
+
+
+def blocks_of(loop: Any) -> Iterator[list[Any]]:
+    """The simple statements of each block of a loop, those of loops and functions inside it left out."""
+    waiting = [loop.body]
+    while waiting:
+        block = waiting.pop()
+        yield [part for line in block.body if isinstance(line, cst.SimpleStatementLine) for part in line.body]
+        for line in block.body:
+            if isinstance(line, (cst.If, cst.With, cst.Try)):
+                waiting += bodies(line)
+
+
+def bodies(statement: Any) -> Iterator[Any]:
+    """The blocks of an `if`, a `with` or a `try`."""
+    while statement is not None:
+        yield statement.body
+        yield from (handler.body for handler in getattr(statement, "handlers", ()))
+        statement = getattr(statement, "orelse", None)
+
+
+def twins(index: Index, loop: Any) -> Iterator[tuple[Feed, Feed]]:
+    """The pairs of totals that a loop gives the same in every turn, so that they are always equal."""
+    for feeds in feeds_of(loop):
+        for place, second in enumerate(feeds):
+            for first in feeds[:place]:
+                if is_same(first, second) and are_alike(index, first, second):
+                    yield first, second
+
+
+def feeds_of(loop: Any) -> list[list[Feed]]:
+    """What each block of a loop adds to totals."""
+    return [[feed for statement in block if (feed := feed_of(statement)) is not None] for block in blocks_of(loop)]
+
+
+def is_fed(loop: Any, name: str) -> bool:
+    """Whether a loop adds what a name stands for to any total."""
+    return any(name in names_in(given) for feeds in feeds_of(loop) for feed in feeds for given in feed.given)
+
+
+def is_same(first: Feed, second: Feed) -> bool:
+    """Whether two statements add the same to different totals."""
+    if first.how != second.how or len(first.given) != len(second.given) or first.target.deep_equals(second.target):
+        return False
+    return all(one.deep_equals(other) for one, other in zip(first.given, second.given, strict=True))
+
+
+def mates(loop: Any, feed: Feed) -> set[str]:
+    """The names that a loop sets together with the one whose value is fed, or goes back through as well, as it does
+    through two losses."""
+    root = root_of(feed.given[0]) if feed.given else None
+    found: set[str] = set()
+    learnt: set[str] = set()
+    for part in (part for block in blocks_of(loop) for part in block):
+        names = targets(part) if isinstance(part, cst.Assign) else []
+        if root in names and isinstance(part.value, cst.Call):
+            found |= set(names)
+        if isinstance(part, cst.Expr) and is_plain_call(part.value, "backward"):
+            learnt |= {root_of(part.value)}  # type: ignore[arg-type]
+    return {name for name in found | (learnt if root in learnt else set()) if name and not name.startswith("_")}
+
+
+def root_of(node: Any) -> str | None:
+    """The name that a measured number comes from: the `loss` of `loss.item() * n`."""
+    while not isinstance(node, cst.Name):
+        if isinstance(node, cst.BinaryOperation):
+            node = node.left
+        elif isinstance(node, cst.Call):
+            node = node.func.value if isinstance(node.func, cst.Attribute) else next(iter(positional(node)), None)
+        elif isinstance(node, (cst.Attribute, cst.Subscript)):
+            node = node.value
+        else:
+            return None
+    return str(node.value)
+
+
+def targets(assign: cst.Assign) -> list[str]:
+    """The names that an assignment binds."""
+    target = assign.targets[0].target
+    parts = [element.value for element in target.elements] if isinstance(target, cst.Tuple) else [target]
+    return [part.value for part in parts if isinstance(part, cst.Name)]
+
+
+def are_alike(index: Index, first: Feed, second: Feed) -> bool:
+    """Whether two totals start alike and get nothing but the same, as entries of one dict or names of one block."""
+    one, other = first.target, second.target
+    if isinstance(one, cst.Subscript) and isinstance(other, cst.Subscript):
+        return one.value.deep_equals(other.value) and isinstance(one.value, cst.Name) and is_whole(index, one.value)
+    if not isinstance(one, cst.Name) or not isinstance(other, cst.Name):
+        return False
+    begun, also = begun_in(index, one, first), begun_in(index, other, second)
+    return begun is not None and also is not None and begun[0] is also[0] and is_start(begun[1], also[1])
+
+
+def is_whole(index: Index, name: cst.Name) -> bool:
+    """Whether the entries of a dict are never set one by one."""
+    uses = (index.parent(use) for binding in index.lookup(name) for use in index.references(binding))
+    entries = (use for use in uses if isinstance(use, cst.Subscript))
+    return not any(isinstance(index.parent(entry), (cst.AssignTarget, cst.Del)) for entry in entries)
+
+
+def begun_in(index: Index, name: cst.Name, feed: Feed) -> tuple[Any, Any] | None:
+    """The block in which a total begins, and as what, if it is set only once and changed only by what feeds it."""
+    bindings = index.lookup(name)
+    begins = [binding for binding in bindings if isinstance(binding.origin, cst.Assign)]
+    if len(begins) != 1 or any(b.origin is not feed.node for b in bindings if b is not begins[0]):
+        return None
+    methods = (index.parent(use) for binding in bindings for use in index.references(binding))
+    calls = [m for m in methods if isinstance(m, cst.Attribute) and isinstance(index.parent(m), cst.Call)]
+    if any(call.attr.value not in READ and not contains(feed.node, call) for call in calls):
+        return None
+    origin: Any = begins[0].origin
+    target, value = origin.targets[0].target, origin.value
+    if isinstance(target, cst.Tuple):
+        if not isinstance(value, cst.Tuple) or len(value.elements) != len(target.elements):
+            return None
+        place = next((i for i, part in enumerate(target.elements) if is_name(part.value, name.value)), None)
+        if place is None:
+            return None
+        value = value.elements[place].value
+    return index.parent(index.parent(origin)), value  # type: ignore[arg-type]
+
+
+READ = ("avg", "mean", "item", "display", "count", "index", "copy", "value", "average", "tolist")
+
+
+def is_start(one: Any, other: Any) -> bool:
+    """Whether two totals begin as the same, up to how they are called: 0, an empty list, a meter."""
+    if isinstance(one, cst.List) and isinstance(other, cst.List):
+        return not one.elements and not other.elements
+    if not isinstance(one, cst.Call) or not isinstance(other, cst.Call):
+        return is_zero(one) and is_zero(other)
+    if not one.func.deep_equals(other.func) or len(one.args) != len(other.args):
+        return False
+    pairs = zip(positional(one), positional(other), strict=False)
+    return all(isinstance(a, cst.SimpleString) or a.deep_equals(b) for a, b in pairs)
