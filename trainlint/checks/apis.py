@@ -1,4 +1,4 @@
-"""APIs: what PyTorch and torchvision have removed, are removing, or never meant for use.
+"""APIs: what PyTorch, torchvision and NumPy have removed, are removing, or never meant for use.
 
 Which these are is told by `knowledge/apis.toml`; `semantics.uses` finds where they stand.
 """
@@ -33,7 +33,7 @@ from trainlint.semantics.uses import Entry, Use, table
 from trainlint.semantics.values import Api, Method, Tensor, is_number
 from trainlint.syntax.code import called, is_one, names_in
 
-TITLES = {"torch": "PyTorch", "functorch": "PyTorch", "torchvision": "torchvision"}
+TITLES = {"torch": "PyTorch", "functorch": "PyTorch", "torchvision": "torchvision", "numpy": "NumPy"}
 
 
 class ApiRule(Rule, ABC):

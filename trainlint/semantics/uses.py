@@ -22,7 +22,7 @@ from trainlint.syntax.index import Binding, BindingKind, Index
 if TYPE_CHECKING:
     from trainlint.semantics.namespace import Namespace
 
-PACKAGES = ("torch", "torchvision", "functorch")
+PACKAGES = ("torch", "torchvision", "functorch", "numpy")
 
 
 class Entry(NamedTuple):
@@ -115,7 +115,7 @@ class Table:
 
 
 # Patterns that begin with plain letters are searched for much faster than those that begin at a word's edge.
-_FROM = re.compile(r"from[ \t]+(?:torch|functorch)[\w.]*[ \t]+import[ \t]*(\([^)]*\)|[^\n\\]*(?:\\\n[^\n\\]*)*)")
+_FROM = re.compile(r"from[ \t]+(?:torch|functorch|numpy)[\w.]*[ \t]+import[ \t]*(\([^)]*\)|[^\n\\]*(?:\\\n[^\n\\]*)*)")
 _OWNER = re.compile(r"(\w+)\s*\Z")
 _AS = re.compile(r" as[ \t]+(\w+)")
 _HOMES = [
