@@ -571,10 +571,11 @@ def evaluate(call: Call) -> Value:
 
 @behaviour("keras_predict")
 def predict(call: Call) -> Value:
-    """What a model makes of data, in the order of their rows."""
+    """What a model makes of data, in the order of their rows: arrays without gradients."""
     data = call.value("x", 1)
     call.interp.event("predicted", call.node, call.receiver, data)
     with as_part(call.interp):
         result = call_(call)
     part = data.data.part if isinstance(data, Tensor) else None
-    return result.but(data=predicted(part)) if isinstance(result, Tensor) else Tensor(lib="keras", data=predicted(part))
+    result = result if isinstance(result, Tensor) else Tensor(lib="keras")
+    return result.but(data=predicted(part), graph=False)
