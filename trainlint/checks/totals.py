@@ -22,7 +22,9 @@ def replaced_in(index: Index, name: Any, loop: Any) -> Any:
     if not isinstance(name, cst.Name) or not starts_at_zero(index, name, loop):
         return None
     inside = assigned_around(index, name, loop)[1]
-    return None if any(name.value in names_in(assign.value) for assign in inside) else inside[0]
+    if any(name.value in names_in(assign.value) or isinstance(assign.value, cst.UnaryOperation) for assign in inside):
+        return None  # it is added up, or was meant to be: `total =+ loss`
+    return inside[0]
 
 
 def assigned_around(index: Index, name: cst.Name, loop: Any) -> tuple[list[Any], list[Any]]:
