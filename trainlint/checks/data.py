@@ -22,7 +22,7 @@ from trainlint.semantics.behaviours.data import (
     roots,
     sameness,
 )
-from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, target_names
+from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, outwards, target_names
 from trainlint.semantics.values import (
     NONE,
     UNKNOWN,
@@ -44,7 +44,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, names_in
+from trainlint.syntax.code import called, keyword, names_in
 
 HELD_OUT = {"val": "validation", "test": "test"}  # parts of the data, and what users call them
 JUDGED = "evaluated on the data it was trained on"
@@ -59,8 +59,14 @@ def fixed_order(loader: Instance) -> bool:
         value = attrs.get(name)
         if not is_none(value):
             return False
-    shuffle = attrs.get("shuffle")
+    shuffle = shuffling(loader)
     return shuffle is None or (isinstance(shuffle, Const) and not shuffle.value)
+
+
+def shuffling(loader: Instance) -> Value | None:
+    """What a loader is told of shuffling: as an option, or by a step of a pipeline."""
+    told: Value | None = loader.attrs.get("$shuffle", loader.attrs.get("shuffle"))
+    return told
 
 
 def ordered_data(value: Value | None, depth: int = 0) -> bool:
@@ -130,7 +136,8 @@ class TrainNotShuffled(Rule):
 
     @on("program", having="trained")
     def check(self, region: Region, report: Report) -> None:
-        loops = Counter(node for node, _ in {(event.node, event.loader) for event in region.of("trained")})
+        trained = {(event.node, event.loader.attrs.get("dataset") or event.loader) for event in region.of("trained")}
+        loops = Counter(node for node, _ in trained)
         for _, node, space, loader in region.of("trained"):
             if loader.born is None or not fixed_order(loader):
                 continue
@@ -142,25 +149,30 @@ class TrainNotShuffled(Rule):
             size = loader.attrs.get("batch_size")
             whole = isinstance(size, Number) and size.nature == "a length"
             if ordered_data(dataset) and not whole and dataset_part(dataset) not in HELD_OUT:
-                report(loader.born.node, loader.born.space).because([Step(space, node, "trained on here")])
+                made = batched_at(loader)
+                report(made.node, made.space).because([Step(space, node, "trained on here")])
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
         """Keras shuffles unless it is told not to, as it is for series; a classifier of single rows has no reason. The
         order of a pipeline is its own."""
         data, shuffle = call.value("x"), call.value("shuffle")
-        if isinstance(data, Instance) and data.family == "loader" and data.born is not None:
+        if is_loader(data) and data.born is not None:
             dataset = data.attrs.get("dataset")
             if fixed_order(data) and ordered_data(dataset) and dataset_part(dataset) not in HELD_OUT:
                 if classifies_rows(call.interp, call.receiver):
-                    report(data.born.node, data.born.space).because(
-                        [Step(report.space(), call.node, "trained on here")]
-                    )
+                    made = batched_at(data)
+                    report(made.node, made.space).because([Step(report.space(), call.node, "trained on here")])
             return
         wanted = isinstance(shuffle, Const) and shuffle.value is False
         if wanted and isinstance(data, Tensor) and data.data.shuffled is not True:
             if classifies_rows(call.interp, call.receiver):
                 report(call.argument("shuffle"))
+
+
+def batched_at(loader: Instance) -> Any:
+    """Where a loader's batches are made, which is the place to shuffle before."""
+    return loader.attrs.get("$batched", loader.born)
 
 
 def classifies(region: Region) -> bool:
@@ -225,7 +237,7 @@ class SplitOverlap(Rule):
             self.loaders(region, trained, since_training(region, evaluated), report)
             self.wholes(region, trained, since_training(region, evaluated), report)
             if not is_seeded_elsewhere(region):
-                self.redrawn(trained, evaluated, report)
+                self.redrawn(trained, [event.loader for event in evaluated], report)
         elif trained and region.has("passed", "gathered"):
             self.passes(region, trained, report)
         elif not evaluated and region.has("split"):
@@ -260,8 +272,15 @@ class SplitOverlap(Rule):
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
-        """The validation data are the same variable as the training data."""
+        """The validation data are the same variable as the training data, or serve the same."""
         given = call.argument("validation_data")
+        trained, judged = call.value("x"), call.value("validation_data")
+        if is_loader(trained) and is_loader(judged) and same_data(judged) in {same_data(trained)} - {None}:
+            made = judged.born if judged.born != trained.born else None
+            if made is not None:
+                report(keyword(made.node, "subset") or made.node, made.space, how=JUDGED).because([trained.born])
+            else:
+                report(given, how=JUDGED)
         if given.__class__ is cst.Tuple and given.elements:
             first = given.elements[0].value
             name = dotted_name(first)
@@ -274,13 +293,17 @@ class SplitOverlap(Rule):
     @on("validated")
     def by_engine(self, fact: Any, report: Report) -> None:
         """All that an engine validates on is what it trains on."""
-        trained, held_out = fact
+        trained, held_out, given = fact
+        if not any(map(is_seeded_elsewhere, outwards(report.interp.region))):
+            self.redrawn(trained, held_out, report)
         if any(may_be_parted(report.interp, loader) for loader in trained):
             return
         seen = {same_data(loader): loader.born for loader in trained}
         if held_out and all(same_data(loader) in seen.keys() - {None} for loader in held_out):
             for loader in held_out:
-                if loader.born is not None:
+                if loader in trained and given is not None:
+                    report(given, how=JUDGED).because([loader.born])
+                elif loader.born is not None:
                     report(loader.born.node, loader.born.space, how=JUDGED).because([seen[same_data(loader)]])
 
     def loaders(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
@@ -325,10 +348,10 @@ class SplitOverlap(Rule):
                 if same_data(loader) == identity(whole) and loader.born is not None:
                     report(loader.born.node, loader.born.space, how=JUDGED).because([part.born, spare.born])
 
-    def redrawn(self, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
+    def redrawn(self, trained: list[Instance], judged: list[Instance], report: Report) -> None:
         """The part that is trained on and the one that is evaluated come from two random splits of the same data."""
         learnt = [part for loader in trained for part in drawn_parts(loader)]
-        for part in (part for event in evaluated for part in drawn_parts(event.loader)):
+        for part in (part for loader in judged for part in drawn_parts(loader)):
             if any(part.attrs["$draw"] == other.attrs["$draw"] for other in learnt) or part.born is None:
                 continue
             whole = identity(part.attrs.get("dataset"))
@@ -606,6 +629,10 @@ def serves_some(loader: Instance, other: Instance) -> bool:
     """Whether a loader surely serves rows that another one serves, too, and none besides."""
     mine, theirs = (span(rows_in(one.attrs.get("dataset"))) for one in (loader, other))
     return serves_whole(loader) and serves_whole(other) and is_within(mine, theirs)
+
+
+def is_loader(value: Value | None) -> TypeGuard[Instance]:
+    return isinstance(value, Instance) and value.family == "loader"
 
 
 def served_by(loader: Instance) -> Any:

@@ -27,7 +27,7 @@ from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part
 from trainlint.semantics.behaviours.training import optimizers, touches
-from trainlint.semantics.interpreter import Region, nested, outwards, target_names
+from trainlint.semantics.interpreter import FEEDS, Region, nested, outwards, target_names
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.modules import carried
 from trainlint.semantics.values import (
@@ -590,6 +590,13 @@ def is_fed_in_text(metric: Instance) -> bool:
 READING_METRICS = ("result", "compute", "reset", "reset_state", "reset_states")
 
 
+def fed_instead(metric: Instance, meters: Any) -> Any:
+    """The place, after the one where it gets its own, at which the only other metric of the kind is fed."""
+    alike = [e for e in meters if e.metric is not metric and e.metric.api_path == metric.api_path and e.what in FEEDS]
+    places = {e.node: e for e in alike}
+    return [*places.values()][1] if len(places) == 2 and len({id(e.metric) for e in alike}) == 1 else None
+
+
 class MetricAccumulator(Rule):
     """A total is overwritten, never reset, or filled with what belongs elsewhere."""
 
@@ -609,6 +616,10 @@ class MetricAccumulator(Rule):
             if event.what != "result" or not isinstance(metric, Instance) or is_fed_in_text(metric):
                 continue  # code out of view may run what feeds it, as a strategy runs a step
             if id(metric) not in fed | lent:
+                if (instead := fed_instead(metric, meters)) is not None:
+                    what = "this is added to a metric that is fed elsewhere too, and nothing to the one (@) read for it"
+                    report(instead.node, instead.space, what=what).because([metric.born])
+                    continue
                 what = "nothing is ever added to this metric (@), so what is read of it says nothing"
                 report(event.node, event.space, what=what).because([metric.born])
 

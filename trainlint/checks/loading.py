@@ -10,7 +10,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
 from trainlint.checks.augmenting import apis_called
-from trainlint.checks.data import HELD_OUT, fixed_order, same_options
+from trainlint.checks.data import HELD_OUT, fixed_order, same_options, shuffling
 from trainlint.checks.repairs import around, assigned, index_of, serves_one
 from trainlint.checks.schedules import turns
 from trainlint.edits import insert_at_start, set_argument
@@ -298,7 +298,7 @@ class EvaluationShuffled(Rule):
             how = ""
             if is_true(loader.attrs.get("drop_last")):
                 how = "drops the last batch, so some samples are never judged"
-            elif is_true(loader.attrs.get("shuffle")):
+            elif is_true(shuffling(loader)):
                 how = "shuffles, so runs and their batches cannot be compared"
             if how:
                 draft = report(loader.born.node, loader.born.space, part=HELD_OUT[part], how=how)

@@ -295,6 +295,8 @@ class LossArgumentsSwapped(LossRule):
             return
         if self.learnt_target(call, first, second) if is_plain_data(first) else self.no_target(call, first, second):
             given = "targets first and the model's output second; it takes predictions first"
+            if call.actual.startswith("keras."):
+                given = "the model's output first and targets second; it takes the targets first"
             draft = report(call.argument(call.row.params[0], 0), loss=call.short_name, given=given)
             draft.repair(partial(self.swap, call.node))
 
@@ -440,7 +442,7 @@ class HandWrittenLoss(Rule):
         if operator == "Divide" and called(left_node) == "exp" and called(right_node) == "sum":
             if any(called(inner) == "exp" for inner in nodes_in(right_node)):
                 report(node, what="a softmax", ready="softmax")
-        elif operator == "Add" and times_log(left_node) and times_log(right_node):
+        elif operator == "Add" and times_log(left_node) and times_log(right_node) and takes_rest(left_node, right_node):
             report(node, what="binary cross entropy", ready="binary_cross_entropy_with_logits")
 
 
@@ -449,6 +451,13 @@ def is_difference(node: Any) -> bool:
     if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Subtract):
         return False
     return called(node.right) != "mean" and not isinstance(node.right, (cst.Integer, cst.Float))
+
+
+def takes_rest(*nodes: Any) -> bool:
+    """Whether some of these take 1 minus something, as the second half of a binary cross entropy does."""
+    minus = (n for node in nodes for n in nodes_in(node) if isinstance(n, cst.BinaryOperation))
+    ones = (n.left.value for n in minus if isinstance(n.operator, cst.Subtract) and hasattr(n.left, "value"))
+    return any(one in ("1", "1.0", "1.") for one in ones)
 
 
 def times_log(node: Any) -> bool:

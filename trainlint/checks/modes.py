@@ -521,7 +521,7 @@ class StuckInEvalMode(Rule):
                         attacked = attacked or takes_gradients(call)
             if attacked or culprit is None or culprit.training is not False:
                 continue
-            if trained and mode_matters(interp, dep.module):
+            if trained and depends_on_mode(interp, trained):
                 draft = report(culprit.node, culprit.space, epochs="later epochs train")
                 draft.because([Step(trained.space, trained.node, "trained here")])
                 if trained.mode is True:
@@ -576,6 +576,11 @@ class StuckInEvalMode(Rule):
         place = around(index, trained, body)
         if place is not None and not is_bound_within(index, model, place):
             draft.fix("train in train mode", insert_before(place, model, ".train()", space=space))
+
+
+def depends_on_mode(interp: Interpreter, call: Any) -> str:
+    """In words, what of a model depends on its mode. Where models are values, what came out of the call tells."""
+    return mode_matters(interp, call.module) or (call.layers if call.module.family == "flax" else "")
 
 
 def is_now_and_then(wanted: Any, region: Region | None) -> bool:

@@ -94,6 +94,7 @@ TEST = frozenset(("test",))
 ORDERS = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
 IDENTITIES = (cst.Is, cst.IsNot)
 OPAQUE_MARKS = frozenset(("$any", "$harmless", "$meter"))
+FEEDS = frozenset(("", "update", "update_state"))  # the methods by which it gets predictions
 METERS = ("torchmetrics.", "keras.metrics.", "tensorflow.keras.metrics.", "tensorflow.metrics.")  # what keeps a state
 
 
@@ -1479,6 +1480,8 @@ class Interpreter:
         found = self.read(owner.attrs, name)
         if found is not MISSING and isinstance(found, Value):
             return found
+        if name == "estimated_stepping_batches":
+            return Number(1, integer=True, nature=arithmetic.STEPS)  # of a trainer of Lightning
         child = Instance(None, "")
         whole = owner.attrs.get("$whole", owner)
         if whole.family == "module" and isinstance(whole.cls, Api):
@@ -2283,8 +2286,10 @@ def loop_use(region: Region) -> str:
         return "trained" if region.has("step") else "walked"
     if not region.has("model") or region.has("step", "autograd"):
         return "walked"
-    judged = region.has("compare", "loss") or any(
-        isinstance(e.value, Tensor) and e.value.deps for e in region.of("item")
+    judged = (
+        region.has("compare", "loss")
+        or any(isinstance(e.value, Tensor) and e.value.deps for e in region.of("item"))
+        or any(e.what in FEEDS for e in region.of("meter"))
     )
     use = "evaluated" if judged else "gathered" if region.has("collect") else "walked"
     return "walked" if any(may_learn(event.values) for event in region.of("escape")) else use

@@ -1045,7 +1045,12 @@ class Library:
         if isinstance(owner, Instance) and isinstance(value, Instance) and value.family == "module":
             # A layer put into a ready-made model is its new head; into a part of it, the head of the whole.
             model = owner.attrs.get("$whole", owner)
-            if isinstance(model.cls, Api) and isinstance(model, Instance) and self.is_model(model.cls.path):
+            if (
+                name not in STEMS
+                and isinstance(model.cls, Api)
+                and isinstance(model, Instance)
+                and self.is_model(model.cls.path)
+            ):
                 interp.write(model.attrs, "$head", value)
         elsewhere = getattr(getattr(node, "value", None), "value", None) != "self"
         if isinstance(owner, Instance) and "$made" in owner.attrs and elsewhere and "transform" not in name:
@@ -1301,6 +1306,8 @@ CONSTANTS: dict[str, Value] = {
     **dict.fromkeys(("math.nan", "numpy.nan", "numpy.NaN", "numpy.NAN", "torch.nan"), NAN),
     "sys.maxsize": Const(2**63 - 1),
 }
+# Parts of ready-made models that come before their last layers.
+STEMS = frozenset("conv1 bn1 relu maxpool avgpool conv_stem conv_proj patch_embed layer1 layer2 layer3 layer4".split())
 OTHER_ARRAYS = frozenset(("numpy", "pandas", "tensorflow", "jax", "mxnet", "cupy", "scipy", "sklearn", "polars"))
 # Methods that arrays and frames have too.
 ARRAY_METHODS = frozenset(

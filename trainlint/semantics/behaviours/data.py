@@ -123,6 +123,16 @@ def seed(call: Call) -> Value:
     return NONE
 
 
+@behaviour("seed_all")
+def seed_all(call: Call) -> Value:
+    """`seed_everything(seed)`: all generators of the program are set."""
+    call.interp.event("seed", call.node)
+    value = call.value("seed", 0)
+    for library in ("torch", "numpy", "random"):
+        call.interp.write(call.interp.flags, SEED + library, UNKNOWN if value is None else (value.key, 0))
+    return value or UNKNOWN
+
+
 @behaviour("set_state")
 def set_state(call: Call) -> Value:
     where = call.receiver.attrs if isinstance(call.receiver, Instance) else call.interp.flags
@@ -1329,6 +1339,8 @@ def initialise_loader(call: Call) -> Value:
 def made_loader(call: Call, loader: Instance) -> Value:
     given = {**dict(zip(call.row.params, call.arguments.positional)), **call.arguments.keywords}
     given.pop("self", None)
+    for name in call.row.raw.get("decides", ()):
+        given.setdefault(name, UNKNOWN)
     for name, value in (*given.items(), ("$open", call.arguments.open)):
         call.interp.write(loader.attrs, name, value)
     dataset = given.get("dataset")
@@ -1765,6 +1777,18 @@ def spawn(call: Call) -> Value:
     given = call.interp.known_items(call.value("args") or UNKNOWN) or ()
     if isinstance(call.first, (Function, Method)):
         call.interp.call(call.first, Arguments([Number(0, integer=True), *given]), call.node)
+    return UNKNOWN
+
+
+@behaviour("spawn_here")
+def spawn_here(call: Call) -> Value:
+    """`parallel.run(fn, *args)` calls `fn(rank, *args)` in each of its processes."""
+    from trainlint.semantics.interpreter import Arguments
+
+    function, *given = call.arguments.positional[1:] or [UNKNOWN]
+    if isinstance(function, (Function, Method)):
+        rank = Number(0, integer=True)
+        call.interp.call(function, Arguments([rank, *given], call.arguments.keywords), call.node)
     return UNKNOWN
 
 

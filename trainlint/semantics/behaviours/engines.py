@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
@@ -117,9 +117,10 @@ def lightning(
     val: Value | None = None,
     test: Value | None = None,
     trial: bool = False,
+    named: Any = None,
 ) -> None:
     """What `Trainer.fit` and then `Trainer.test` do with a module, a data module, or both. What a `trial` validates on
-    is no matter: nobody asks it what the model is worth."""
+    is no matter: nobody asks it what the model is worth. `named` is the expression that the validation data came by."""
     for stage in ("fit", "test"):
         for owner in (data, module):
             run_hook(interp, owner, "prepare_data")
@@ -130,7 +131,7 @@ def lightning(
             learn(interp, module, data, trained)
             judge(interp, module, data, held_out, "validation_step", "val_dataloader")
             if trained is not NONE and held_out is not NONE:
-                interp.emit("validated", (loaders_in(interp, trained), loaders_in(interp, held_out)))
+                interp.emit("validated", (loaders_in(interp, trained), loaders_in(interp, held_out), named))
         else:
             judge(interp, module, data, served(interp, module, data, test, "test"), "test_step", "test_dataloader")
 
@@ -248,6 +249,7 @@ def lightning_fit(call: Call) -> Value:
     if hook(train, "train_dataloader") is not None:
         data, train = train, None
     if isinstance(module, Instance) and hook(module, "training_step") is not None:
-        lightning(call.interp, module, data, train, val, trial=is_trial(call.receiver))
+        named = None if val is None else call.argument("val_dataloaders", 3)
+        lightning(call.interp, module, data, train, val, trial=is_trial(call.receiver), named=named)
         call.interp.event("escape", call.node, (module,))
     return NONE

@@ -81,7 +81,9 @@ def differentiate(call: Call) -> Value:
         value = interp.call(asked.attrs["$function"], rest, call.node)
     aux = truth(asked.attrs["$aux"])
     loss = value.items[0] if aux and isinstance(value, Tuple) and value.items else value if aux is False else UNKNOWN
-    interp.event("backward", call.node, loss if isinstance(loss, Tensor) else Tensor(), None, True)
+    given = loss if isinstance(loss, Tensor) else Tensor()
+    interp.event("backward", call.node, given, None, True)
+    interp.emit("backward", (call.node, given))
     value = for_tensors(value, lambda tensor: tensor.but(graph=False, deps=cut(tensor.deps)))
     place = const(asked.attrs["$place"])
     of = rest.positional[place] if isinstance(place, int) and 0 <= place < len(rest.positional) else UNKNOWN
@@ -298,9 +300,13 @@ def frozen_copy(call: Call) -> Value:
 @behaviour("nnx_mode")
 def switch(call: Call) -> Value:
     """`model.train()` and `model.eval()`, of modules that remember their mode."""
-    if isinstance(call.receiver, Instance):
+    model = call.receiver
+    if isinstance(model, Instance):
         known = call.short_name in ("train", "eval")  # else attributes are set one by one
-        call.interp.write(call.receiver.attrs, "training", Const(call.short_name == "train") if known else UNKNOWN)
+        mode: Value = Const(call.short_name == "train") if known else UNKNOWN
+        call.interp.write(model.attrs, "training", mode)
+        call.interp.write(model.attrs, "$explicit", TRUE)
+        call.interp.event("mode", call.node, model, truth(mode))
     return UNKNOWN
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trainlint.semantics.behaviours.engines import batch_of, behind, inside, run
 from trainlint.semantics.library import Call, behaviour
-from trainlint.semantics.values import NONE, UNKNOWN, Instance, Method, Tensor, Tuple, Value
+from trainlint.semantics.values import NONE, UNKNOWN, Instance, Method, Tensor, Tuple, Value, options
 
 if TYPE_CHECKING:
     pass
@@ -30,10 +30,15 @@ def process_run(call: Call) -> Value:
                 for scores in output.items[:-1] if isinstance(output, Tuple) else ():
                     if isinstance(scores, Tensor):
                         interp.event("compare", function.node, scores)  # metrics take the pair apart
-    handlers = interp.read(engine.attrs, HANDLERS)
-    for handler in handlers.items if isinstance(handlers, Tuple) else ():
+    for handler in registered(interp.read(engine.attrs, HANDLERS)):
         run(interp, handler, engine)
     return UNKNOWN
+
+
+def registered(handlers: object) -> tuple[Value, ...]:
+    """What is registered with an engine, be it under some condition."""
+    found = options(handlers) if isinstance(handlers, Value) else ()
+    return tuple(dict.fromkeys(handler for tuple_ in found if isinstance(tuple_, Tuple) for handler in tuple_.items))
 
 
 @behaviour("process_handler")
@@ -42,9 +47,7 @@ def process_handler(call: Call) -> Value:
     engine, handler = call.receiver, call.value("handler")
     if isinstance(engine, Instance) and behind(handler) is not None:
         assert handler is not None
-        before = engine.attrs.get(HANDLERS)
-        known = before.items if isinstance(before, Tuple) else ()
-        call.interp.write(engine.attrs, HANDLERS, Tuple((*known, handler)))
+        call.interp.write(engine.attrs, HANDLERS, Tuple((*registered(engine.attrs.get(HANDLERS)), handler)))
     return UNKNOWN
 
 

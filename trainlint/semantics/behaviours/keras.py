@@ -257,7 +257,8 @@ def run_model(interp: Interpreter, model: Instance, arguments: Arguments, node: 
     """Run a layer or model. The outermost model leaves its mark on what comes out."""
     asked = arguments.keywords.get("training")
     if asked is None:
-        asked = model.attrs.get("training")  # of an object that remembers its mode
+        kept = interp.read(model.attrs, "training")  # of an object that remembers its mode
+        asked = kept if isinstance(kept, Value) else None
     outermost = interp.module_depth == 0 and is_whole(model)
     if asked is None and outermost:
         asked = FALSE if model.family == "keras" else TRUE if keeps_mode(model) else None
@@ -369,13 +370,14 @@ def judge(call: Call, name: str, from_logits: Value | None, scores: Value, label
     """Tell the rules on losses what a Keras loss gets, by the loss of PyTorch that expects the same."""
     pair = LOSSES.get(name.replace("_", "").lower())
     logits = False if from_logits is None else const(from_logits)
-    if pair is None or not isinstance(logits, (bool, int)) or not isinstance(scores, Tensor):
+    learnt = isinstance(labels, Tensor) and any(dep.live for dep in labels.deps)  # as if in the other order
+    if pair is None or not isinstance(logits, (bool, int)) or not (isinstance(scores, Tensor) or learnt):
         return Tensor(lib="keras")
     row = call.interp.library.row(pair[0] if logits else pair[1])
     assert row is not None
-    given = type(call.arguments)(
-        [], {"input": scores.but(graph=None), "target": labels}, [], {"input": node, "target": call.node}
-    )
+    if isinstance(scores, Tensor) and not learnt:
+        scores = scores.but(graph=None)
+    given = type(call.arguments)([], {"input": scores, "target": labels}, [], {"input": node, "target": call.node})
     return call.interp.library.perform(call.interp, row, given, call.node, actual=f"keras.losses.{name}")
 
 
@@ -504,37 +506,6 @@ def flow(call: Call) -> Value:
     made.attrs["$generator"] = call.receiver
     if isinstance(source, Tensor):
         made.attrs["$rows"] = source
-    return made
-
-
-@behaviour("tf_slices")
-def slices(call: Call) -> Value:
-    """A `tf.data` pipeline over arrays, row by row in their order."""
-    given = call.value("tensors", 0)
-    rows = given.items if isinstance(given, (Tuple, ListObject)) else (given,) if isinstance(given, Tensor) else None
-    if not rows or not all(isinstance(row, Tensor) and row.data.tokens for row in rows):
-        return UNKNOWN
-    dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
-    dataset.attrs["$tensors"] = Tuple(tuple(rows))
-    made = Instance(Api(call.actual), "loader", dataset.born)
-    made.attrs.update(dataset=dataset, shuffle=FALSE)
-    return made
-
-
-@behaviour("tf_pipeline")
-def pipeline(call: Call) -> Value:
-    """The pipeline with one step more; what other steps make of it is not known."""
-    given = call.receiver
-    if not isinstance(given, Instance) or not given.api_path.startswith("tensorflow."):
-        return UNKNOWN
-    made = Instance(given.cls, given.family, given.born)
-    made.attrs.update(given.attrs)
-    if call.path == "loader.shuffle":
-        made.attrs["shuffle"] = TRUE
-    elif call.path == "loader.map":
-        made.attrs["$mapped"] = TRUE
-    elif call.path == "loader.batch":
-        made.attrs["batch_size"] = call.value("batch_size", 1) or UNKNOWN
     return made
 
 

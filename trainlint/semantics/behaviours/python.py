@@ -930,13 +930,16 @@ def define_flag(call: Call) -> Value:
 
 @behaviour("launch")
 def launch(call: Call) -> Value:
-    """`app.run(main)` calls `main` with what the command line holds; a launcher may be given the arguments."""
+    """`app.run(main)` calls `main` with what the command line holds; a launcher may be given the arguments, or several
+    functions by their names, of which the command line picks one."""
     from trainlint.semantics.interpreter import Arguments
 
-    function, given = call.first, call.interp.known_items(call.value("args") or NONE)
-    if isinstance(function, (Function, Method)):
-        settings = {} if given or not isinstance(function, Function) else settings_of(function)
-        call.interp.call(function, Arguments(list(given or ()), settings, open_=not given), call.node)
+    given = call.interp.known_items(call.value("args") or NONE)
+    first = call.first
+    for function in (v for _, v in first.known()) if isinstance(first, DictObject) else (first,):
+        if isinstance(function, (Function, Method)):
+            settings = {} if given or not isinstance(function, Function) else settings_of(function)
+            call.interp.call(function, Arguments(list(given or ()), settings, open_=not given), call.node)
     return UNKNOWN
 
 

@@ -1,0 +1,111 @@
+"""Pipelines of `tf.data`: over arrays, folders and data sets that are downloaded."""
+
+from __future__ import annotations
+
+from trainlint.semantics.behaviours.data import PART_WORDS, part_in_path, sameness, words_of
+from trainlint.semantics.library import Call, behaviour
+from trainlint.semantics.values import (
+    FALSE,
+    NONE,
+    TRUE,
+    UNKNOWN,
+    Api,
+    Const,
+    DictObject,
+    Instance,
+    ListObject,
+    Tensor,
+    Tuple,
+    Value,
+    const,
+    truth,
+)
+
+
+@behaviour("tf_slices")
+def slices(call: Call) -> Value:
+    """A `tf.data` pipeline over arrays, row by row in their order."""
+    given = call.value("tensors", 0)
+    rows = given.items if isinstance(given, (Tuple, ListObject)) else (given,) if isinstance(given, Tensor) else None
+    if not rows or not all(isinstance(row, Tensor) and row.data.tokens for row in rows):
+        return UNKNOWN
+    dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
+    dataset.attrs["$tensors"] = Tuple(tuple(rows))
+    return over(dataset, FALSE)
+
+
+def over(dataset: Instance, shuffle: Value) -> Instance:
+    """A pipeline that serves a data set."""
+    made = Instance(Api("tensorflow.data.Dataset"), "loader", dataset.born)
+    made.attrs["dataset"] = dataset
+    made.attrs["$shuffle"] = shuffle  # `shuffle` is a method
+    return made
+
+
+def stored(call: Call, part: str | None, *same: object) -> Instance:
+    """A data set that is stored somewhere; two are the same if all is the same that chooses their rows."""
+    dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
+    dataset.attrs["$part"] = part
+    dataset.attrs["$made"] = same
+    call.interp.event("dataset", call.node, dataset)
+    return dataset
+
+
+@behaviour("tf_directory")
+def directory(call: Call) -> Value:
+    """`image_dataset_from_directory(…)`: the files of a folder, or the part of them that `subset` says. They are
+    shuffled unless it is told not to, be they for the training or not."""
+    subset, folder = call.value("subset"), call.value("directory", 0) or UNKNOWN
+    named = const(subset) if subset is not None else None
+    if call.arguments.open or named == "both":
+        return UNKNOWN
+    part = PART_WORDS.get(named) if isinstance(named, str) else part_in_path(words_of(folder))
+    chosen = (call.value(name) or NONE for name in ("validation_split", "subset", "seed"))
+    return over(stored(call, part, *map(sameness, (folder, *chosen))), call.value("shuffle") or UNKNOWN)
+
+
+@behaviour("tf_download")
+def download(call: Call) -> Value:
+    """`tfds.load(name, split=…)`: a pipeline for each split that is asked for."""
+    info, wanted = call.value("with_info"), call.value("split", 1) or NONE
+    if call.arguments.open or (info is not None and not isinstance(info, Const)):
+        return UNKNOWN
+    served = split_served(call, wanted)
+    return Tuple((served, UNKNOWN)) if info is not None and const(info) else served
+
+
+def split_served(call: Call, wanted: Value) -> Value:
+    """The pipeline for a split, or those for several of them."""
+    if isinstance(wanted, (ListObject, Tuple)) and wanted.items is not None:
+        return Tuple(tuple(split_served(call, one) for one in wanted.items))
+    if wanted.key == NONE.key:
+        names = ("train", "test", "validation")
+        return DictObject({name: split_served(call, Const(name)) for name in names})
+    name = const(wanted)
+    if not isinstance(name, str):
+        return UNKNOWN
+    part = PART_WORDS.get(name.lower()) if name.isalpha() else None
+    shuffled = call.value("shuffle_files")  # of all splits that are asked for, be they for the training or not
+    order = FALSE if shuffled is None or truth(shuffled) is False else UNKNOWN
+    made = over(stored(call, part, sameness(call.value("name", 0) or UNKNOWN), name), order)
+    if const(call.value("as_supervised") or NONE) is not True:
+        made.attrs["$mapped"] = TRUE  # samples are dicts, of what the data set has
+    return made
+
+
+@behaviour("tf_pipeline")
+def pipeline(call: Call) -> Value:
+    """The pipeline with one step more; what other steps make of it is not known."""
+    given = call.receiver
+    if not isinstance(given, Instance) or not given.api_path.startswith("tensorflow."):
+        return UNKNOWN
+    made = Instance(given.cls, given.family, given.born)
+    made.attrs.update(given.attrs)
+    if call.path == "loader.shuffle":
+        made.attrs["$shuffle"] = TRUE
+    elif call.path == "loader.map":
+        made.attrs["$mapped"] = TRUE
+    elif call.path == "loader.batch":
+        made.attrs["batch_size"] = call.value("batch_size", 1) or UNKNOWN
+        made.attrs["$batched"] = call.interp.step(getattr(call.node.func, "attr", call.node), "batch")
+    return made
