@@ -32,7 +32,7 @@ from trainlint.edits import (
     wrap,
 )
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.layers import mode_matters
+from trainlint.semantics.behaviours.layers import calls_in, mode_matters
 from trainlint.semantics.behaviours.tensors import VOLATILE
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, loop_use, nested, outwards, target_names
@@ -377,7 +377,8 @@ class MissingNoGrad(Rule):
                 and not is_weightless(call.module, report.interp)
                 and not call.is_before_no_grad
             ):
-                call.report(region, report).repair(partial(self.switch_off, region, ()))
+                draft = call.report(region, report).because(evaluating(call))
+                draft.repair(partial(self.switch_off, region, ()))
 
     def evaluates(self, call: ModelCall, region: Region) -> bool:
         """Whether a loop that learns nothing judges what a model answers, or takes decisions from it."""
@@ -437,7 +438,16 @@ class MissingNoGrad(Rule):
         for call in calls:
             if not any(t.graph for t in call.inputs) and not in_model(call):
                 further = [other.node for other in calls if call.node in nodes_behind(other)]
-                report(call.node, call.space).repair(partial(self.switch_off, None, further))
+                draft = report(call.node, call.space).because(evaluating(call))
+                draft.repair(partial(self.switch_off, None, further))
+
+
+def evaluating(call: ModelCall) -> list[Step]:
+    """The function that calls a model and does not train: where a decorator could stand."""
+    function = index_of(call.space).function(call.node)
+    if not isinstance(function, cst.FunctionDef) or any(called(inner) == "backward" for inner in calls_in(function)):
+        return []
+    return [Step(call.space, function.name, "the function that evaluates")]
 
 
 def is_weightless(module: Instance, interp: Interpreter) -> bool:

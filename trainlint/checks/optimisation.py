@@ -7,7 +7,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
-from trainlint.checks.repairs import definition
+from trainlint.checks.repairs import definition, index_of
 from trainlint.checks.schedules import always, inner_loops, over_batches
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
@@ -15,6 +15,7 @@ from trainlint.semantics.behaviours.training import descendants, optimizers, tou
 from trainlint.semantics.interpreter import Interpreter, Region, nested
 from trainlint.semantics.library import Call, Library, modules_in
 from trainlint.semantics.modules import carried, contents
+from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     ELSEWHERE,
     FALSE,
@@ -31,13 +32,14 @@ from trainlint.semantics.values import (
     Step,
     Tensor,
     Tuple,
+    Value,
     bounds,
     const,
     options,
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, is_plain_call
+from trainlint.syntax.code import called, is_plain_call, positional
 
 # The name that stands for all of PyTorch's optimizers.
 OPTIMIZER = "torch.optim.SGD"
@@ -175,15 +177,13 @@ class OptimizerMissesParameters(Rule):
                 continue
             if not handed_on(region).isdisjoint(id(m) for m in inside):
                 continue
-            together = any(
-                any(d.module is model for d in loss.deps)
-                and any(touches(o, loss.deps, False) for o in optimizers(report.interp))
-                for loss in losses
-            )
+            own = [loss for loss in losses if any(d.module is model for d in loss.deps)]
+            together = [o for o in optimizers(report.interp) if any(touches(o, loss.deps, False) for loss in own)]
             places = {id(m.born.node) for o in learnt for m in modules_in(o) if m.born is not None}
             if together and id(model.born.node) not in places:
                 what = "`{}` has parameters of its own, but no optimizer holds them, so they are never learnt"
-                report(model.born.node, model.born.space, what=what.format(model.describe()))
+                draft = report(model.born.node, model.born.space, what=what.format(model.describe()))
+                draft.because(optimizer.born for optimizer in together)
 
 
 def is_loaded(model: Instance) -> bool:
@@ -261,7 +261,7 @@ class LearningRateExtreme(Rule):
     message = "{what}"
     # Above this, the optimizer diverges; of the Adam kind, each step is about as long as the rate.
     ADAM = "Adam AdamW NAdam Nadam RAdam Adamax RMSprop adam adamw nadam radam adamax rmsprop"
-    LIMITS = {"SGD": 10.0, **dict.fromkeys(ADAM.split(), 0.2)}  # noqa: RUF012
+    LIMITS = {"SGD": 9.0, **dict.fromkeys(ADAM.split(), 0.2)}  # noqa: RUF012
     OWN_RATE = frozenset(("OneCycleLR", "CyclicLR"))
     # A function gives what the rate is multiplied with: over a rate of 1, it is the rate itself.
     FACTORS = frozenset(("LambdaLR",))
@@ -283,9 +283,8 @@ class LearningRateExtreme(Rule):
             if not isinstance(group, DictObject) or group.attrs.get("lr") is not optimizer.attrs["lr"]:
                 continue
             params = group.attrs.get("params") or UNKNOWN
-            listed = (held for option in options(params) for held in contents(option))
-            if not all(isinstance(held, (Tensor, Sequence)) for held in listed):
-                continue  # groups, perhaps with rates of their own
+            if not all(takes_the_rate(held) for option in options(params) for held in contents(option)):
+                continue
             if any(
                 e.instance.family == "scheduler"
                 and any(one is optimizer for one in options(e.instance.attrs.get("optimizer") or UNKNOWN))
@@ -301,14 +300,17 @@ class LearningRateExtreme(Rule):
             if not isinstance(optimizer.attrs["lr"], Const) and region.has("edit"):
                 continue  # an option's default, which is meant for the steps that are taken by hand
             name = optimizer.describe()
+            place = origin(optimizer.attrs["lr"], node, space)
+            told = f"{rate:g} (@)" if place is not None else f"{rate:g}"
             if rate > limit:
                 if name == "SGD" and region.has("clip"):
                     continue  # clipped gradients take a high rate
-                report(node, space, what=f"a learning rate of {rate:g} is far too high for {name}: training diverges")
+                what = f"a learning rate of {told} is far too high for {name}: training diverges"
             elif rate < 0:
-                report(node, space, what=f"a learning rate of {rate:g} makes the loss grow")
+                what = f"a learning rate of {told} makes the loss grow"
             else:
-                report(node, space, what="a learning rate of 0 learns nothing, whatever a schedule multiplies it with")
+                what = f"a learning rate of {told} learns nothing, whatever a schedule multiplies it with"
+            report(node, space, what=what).because([place])
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
@@ -363,6 +365,22 @@ class LearningRateExtreme(Rule):
         model = params.source if isinstance(params, Sequence) else None
         trained = isinstance(model, Instance) and isinstance(model.cls, Class) and "training_step" in model.cls.attrs
         return trained and optimizer.describe() != "SGD" and usual(optimizer.attrs["lr"]) != 0
+
+
+def takes_the_rate(held: Value) -> bool:
+    """Whether what an optimizer is given to hold are parameters, or a group of some that surely has no other rate."""
+    if isinstance(held, DictObject):
+        return "lr" not in held.attrs and DictObject.REST not in held.attrs
+    return isinstance(held, (Tensor, Sequence))
+
+
+def origin(rate: Any, node: Any, space: Namespace) -> Step | None:
+    """Where the rate that an optimizer is made with is written: the option, or the assignment to its name."""
+    if isinstance(rate, Number):
+        return rate.defined
+    given = positional(node)[1:2] + [arg.value for arg in node.args if arg.keyword and arg.keyword.value == "lr"]
+    made = definition(index_of(space), given[0]) if given else None
+    return Step(space, made, "the rate") if made is not None else None
 
 
 class LearningRateCompounds(Rule):

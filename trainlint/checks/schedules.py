@@ -161,12 +161,18 @@ class SchedulerGranularity(Rule):
 
     def too_often(self, region: Region, report: Report, scheduler: Instance, kind: str) -> str | None:
         attrs = scheduler.attrs
-        length, epochs = usual(attrs.get("T_max")), turns(region, report)
-        if kind == "CosineAnnealingLR" and length is not None and length == epochs and length > 1:
+        if kind == "CosineAnnealingLR" and self.ends_with(region, report, attrs.get("T_max")):
             return "`CosineAnnealingLR` (@) is as long as there are epochs, but moves at every batch"
         if decays(attrs, kind):
             return f"`{kind}` (@) is made for one step an epoch, but moves at every batch, so the rate soon is nothing"
         return None
+
+    def ends_with(self, region: Region, report: Report, length: Value | None) -> bool:
+        """Whether a length is that of the loop: as long as it surely is, or the very setting that the loop ends with."""
+        known, epochs, stop = usual(length), turns(region, report), stop_of(region.node)
+        if known is not None or stop is None:
+            return known == epochs and known is not None and known > 1
+        return isinstance(length, (Instance, Number)) and length is report.interp.eval(stop)
 
     def plateau(self, region: Region, event: Any, given: Value | None, inside: tuple[Any, ...]) -> str | None:
         if given is None:

@@ -625,11 +625,11 @@ class GraphRetained(Rule):
         ):
             return  # the loop goes over the pieces of one batch
         losses = [event.loss for event in region.of("backward")]
-        used = {node for loss in losses for node in loss.grown}
+        used = {node for value in (*losses, *(e.value for e in region.of("autograd"))) for node in value.grown}
         for grown in region.of("grown"):
             if grown.loop is region.node and grown.node not in used and keeps_graph(grown.value):
                 if grown.value.graph or any(same_loss(grown.value, loss) for loss in losses):
-                    report(grown.node, grown.space).repair(self.detach)
+                    self.tell(grown, report)
 
     @on("program", having="grown model")
     def evaluated(self, region: Region, report: Report) -> None:
@@ -646,10 +646,16 @@ class GraphRetained(Rule):
                 continue
             samples = any(getattr(option, "family", "") == "dataset" for option in options(loop.value))
             if not samples and is_judged(event.value):  # what is kept of each sample may be made of it alone
-                report(event.node, event.space).repair(self.detach)
+                self.tell(event, report)
 
-    def detach(self, draft: Draft) -> None:
-        node, kept = draft.node, None
+    def tell(self, grown: Any, report: Report) -> None:
+        """Report where a tensor is kept; of one that a helper keeps, as a meter does, where it is handed to that."""
+        place = grown.handed or grown
+        draft = report(place.node, place.space).because([Step(grown.space, grown.node, "kept here")])
+        draft.repair(partial(self.detach, grown.node, grown.space))
+
+    def detach(self, node: Any, space: Namespace, draft: Draft) -> None:
+        kept = None
         if isinstance(node, cst.AugAssign):
             kept = node.value
         elif isinstance(node, cst.Call) and called(node) == "append" and len(node.args) == 1:
@@ -659,7 +665,7 @@ class GraphRetained(Rule):
             sides = (node.value.left, node.value.right)
             kept = next((other for one, other in (sides, sides[::-1]) if one.deep_equals(total)), None)
         if kept is not None and not isinstance(kept, cst.Tuple):
-            draft.fix("keep it without its graph", replace(kept, kept, ".detach()"))
+            draft.fix("keep it without its graph", replace(kept, kept, ".detach()", space=space))
 
 
 def is_judged(value: Tensor) -> bool:

@@ -104,6 +104,8 @@ def container_operation(interp: Interpreter, operator: str, left: Value, right: 
         a, b = interp.known_items(left), interp.known_items(right)
         if a is not None and b is not None and len(a) + len(b) <= MAX_ITEMS:
             return Tuple(a + b) if isinstance(left, Tuple) else ListObject(a + b)
+        if isinstance(left, Tuple) and a:
+            return Sequence(join(interp.element_of(left), interp.element_of(right)), first=a[0])
         ends = interp.ends_of(right) if b is None else (*interp.ends_of(left), *b)
         return ListObject(None, join(interp.element_of(left), interp.element_of(right)), ends[-MAX_ENDS:])
     if operator == "Add" and isinstance(left, Sequence) and isinstance(right, (Sequence, ListObject, Tuple)):

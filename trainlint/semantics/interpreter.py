@@ -23,7 +23,7 @@ from trainlint.semantics.classes import build_class, instantiate
 from trainlint.semantics.containers import is_exactly
 from trainlint.semantics.events import RECORDS
 from trainlint.semantics.journal import MISSING, Delta, Journal, widen
-from trainlint.semantics.modules import ModuleIndex
+from trainlint.semantics.modules import ModuleIndex, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
@@ -480,9 +480,17 @@ class Interpreter:
             before = next((option for option in options(old) if isinstance(option, Tensor)), None)
             kept = before is not None and node in before.grown and before.graph is not False
             if kept and self.carried_over(target) and (before is old or not is_reset(loop.node, target, node)):
-                self.event("grown", node, value, loop.node)
+                self.event("grown", node, value, loop.node, self.handed_on(value))
             result = result.but(grown=result.grown | {node})
         return result
+
+    def handed_on(self, value: Tensor) -> Step | None:
+        """The call that gave a tensor to the code at hand, be it through others, in the function in which the loop at
+        hand runs or that computed it; None if the code at hand is in that function itself."""
+        frame, call = self.frame, None
+        while (caller := frame.caller) is not None and not frame.loops and is_argument(value, frame):
+            call, frame = Step(caller.space, frame.call, "handed on"), caller
+        return call
 
     def add_up(self, node: Any, old: Value, value: Value, result: Value) -> Value:
         """Mark a running total: what it adds up, and since when."""
@@ -2266,10 +2274,25 @@ def is_held_in(node: Any, target: Any) -> bool:
     )
 
 
+def is_argument(value: Tensor, frame: Frame) -> bool:
+    """Whether a tensor came into a function as one of its arguments, but for what it was multiplied with there."""
+    params = nodes_in(frame.function.node.params) if frame.function is not None else ()
+    given = (frame.env.get(param.name.value) for param in params if isinstance(param, cst.Param))
+    held = (inner for arg in given if isinstance(arg, Value) for inner in (arg, *contents(arg)))
+    return any(
+        isinstance(inner, Tensor) and inner.shape == value.shape and not inner.deps.isdisjoint(value.deps)
+        for inner in held
+    )
+
+
 def is_reset(loop: Any, target: Any, adding: Any) -> bool:
-    """Whether a loop also assigns something else to a running total than what it adds up."""
+    """Whether a loop also assigns something else to a running total than what it adds up, other than on every nth turn,
+    until which it adds up all the same."""
     own = getattr(adding, "targets", ())
-    others = (node for node in nodes_in(loop.body) if isinstance(node, cst.AssignTarget) and node not in own)
+    seldom = (node.body for node in nodes_in(loop.body) if isinstance(node, cst.If) and period_of(node) is not None)
+    passed = {node for body in seldom for node in nodes_in(body)}
+    assigned = (node for node in nodes_in(loop.body) if isinstance(node, cst.AssignTarget))
+    others = (node for node in assigned if node not in own and node not in passed)
     return any(part.deep_equals(target) for other in others for part in nodes_in(other.target))
 
 

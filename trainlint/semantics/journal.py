@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from trainlint.semantics.values import (
+    UNKNOWN,
+    Attributes,
     Const,
     Number,
     Tensor,
@@ -104,18 +106,27 @@ class Journal:
             if name == "element" and (id(where), "items") in keys:
                 continue
             merged: Any = MISSING
+            lacking = False
             for delta in deltas:
                 entry = delta.get(key)
                 value = present if entry is None else entry[2]
                 if value is MISSING:
+                    lacking = True
                     continue
                 merged = value if merged is MISSING else join_entries(name, merged, value)
+            if lacking and where.__class__ is Attributes and merged.__class__ is Const and is_setting(name):
+                merged = UNKNOWN  # it may have had another value all along
             pending.append((where, name, merged))
         for where, name, value in pending:
             if value is MISSING:
                 self.remove(where, name)
             elif where.get(name, MISSING) is not value:
                 self.write(where, name, value)
+
+
+def is_setting(name: Any) -> bool:
+    """Whether an entry is an attribute of the program, not of ours, and no mode, which is what was last set."""
+    return name.__class__ is str and name[:1] != "$" and name != "training"
 
 
 def join_items(where: dict[Any, Any], deltas: list[Delta]) -> Iterator[tuple[dict[Any, Any], str, Any]]:

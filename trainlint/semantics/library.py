@@ -820,7 +820,7 @@ class Library:
 
         outermost = interp.module_depth == 0
         training = interp.read(module.attrs, "training")
-        begun = interp.steps
+        begun, before = interp.steps, interp.journal.mark()
         interp.modules.runs(module)
         interp.module_depth += 1
         try:
@@ -830,7 +830,7 @@ class Library:
             if outermost:
                 interp.forwards += interp.steps - begun
         if outermost and is_learner(self, module):
-            result = mark_output(interp, module, training, result, arguments, node)
+            result = mark_output(interp, module, training, result, arguments, node, before)
             interp.emit("output", (node, module, result))
         return result
 

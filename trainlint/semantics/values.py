@@ -131,10 +131,10 @@ NOTHING: frozenset[str] = frozenset()
 
 class Number(Value):
     """A Python number of unknown value within [lo, hi]; `batch` marks the size of a batch axis, `default` is what an
-    option is when nobody sets it, `of` tells the parts of
+    option is when nobody sets it, `defined` where that option is, `of` tells the parts of
     the data that it was measured on."""
 
-    __slots__ = ("batch", "default", "hi", "integer", "lo", "nature", "of", "tally")
+    __slots__ = ("batch", "default", "defined", "hi", "integer", "lo", "nature", "of", "tally")
 
     def __init__(
         self,
@@ -146,6 +146,7 @@ class Number(Value):
         tally: Tally | None = None,
         of: frozenset[str] = NOTHING,
         default: float | None = None,
+        defined: Step | None = None,
     ) -> None:
         self.lo = lo
         self.hi = hi
@@ -155,6 +156,7 @@ class Number(Value):
         self.of = of
         self.tally = tally
         self.default = default
+        self.defined = defined
 
     @property
     def key(self) -> object:
@@ -432,7 +434,8 @@ class Sequence(Value):
 
     @property
     def key(self) -> object:
-        return ("sequence", self.element.key, self.source.key if self.source else None)
+        first = self.first.key if self.first else None
+        return ("sequence", self.element.key, self.source.key if self.source else None, first)
 
     def describe(self) -> str:
         return f"iterable of {self.element.describe()}"
@@ -576,6 +579,12 @@ def ancestors(bases: Iterable[Value]) -> Iterator[str]:
             yield "?"
 
 
+class Attributes(dict[Any, Any]):
+    """What an object of a class out of view has: more than was looked at or written."""
+
+    __slots__ = ()
+
+
 class Instance(Object):
     """An object: of a class of the project (`cls` is Class), of an outside class (Api), or of unknown class (None).
 
@@ -586,7 +595,7 @@ class Instance(Object):
     __slots__ = ("born", "cls", "family")
 
     def __init__(self, cls: Class | Api | None, family: str = "", born: Step | None = None) -> None:
-        super().__init__()
+        super().__init__(None if family or isinstance(cls, Class) else Attributes())
         self.cls = cls
         self.family = family
         self.born = born

@@ -97,9 +97,10 @@ def run_known(interp: Interpreter, module: Instance, paths: tuple[str, ...], arg
 
 
 def mark_output(
-    interp: Interpreter, module: Instance, training: Any, result: Value, arguments: Arguments, node: Any
+    interp: Interpreter, module: Instance, training: Any, result: Value, arguments: Arguments, node: Any, since: int
 ) -> Value:
-    """Tie what a model gives to the model, the mode it ran in, and whether gradients are recorded."""
+    """Tie what a model gives, or has computed `since` and kept, to the model, the mode it ran in, and whether gradients
+    are recorded."""
     mode: bool | str | None = truth(training) if isinstance(training, Value) else None
     if isinstance(training, Union) and TRUE in training.options and FALSE in training.options:
         mode = "either"
@@ -141,6 +142,8 @@ def mark_output(
             if value.items is not None:
                 return ListObject(tuple(mark(item) for item in value.items))
             return ListObject(None, mark(value.attrs["element"]))
+        if isinstance(value, Sequence) and value.first is not None:  # a tuple, but for what stands behind its first
+            return Sequence(mark(value.element), value.source, mark(value.first))
         if isinstance(value, DictObject):
             return DictObject({k: mark(v) for k, v in value.attrs.items()})
         if isinstance(value, Union):
@@ -149,7 +152,16 @@ def mark_output(
             return mark(Tensor())
         return value
 
+    for name, kept in computed(interp, module, since).items():
+        interp.write(module.attrs, name, mark(kept))
     return mark(result)
+
+
+def computed(interp: Interpreter, module: Instance, since: int) -> dict[str, Tensor]:
+    """The tensors that a module has put into its attributes since a mark of the journal."""
+    names = {name for where, name, _ in interp.journal.log[since:] if where is module.attrs}
+    held = {name: module.attrs.get(name) for name in names}
+    return {k: v for k, v in held.items() if isinstance(v, Tensor) and v.graph is not False}
 
 
 def borrowed(module: Instance) -> list[Instance]:

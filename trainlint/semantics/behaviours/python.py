@@ -34,6 +34,7 @@ from trainlint.semantics.values import (
     Object,
     Partial,
     Sequence,
+    Step,
     Super,
     Tally,
     Tensor,
@@ -556,7 +557,7 @@ def append(call: Call) -> Value:
             if value.graph is not False and loop is not None:
                 value = value.but(grown=value.grown | {call.node})
                 if held_before(call, target):
-                    call.interp.event("grown", call.node, values[1], loop.node)
+                    call.interp.event("grown", call.node, values[1], loop.node, call.interp.handed_on(value))
         containers.append(call.interp, target, value, called(call.node) != "appendleft")
     return NONE
 
@@ -836,7 +837,7 @@ def add_argument(call: Call) -> Value:
     keywords = call.arguments.keywords
     dest = keywords.get("dest")
     name = str(dest.value) if isinstance(dest, Const) else option_name(flags)
-    call.interp.write(target.attrs, name, candidate(keywords))
+    call.interp.write(target.attrs, name, candidate(keywords, call.interp.step(call.node, "the option")))
     return UNKNOWN
 
 
@@ -857,12 +858,14 @@ def click_option(call: Call) -> Value:
     held = Instance(Api(call.actual))
     known = "default" in keywords or "type" in keywords
     name = named[0] if named else option_name([flag.partition("/")[0] for flag in flags])
-    held.attrs["$option"] = {name: candidate(keywords)} if known and name else {}
+    held.attrs["$option"] = (
+        {name: candidate(keywords, call.interp.step(call.node, "the option"))} if known and name else {}
+    )
     return held
 
 
-def candidate(keywords: dict[str, Value]) -> Value:
-    """What an option may hold."""
+def candidate(keywords: dict[str, Value], defined: Step | None = None) -> Value:
+    """What an option may hold, where it is `defined`."""
     default = keywords.get("default", NONE)
     if isinstance(default, Number):
         return default  # already one
@@ -884,7 +887,8 @@ def candidate(keywords: dict[str, Value]) -> Value:
         )
         positive = lo > 0
         known = default.value if isinstance(default, Const) else None
-        return Number((1 if whole else TINY) if positive else (0 if lo == 0 else -INF), integer=whole, default=known)
+        least = (1 if whole else TINY) if positive else (0 if lo == 0 else -INF)
+        return Number(least, integer=whole, default=known, defined=defined)
     if isinstance(kind, Api) and kind.path in ("list", "tuple") and isinstance(default, (ListObject, Tuple)):
         return default  # what is given instead comes in single characters
     if isinstance(kind, Api) and kind.path == "int":
@@ -920,7 +924,7 @@ def define_flag(call: Call) -> Value:
     """`flags.DEFINE_float("lr", 1e-3, "…")`: an option, read as `FLAGS.lr` or from what this gives."""
     interp, name = call.interp, call.value("name")
     keywords = {k: v for k in ("default", "choices") if (v := call.value(k)) is not None}
-    value = candidate(keywords)
+    value = candidate(keywords, interp.step(call.node, "the option"))
     if isinstance(name, Const):
         interp.write(interp.flags, f"{FLAGS}.{name.value}", value)
     holder = Instance(Api(call.actual))
