@@ -15,6 +15,7 @@ from trainlint.semantics.interpreter import Region, nested
 from trainlint.semantics.modules import carried
 from trainlint.semantics.values import (
     UNKNOWN,
+    Api,
     Const,
     DictObject,
     Instance,
@@ -172,7 +173,9 @@ class SchedulerGranularity(Rule):
         known, epochs, stop = usual(length), turns(region, report), stop_of(region.node)
         if known is not None or stop is None:
             return known == epochs and known is not None and known > 1
-        return isinstance(length, (Instance, Number)) and length is report.interp.eval(stop)
+        end = report.interp.eval(stop)
+        named = isinstance(length, Api) and isinstance(end, Api) and length.path == end.path
+        return named or (isinstance(length, (Instance, Number)) and length is end)
 
     def plateau(self, region: Region, event: Any, given: Value | None, inside: tuple[Any, ...]) -> str | None:
         if given is None:
