@@ -169,7 +169,7 @@ class SchedulerGranularity(Rule):
         return None
 
     def ends_with(self, region: Region, report: Report, length: Value | None) -> bool:
-        """Whether a length is that of the loop: as long as it surely is, or the very setting that the loop ends with."""
+        """Whether a length is that of the loop: as long as it surely is, or the very setting that ends the loop."""
         known, epochs, stop = usual(length), turns(region, report), stop_of(region.node)
         if known is not None or stop is None:
             return known == epochs and known is not None and known > 1
