@@ -17,6 +17,7 @@ from trainlint.semantics.arithmetic import (
     EXPONENTIALS,
     FROM_NEARLY_ONE,
     NEARLY_ONE,
+    OF_TWO,
     POSITIONS,
     UNIT,
 )
@@ -49,6 +50,7 @@ HARMLESS = frozenset(
         "bool",
         "a length",
         "nan",
+        OF_TWO,
         POSITIONS,
         UNIT,
         NEARLY_ONE,
@@ -364,7 +366,9 @@ class UnguardedDivision(Rule):
         recorded = right.graph is True or (isinstance(left, Tensor) and left.graph is True)
         unsure = not isinstance(left, Tensor) or left.graph is not False
         exact = nature in EXACT and (unsure or report.interp.module_depth > 0)
-        drawn = nature == "a standard deviation" and right.graph is False and not right.data.tokens
+        # Of all that was gathered, which may be one number, and not of the columns of a table.
+        gathered = right.graph is False and not right.data.tokens and right.shape == ()
+        drawn = nature == "a standard deviation" and gathered
         if report.interp.module_depth > 0:
             exact = exact or nature in VARIED
             open_ = isinstance(left, Tensor) and left.graph is None  # whoever calls the module decides

@@ -11,6 +11,7 @@ import libcst as cst
 
 from trainlint.semantics.shapes import broadcast, form, matmul_form, scaled
 from trainlint.semantics.values import (
+    ABSENT,
     ALIKE,
     BOOL,
     CHOSEN,
@@ -68,6 +69,7 @@ METHODS = {
 # Exponentials of raw scores, which nothing bounds: one for each score, and several added up.
 EXPONENTIAL, EXPONENTIALS = "an exponential", "a sum of exponentials"
 UNIT = "a unit vector"
+OF_TWO = "a difference of scores"
 TO_ONE = "1 minus "  # what is 0 where something reaches 1
 POSITIONS = "positions"
 # Numbers kept below 1 by less than single precision can tell.
@@ -356,6 +358,7 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
     b: str | None = getattr(right, "nature", None)
     if POSITIONS in (a, b):
         return None
+    a, b = (None if nature == OF_TWO else nature for nature in (a, b))
     if not {a, b}.isdisjoint((EXPONENTIAL, EXPONENTIALS)):
         return exponential(operator, left, right)
     if operator == "Divide" and b == "a norm" and isinstance(left, Tensor):
@@ -367,7 +370,7 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
             return "a difference of maximum and minimum"
         if b is not None and is_number(left) and lo >= 0:
             return f"{TO_ONE}{b}" if bounds(left) == (1.0, 1.0) else None
-        return None
+        return OF_TWO if all(isinstance(v, Tensor) and v.must_be(LOGITS) for v in (left, right)) else None
     if operator == "Add":
         if "a sum of labels" in (a, b):
             chances = {"a sigmoid output", "a softmax output", "a sum of labels"}
@@ -387,7 +390,7 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
         if b and is_number(left):
             return b
         if isinstance(left, Tensor) and left is right:
-            return "a square"
+            return square_of(left)
         for nature, factor, other in ((a, left, right), (b, right, left)):
             remains = nature is not None and nature.startswith(TO_ONE) and nature != FROM_NEARLY_ONE
             if remains and bounds(factor)[0] == 0 and is_scale(other):
@@ -396,6 +399,18 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
     if operator in ("Divide", "FloorDivide"):
         return a if lo >= 0 else None
     return None
+
+
+def varies(tensor: Tensor) -> bool:
+    """Whether a tensor's elements are surely not all zero, nor all alike: numbers drawn at random, weights that began
+    as such, and what a layer with weights puts out, as it is. Two of these may agree."""
+    drawn = tensor.nature in ("random numbers", "a parameter")
+    return drawn or (tensor.must_be(LOGITS) and tensor.nature != OF_TWO)
+
+
+def square_of(tensor: Tensor) -> str | None:
+    """The nature of a tensor's square, if a sum of such may be 0."""
+    return None if varies(tensor) else "a square"
 
 
 def is_scale(value: Value) -> bool:
@@ -430,8 +445,8 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
     if operator == "Power":
         lo, hi = power_interval(a, right)
         nature = getattr(left, "nature", None) if lo >= 0 else None
-        if lo == 0 and nature is None and isinstance(right, Const) and right.value == 2 and isinstance(left, Tensor):
-            nature = "a square"
+        if lo == 0 and nature in (None, OF_TWO) and isinstance(left, Tensor) and const(right) == 2:
+            nature = square_of(left)
     elif operator == "Multiply" and left is right:
         lo, hi = power_interval(a, Const(2))
         nature = nature_of(operator, left, right, lo)
@@ -607,7 +622,7 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
             return value
         if operator == "BitInvert":
             # Of a mask from elsewhere that is turned round, such as one of padding, the rest is what counts.
-            nature = CHOSEN if value.kinds == MASK else PRESENT
+            nature = CHOSEN if value.kinds == MASK and value.nature != ABSENT else PRESENT
             return Tensor(MASK, 0, 1, nature, value.shape, False, value.deps, value.data, lib=value.lib,
                           last=value.last, batched=value.batched)  # fmt: skip
         kept = value.kinds if value.kinds == LOGITS else 0

@@ -295,6 +295,8 @@ def as_tensor(value: Value) -> Tensor:
             return value.attrs["element"]
     if isinstance(value, Method) and isinstance(value.receiver, Tensor) and value.receiver.lib == "frame":
         return column(value.receiver, value.name)
+    if isinstance(value, Instance) and value.cls is None and "$whole" in value.attrs:
+        return Tensor(lib="?", nature="a parameter")  # an attribute of a ready-made layer
     return Tensor(lib="?")
 
 
@@ -736,7 +738,7 @@ class Library:
         if row is not None:
             return self.perform(interp, row, arguments.with_first(receiver), node, receiver)
         if receiver.cls is None and (name in TENSOR_METHODS):
-            return self.tensor_method(interp, Tensor(lib="?"), name, arguments, node)
+            return self.tensor_method(interp, as_tensor(receiver), name, arguments, node)
         if name not in TELLING:
             self.escape(interp, arguments, node)
         interp.event("outside", node, name, tuple(arguments.values()))

@@ -41,9 +41,9 @@ KIND_NAMES = {
 }
 
 # Masks: of what is chosen, which may be nothing; of what is there and no padding, of which each row has some; of what
-# lengths reach, which is always something.
-CHOSEN, PRESENT, REACHED = "a mask", "a mask of what is there", "a mask of lengths"
-MASKS = frozenset((CHOSEN, PRESENT, REACHED))
+# is NaN; of what lengths reach, which is always something.
+CHOSEN, PRESENT, ABSENT, REACHED = "a mask", "a mask of what is there", "a mask of NaN", "a mask of lengths"
+MASKS = frozenset((CHOSEN, PRESENT, ABSENT, REACHED))
 
 INF = math.inf
 TINY = 1e-300  # stands for "greater than zero, by an unknown amount"

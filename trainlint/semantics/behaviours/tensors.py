@@ -13,6 +13,7 @@ from trainlint.semantics.behaviours.data import with_origin
 from trainlint.semantics.library import PACKED, Call, as_tensor, behaviour, mixed_tensor
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
+    ABSENT,
     BOOL,
     CHOSEN,
     ELSEWHERE,
@@ -418,7 +419,8 @@ def power(call: Call) -> Value:
 
 @behaviour("square")
 def square(call: Call) -> Value:
-    return made(call, lo=0.0 if call.tensor.lo <= 0 else TINY, nature=None if call.tensor.lo > 0 else "a square")
+    nature = None if call.tensor.lo > 0 else arithmetic.square_of(call.tensor)
+    return made(call, lo=0.0 if call.tensor.lo <= 0 else TINY, nature=nature)
 
 
 @behaviour("absolute")
@@ -509,12 +511,9 @@ def of_table(call: Call) -> DataInfo:
 @behaviour("norm")
 def norm(call: Call) -> Value:
     tensor = call.tensor
-    random = (
-        tensor.nature in ("random numbers", "a parameter", arithmetic.UNIT)
-        or tensor.must_be(LOGITS)
-        or not (tensor.graph or tensor.nature)
-    )
-    return made(call, lo=TINY if random or tensor.lo > 0 else 0.0, nature="a norm", data=stats(call, "norm"))
+    is_unknown = not (tensor.graph or tensor.nature)
+    is_safe = tensor.lo > 0 or tensor.nature == arithmetic.UNIT or tensor.must_be(LOGITS) or arithmetic.varies(tensor)
+    return made(call, lo=TINY if is_unknown or is_safe else 0.0, nature="a norm", data=stats(call, "norm"))
 
 
 @behaviour("sum")
@@ -582,6 +581,12 @@ def mean(call: Call) -> Value:
     return made(call, kinds=kinds, lo=tensor.lo, hi=tensor.hi, nature=nature, data=data, tally=measured(call, "mean"))
 
 
+def is_whole(call: Call) -> bool:
+    """Whether a spread is taken over three axes or more: of samples that are not the same all over."""
+    axes = call.value("dim", 1)
+    return isinstance(axes, (Tuple, ListObject)) and len(axes.items or ()) > 2
+
+
 def least_spread(tensor: Tensor) -> float:
     """Numbers drawn at random are never all the same, nor are the weights that began as such."""
     return TINY if tensor.nature in ("random numbers", "a parameter") else 0.0
@@ -589,7 +594,9 @@ def least_spread(tensor: Tensor) -> float:
 
 @behaviour("std")
 def std(call: Call) -> Value:
-    return made(call, lo=least_spread(call.tensor), nature="a standard deviation", data=stats(call, "std"))
+    only_in_theory = is_whole(call) or arithmetic.varies(call.tensor)
+    nature = "a deviation of scores" if only_in_theory else "a standard deviation"
+    return made(call, lo=least_spread(call.tensor), nature=nature, data=stats(call, "std"))
 
 
 @behaviour("var")
@@ -712,6 +719,8 @@ def compare(call: Call) -> Value:
     name = {"eq": "Equal", "ne": "NotEqual"}.get(called(call.node), "GreaterThan")
     result = arithmetic.compare(call.interp, name, call.tensor, other, call.node)
     if isinstance(result, Tensor):
+        if called(call.node) == "isnan":
+            result = result.but(nature=ABSENT)
         call.interp.compared(name, call.node, call.tensor, other, result)
     return result
 
