@@ -202,6 +202,7 @@ class PartialLoad(Rule):
     code, name = "TL808", "partial-load"
     message = "`strict=False` skips names that do not match without a word, and the result that lists them is dropped"
     severity = Severity.WARNING
+    default = False
 
     @on("statement")
     def dropped(self, fact: Any, report: Report) -> None:

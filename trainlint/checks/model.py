@@ -330,7 +330,7 @@ class LayerUnused(Rule):
                 continue
             if not is_plain_module(stored.cls) or not computes(stored.cls):
                 continue
-            if not stored.weighted and not is_dropout(value):
+            if not stored.weighted and (not is_dropout(value) or is_kept_elsewhere(value, stored)):
                 continue
             if not index.is_used(stored, spaces):
                 report(stored.node, stored.space, name=stored.name)
@@ -338,6 +338,14 @@ class LayerUnused(Rule):
 
 def is_dropout(layer: Instance) -> bool:
     return isinstance(layer.cls, Api) and layer.cls.path in DROPOUT
+
+
+def is_kept_elsewhere(layer: Instance, stored: Stored) -> bool:
+    """Whether the rate of a dropout is an attribute too, for a dropout by other means."""
+    call, index = layer.born.node if layer.born is not None else None, index_of(stored.space)
+    rate = next(iter(positional(call)), None) if isinstance(call, cst.Call) else None
+    names = [n for made in index.lookup(rate) for n in index.references(made)] if isinstance(rate, cst.Name) else []
+    return any(isinstance(around := index.parent(name), cst.Assign) and around.value is name for name in names)
 
 
 def computes(cls: Class) -> bool:
@@ -805,6 +813,7 @@ class ForwardCalledDirectly(Rule):
     code, name = "TL615", "forward-called-directly"
     message = "`{text}.forward(…)` runs no hooks; call the module itself"
     severity = Severity.WARNING
+    default = False
     fixable = Safety.SAFE
 
     @on("forward")
@@ -970,10 +979,22 @@ class ConstantInit(Rule):
         """Where a layer's weights were made all the same."""
         drawn = layer.attrs.get("$init")
         drawn = layer.attrs.get("$all") if drawn == "" else drawn
-        if not drawn or drawn[0] not in self.CONSTANT or const(layer.attrs.get("groups", Const(1))) != 1:
+        if not drawn or drawn[0] not in self.CONSTANT or is_asked_for(drawn[1]):
+            return None
+        if const(layer.attrs.get("groups", Const(1))) != 1:
             return None
         step: Step = drawn[1]
         return step
+
+
+def is_asked_for(step: Step) -> bool:
+    """Whether weights are filled with what the caller of a function gives, who need not give anything."""
+    function = index_of(step.space).function(step.node) if step.space.source is not None else None
+    given = positional(step.node)[-1:] if isinstance(step.node, cst.Call) else []
+    if not isinstance(function, cst.FunctionDef) or not given or not isinstance(given[0], cst.Name):
+        return False
+    params = (*function.params.params, *function.params.kwonly_params)
+    return any(p.name.value == given[0].value and is_name(p.default, "None") for p in params if p.default is not None)
 
 
 def belongs_to_class(step: Step) -> bool:

@@ -364,7 +364,7 @@ class MissingNoGrad(Rule):
         if region.kind == "program":
             self.repeated(region, report)
             return
-        if region.kind != "loop" or region.has(*LEARNING):
+        if region.kind != "loop" or region.has(*LEARNING) or is_one_turn(region.node):
             return
         before = told(region, report)
         for call in model_calls(region):
@@ -488,8 +488,14 @@ def called_in_loops(region: Region) -> set[Any]:
     return {
         event.node
         for event, inside in nested(region.events)
-        if event.kind == "model" and any(e.block == "loop" for e in inside)
+        if event.kind == "model" and any(e.block == "loop" and not is_one_turn(e.node) for e in inside)
     }
+
+
+def is_one_turn(loop: Any) -> bool:
+    """Whether a loop takes one batch and ends."""
+    last = loop.body.body[-1] if isinstance(loop, (cst.For, cst.While)) and loop.body.body else None
+    return isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[-1], cst.Break)
 
 
 def in_model(call: ModelCall) -> bool:

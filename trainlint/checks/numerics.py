@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -21,8 +22,9 @@ from trainlint.semantics.arithmetic import (
     POSITIONS,
     UNIT,
 )
-from trainlint.semantics.interpreter import Interpreter
+from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor, modules_in
+from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     INF,
     LOGITS,
@@ -176,7 +178,34 @@ class LogOfSoftmax(Rule):
         draft.fix(f"use `{better}`", replace(draft.node, function, "(", found.given, *options, ")"))
 
 
-class RootRule(Rule, ABC):
+Plan = Callable[[Draft], None] | None
+
+
+class TrainedRule(Rule):
+    """A rule that tells of what a program computes by itself, outside of functions, only if it takes gradients there:
+    else it may be there to be looked at, as textbooks do."""
+
+    def tell(self, node: Any, plan: Plan, report: Report, **fields: object) -> None:
+        """Report a node, with a plan for its repair, now or when the program has ended."""
+        if report.interp.frame.function is None and report.interp.module_depth == 0:
+            report.interp.event("unguarded", node, self.code, plan, fields)
+        else:
+            self.tell_now(node, report.space(), plan, report, fields)
+
+    def tell_now(self, node: Any, space: Namespace, plan: Plan, report: Report, fields: Mapping[str, object]) -> None:
+        draft = report(node, space, **fields)
+        if plan is not None:
+            draft.repair(plan)
+
+    @on("program", having="unguarded")
+    def trained(self, region: Region, report: Report) -> None:
+        if region.has("backward", "autograd"):
+            for event in region.of("unguarded"):
+                if event.code == self.code:
+                    self.tell_now(event.node, event.space, event.plan, report, event.fields)
+
+
+class RootRule(TrainedRule, ABC):
     """A rule on square roots, however they are written."""
 
     @on_call("torch.sqrt", "torch.rsqrt")
@@ -236,9 +265,8 @@ class UnguardedSqrt(RootRule):
             return  # a clamp is for what is computed too, such as the noise levels of a ready model's schedule
         if is_read(index_of(report.space()), node):
             return
-        draft = report(node, nature=nature, what=what)
-        if isinstance(operand, Tensor) and operand.lo >= 0:
-            draft.repair(partial(guard, inner, EPS))
+        plan = partial(guard, inner, EPS) if isinstance(operand, Tensor) and operand.lo >= 0 else None
+        self.tell(node, plan, report, nature=nature, what=what)
 
 
 def is_raw(operand: Value) -> bool:
@@ -296,7 +324,7 @@ class NormAtZero(RootRule):
         if inverse or nature is None or not squares(nature) or not isinstance(operand, Tensor):
             return
         if (operand.graph or is_in_loss(report.interp)) and not is_read(index_of(report.space()), node):
-            report(node).repair(partial(guard, inner, "1e-12"))
+            self.tell(node, partial(guard, inner, "1e-12"), report)
 
 
 # What is 0 where all elements are the same, as in a blank image or behind a dead layer.
@@ -337,7 +365,7 @@ def is_reduced(node: Any, made: dict[str, list[Any]], depth: int = 0) -> bool:
     return len(node.args) == (1 if isinstance(node.func, cst.Attribute) and is_name(node.func.value, "torch") else 0)
 
 
-class UnguardedDivision(Rule):
+class UnguardedDivision(TrainedRule):
     """A divisor can be zero."""
 
     code, name = "TL503", "unguarded-division"
@@ -375,11 +403,12 @@ class UnguardedDivision(Rule):
             recorded = recorded or (open_ and (nature == "a norm" or left.must_be(LOGITS)))
         # Numbers gathered in a run and standardised to be learnt from, not those that a ready model draws with.
         if recorded or exact or (drawn and report.interp.grad and isinstance(left, Tensor)):
-            draft = report(node, nature=nature)
+            plan: Plan = None
             if nature == "a count" and right.lib == "torch":
-                draft.repair(partial(self.clamp, right_node))
+                plan = partial(self.clamp, right_node)
             elif right.lo >= 0:
-                draft.repair(partial(guard, right_node, EPS))
+                plan = partial(guard, right_node, EPS)
+            self.tell(node, plan, report, nature=nature)
 
     def clamp(self, divisor: Any, draft: Draft) -> None:
         """Offer to divide by a count of at least one: a sum over nothing is then 0."""

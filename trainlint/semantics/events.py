@@ -73,6 +73,7 @@ FIELDS = {
     "told": "rule",
     "alike": "start layer earlier",
     "partial": "module",
+    "unguarded": "code plan fields",
     "picked": "made",
     "rated": "optimizer",
     "learnt": "",
