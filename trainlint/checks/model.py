@@ -332,8 +332,17 @@ class LayerUnused(Rule):
                 continue
             if not stored.weighted and (not is_dropout(value) or is_kept_elsewhere(value, stored)):
                 continue
-            if not index.is_used(stored, spaces):
+            if not registers_others(value) and not index.is_used(stored, spaces):
                 report(stored.node, stored.space, name=stored.name)
+
+
+def registers_others(layer: Instance) -> bool:
+    """Whether a container is made of layers that are attributes already, so that the module knows them."""
+    call = layer.born.node if layer.born is not None else None
+    given = next(iter(positional(call)), None) if isinstance(call, cst.Call) else None
+    if given is None or isinstance(given, (cst.List, cst.Tuple, cst.Dict, cst.BaseComp)):
+        return False
+    return any(isinstance(node, cst.Attribute) and is_self(node.value) for node in (given, *nodes_in(given)))
 
 
 def is_dropout(layer: Instance) -> bool:

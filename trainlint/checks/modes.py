@@ -436,7 +436,7 @@ class MissingNoGrad(Rule):
             and not is_weightless(call.module, report.interp)
         ]
         for call in calls:
-            if not any(t.graph for t in call.inputs) and not in_model(call):
+            if not any(t.graph for t in call.inputs) and not in_model(call) and not is_before_backward(call, steps):
                 further = [other.node for other in calls if call.node in nodes_behind(other)]
                 draft = report(call.node, call.space).because(evaluating(call))
                 draft.repair(partial(self.switch_off, None, further))
@@ -490,6 +490,19 @@ def called_in_loops(region: Region) -> set[Any]:
         for event, inside in nested(region.events)
         if event.kind == "model" and any(e.block == "loop" and not is_one_turn(e.node) for e in inside)
     }
+
+
+def is_before_backward(call: ModelCall, steps: Sequence[Any]) -> bool:
+    """Whether one of these backwards stands further down in the block of a call, whatever it is taken of in the run."""
+    index = index_of(call.space)
+    statement = index.statement(call.node)
+    line = index.parent(statement) if isinstance(statement, cst.BaseSmallStatement) else statement
+    block = index.parent(line) if line is not None else None
+    return any(
+        e.space is call.space and follows(index, line, other)
+        for e in steps
+        if (other := around(index, e.node, block)) is not None
+    )
 
 
 def is_one_turn(loop: Any) -> bool:

@@ -182,11 +182,13 @@ Plan = Callable[[Draft], None] | None
 
 
 class TrainedRule(Rule):
-    """A rule that tells of what a program computes by itself, outside of functions, only if it takes gradients there:
-    else it may be there to be looked at, as textbooks do."""
+    """A rule that tells of nothing in tests, whose numbers are chosen, and of what a program computes outside of
+    functions only if it takes gradients there: else it may be there to be looked at, as textbooks do."""
 
     def tell(self, node: Any, plan: Plan, report: Report, **fields: object) -> None:
         """Report a node, with a plan for its repair, now or when the program has ended."""
+        if report.space().holds_tests:
+            return
         if report.interp.frame.function is None and report.interp.module_depth == 0:
             report.interp.event("unguarded", node, self.code, plan, fields)
         else:
@@ -403,6 +405,8 @@ class UnguardedDivision(TrainedRule):
             recorded = recorded or (open_ and (nature == "a norm" or left.must_be(LOGITS)))
         # Numbers gathered in a run and standardised to be learnt from, not those that a ready model draws with.
         if recorded or exact or (drawn and report.interp.grad and isinstance(left, Tensor)):
+            if is_asked_about(index_of(report.space()), right_node):
+                return
             plan: Plan = None
             if nature == "a count" and right.lib == "torch":
                 plan = partial(self.clamp, right_node)
@@ -414,6 +418,32 @@ class UnguardedDivision(TrainedRule):
         """Offer to divide by a count of at least one: a sum over nothing is then 0."""
         if isinstance(divisor, cst.BaseExpression) and divisor is not draft.node:
             draft.fix("divide by at least 1", replace(divisor, divisor, ".clamp(min=1)"))
+
+
+# Methods that change how numbers are kept, or their shape, and no number.
+CONVERSIONS = frozenset(("to", "type", "type_as", "float", "double", "half", "squeeze", "unsqueeze", "reshape", "view"))
+
+
+def is_asked_about(index: Index, divisor: Any) -> bool:
+    """Whether the function asks elsewhere whether there is anything to divide by, or takes that for granted: what the
+    divisor is computed as stands in a condition, or one of so many is looked up by its number."""
+    function = index.function(divisor)
+    if not isinstance(function, cst.FunctionDef):
+        return False
+    while isinstance(divisor, cst.Call) and isinstance(divisor.func, cst.Attribute) and called(divisor) in CONVERSIONS:
+        divisor = divisor.func.value
+    made = definition(index, divisor) if isinstance(divisor, cst.Name) else None
+    forms = [form for form in (divisor, made) if form is not None]
+    for node in nodes_in(function.body):
+        if isinstance(node, (cst.If, cst.IfExp, cst.Assert)):
+            parts = (node.test, *nodes_in(node.test))
+        elif isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Subtract) and is_one(node.right):
+            parts = (node.left,)
+        else:
+            continue
+        if any(part.__class__ is form.__class__ and part.deep_equals(form) for form in forms for part in parts):
+            return True
+    return False
 
 
 class EpsMisplaced(Rule):
@@ -592,6 +622,7 @@ class InverseTrigEdge(Rule):
             operand.lib not in DIFFERENTIABLE
             or not recorded
             or operand.nature in ("random numbers", "a ReLU output", NEARLY_ONE)
+            or report.space().holds_tests
         ):
             return
         low, high = operand.lo == -1, operand.hi == 1

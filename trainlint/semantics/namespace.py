@@ -48,5 +48,10 @@ class Namespace(Object):
         self.chosen = 0  # how often its top level picks one of several alternatives by a setting
         self.events: list[Any] = []
 
+    @property
+    def holds_tests(self) -> bool:
+        """Whether pytest and unittest look for tests in this file."""
+        return self.path is not None and (self.path.name.startswith("test_") or self.path.stem.endswith("_test"))
+
     def describe(self) -> str:
         return f"module {self.dotted}"
