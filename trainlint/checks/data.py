@@ -136,6 +136,8 @@ class TrainNotShuffled(Rule):
 
     @on("program", having="trained")
     def check(self, region: Region, report: Report) -> None:
+        if region.space.holds_tests:
+            return
         trained = {(event.node, event.loader.attrs.get("dataset") or event.loader) for event in region.of("trained")}
         loops = Counter(node for node, _ in trained)
         for _, node, space, loader in region.of("trained"):
@@ -232,6 +234,8 @@ class SplitOverlap(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
+        if region.space.holds_tests:
+            return
         trained, evaluated = [e.loader for e in region.of("trained")], judged_loops(region)
         if trained and evaluated:
             self.loaders(region, trained, since_training(region, evaluated), report)

@@ -800,10 +800,23 @@ class MetricAccumulator(Rule):
         old = [(e, v) for e, v in judged if runs(v) and calls.keys().isdisjoint(runs(v))]
         if not old or any(node in calls for event in region.events for node in uses(event)):
             return
+        if any(is_named_and_read(event) for event in region.of("model")):
+            return
         for event, value in old:
             if any(dep.module is module for dep in value.deps for module in calls.values()):
                 what = "this judges what the model gave before the loop, and what it gives here is never looked at"
                 report(event.node, event.space, what=what)
+
+
+def is_named_and_read(call: Any) -> bool:
+    """Whether what a model gives has a name that is read, be it in ways that the run cannot follow."""
+    index = index_of(call.space)
+    statement = index.statement(call.node)
+    if not isinstance(statement, cst.Assign):
+        return False
+    targets = [node for target in statement.targets for node in (target.target, *nodes_in(target.target))]
+    made = [binding for node in targets if (binding := index.binding(node)) is not None]
+    return any(index.references(binding) for binding in made)
 
 
 def with_contexts(index: Index, loop: cst.CSTNode) -> cst.CSTNode:

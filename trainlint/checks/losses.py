@@ -219,7 +219,7 @@ class DoubleActivation(Rule):
     def check(self, call: Call, report: Report) -> None:
         wrong = PROBABILITIES | SIGMOID
         given = scores(call, wrong)
-        if given.must_be(wrong) and not looked_at(call.argument(call.row.params[0], 0), report):
+        if given.must_be(wrong) and not looked_at(call, report):
             kind = "probabilities" if given.must_be(PROBABILITIES) else "sigmoid outputs"
             draft = report(call.node, activation=call.short_name, kind=kind).because(given.trace)
             draft.repair(partial(self.take_away, given, call.argument(call.row.params[0], 0)))
@@ -230,10 +230,12 @@ class DoubleActivation(Rule):
             draft.fix(f"take the {given.trace[0].label} before away", *found.edits)
 
 
-def looked_at(given: Any, report: Report) -> bool:
+def looked_at(call: Call, report: Report) -> bool:
     """Whether the function asks for the least or greatest of some scores before it activates them, and so knows those
     that are activated already."""
-    index = index_of(report.space())
+    index, given = index_of(report.space()), call.argument(call.row.params[0], 0)
+    if given is call.node and isinstance(call.node.func, cst.Attribute):
+        given = call.node.func.value
     function = index.function(given) if isinstance(given, cst.Name) else None
     tests = (n.test for n in nodes_in(function) if isinstance(n, (cst.If, cst.IfExp))) if function is not None else ()
     return any(

@@ -1188,16 +1188,21 @@ class Interpreter:
                 if kept and len(kept) < len(options(value)):
                     self.rebind(test, join_all(kept))
         elif kind is cst.Call:
-            if held and test.func.__class__ is cst.Name and test.func.value == "isinstance":
-                self.narrow_isinstance(test)
+            if test.func.__class__ is cst.Name and test.func.value == "isinstance":
+                self.narrow_isinstance(test, held)
             elif (reduced := reduced_comparison(test, "all" if held else "any")) is not None:
                 self.narrow_comparison(reduced, reduced.comparisons[0], held)
 
-    def narrow_isinstance(self, test: cst.Call) -> None:
+    def narrow_isinstance(self, test: cst.Call, held: bool) -> None:
         if len(test.args) == 2:
             value = self.peek(test.args[0].value)
             wanted = self.eval(test.args[1].value)
             if value is None:
+                return
+            if not held:
+                others = [o for o in options(value) if self.library.is_instance(self, o, wanted) is not True]
+                if others and len(others) < len(options(value)):
+                    self.rebind(test.args[0].value, join_all(others))
                 return
             kept = [
                 self.library.as_instance(o, wanted)
