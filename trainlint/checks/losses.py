@@ -28,6 +28,7 @@ from trainlint.semantics.values import (
     Instance,
     Step,
     Tensor,
+    Union,
     Value,
     truth,
 )
@@ -257,6 +258,8 @@ class KlDivArguments(LossRule):
         aimed = as_tensor(target) if target is not None else Tensor()
         in_logs = call.value("log_target")
         loss = call.short_name
+        if isinstance(report.interp.peek(getattr(call.node, "func", call.node)), Union):
+            return  # one of several losses, as versions of PyTorch offer them
         if given.must_be(PROBABILITIES | SIGMOID | LOGITS):
             kind = "raw scores" if given.must_be(LOGITS) else "probabilities"
             what = f"`{loss}` gets {kind} (@); its input must be log-probabilities"
@@ -338,10 +341,12 @@ class LossArgumentsSwapped(LossRule):
 
 
 def is_plain_data(value: Value) -> bool:
-    """Whether a value surely comes from no model."""
+    """Whether a value surely comes from no model, nor is what a loss takes from one."""
     if isinstance(value, Instance):
         return "$item" in value.attrs
-    return isinstance(value, Tensor) and value.graph is False and not value.deps
+    return (
+        isinstance(value, Tensor) and value.graph is False and not value.deps and not value.must_be(LOG_PROBABILITIES)
+    )
 
 
 class GradientCutBeforeLoss(Rule):

@@ -22,7 +22,7 @@ from trainlint.semantics.arithmetic import (
     POSITIONS,
     UNIT,
 )
-from trainlint.semantics.interpreter import Interpreter, Region, outwards
+from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -178,11 +178,6 @@ class LogOfSoftmax(Rule):
         draft.fix(f"use `{better}`", replace(draft.node, function, "(", found.given, *options, ")"))
 
 
-def is_in_test(report: Report) -> bool:
-    """Whether a test is run, which may have called what the code at hand is part of."""
-    return any(region.space.holds_tests for region in outwards(report.interp.region))
-
-
 Plan = Callable[[Draft], None] | None
 
 
@@ -192,7 +187,7 @@ class TrainedRule(Rule):
 
     def tell(self, node: Any, plan: Plan, report: Report, **fields: object) -> None:
         """Report a node, with a plan for its repair, now or when the program has ended."""
-        if is_in_test(report):
+        if report.in_test():
             return
         if report.interp.frame.function is None and report.interp.module_depth == 0:
             report.interp.event("unguarded", node, self.code, plan, fields)
@@ -627,7 +622,7 @@ class InverseTrigEdge(Rule):
             operand.lib not in DIFFERENTIABLE
             or not recorded
             or operand.nature in ("random numbers", "a ReLU output", NEARLY_ONE)
-            or is_in_test(report)
+            or report.in_test()
         ):
             return
         low, high = operand.lo == -1, operand.hi == 1

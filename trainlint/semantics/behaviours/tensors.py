@@ -429,6 +429,8 @@ def absolute(call: Call) -> Value:
     if tensor.lo > 0:
         return tensor
     nature = tensor.nature if tensor.lo >= 0 else "an absolute value"
+    if tensor.nature == "a parameter":
+        return made(call, lo=TINY)
     return made(call, lo=0.0, hi=max(abs(tensor.lo), abs(tensor.hi)), nature=nature)
 
 
