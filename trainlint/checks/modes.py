@@ -364,7 +364,7 @@ class MissingNoGrad(Rule):
         if region.kind == "program":
             self.repeated(region, report)
             return
-        if region.kind != "loop" or region.has(*LEARNING) or is_one_turn(region.node):
+        if region.kind != "loop" or region.has(*LEARNING, "volatile") or is_one_turn(region.node):
             return
         before = told(region, report)
         for call in model_calls(region):

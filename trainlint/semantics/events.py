@@ -69,6 +69,8 @@ FIELDS = {
     "seed": "",
     "setting": "path value",
     "named": "name",
+    # Data that are meant to record no graph, as PyTorch before 0.4 asked for it.
+    "volatile": "",
     # What rules note for themselves.
     "told": "rule",
     "alike": "start layer earlier",

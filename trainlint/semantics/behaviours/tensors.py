@@ -877,6 +877,7 @@ def variable(call: Call) -> Value:
     wanted = call.value("requires_grad", 1)
     volatile = call.value("volatile", 2)
     if volatile is not None and truth(volatile):
+        call.interp.event("volatile", call.node)
         return tensor.but(graph=False, nature=VOLATILE)
     if wanted is None or not truth(wanted):
         return tensor
