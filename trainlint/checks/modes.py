@@ -416,6 +416,8 @@ class MissingNoGrad(Rule):
             return  # gradients without training: of the inputs, as attacks and saliency maps take them
         if is_test(region):
             return  # run once, on a few samples
+        if region.has("volatile"):
+            return  # a program of the time before `no_grad`
         learnt |= told(region, report)
         often, steps = called_in_loops(region), region.of("backward")
         calls = [
