@@ -292,6 +292,7 @@ class LossArgumentsSwapped(LossRule):
     code, name = "TL107", "loss-arguments-swapped"
     message = "`{loss}` gets {given}"
     fixable = Safety.UNSAFE
+    exclusive = False  # no other choice would turn them round
 
     @on_call(CROSS_ENTROPY, NLL, BCE, BCE_WITH_LOGITS, FOCAL, KL_DIV)
     def check(self, call: Call, report: Report) -> None:

@@ -732,6 +732,8 @@ def loads(tree: Any, name: str) -> int:
             found += 1
         elif node.__class__ is cst.AssignTarget and is_name(node.target, name):
             found -= 1
+        elif node.__class__ is cst.Attribute and node.attr.value == name:
+            found -= 1  # of that name, too
     return found
 
 
@@ -916,6 +918,17 @@ class SharedLayerReplicated(Rule):
         if isinstance(value, Instance) and not any(is_name(n, node.elt.value) for n in nodes_in(node.for_in)):
             if self.repeats(value, node.elt, node, report):
                 report(node, cls=value.describe(), many=count)
+
+    @on_call("module.append")
+    def appended(self, call: Call, report: Report) -> None:
+        """A layer that was made before a loop is appended in each of its turns."""
+        given, loop = call.arguments.positional[-1], call.interp.nearest_loop()
+        if loop is None or called(call.node) != "append" or not isinstance(given, Instance) or given.born is None:
+            return
+        element = next(iter(positional(call.node)), None)
+        turns = contains(loop.node, call.node) and not contains(loop.node, given.born.node)
+        if turns and isinstance(element, cst.Name) and self.repeats(given, element, call.node, report):
+            report(call.node, cls=given.describe(), many="of them")
 
     def repeats(self, layer: Instance, element: Any, place: Any, report: Report) -> bool:
         """Whether a layer with weights, made for this alone, is repeated without a word that it is meant."""

@@ -23,6 +23,7 @@ from trainlint.checks.repairs import index_of, serves_one
 from trainlint.edits import replace, set_argument
 from trainlint.findings import Safety
 from trainlint.semantics import shapes
+from trainlint.semantics.arithmetic import NEGATED
 from trainlint.semantics.behaviours.data import RESHAPING, after_transforms, constants, raw_shape, steps_of
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
@@ -316,7 +317,8 @@ def unlike_axes(one: Tensor, other: Tensor) -> bool:
     places = axis_of(one), axis_of(other)
     if None not in places:
         return places[0] != places[1] and len(one.shape or ()) == len(other.shape or ())
-    return one.axis != other.axis and (one.axis < 0) == (other.axis < 0)
+    alike = (one.axis < 0) == (other.axis < 0)
+    return (one.axis != other.axis and alike) or {one.axis, other.axis} == {0, -1}
 
 
 def over_batch(tensor: Tensor) -> bool:
@@ -449,8 +451,9 @@ class SoftmaxDim(Rule):
         _, _, left, right, *_ = fact
         if isinstance(left, Tensor) and isinstance(right, Tensor) and left.axis != right.axis:
             for logs, shares in ((left, right), (right, left)):
-                if logs.must_be(LOG_PROBABILITIES) and shares.must_be(PROBABILITIES) and unlike_axes(logs, shares):
-                    self.wrong(min((logs, shares), key=lambda t: axis_of(t) or t.axis or 0), report)
+                weights = shares.must_be(PROBABILITIES) or shares.nature == NEGATED
+                if logs.must_be(LOG_PROBABILITIES) and weights and unlike_axes(logs, shares):
+                    self.wrong(min((logs, shares), key=lambda t: (t.axis or 0) % shapes.MAX_RANK), report)
 
     @on("matrixmultiply")
     def weighted(self, fact: Any, report: Report) -> None:
@@ -492,14 +495,20 @@ class SoftmaxDim(Rule):
             first = axis_of(given) in (0, None)
             over, each = ("the batch", "sample") if first and given.batched else ("a stack of matrices", "matrix")
             what = f"runs over {over}: the weights of each {each} depend on the others, and do not add up to 1"
-            report(step.node, space=step.space, softmax=step.label, what=what).because(why(given))
+            self.blame(step, given, what, report)
+
+    def blame(self, step: Step, given: Tensor, what: str, report: Report) -> Draft:
+        """Report a softmax where its axis is given: in its call, or where the layer was made that is called."""
+        born = report.interp.modules.softmaxes.get(id(step.node))
+        place = born or step
+        draft = report(place.node, space=place.space, softmax=step.label, what=what)
+        return draft.because((*why(given), step) if born is not None else why(given))
 
     def wrong(self, tensor: Tensor, report: Report) -> None:
         if tensor.trace:
             step = tensor.trace[-1]
             what = "runs over the batch: for each class the samples share 1 among them"
-            draft = report(step.node, space=step.space, softmax=step.label, what=what).because(why(tensor))
-            draft.repair(self.over_classes)
+            self.blame(step, tensor, what, report).repair(self.over_classes)
 
     def over_classes(self, draft: Draft) -> None:
         """Offer the axis of the classes, where the batch's is written in the call itself."""

@@ -66,6 +66,7 @@ METHODS = {
     "Power": "__pow__",
 }
 
+NEGATED = "probabilities with the other sign"  # as in an entropy
 # Exponentials of raw scores, which nothing bounds: one for each score, and several added up.
 EXPONENTIAL, EXPONENTIALS = "an exponential", "a sum of exponentials"
 UNIT = "a unit vector"
@@ -157,8 +158,9 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
     if isinstance(left, Union) or isinstance(right, Union):
         lefts = left.options if isinstance(left, Union) else (left,)
         rights = right.options if isinstance(right, Union) else (right,)
-        if len(lefts) * len(rights) <= 16:
-            return join_all(binary(interp, operator, a, b, node) for a in lefts for b in rights)
+        pairs = [(a, b) for a in lefts for b in rights if not divides_by_zero(operator, a, b)]
+        if 0 < len(pairs) <= 16:
+            return join_all(binary(interp, operator, a, b, node) for a, b in pairs)
         return UNKNOWN
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         if operator == "Modulo" and (isinstance(left, Text) or isinstance(const(left), str)):
@@ -194,6 +196,12 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
     if isinstance(left, Text) or (isinstance(left, Const) and isinstance(left.value, str)):
         return Text(text_parts(left))
     return UNKNOWN
+
+
+def divides_by_zero(operator: str, left: Value, right: Value) -> bool:
+    """Whether a division of plain numbers fails: what comes of it goes nowhere."""
+    zero = isinstance(right, Const) and right.value in (0, 0.0) and is_number(right)
+    return zero and operator in ("Divide", "FloorDivide", "Modulo") and is_number(left)
 
 
 STEPS = "a number of steps"  # what is computed from the length of a loader or a data set
@@ -626,9 +634,9 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
             return Tensor(MASK, 0, 1, nature, value.shape, False, value.deps, value.data, lib=value.lib,
                           last=value.last, batched=value.batched)  # fmt: skip
         kept = value.kinds if value.kinds == LOGITS else 0
-        return value.but(
-            kinds=kept, lo=0.0 - value.hi, hi=0.0 - value.lo, nature=None, trace=value.trace if kept else ()
-        )
+        negated = NEGATED if value.must_be(PROBABILITIES) else None
+        trace = value.trace if kept or negated else ()
+        return value.but(kinds=kept, lo=0.0 - value.hi, hi=0.0 - value.lo, nature=negated, trace=trace)
     return UNKNOWN
 
 

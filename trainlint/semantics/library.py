@@ -973,9 +973,8 @@ class Library:
         if name == "data" and owner.nature == PACKED:
             return owner.but(nature=None)  # a field of a `PackedSequence`, which is no tensor
         if name == "data":
-            return owner.but(
-                graph=False, grown=frozenset(), deps=cut(owner.deps, interp.step(node, ".data")), trace=owner.trace
-            )
+            deps = severed(interp, owner, interp.step(node, ".data"))
+            return owner.but(graph=False, grown=frozenset(), deps=deps, trace=owner.trace)
         if name in ("T", "mT", "H", "real"):
             flat = owner.shape is not None and len(owner.shape) == 2 and name != "real"
             data = owner.data._replace(columns=None) if owner.data.columns else owner.data
@@ -1242,6 +1241,13 @@ def children_of(module: Instance) -> Iterator[Instance]:
             if id(child) not in seen:
                 seen.add(id(child))
                 yield child
+
+
+def severed(interp: Interpreter, tensor: Tensor, step: Step) -> frozenset[Dep]:
+    """What a tensor descends from, of which gradients reach nothing behind an operation."""
+    if not tensor.deps and interp.module_depth and tensor.graph:
+        return frozenset((ELSEWHERE._replace(live=False, cut=step),))  # of the model that is running, told by its mark
+    return cut(tensor.deps, step)
 
 
 def modules_in(module: Instance) -> list[Instance]:

@@ -10,7 +10,7 @@ import libcst as cst
 from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.behaviours.data import with_origin
-from trainlint.semantics.library import PACKED, Call, as_tensor, behaviour, mixed_tensor
+from trainlint.semantics.library import PACKED, Call, as_tensor, behaviour, mixed_tensor, severed
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
     ABSENT,
@@ -162,10 +162,7 @@ def requires_grad(call: Call) -> Value:
 
 def stopped(call: Call) -> frozenset[Dep]:
     """What the first argument descends from, of which gradients reach nothing behind this call."""
-    deps, step = call.tensor.deps, call.interp.step(call.node, call.short_name)
-    if not deps and call.interp.module_depth and call.tensor.graph:
-        return frozenset((ELSEWHERE._replace(live=False, cut=step),))  # of the model that is running, told by its mark
-    return cut(deps, step)
+    return severed(call.interp, call.tensor, call.interp.step(call.node, call.short_name))
 
 
 LEAF = "a leaf of its own"  # labels a tensor that was made to require gradients after it had lost its graph
@@ -246,6 +243,8 @@ def softmax(call: Call) -> Value:
     dim = call.value("dim")
     axis = dim.value if isinstance(dim, Const) and isinstance(dim.value, int) else None
     name = call.short_name
+    if call.via and isinstance(call.receiver, Instance) and call.receiver.born is not None:
+        call.interp.modules.softmaxes[id(call.node)] = call.receiver.born
     return made(
         call,
         step=name,
