@@ -14,14 +14,19 @@ from trainlint.checks.schedules import assigned_name, inner_loops
 from trainlint.checks.totals import (
     adds_up,
     assigned_around,
+    divides,
     is_fed,
+    is_number_of_turn,
     mates,
     measures_walked,
+    misdirected,
     overwrites_total,
     replaced_in,
+    resets,
     sets_to_zero,
     starts_at_zero,
     twins,
+    uneven,
 )
 from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
@@ -59,6 +64,7 @@ from trainlint.syntax.code import (
     is_one,
     is_plain_call,
     last_name,
+    names_in,
     positional,
 )
 
@@ -193,7 +199,14 @@ def in_some_turns(step: Step) -> bool | None:
     if test is None:
         return False
     counters = set(target_names(loop.target)) if isinstance(loop, cst.For) else set()
-    return None if any(isinstance(n, cst.Name) and n.value in counters for n in nodes_in(test)) else True
+    return True if any(counters.isdisjoint(names_in(part)) for part in conjuncts(test)) else None
+
+
+def conjuncts(test: Any) -> list[Any]:
+    """The conditions that all have to hold: those between `and`."""
+    if isinstance(test, cst.BooleanOperation) and isinstance(test.operator, cst.And):
+        return [*conjuncts(test.left), *conjuncts(test.right)]
+    return [test]
 
 
 class PartialLoad(Rule):
@@ -598,6 +611,12 @@ def fed_instead(metric: Instance, meters: Any) -> Any:
     return [*places.values()][1] if len(places) == 2 and len({id(e.metric) for e in alike}) == 1 else None
 
 
+LAST = "the value of one batch alone is divided by what is counted over all of them; it was never added up"
+LAST_COUNT = (
+    "what is counted in each batch replaces the count before, so the total is divided by that of the last alone"
+)
+
+
 class MetricAccumulator(Rule):
     """A total is overwritten, never reset, or filled with what belongs elsewhere."""
 
@@ -634,13 +653,16 @@ class MetricAccumulator(Rule):
             what = "the value of the last batch alone is divided, and takes the place of the total over all of them"
             report(node, what=what)
             return
+        unlike = uneven(index_of(report.space()), unscaled(left_node), right_node, node)
+        if unlike is not None:
+            is_count = is_name(right_node, unlike.targets[0].target.value)
+            report(unlike, what=LAST_COUNT if is_count else LAST).because([Step(report.space(), node, "the division")])
+            return
         if left.tally is None or left.tally.frame is not report.interp.frame:
             return
         total, loops = left.tally, report.interp.frame.loops
         if total.what in ("mean", "sum", "some"):
             self.replaced(node, unscaled(left_node), total, right, right_node, report)
-        if total.what in ("means", "sums") and total.loops and total.loops[-1].region:
-            self.counted_last(node, right_node, total.loops[-1].region.node, report)
         if right.tally is None:
             return
         if right.tally.what not in ("batches", "samples"):
@@ -689,16 +711,7 @@ class MetricAccumulator(Rule):
                 or measures_walked(index_of(report.space()), counted, loop)
             )
         if over_all and replaced_in(index_of(report.space()), name, loop) is not None:
-            what = "the value of one batch alone is divided by what is counted over all of them; it was never added up"
-            self.lay(node, name, total, what, report)
-
-    def counted_last(self, node: Any, count: Any, loop: Any, report: Report) -> None:
-        """A total is divided by a name that is 0 before the loop, as counts are, and the size of a batch behind it."""
-        place = replaced_in(index_of(report.space()), count, loop)
-        value = report.interp.peek(count) if place is not None else None
-        if is_size(value):
-            what = "the size of each batch replaces that of the one before, so the total is divided by the last alone"
-            report(place, what=what).because([Step(report.space(), node, "the division")])
+            self.lay(node, name, total, LAST, report)
 
     def shrunk(self, node: Any, name: Any, report: Report) -> None:
         """`total /= len(loader)` in the body of the loop that adds the total up."""
@@ -784,7 +797,16 @@ class MetricAccumulator(Rule):
         space, loop = region.space, region.node
         if space.source is None or space is not report.space() or not isinstance(loop, (cst.For, cst.While)):
             return
-        for first, second in twins(space.source.index, loop):
+        index = space.source.index
+        for reset in resets(index, loop):
+            if used_behind(index, reset.targets[0].target, with_contexts(index, loop)) is not None:
+                report(
+                    reset, space, what="the total is set to 0 in each turn, so only the last is left behind the loop"
+                )
+        for first, second, starved in misdirected(index, loop):
+            what = f"`{starved}`, which is read, gets nothing, and another total of its kind gets two different things"
+            report(second.node, space, what=what).because([Step(space, first.node, "the other")])
+        for first, second in twins(index, loop):
             for name in mates(loop, second):
                 if not is_fed(loop, name):
                     what = f"two totals get the same, so they are always equal, and `{name}` goes into neither"
@@ -835,13 +857,6 @@ def is_of_turn(measured: Tally, region: Region) -> bool:
     return bool(measured.loops) and measured.loops[-1].region is region
 
 
-def divides(node: Any) -> bool:
-    """Whether a node is a quotient, which other checks ask for what it means."""
-    return isinstance(node, (cst.BinaryOperation, cst.AugAssign)) and isinstance(
-        node.operator, (cst.Divide, cst.DivideAssign)
-    )
-
-
 def read_in(node: Any) -> list[cst.Name]:
     """The names of variables in an expression."""
     return [name for name in nodes_in(node) if isinstance(name, cst.Name)]
@@ -867,7 +882,7 @@ def of_data(total: Tally, count: Value) -> bool:
     if not any(option is count.tally.loader for option in options(loader.attrs.get("dataset", UNKNOWN))):
         return False
     size = loader.attrs.get("batch_size")
-    return size is None or (size.tally is None and (not isinstance(size, Const) or bounds(size)[1] < MANY_SAMPLES))
+    return size is None or (size.tally is None and (not isinstance(size, Const) or bounds(size)[1] <= MANY_SAMPLES))
 
 
 def same_loop(total: Tally, count: Value) -> bool:
@@ -886,24 +901,6 @@ def unscaled(node: Any) -> Any:
         if isinstance(node.right, (cst.Integer, cst.Float)):
             return unscaled(node.left)
     return node
-
-
-def is_number_of_turn(node: Any, loop: Any) -> bool:
-    """Whether an expression is `i + 1` for the `i` of `for i, … in enumerate(…)`."""
-    if not isinstance(loop, cst.For) or called(loop.iter) != "enumerate" or not isinstance(loop.target, cst.Tuple):
-        return False
-    first = loop.target.elements[0].value
-    if not isinstance(first, cst.Name) or not isinstance(node, cst.BinaryOperation):
-        return False
-    plus_one = isinstance(node.operator, cst.Add) and isinstance(node.right, cst.Integer) and node.right.value == "1"
-    return plus_one and is_name(node.left, first.value)
-
-
-def is_size(value: Value | None) -> bool:
-    """Whether a value is the size of a batch."""
-    if not isinstance(value, Number):
-        return False
-    return value.batch or (value.tally is not None and value.tally.what == "size")
 
 
 def same_loader(total: Tally, count: Value) -> bool:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import libcst as cst
 
 from trainlint.syntax import Index, nodes_in
-from trainlint.syntax.code import contains, is_name, is_plain_call, keyword, names_in, positional
+from trainlint.syntax.code import (
+    called,
+    contains,
+    is_literal,
+    is_name,
+    is_plain,
+    is_plain_call,
+    keyword,
+    names_in,
+    positional,
+)
 
 
 def starts_at_zero(index: Index, name: cst.Name, loop: Any) -> bool:
@@ -94,6 +105,132 @@ def written_out(index: Index, node: Any) -> Iterator[Any]:
             yield bindings[0].origin.value
 
 
+def is_number_of_turn(node: Any, loop: Any) -> bool:
+    """Whether an expression is `i + 1` for the `i` of `for i, … in enumerate(…)`."""
+    if not isinstance(loop, cst.For) or called(loop.iter) != "enumerate" or not isinstance(loop.target, cst.Tuple):
+        return False
+    first = loop.target.elements[0].value
+    if not isinstance(first, cst.Name) or not isinstance(node, cst.BinaryOperation):
+        return False
+    plus_one = isinstance(node.operator, cst.Add) and isinstance(node.right, cst.Integer) and node.right.value == "1"
+    return plus_one and is_name(node.left, first.value)
+
+
+def uneven(index: Index, dividend: Any, divisor: Any, quotient: Any) -> Any:
+    """Where a loop gives one side of a quotient a new value in each turn, while it adds up the other; both are 0 before
+    it, as totals are."""
+    names = [side for side in (dividend, divisor) if isinstance(side, cst.Name)]
+    loop = next((found for name in names if (found := loop_of(index, name)) is not None), None)
+    if loop is None:
+        return None
+    within = any(above is loop for above in index.ancestors(quotient))
+    for one, other in ((dividend, divisor), (divisor, dividend)):
+        place = replaced_in(index, one, loop)
+        if place is None or not is_of_turn(index, loop, place):
+            continue
+        counted = one is dividend and (
+            is_number_of_turn(divisor, loop) or (not within and measures_walked(index, divisor, loop))
+        )
+        if counted or is_total(index, other, loop):
+            return place
+    return None
+
+
+def loop_of(index: Index, name: cst.Name) -> Any:
+    """The innermost loop in which a name is bound that is 0 before."""
+    bindings = index.lookup(name)
+    if len(bindings) < 2 or not any(sets_to_zero(binding.origin) for binding in bindings):
+        return None
+    around = (
+        above for binding in bindings if not sets_to_zero(binding.origin) for above in index.ancestors(binding.node)
+    )
+    return next((above for above in around if isinstance(above, (cst.For, cst.While, cst.FunctionDef))), None)
+
+
+def is_total(index: Index, name: Any, loop: Any) -> bool:
+    """Whether a name is 0 before a loop, and only added to in it."""
+    if not isinstance(name, cst.Name):
+        return False
+    before, inside = assigned_around(index, name, loop)
+    return bool(inside) and any(map(sets_to_zero, before)) and all(map(adds_up, inside))
+
+
+def is_of_turn(index: Index, loop: Any, assign: Any) -> bool:
+    """Whether an assignment in a loop computes something from what this turn has set, and from nothing that grows; a
+    difference may be the time since the loop began."""
+    if not isinstance(loop, cst.For) or not isinstance(assign.value, (cst.Call, cst.BinaryOperation, cst.Subscript)):
+        return False
+    if any(isinstance(getattr(node, "operator", None), cst.Subtract) for node in nodes_in(assign.value)):
+        return False
+    root = root_of(assign.value)
+    counter = called(loop.iter) in ("enumerate", "range")
+    assigns = [part for block in blocks_of(loop) for part in block if isinstance(part, cst.Assign)]
+    made = {name for part in (*assigns, loop) for name in targets(part)}
+    if root is None or (counter and [root] == targets(loop)[:1]) or root not in made:
+        return False
+    return not any(is_name(feed.target, root) for feeds in feeds_of(loop) for feed in feeds)
+
+
+def resets(index: Index, loop: Any) -> Iterator[Any]:
+    """Where a loop sets a total to 0 in each turn, in its body, before it adds to it once; it reads it nowhere."""
+    block = next(blocks_of(loop))
+    for place, statement in enumerate(block):
+        name = statement.targets[0].target if sets_to_zero(statement) and len(statement.targets) == 1 else None
+        if not isinstance(name, cst.Name):
+            continue
+        added = [part for part in block[place + 1 :] if adds_up(part) and is_name(part.target, name.value)]
+        uses = [n for n in nodes_in(loop.body) if is_name(n, name.value)]
+        if len(added) == 1 and len(uses) == 2:
+            yield statement
+
+
+def misdirected(index: Index, loop: Any) -> Iterator[tuple[Feed, Feed, str]]:
+    """Two things that a block adds to one total, and another that starts like it, is read, and gets neither."""
+    for feeds in feeds_of(loop):
+        for first, second in pairwise(feeds):
+            if first.how == second.how and first.target.deep_equals(second.target) and not is_same_given(first, second):
+                starved = next(starving(index, second.target), None) if isinstance(second.target, cst.Name) else None
+                if starved is not None:
+                    yield first, second, starved
+
+
+def starving(index: Index, name: cst.Name) -> Iterator[str]:
+    """The totals that start in the same block as another, and alike, and that nothing is ever added to, though they are
+    divided or read as totals are."""
+    begun = begun_as(index, name)
+    block: Any = begun[0] if begun is not None else None
+    lines = (line.body for line in getattr(block, "body", ()) if isinstance(line, cst.SimpleStatementLine))
+    for part in (part for line in lines for part in line):
+        target = part.targets[0].target if isinstance(part, cst.Assign) else None
+        if begun is None or not isinstance(target, cst.Name) or target.value == name.value:
+            continue
+        if is_start(part.value, begun[1]) and is_only_read(index, target, part):  # type: ignore[attr-defined]
+            yield target.value
+
+
+def is_only_read(index: Index, name: cst.Name, start: Any) -> bool:
+    """Whether a total that starts at a statement is read and not added to, nor given to anybody who could do so."""
+    bindings = index.lookup(name)
+    above: list[Any] = [index.parent(use) for use in index.references(bindings[0])]
+    if is_zero(start.value):
+        others = [binding.origin for binding in bindings if binding.origin is not start]
+        quotients = [part for part in above if isinstance(part, cst.BinaryOperation) and is_dividend(part, name.value)]
+        return all(isinstance(part, cst.AugAssign) and divides(part) for part in others) and bool(quotients or others)
+    read = all(isinstance(part, cst.Attribute) and not isinstance(index.parent(part), cst.Call) for part in above)
+    return len(bindings) == 1 and bool(above) and read
+
+
+def is_dividend(node: Any, name: str) -> bool:
+    return divides(node) and is_name(node.left, name)
+
+
+def divides(node: Any) -> bool:
+    """Whether a node is a quotient."""
+    return isinstance(node, (cst.BinaryOperation, cst.AugAssign)) and isinstance(
+        node.operator, (cst.Divide, cst.DivideAssign)
+    )
+
+
 class Feed(NamedTuple):
     """A statement that adds something to a total: `total += x`, `values.append(x)`, `meter.update(x, n)`."""
 
@@ -109,8 +246,9 @@ def feed_of(statement: Any) -> Feed | None:
         return Feed(statement, statement.target, "+=", (statement.value,))
     call = statement.value if isinstance(statement, cst.Expr) else None
     if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value in FEEDING:
-        if all(argument.keyword is None and not argument.star for argument in call.args):
-            return Feed(statement, call.func.value, call.func.attr.value, tuple(positional(call)))
+        if call.args and not any(argument.star for argument in call.args):
+            given = (call.args[0].value, *(argument for argument in call.args[1:]))
+            return Feed(statement, call.func.value, call.func.attr.value, given)
     return None
 
 
@@ -157,23 +295,30 @@ def is_fed(loop: Any, name: str) -> bool:
 
 def is_same(first: Feed, second: Feed) -> bool:
     """Whether two statements add the same to different totals."""
-    if first.how != second.how or len(first.given) != len(second.given) or first.target.deep_equals(second.target):
+    return first.how == second.how and not first.target.deep_equals(second.target) and is_same_given(first, second)
+
+
+def is_same_given(first: Feed, second: Feed) -> bool:
+    """Whether two statements add the same."""
+    if len(first.given) != len(second.given):
         return False
     return all(one.deep_equals(other) for one, other in zip(first.given, second.given, strict=True))
 
 
 def mates(loop: Any, feed: Feed) -> set[str]:
-    """The names that a loop sets together with the one whose value is fed, or goes back through as well, as it does
-    through two losses."""
+    """The names that a loop sets together with the one whose value is fed, or by a call of the same function, or goes
+    back through as well, as it does through two losses."""
     root = root_of(feed.given[0]) if feed.given else None
-    found: set[str] = set()
-    learnt: set[str] = set()
+    calls: list[Any] = []
+    learnt: set[str | None] = set()
     for part in (part for block in blocks_of(loop) for part in block):
-        names = targets(part) if isinstance(part, cst.Assign) else []
-        if root in names and isinstance(part.value, cst.Call):
-            found |= set(names)
-        if isinstance(part, cst.Expr) and is_plain_call(part.value, "backward"):
-            learnt |= {root_of(part.value)}  # type: ignore[arg-type]
+        if isinstance(part, cst.Assign) and isinstance(part.value, cst.Call):
+            calls.append(part)
+        elif isinstance(part, cst.Expr) and is_plain_call(part.value, "backward"):
+            learnt.add(root_of(part.value))
+    own = [call for call in calls if root in targets(call)]
+    alike = [call for call in calls if any(call.value.func.deep_equals(other.value.func) for other in own)]
+    found = {name for call in alike if len(call.targets) == 1 for name in targets(call)}
     return {name for name in found | (learnt if root in learnt else set()) if name and not name.startswith("_")}
 
 
@@ -181,7 +326,7 @@ def root_of(node: Any) -> str | None:
     """The name that a measured number comes from: the `loss` of `loss.item() * n`."""
     while not isinstance(node, cst.Name):
         if isinstance(node, cst.BinaryOperation):
-            node = node.left
+            node = node.right if is_literal(node.left) else node.left
         elif isinstance(node, cst.Call):
             node = node.func.value if isinstance(node.func, cst.Attribute) else next(iter(positional(node)), None)
         elif isinstance(node, (cst.Attribute, cst.Subscript)):
@@ -191,26 +336,33 @@ def root_of(node: Any) -> str | None:
     return str(node.value)
 
 
-def targets(assign: cst.Assign) -> list[str]:
-    """The names that an assignment binds."""
-    target = assign.targets[0].target
-    parts = [element.value for element in target.elements] if isinstance(target, cst.Tuple) else [target]
-    return [part.value for part in parts if isinstance(part, cst.Name)]
+def targets(statement: Any) -> list[str]:
+    """The names that an assignment or a loop binds, in their order."""
+    target = statement.target if isinstance(statement, cst.For) else statement.targets[0].target
+    return names_of(target)
+
+
+def names_of(target: Any) -> list[str]:
+    if isinstance(target, (cst.Tuple, cst.List)):
+        return [name for element in target.elements for name in names_of(element.value)]
+    return [target.value] if isinstance(target, cst.Name) else []
 
 
 def are_alike(index: Index, first: Feed, second: Feed) -> bool:
     """Whether two totals start alike and get nothing but the same, as entries of one dict or names of one block."""
     one, other = first.target, second.target
     if isinstance(one, cst.Subscript) and isinstance(other, cst.Subscript):
-        return one.value.deep_equals(other.value) and isinstance(one.value, cst.Name) and is_whole(index, one.value)
+        return one.value.deep_equals(other.value) and is_plain(one.value) and is_whole(index, one.value)
     if not isinstance(one, cst.Name) or not isinstance(other, cst.Name):
         return False
     begun, also = begun_in(index, one, first), begun_in(index, other, second)
     return begun is not None and also is not None and begun[0] is also[0] and is_start(begun[1], also[1])
 
 
-def is_whole(index: Index, name: cst.Name) -> bool:
-    """Whether the entries of a dict are never set one by one."""
+def is_whole(index: Index, name: Any) -> bool:
+    """Whether the entries of a dict are never set one by one, as far as that can be seen."""
+    if isinstance(name, cst.Attribute):
+        return not isinstance(name.value, cst.Name) or name.value.value != "self"
     uses = (index.parent(use) for binding in index.lookup(name) for use in index.references(binding))
     entries = (use for use in uses if isinstance(use, cst.Subscript))
     return not any(isinstance(index.parent(entry), (cst.AssignTarget, cst.Del)) for entry in entries)
@@ -226,7 +378,15 @@ def begun_in(index: Index, name: cst.Name, feed: Feed) -> tuple[Any, Any] | None
     calls = [m for m in methods if isinstance(m, cst.Attribute) and isinstance(index.parent(m), cst.Call)]
     if any(call.attr.value not in READ and not contains(feed.node, call) for call in calls):
         return None
-    origin: Any = begins[0].origin
+    return begun_as(index, name)
+
+
+def begun_as(index: Index, name: cst.Name) -> tuple[Any, Any] | None:
+    """The block in which a name is first set, and to what."""
+    begins = [binding for binding in index.lookup(name) if isinstance(binding.origin, cst.Assign)]
+    origin: Any = begins[0].origin if begins else None
+    if origin is None:
+        return None
     target, value = origin.targets[0].target, origin.value
     if isinstance(target, cst.Tuple):
         if not isinstance(value, cst.Tuple) or len(value.elements) != len(target.elements):
