@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
-from trainlint.checks.repairs import index_of
+from trainlint.checks.repairs import argument_for, index_of, reaching
 from trainlint.checks.rows import is_within, rows_in, span
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import (
@@ -19,10 +19,12 @@ from trainlint.semantics.behaviours.data import (
     info_of,
     is_anything,
     is_one,
+    part_in_path,
     roots,
     sameness,
 )
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, outwards, target_names
+from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     NONE,
     UNKNOWN,
@@ -44,7 +46,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, keyword, names_in
+from trainlint.syntax.code import called, keyword, names_in, positional
 
 HELD_OUT = {"val": "validation", "test": "test"}  # parts of the data, and what users call them
 JUDGED = "evaluated on the data it was trained on"
@@ -55,10 +57,9 @@ def fixed_order(loader: Instance) -> bool:
     attrs = loader.attrs
     if attrs.get("$open"):
         return False
-    for name in ("sampler", "batch_sampler"):
-        value = attrs.get(name)
-        if not is_none(value):
-            return False
+    given = [attrs[name] for name in ("sampler", "batch_sampler") if not is_none(attrs.get(name))]
+    if given:
+        return len(given) == 1 and is_in_order(given[0])
     shuffle = shuffling(loader)
     return shuffle is None or (isinstance(shuffle, Const) and not shuffle.value)
 
@@ -67,6 +68,33 @@ def shuffling(loader: Instance) -> Value | None:
     """What a loader is told of shuffling: as an option, or by a step of a pipeline."""
     told: Value | None = loader.attrs.get("$shuffle", loader.attrs.get("shuffle"))
     return told
+
+
+def asked_in_order(loader: Instance) -> Step:
+    """Where a program says that a loader keeps the order: a sampler, an argument, or the call that has neither."""
+    assert loader.born is not None
+    given = [
+        o for name in ("sampler", "batch_sampler") for o in options(loader.attrs.get(name, NONE)) if is_in_order(o)
+    ]
+    made = given[0].born if given and isinstance(given[0], Instance) else None
+    batched = batched_at(loader)
+    return made or Step(batched.space, keyword(batched.node, "shuffle") or batched.node, "in order")
+
+
+def is_in_order(sampler: Value | None) -> bool:
+    """Whether a sampler surely serves all samples in the order in which they are stored, or may do so where the only
+    other one shares them out among several processes."""
+    if isinstance(sampler, Union):
+        others = [option for option in sampler.options if not is_in_order(option)]
+        shared = all(isinstance(o, Instance) and o.api_path.endswith(".DistributedSampler") for o in others)
+        return shared and len(others) < len(sampler.options)
+    if not isinstance(sampler, Instance) or not sampler.api_path.startswith("torch.utils.data."):
+        return False
+    if sampler.api_path.endswith(".BatchSampler"):
+        return is_in_order(sampler.attrs.get("sampler"))
+    shuffle = sampler.attrs.get("shuffle")
+    unshuffled = isinstance(shuffle, Const) and shuffle.value is False
+    return sampler.describe() == "SequentialSampler" or (sampler.describe() == "DistributedSampler" and unshuffled)
 
 
 def ordered_data(value: Value | None, depth: int = 0) -> bool:
@@ -151,8 +179,8 @@ class TrainNotShuffled(Rule):
             size = loader.attrs.get("batch_size")
             whole = isinstance(size, Number) and size.nature == "a length"
             if ordered_data(dataset) and not whole and dataset_part(dataset) not in HELD_OUT:
-                made = batched_at(loader)
-                report(made.node, made.space).because([Step(space, node, "trained on here")])
+                at = asked_in_order(loader)
+                report(at.node, at.space).because([loader.born, Step(space, node, "trained on here")])
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
@@ -262,17 +290,22 @@ class SplitOverlap(Rule):
             if (unused := spare.get(source(dataset))) is not None:
                 part = HELD_OUT[dataset_part(dataset) or "test"]
                 how = f"trained on the {part} data while those for training are not used"
-                draft = report(getattr(event.node, "iter", event.node), event.space, how=how)
-                draft.because([dataset.born, unused])
+                at, *loops = places_of(event, region)
+                report(at.node, at.space, how=how).because([dataset.born, unused, *loops])
 
     @on("loop", having="model")
     def passed(self, region: Region, report: Report) -> None:
         """A loop in which a model in eval mode gets a loader's batches and does not learn, whatever becomes of what it
         gives."""
-        if loop_use(region) == "walked" and not region.has("backward", "step", "autograd"):
+        use = loop_use(region)
+        if use == "walked" and not region.has("backward", "step", "autograd"):
             if all(event.mode is False for event in region.of("model")):
                 for loader in options(region.value):
                     report.interp.event("passed", region.node, loader)
+        argument = brought(region) if use else None
+        if argument is not None:
+            for loader in options(region.value):
+                report.interp.event("brought", region.node, loader, argument)
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
@@ -310,7 +343,8 @@ class SplitOverlap(Rule):
                 if loader in trained and given is not None:
                     report(given, how=JUDGED).because([loader.born])
                 elif loader.born is not None:
-                    report(loader.born.node, loader.born.space, how=JUDGED).because([seen[same_data(loader)]])
+                    first, *others = made_apart(loader, trained)
+                    report(first.node, first.space, how=JUDGED).because([seen[same_data(loader)], *others])
 
     def loaders(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
         """No loader that is evaluated serves anything but what is trained on; or one does, and there are data held out
@@ -318,6 +352,8 @@ class SplitOverlap(Rule):
         sources: dict[Any, list[Step | None]] = {}
         for loader in trained:
             sources.setdefault(served_by(loader), []).append(loader.born)
+            if may_serve_whole(loader) and (whole := identity(loader.attrs.get("dataset"))) is not None:
+                sources.setdefault(whole, []).append(loader.born)
         for loader in (event.loader for event in evaluated):
             if served_by(loader) not in sources and (whole := [o for o in trained if serves_some(loader, o)]):
                 sources[served_by(loader)] = [other.born for other in whole]
@@ -333,13 +369,24 @@ class SplitOverlap(Rule):
             return
         used = {id(loader) for loader in (*trained, *(e.loader for e in evaluated))}
         idle = [loader for loader in others if id(loader) not in used]
-        for _, node, space, loader in alike:
+        for event in alike:
+            loader, (at, *loops) = event.loader, places_of(event, region)
             if loader not in trained and loader.born is not None:
-                report(loader.born.node, loader.born.space, how=JUDGED).because(sources[served_by(loader)])
+                self.tell(loader, trained, sources[served_by(loader)], report)
             elif idle:
-                report(getattr(node, "iter", node), space, how=JUDGED).because(
-                    [loader.born, *(Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born)]
-                )
+                unused = [Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born]
+                report(at.node, at.space, how=JUDGED).because([loader.born, *unused, *loops])
+
+    def tell(self, loader: Instance, trained: list[Instance], sources: Sequence[Step | None], report: Report) -> None:
+        """A loader serves for an evaluation what others serve for training: the mistake is in those where the program
+        itself calls the data held out."""
+        held_out = [o for o in trained if served_by(o) == served_by(loader) and is_said_held_out(o)]
+        how, blamed, others = JUDGED, loader, trained
+        if held_out and held_out[0].born is not None:
+            part = HELD_OUT[dataset_part(held_out[0].attrs.get("dataset")) or "test"]
+            how, blamed, others = f"trained on the {part} data, on which it is evaluated, too", held_out[0], [loader]
+        first, *rest = made_apart(blamed, others)
+        report(first.node, first.space, how=how).because([*sources, *rest, loader.born])
 
     def wholes(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
         """All rows are evaluated, those of a random part that was trained on too, and a part held out is not used."""
@@ -377,12 +424,14 @@ class SplitOverlap(Rule):
         known = {id(event.loader) for kind in USES for event in region.of(kind)} | out_of_sight(region)
         made = (event.loader for event in region.of("loader") if id(event.loader) not in known)
         spare = [loader.born for loader in made if served_by(loader) not in sources and loader.born is not None]
-        for _, node, space, loader in passed:
+        for event in passed:
+            loader, (at, *loops) = event.loader, places_of(event, region)
             if loader in trained and spare:
                 unused = Step(spare[0].space, spare[0].node, "never used")
-                report(getattr(node, "iter", node), space, how=JUDGED).because([loader.born, unused])
+                report(at.node, at.space, how=JUDGED).because([loader.born, unused, *loops])
             elif loader not in trained and loader.born is not None and is_idle(region):
-                report(loader.born.node, loader.born.space, how=JUDGED).because([sources[served_by(loader)]])
+                first, *others = made_apart(loader, trained)
+                report(first.node, first.space, how=JUDGED).because([sources[served_by(loader)], *others])
 
     def chosen(self, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
         """Nothing is held out of all that is evaluated where a branch makes the data for both; or subsets are evaluated
@@ -443,10 +492,12 @@ class SplitOverlap(Rule):
             fit = fits[place]
             if not isinstance(fit.x, Tensor):
                 continue
+            spare = not any(is_rest(value, fit.x) for _, value, *_ in used)
             told = by_itself or any(
                 judges(value, fit.x, who is fit.estimator)
                 for count, value, who, of_its_fit in used
                 if count > place and (who is fit.estimator or not of_its_fit)
+                if not (spare and of_its_fit and value is None)  # judged on some of the rows that it is fitted to
             )
             if within(rows, fit.x) or (same_rows(rows, fit.x) and not told):
                 report(event.node, event.space, how=JUDGED).because([Step(fit.space, fit.node, "fitted here")])
@@ -457,6 +508,11 @@ def flattened(value: Value) -> Sequence[Value]:
     if isinstance(value, (Tuple, ListObject)):
         return value.items or ()
     return tuple(value.attrs.values()) if isinstance(value, DictObject) else (value,)
+
+
+def is_rest(value: Value | None, fitted: Tensor) -> bool:
+    """Whether rows are held out by the split of which others were fitted to."""
+    return isinstance(value, Tensor) and value.data.part in HELD_OUT and value.data.splits >= fitted.data.splits
 
 
 def judges(value: Value | None, fitted: Tensor, of_it: bool) -> bool:
@@ -485,6 +541,81 @@ def within(rows: Tensor, fitted: Value | None) -> bool:
     mine, theirs = rows.data, fitted.data
     whole = theirs.part is None and not theirs.splits and bool(theirs.tokens) and mine.tokens == theirs.tokens
     return whole and mine.order is not None and theirs.order is not None and theirs.order <= mine.order
+
+
+def brought(region: Region) -> Step | None:
+    """The argument by which the function around a loop was given what that goes through, at the first of the calls
+    that handed it on."""
+    if region.space.source is None or not hasattr(region.node, "iter"):
+        return None
+    found, index = None, index_of(region.space)
+    names = [node for node in nodes_in(region.node.iter) if isinstance(node, cst.Name)]
+    for outer in outwards(region.parent):
+        if outer.kind != "call" or outer.parent is None:
+            continue
+        bound = (bindings[0].node for name in names if len(bindings := index.lookup(name)) == 1)
+        given = [argument_for(outer.value.node, outer.node, one) for one in bound if isinstance(outer.value, Function)]
+        argument = next((one for one in given if one is not None), None)
+        if argument is None or outer.parent.space.source is None:
+            break
+        found, index = Step(outer.parent.space, argument, "given here"), index_of(outer.parent.space)
+        names = [argument] if isinstance(argument, cst.Name) else []
+    return found
+
+
+def places_of(event: Any, region: Region) -> list[Step]:
+    """Where a program says what a loop goes through: the argument of a call, if the loop has it from one, and the head
+    of the loop."""
+    head = Step(event.space, getattr(event.node, "iter", event.node), "gone through here")
+    given = (e.argument for e in region.of("brought") if e.node is event.node and e.loader is event.loader)
+    return [*(step for step in (next(given, None),) if step is not None), head]
+
+
+def made_apart(loader: Instance, trained: list[Instance]) -> list[Step]:
+    """Where the data of a loader are made, if for it alone, and where it is made itself: the first is to blame."""
+    found = []
+    for way in (bound_to, born_at):
+        mine, *others = (way(one) for one in (loader, *trained))
+        if mine is not None and all(step is None or step.node is not mine.node for step in others):
+            found.append(mine)
+    return [*(read_from(step) or step for step in found[:1]), *found[:1], *(s for s in (loader.born,) if s is not None)]
+
+
+def read_from(made: Step) -> Step | None:
+    """Where the folder is written that data are read from, if apart from the call that reads them."""
+    if made.space.source is None or not isinstance(made.node, cst.Call):
+        return None
+    path = value_before(made.space, keyword(made.node, "root") or next(iter(positional(made.node)), None))
+    texts = [n.raw_value for n in nodes_in(path) if isinstance(n, cst.SimpleString)] if path is not None else []
+    return Step(made.space, path, "read from here") if any(part_in_path(text) for text in texts) else None
+
+
+def is_said_held_out(loader: Instance) -> bool:
+    """Whether a program itself says that the data of a loader are held out."""
+    dataset = loader.attrs.get("dataset")
+    return isinstance(dataset, Instance) and dataset.cls is not None and is_declared(dataset)
+
+
+def born_at(loader: Instance) -> Step | None:
+    """Where the data of a loader are made."""
+    dataset = loader.attrs.get("dataset")
+    return dataset.born if isinstance(dataset, Instance) else None
+
+
+def bound_to(loader: Instance) -> Step | None:
+    """The call from which a loader has its data, as the statements before it tell."""
+    if loader.born is None or loader.born.space.source is None or not isinstance(loader.born.node, cst.Call):
+        return None
+    space, call = loader.born.space, loader.born.node
+    made = value_before(space, keyword(call, "dataset") or next(iter(positional(call)), None))
+    return Step(space, made, "made here") if isinstance(made, cst.Call) else None
+
+
+def value_before(space: Namespace, name: Any) -> Any:
+    """The expression that the statements before a name give it; None where that is not plain to see."""
+    bound = reaching(index_of(space), name) if isinstance(name, cst.Name) else None
+    statement = index_of(space).statement(bound) if bound is not None else None
+    return statement.value if isinstance(statement, cst.Assign) else None
 
 
 def judged_loops(region: Region) -> list[Any]:
@@ -672,6 +803,15 @@ def serves_whole(loader: Instance) -> bool:
     return not loader.attrs.get("$open") and all(is_none(sampler) or serves_all(sampler) for sampler in chosen)
 
 
+def may_serve_whole(loader: Instance) -> bool:
+    """Whether a setting decides if a loader serves all of its data set, or what some class of the project's chooses."""
+    samplers = options(loader.attrs.get("sampler", NONE))
+    own = [isinstance(one, Instance) and isinstance(one.cls, Class) for one in samplers]
+    given = [one for one, of_project in zip(samplers, own, strict=True) if not of_project]
+    alone = not loader.attrs.get("$open") and is_none(loader.attrs.get("batch_sampler"))
+    return alone and any(own) and bool(given) and all(is_none(one) or serves_all(one) for one in given)
+
+
 def serves_all(sampler: Value | None) -> bool:
     """Whether a sampler chooses from the whole of its data set."""
     if isinstance(sampler, Union):
@@ -691,7 +831,11 @@ def identity(dataset: Value | None) -> Any:
         return None if None in parts else frozenset(parts)
     if not isinstance(dataset, Instance) or (isinstance(dataset.cls, Class) and not serves_items(dataset)):
         return None
-    if dataset.attrs.get("$random") is not None or is_subset(dataset) or is_drawn(dataset):
+    if is_random_part(dataset):
+        drawn, whole = dataset.attrs.get("$draw"), identity(dataset.attrs.get("dataset"))
+        alike = drawn is not None and whole is not None and UNKNOWN.key not in drawn and len(drawn) > 2
+        return (whole, drawn, dataset.attrs.get("$place")) if alike else id(dataset)
+    if is_subset(dataset) or is_drawn(dataset):
         return id(dataset)
     tensors = dataset.attrs.get("$tensors")
     if isinstance(tensors, Tuple):
@@ -705,6 +849,11 @@ def identity(dataset: Value | None) -> Any:
     made = dataset.attrs.get("$made")
     if made:
         return (dataset.cls.key if dataset.cls is not None else None, made)
+    members = dataset.attrs.get("$members")
+    if isinstance(members, ListObject) and dataset.cls is not None and dataset.api_path.endswith(".ConcatDataset"):
+        held = members.items if members.items is not None else options(members.attrs["element"])
+        parts = [identity(one) for one in held]
+        return None if None in parts or not parts else ("joined", frozenset(parts))
     sources = roots(dataset)
     if any(isinstance(source, Instance) and "$any" in source.attrs for source in sources):
         return None

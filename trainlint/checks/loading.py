@@ -295,24 +295,44 @@ class EvaluationShuffled(Rule):
             part = dataset_part(loader.attrs.get("dataset"))
             if part not in HELD_OUT or loader.born is None or any(loader is other for other in trained):
                 continue
-            how = ""
-            if is_true(loader.attrs.get("drop_last")):
-                how = "drops the last batch, so some samples are never judged"
-            elif is_true(shuffling(loader)):
-                how = "shuffles, so runs and their batches cannot be compared"
+            how, by = disturbed(loader)
             if how:
-                draft = report(loader.born.node, loader.born.space, part=HELD_OUT[part], how=how)
-                draft.because([Step(space, node, "evaluated here")])
-                if not any(other.born is not None and other.born.node is draft.node for other in trained):
-                    draft.repair(self.keep_order)
+                draft = report(by.node, by.space, part=HELD_OUT[part], how=how)
+                draft.because([loader.born, Step(space, node, "evaluated here")])
+                if not any(other.born is not None and other.born.node is loader.born.node for other in trained):
+                    draft.repair(partial(self.keep_order, loader.born.node))
 
-    def keep_order(self, draft: Draft) -> None:
+    def keep_order(self, call: Any, draft: Draft) -> None:
         """Offer to serve all samples in their order, where the loader is for these data alone."""
-        call = draft.node
         if is_plain_call(call, "DataLoader") and serves_one(draft.space, call):
             asked = [name for name in ("shuffle", "drop_last") if is_name(keyword(call, name), "True")]
             if asked:
                 draft.fix("serve all samples in their order", *(set_argument(call, name, "False") for name in asked))
+
+
+def disturbed(loader: Instance) -> tuple[str, Step]:
+    """In words, what a loader does that an evaluation has no use for, and where that is asked for; "" for nothing."""
+    assert loader.born is not None
+    call, space = loader.born.node, loader.born.space
+    if is_true(loader.attrs.get("drop_last")):
+        asked = keyword(call, "drop_last") or call
+        return "drops the last batch, so some samples are never judged", Step(space, asked, "asked for here")
+    samplers = options(loader.attrs.get("sampler", UNKNOWN))
+    at_random = [sampler for sampler in samplers if is_random_order(sampler)]
+    if is_true(shuffling(loader)) or (at_random and None not in map(is_random_order, samplers)):
+        asked = Step(space, keyword(call, "shuffle") or call, "asked for here")
+        made = at_random[0].born if at_random and isinstance(at_random[0], Instance) else None
+        return "shuffles, so runs and their batches cannot be compared", made or asked
+    return "", loader.born
+
+
+def is_random_order(sampler: Value) -> bool | None:
+    """Whether a sampler of PyTorch's serves all samples in a random order; None for one that is not known."""
+    if isinstance(sampler, Const) and sampler.value is None:
+        return False
+    if not isinstance(sampler, Instance) or not sampler.api_path.startswith("torch.utils.data."):
+        return None
+    return sampler.describe() == "RandomSampler" and not is_true(sampler.attrs.get("replacement"))
 
 
 def is_true(value: Value | None) -> bool:

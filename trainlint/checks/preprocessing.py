@@ -82,24 +82,27 @@ class AugmentationInEvaluation(Rule):
         part = dataset_part(dataset)
         step = transforms_of(dataset)
         if part in HELD_OUT and step is not None:
-            report(node, part=HELD_OUT[part], what=step.label).because([step])
+            at = transform_given(node)
+            report(at, part=HELD_OUT[part], what=step.label).because([step, Step(report.space(), node, "made here")])
 
     @on("program", having="evaluated")
     def evaluated(self, region: Region, report: Report) -> None:
-        """What a loop evaluates is held out: the random half of a split, or data that no loop trains on."""
+        """What a loop evaluates is held out: the random half of a split, or data that no loop trains on; and the
+        transform of what is declared as held out may be given to it later."""
         trained = {same_data(e.loader) for e in region.of("trained")}
         for event in region.of("evaluated"):
             for dataset in options(event.loader.attrs.get("dataset", UNKNOWN)):
                 step = transforms_of(dataset)
                 if step is None or not isinstance(dataset, Instance):
                     continue
+                part = dataset_part(dataset)
                 if is_subset(dataset):
-                    if dataset_part(dataset) in HELD_OUT or apart(event.loader, trained):
+                    if part in HELD_OUT or apart(event.loader, trained):
                         report(step.node, step.space, part="held-out", what=step.label).because([dataset.born])
-                elif (
-                    dataset.born is not None and dataset_part(dataset) not in HELD_OUT and apart(event.loader, trained)
-                ):
-                    report(dataset.born.node, dataset.born.space, part="held-out", what=step.label).because([step])
+                elif dataset.born is not None and (part in HELD_OUT or apart(event.loader, trained)):
+                    at = transform_given(dataset.born.node)
+                    draft = report(at, dataset.born.space, part=HELD_OUT.get(part or "", "held-out"), what=step.label)
+                    draft.because([step, dataset.born])
 
     @on("program", having="evaluated trained")
     def shared(self, region: Region, report: Report) -> None:
@@ -111,8 +114,9 @@ class AugmentationInEvaluation(Rule):
                 found, part = optional(dataset), dataset_part(dataset)
                 if part in HELD_OUT and found and transforms_of(dataset) is None and isinstance(dataset, Instance):
                     if dataset.born is not None and any(same_options(found[0], value) for value in known):
-                        draft = report(dataset.born.node, dataset.born.space, part=HELD_OUT[part], what=found[1].label)
-                        draft.because([found[1]])
+                        at = transform_given(dataset.born.node)
+                        draft = report(at, dataset.born.space, part=HELD_OUT[part], what=found[1].label)
+                        draft.because([found[1], dataset.born])
 
     @on("program", having="evaluated trained")
     def own(self, region: Region, report: Report) -> None:
@@ -135,10 +139,9 @@ class AugmentationInEvaluation(Rule):
             if step is None or not any(is_plain(made) for *_, made in region.of("dataset")):
                 step = changed_when_read(dataset)
             if step is not None:
-                draft = report(
-                    dataset.born.node, dataset.born.space, part=HELD_OUT.get(part or "", "held-out"), what=step.label
-                )
-                draft.because([step])
+                at = transform_given(dataset.born.node)
+                draft = report(at, dataset.born.space, part=HELD_OUT.get(part or "", "held-out"), what=step.label)
+                draft.because([step, dataset.born])
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
@@ -152,10 +155,20 @@ class AugmentationInEvaluation(Rule):
                 report(given.born.node, given.born.space, part=part, what=changes).because([generator.born])
 
 
+def transform_given(made: Any) -> Any:
+    """The argument that gives a data set its transform, where it has a name, or the whole call."""
+    given = [a.value for a in getattr(made, "args", ()) if a.keyword is not None and gives_transform(a.keyword.value)]
+    return given[0] if len(given) == 1 else made
+
+
+def gives_transform(name: str) -> bool:
+    return "transform" in name and "target" not in name
+
+
 def transforms_in(dataset: Value | None) -> list[Instance]:
     """The transforms that a data set holds."""
     held = dataset.attrs.items() if isinstance(dataset, Instance) else ()
-    return [v for k, v in held if isinstance(v, Instance) and "transform" in str(k) and "target" not in str(k)]
+    return [value for name, value in held if isinstance(value, Instance) and gives_transform(str(name))]
 
 
 def is_plain(dataset: Instance) -> bool:
@@ -192,7 +205,7 @@ def normalisations(dataset: Instance) -> set[tuple[Any, ...] | None] | None:
     pipelines = [
         v
         for k, v in dataset.attrs.items()
-        if isinstance(k, str) and "transform" in k and "target" not in k and isinstance(v, (Instance, Union))
+        if isinstance(k, str) and gives_transform(k) and isinstance(v, (Instance, Union))
     ]
     chains = [chain_of(option) for pipeline in pipelines for option in options(pipeline)]
     if len(pipelines) > 1:  # such as one for images with their masks, which normalises nothing

@@ -53,6 +53,42 @@ def is_parameter(index: Index, name: cst.Name) -> bool:
     return any(binding.kind is BindingKind.PARAMETER for binding in index.lookup(name))
 
 
+def argument_for(function: Any, call: Any, name: Any) -> Any:
+    """What the call of a function gives for a parameter of that name node; None if it is none or not plain to see."""
+    names = [p.name for p in function.params.params] if isinstance(function, cst.FunctionDef) else []
+    if name not in names or not isinstance(call, cst.Call):
+        return None
+    given, place = positional(call), names.index(name)
+    if any(argument.star for argument in call.args) or function.params.posonly_params:
+        return None
+    if names[0].value == "self" and isinstance(call.func, cst.Attribute):
+        place -= 1
+    return given[place] if 0 <= place < len(given) else keyword(call, name.value)
+
+
+def reaching(index: Index, name: cst.Name) -> Any:
+    """The binding that a name has its value from, where only one can be: the last before it in the statements that lead
+    there. None where a branch or a loop may have bound it in between."""
+    bound = index.lookup(name)
+    if len(bound) == 1:
+        return bound[0].node
+    holders = {id(above): binding.node for binding in bound for above in (binding.node, *index.ancestors(binding.node))}
+    inside: Any = name
+    for block in index.ancestors(name):
+        if isinstance(block, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
+            return None
+        if isinstance(block, (cst.IndentedBlock, cst.Module)):
+            before = [
+                statement for statement in block.body[: list(block.body).index(inside)] if id(statement) in holders
+            ]
+            if before:
+                return holders[id(before[-1])] if isinstance(before[-1], cst.SimpleStatementLine) else None
+        elif isinstance(block, (cst.For, cst.While, cst.CompFor)) and id(block) in holders:
+            return None  # from the turn before, or what is walked over
+        inside = block
+    return None
+
+
 def outermost(index: Index, node: Any) -> Any:
     """The expression that a value is after calls that change its shape only: `x` gives `x.squeeze(1).float()`."""
     while True:

@@ -13,7 +13,7 @@ from trainlint.checks.data import HELD_OUT, is_idle
 from trainlint.checks.repairs import index_of
 from trainlint.edits import set_argument
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.data import dataset_part
+from trainlint.semantics.behaviours.data import SPLITS, dataset_part
 from trainlint.semantics.behaviours.keras import rows_of
 from trainlint.semantics.interpreter import Region, target_names
 from trainlint.semantics.library import Call
@@ -277,6 +277,19 @@ class RandomSplitOfSeries(Rule):
             if key[0] == "sorted" and isinstance(key[1], Step) and self.by_time(key[1].node):
                 report(node, space).because([key[1]])
                 return
+
+    @on("windows")
+    def windows(self, fact: Any, report: Report) -> None:
+        """Windows are made over rows that are no longer in their order."""
+        node, data = fact
+        drawn = [key[1] for key in data.data.order or () if key[0] == "drawn"]
+        splits = report.interp.flags.get(SPLITS) or {}
+        made = [splits[split] for split in data.data.splits & splits.keys() if drawn]
+        parted = [Step(space, split, "split at random") for space, split in made]
+        shuffled = [*parted, *(step for step in drawn if isinstance(step, Step))]
+        if drawn or data.data.shuffled:
+            at = shuffled[0] if shuffled else Step(report.space(), node, "windows")
+            report(at.node, at.space).because([Step(report.space(), node, "windows over rows in order of time")])
 
     def by_time(self, node: Any) -> bool:
         """Whether a table is sorted by a column of dates or times."""

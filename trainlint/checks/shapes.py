@@ -19,7 +19,7 @@ from trainlint.checks.losses import (
     LossRule,
     scores,
 )
-from trainlint.checks.repairs import index_of, serves_one
+from trainlint.checks.repairs import argument_for, index_of, reaching, serves_one
 from trainlint.edits import replace, set_argument
 from trainlint.findings import Safety
 from trainlint.semantics import shapes
@@ -700,26 +700,12 @@ def origin(interp: Interpreter, node: Any) -> Step:
     found = stripped(index_of(space), node)
     for region in outwards(interp.region):
         if region.kind == "call" and region.parent is not None:
-            argument = argument_for(region, found)
+            argument = argument_for(region.value.node, region.node, found)
             if argument is None or region.parent.space.source is None:
                 break
             space = region.parent.space
             found = stripped(index_of(space), argument)
     return Step(space, found, "the outputs")
-
-
-def argument_for(region: Region, name: Any) -> Any:
-    """What the call of a function gives for a parameter of that name node; None if it is none or not plain to see."""
-    function, call = region.value.node, region.node
-    names = [p.name for p in function.params.params] if isinstance(function, cst.FunctionDef) else []
-    if name not in names or not isinstance(call, cst.Call):
-        return None
-    given, place = positional(call), names.index(name)
-    if any(argument.star for argument in call.args) or function.params.posonly_params:
-        return None
-    if names[0].value == "self" and isinstance(call.func, cst.Attribute):
-        place -= 1
-    return given[place] if 0 <= place < len(given) else keyword(call, name.value)
 
 
 def is_output(made: Any, given: Tensor) -> bool:
@@ -822,29 +808,6 @@ def stripped(index: Index, node: Any) -> Any:
         else:
             return node
     return node
-
-
-def reaching(index: Index, name: cst.Name) -> Any:
-    """The binding that a name has its value from, where only one can be: the last before it in the statements that lead
-    there. None where a branch or a loop may have bound it in between."""
-    bound = index.lookup(name)
-    if len(bound) == 1:
-        return bound[0].node
-    holders = {id(above): binding.node for binding in bound for above in (binding.node, *index.ancestors(binding.node))}
-    inside: Any = name
-    for block in index.ancestors(name):
-        if isinstance(block, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
-            return None
-        if isinstance(block, (cst.IndentedBlock, cst.Module)):
-            before = [
-                statement for statement in block.body[: list(block.body).index(inside)] if id(statement) in holders
-            ]
-            if before:
-                return holders[id(before[-1])] if isinstance(before[-1], cst.SimpleStatementLine) else None
-        elif isinstance(block, (cst.For, cst.While, cst.CompFor)) and id(block) in holders:
-            return None  # from the turn before, or what is walked over
-        inside = block
-    return None
 
 
 class RnnBatchAxis(Rule):

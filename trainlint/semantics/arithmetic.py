@@ -554,6 +554,7 @@ def rescales(operator: str, left: Value, right: Value, node: Any) -> bool:
     return not any(end.__class__ in (cst.Float, cst.Integer) for end in ends)
 
 
+STANDARDISED = "$standardised"  # in the interpreter's flags: the data whose first rows were, by their own statistics
 CENTRED = ("centred",)  # the scale of data whose own mean was taken off
 
 
@@ -578,12 +579,28 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
             interp.emit("leak", (Fit(interp.frame.space, node, "a normalisation by hand", own), left, node))
         if own and operator == "Subtract" and any(what == "mean" for _, what in b.stats):
             kept = kept._replace(scale=CENTRED)
-        held_out = a.part in ("val", "test") and b.part == a.part
-        if own and operator == "Divide" and spread and held_out and (a.scale is CENTRED or centred(node)):
-            if a.order is not None and not any(key[0] == "row" for key in a.order) and a.splits == b.splits:
-                interp.emit("standardised", (node, a.part))
+            if node.__class__ is cst.AugAssign and is_training_part(a, b):
+                interp.emit("leak", (Fit(interp.frame.space, node, "a normalisation by hand", own), left, node))
+        if own and operator == "Divide" and spread and (a.scale is CENTRED or centred(node)):
+            by_hand(interp, a, b, node)
         return kept
     return mix_data(a, b)
+
+
+def by_hand(interp: Interpreter, data: DataInfo, spread: DataInfo, node: Any) -> None:
+    """Data are standardised by statistics of their own: what is held out must not be. It is what lies behind a place
+    where rows that were standardised so ended."""
+    if data.order is None or any(key[0] == "row" for key in data.order) or data.splits != spread.splits:
+        return
+    if data.part in ("val", "test") and spread.part == data.part:
+        interp.emit("standardised", (node, data.part))
+    elif data.part is None and data.order == spread.order:
+        cuts = [key for key in data.order if key[0] == "chosen" and len(key) == 3]
+        heads: frozenset[Any] = interp.flags.get(STANDARDISED, frozenset())
+        if len(cuts) == 1 and cuts[0][1] is None:
+            interp.write(interp.flags, STANDARDISED, heads | {data.tokens})
+        elif len(cuts) == 1 and cuts[0][2] is None and data.tokens in heads:
+            interp.emit("standardised", (node, "test"))
 
 
 def times(operator: str, data: DataInfo, factor: Value) -> DataInfo:

@@ -84,6 +84,7 @@ FIELDS = {
     "paired": "",
     "selected": "what judged",
     "passed": "loader",
+    "brought": "loader argument",  # by which argument of a call a loop was given what it goes through
 }
 
 RECORDS: dict[str, Any] = {

@@ -12,6 +12,7 @@ from trainlint.semantics import shapes as sizes
 from trainlint.semantics.containers import dropped
 from trainlint.semantics.library import ROW_NAMES, Call, as_tensor, behaviour, column_now, mixed_tensor, remade
 from trainlint.semantics.values import (
+    FALSE,
     INDICES,
     MASK,
     NO_DATA,
@@ -93,10 +94,12 @@ def draw(call: Call) -> Any:
     """What identifies a random permutation: two that are drawn from equal states of a generator are the same."""
     interp = call.interp
     state = call.value("random_state") or call.value("generator")
-    if state is not None and not (isinstance(state, Const) and state.value is None):
+    given = isinstance(state, Instance) and state.family == "generator"
+    if state is not None and not given and not (isinstance(state, Const) and state.value is None):
         return ("drawn", state.key) if isinstance(state, Const) else None
-    if isinstance(call.receiver, Instance) and call.receiver.family == "generator":
-        where, name = call.receiver.attrs, SEED
+    source = state if given else call.receiver
+    if isinstance(source, Instance) and source.family == "generator":
+        where, name = source.attrs, SEED
     else:
         where, name = (
             interp.flags,
@@ -118,8 +121,8 @@ def seed(call: Call) -> Value:
     if isinstance(call.receiver, Instance):
         value = call.value("seed", 1) or UNKNOWN
         call.interp.write(call.receiver.attrs, SEED, (value.key, 0))
-    else:
-        call.interp.write(call.interp.flags, SEED + call.path.partition(".")[0], (value.key, 0))
+        return call.receiver if call.short_name == "manual_seed" else NONE
+    call.interp.write(call.interp.flags, SEED + call.path.partition(".")[0], (value.key, 0))
     return NONE
 
 
@@ -131,6 +134,14 @@ def seed_all(call: Call) -> Value:
     for library in ("torch", "numpy", "random"):
         call.interp.write(call.interp.flags, SEED + library, UNKNOWN if value is None else (value.key, 0))
     return value or UNKNOWN
+
+
+@behaviour("default_generator")
+def default_generator(call: Call) -> Value:
+    """A generator of PyTorch's, which begins with one and the same seed."""
+    made = Instance(Api(call.actual), "generator", call.interp.step(call.node, call.short_name))
+    made.attrs[SEED] = (call.actual, 0)
+    return made
 
 
 @behaviour("set_state")
@@ -1300,9 +1311,10 @@ def random_split(call: Call) -> Value:
     names = ["train", "test"] if count == 2 else ["train", "val", "test"] if count == 3 else [None] * count
     out: list[Value] = []
     key = draw(call)
-    for part in names:
+    for place, part in enumerate(names):
         piece = Instance(Api("torch.utils.data.Subset"), "dataset", call.interp.step(call.node, "random_split"))
         piece.attrs["$draw"] = key
+        piece.attrs["$place"] = (place, count)
         piece.attrs["dataset"] = call.first
         piece.attrs["$part"] = part
         piece.attrs["$random"] = TRUE
@@ -1402,7 +1414,7 @@ def dataset_part(value: Value | None, depth: int = 0) -> str | None:
     """The part of the data that a dataset holds."""
     if isinstance(value, Union):
         parts = {dataset_part(o, depth + 1) for o in value.options}
-        return parts.pop() if len(parts) == 1 else None
+        return parts.pop() if len(parts) == 1 else "val" if parts == {"val", "test"} else None
     if not isinstance(value, Instance) or depth > 6:
         return value.data.part if isinstance(value, Tensor) else None
     part = value.attrs.get("$part")
@@ -1718,6 +1730,16 @@ def constants(value: Value | None) -> Any:
 def compose(call: Call) -> Value:
     transform = Instance(Api(call.actual), "transform", call.interp.step(call.node, call.short_name))
     transform.attrs["$steps"] = transform.attrs["transforms"] = call.first  # one list: what is appended runs, too
+    return transform
+
+
+@behaviour("chosen_transform")
+def chosen_transform(call: Call) -> Value:
+    """timm's transform for training, or for evaluation: what its steps are is not followed."""
+    transform = Instance(Api(call.actual), "", call.interp.step(call.node, call.short_name))
+    plain = truth(call.arguments.keywords.get("no_aug", FALSE))
+    if truth(call.value("is_training", 1) or FALSE) is True and plain is False:
+        transform.attrs["$augments"] = transform.born
     return transform
 
 

@@ -424,15 +424,30 @@ def compile_(call: Call) -> Value:
     return NONE
 
 
+@behaviour("keras_windows")
+def windows(call: Call) -> Value:
+    """Windows over the rows of a series, which must be in their order."""
+    call.interp.event("outside", call.node, call.actual, tuple(call.arguments.values()))
+    data = call.value("data")
+    if isinstance(data, Tensor):
+        call.interp.emit("windows", (call.node, data))
+    return Instance(None)
+
+
 @behaviour("keras_fit")
 def fit(call: Call) -> Value:
     """Data reach a model: the last part of them may be split off, and the rest is served in some order."""
     call.interp.emit("fitted", call)
     data, held_out, judged = call.value("x", 1), call.value("validation_split", 7), call.value("validation_data", 8)
-    call.interp.event("fitted", call.node, call.receiver, rows_of(data), call.value("y", 2), call)
-    if held_out is not None or judged is not None:
+    target = call.value("y", 2)
+    if isinstance(data, Tensor) and isinstance(target, Tensor) and not call.arguments.open:
+        call.interp.emit("pair", (call.node, (data, target), "fit", call))
+    call.interp.event("fitted", call.node, call.receiver, rows_of(data), target, call)
+    if judged is not None:
         first = judged.items[0] if isinstance(judged, Tuple) and judged.items else rows_of(judged) or UNKNOWN
         call.interp.event("predicted", call.node, call.receiver, first)
+    elif held_out is not None:
+        call.interp.event("predicted", call.node, call.receiver, None)  # rows of those that it is fitted to
     run_hook(call.interp, call.receiver, "train_step", call.interp.element_of(data or UNKNOWN))
     if isinstance(data, Tensor) and isinstance(held_out, Const) and held_out.value:
         call.interp.emit("split", (call.interp.frame.space, call.node, data, "validation_split"))

@@ -433,8 +433,11 @@ def chosen_from(space: Namespace) -> list[Value]:
 @behaviour("import_module")
 def import_module(call: Call) -> Value:
     """`importlib.import_module(name)`; a name known but for its end may be any module of the package."""
-    interp, name = call.interp, call.first
     package = call.value("package")
+    return join_all(module_called(call.interp, name, package) for name in options(call.first))
+
+
+def module_called(interp: Interpreter, name: Value, package: Value | None) -> Value:
     level = 0
     if isinstance(name, Const) and isinstance(name.value, str):
         dotted = name.value.lstrip(".")
@@ -907,7 +910,8 @@ def parse_args(call: Call) -> Value:
     target = parser.attrs.get("$options") if isinstance(parser, Instance) else None
     if isinstance(target, DictObject):
         for key, value in target.known():
-            result.attrs[key] = value
+            if value is not UNKNOWN:  # of which it is known that it is the same at each look
+                result.attrs[key] = value
     return result
 
 

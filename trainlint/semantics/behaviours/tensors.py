@@ -726,6 +726,12 @@ def compare(call: Call) -> Value:
     return result
 
 
+@behaviour("mask")
+def mask(call: Call) -> Value:
+    """Which elements are among others, or hold for both of two masks: nothing is judged by that."""
+    return arithmetic.compare(call.interp, "GreaterThan", call.tensor, call.value("other", 1) or UNKNOWN, call.node)
+
+
 @behaviour("truth")
 def truth_(call: Call) -> Value:
     return BOOL

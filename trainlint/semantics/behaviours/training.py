@@ -502,6 +502,23 @@ def scaler_step(call: Call) -> Value:
     return NONE
 
 
+@behaviour("stepping_scaler")
+def stepping_scaler(call: Call) -> Value:
+    """`scaler(loss, optimizer, …)` goes backward, and takes the step unless a batch is only to be added up."""
+    update = call.value("need_update", 7)
+    if update is not None and truth(update) is not True:
+        call.interp.event("outside", call.node, call.actual, tuple(call.arguments.values()))
+        return UNKNOWN
+    loss = call.value("loss", 1)
+    run_backward(call.interp, loss if isinstance(loss, Tensor) else Tensor(), call.node)
+    for optimizer in options(call.value("optimizer", 2) or UNKNOWN):
+        if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
+            take_step(call.interp, optimizer, call.node, None)
+        else:
+            stepped(call.interp, call.node, optimizer)
+    return NONE
+
+
 @behaviour("autocast")
 def autocast(call: Call) -> Value:
     """Mixed precision for a block, or for a function."""
