@@ -1496,11 +1496,6 @@ class Interpreter:
             return found
         if name == "estimated_stepping_batches":
             return Number(1, integer=True, nature=arithmetic.STEPS)  # of a trainer of Lightning
-        child = self.child_of(owner, name)
-        self.write(owner.attrs, name, child)
-        return child
-
-    def child_of(self, owner: Instance, name: str) -> Instance:
         key = (owner.number, name)
         child = self.children[key] = self.children.get(key) or Instance(None, "")  # whichever branch looks first
         whole = owner.attrs.get("$whole", owner)
@@ -1515,6 +1510,7 @@ class Interpreter:
             child.attrs["$any"] = TRUE  # it stands for any part of its owner
         if name == "dataset":
             child.attrs["$samples"] = TRUE  # a loader's, by the name that only loaders have
+        self.write(owner.attrs, name, child)
         return child
 
     def bind_member(self, owner: Value, name: str, member: Value, node: Any) -> Value:
@@ -1554,8 +1550,6 @@ class Interpreter:
                     value = Instance(None)
                 if owner.family == "module":
                     self.modules.store(self, owner, name, value, node)
-                if owner.cls is None and not owner.family and name not in owner.attrs:
-                    owner.attrs[name] = self.child_of(owner, name)  # it had one, whatever branch this is in
                 self.emit("store", (owner, name, value, node))
             if not self.library.set_attribute(self, owner, name, value, node):
                 self.write(owner.attrs, name, value)
