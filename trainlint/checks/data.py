@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
-from trainlint.checks.repairs import argument_for, index_of, reaching
+from trainlint.checks.repairs import argument_for, definition, index_of, reaching
 from trainlint.checks.rows import is_within, rows_in, span
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import (
@@ -386,6 +386,7 @@ class SplitOverlap(Rule):
             part = HELD_OUT[dataset_part(held_out[0].attrs.get("dataset")) or "test"]
             how, blamed, others = f"trained on the {part} data, on which it is evaluated, too", held_out[0], [loader]
         first, *rest = made_apart(blamed, others)
+        first = chosen_at(blamed) or first
         report(first.node, first.space, how=how).because([*sources, *rest, loader.born])
 
     def wholes(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
@@ -772,6 +773,17 @@ def is_loader(value: Value | None) -> TypeGuard[Instance]:
     return isinstance(value, Instance) and value.family == "loader"
 
 
+def chosen_at(loader: Instance) -> Step | None:
+    """Where the samples of a loader are chosen: by places that are drawn before, or by indices."""
+    dataset = loader.attrs.get("dataset")
+    rows = rows_in(dataset)
+    drawn = rows.attrs.get("$places") if isinstance(rows, ListObject) else None
+    if isinstance(drawn, Step):
+        return drawn._replace(node=definition(index_of(drawn.space), drawn.node) or drawn.node)
+    is_hub = isinstance(dataset, Instance) and dataset.api_path == "datasets.Dataset" and "$indices" in dataset.attrs
+    return dataset.born if is_hub and isinstance(dataset, Instance) else None
+
+
 def served_by(loader: Instance) -> Any:
     """What identifies the samples a loader serves: its data where they are known, else the loader."""
     return same_data(loader) or Same(loader)
@@ -835,6 +847,9 @@ def identity(dataset: Value | None) -> Any:
         drawn, whole = dataset.attrs.get("$draw"), identity(dataset.attrs.get("dataset"))
         alike = drawn is not None and whole is not None and UNKNOWN.key not in drawn and len(drawn) > 2
         return (whole, drawn, dataset.attrs.get("$place")) if alike else id(dataset)
+    if isinstance(chosen := dataset.attrs.get("$indices"), Value):
+        whole = identity(dataset.attrs.get("dataset"))
+        return id(dataset) if whole is None else (whole, sameness(chosen))
     if is_subset(dataset) or is_drawn(dataset):
         return id(dataset)
     tensors = dataset.attrs.get("$tensors")

@@ -9,11 +9,11 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
-from trainlint.semantics.arithmetic import STEPS
 from trainlint.semantics.behaviours.engines import automatic, hook
 from trainlint.semantics.interpreter import Region, nested
 from trainlint.semantics.modules import carried
 from trainlint.semantics.values import (
+    STEPS,
     UNKNOWN,
     Api,
     Const,
@@ -280,7 +280,8 @@ def for_batches(scheduler: Instance, kind: str) -> bool:
     if each is not None and kind == "OneCycleLR":
         known = usual(each)
         return known > 1 if known is not None else getattr(each, "nature", None) in ("a length", STEPS)
-    lengths = [attrs.get(name) for name in ("total_steps", "num_training_steps", "T_max", "total_iters")]
+    given = (attrs.get(name) for name in ("total_steps", "num_training_steps", "T_max", "total_iters"))
+    lengths = [option for length in given if isinstance(length, Value) for option in options(length)]
     return any(getattr(length, "nature", None) == STEPS or is_number_of_batches(length) for length in lengths)
 
 

@@ -35,6 +35,7 @@ from trainlint.semantics.values import (
     PROBABILITIES,
     SIGMOID,
     UNKNOWN,
+    Api,
     Const,
     Function,
     Instance,
@@ -187,6 +188,16 @@ def alike(one: Shape, other: Shape) -> bool:
     return len(one) == len(other) and all(None in (m, n) or m == n for m, n in zip(one, other, strict=True))
 
 
+def counts_hits(call: Call) -> bool:
+    """Whether a model of Keras is compiled with its accuracy as a metric."""
+    given = call.value("metrics", 3)
+    for one in call.interp.known_items(given) or () if given is not None else ():
+        name = one.value if isinstance(one, Const) else one.describe() if isinstance(one, (Instance, Api)) else ""
+        if isinstance(name, str) and (name == "acc" or name.lower().endswith("accuracy")):
+            return True
+    return False
+
+
 class LossDoesNotFitTask(LossRule):
     """A loss that cannot judge the outputs or targets it is given."""
 
@@ -225,6 +236,18 @@ class LossDoesNotFitTask(LossRule):
         else:
             return
         report(call.argument("y", 2), loss=named, what=what)
+
+    @on_call("keras.compile")
+    def compiled(self, call: Call, report: Report) -> None:
+        """A model of Keras that shares out 1 among classes and is watched by how many it hits, but learns amounts."""
+        attrs = call.receiver.attrs if isinstance(call.receiver, Instance) else {}
+        loss, outputs = attrs.get("$loss"), attrs.get("$outputs")
+        named = str(const(loss)) if isinstance(loss, Value) else ""
+        if named in SQUARES and isinstance(outputs, Tensor) and outputs.must_be(PROBABILITIES) and counts_hits(call):
+            what = (
+                "the shares of classes (@), whose differences vanish where they are wrong; cross entropy is for these"
+            )
+            report(call.argument("loss", 2), loss=named, what=what).because(outputs.trace)
 
     @on_call(*REGRESSION)
     def indices(self, call: Call, report: Report) -> None:

@@ -28,6 +28,7 @@ from trainlint.semantics.values import (
     PROBABILITIES,
     REACHED,
     SIGMOID,
+    STEPS,
     TANH,
     TINY,
     UNKNOWN,
@@ -202,9 +203,6 @@ def divides_by_zero(operator: str, left: Value, right: Value) -> bool:
     """Whether a division of plain numbers fails: what comes of it goes nowhere."""
     zero = isinstance(right, Const) and right.value in (0, 0.0) and is_number(right)
     return zero and operator in ("Divide", "FloorDivide", "Modulo") and is_number(left)
-
-
-STEPS = "a number of steps"  # what is computed from the length of a loader or a data set
 
 
 def counts_batches(left: Value, right: Value) -> bool:

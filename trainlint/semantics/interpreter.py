@@ -33,6 +33,7 @@ from trainlint.semantics.values import (
     MASKS,
     NAN,
     NONE,
+    STEPS,
     TINY,
     TRUE,
     UNKNOWN,
@@ -1495,7 +1496,7 @@ class Interpreter:
         if found is not MISSING and isinstance(found, Value):
             return found
         if name == "estimated_stepping_batches":
-            return Number(1, integer=True, nature=arithmetic.STEPS)  # of a trainer of Lightning
+            return Number(1, integer=True, nature=STEPS)  # of a trainer of Lightning
         key = (owner.number, name)
         child = self.children[key] = self.children.get(key) or Instance(None, "")  # whichever branch looks first
         whole = owner.attrs.get("$whole", owner)
@@ -1757,7 +1758,25 @@ class Interpreter:
         items, exact, source = self.comprehension_items(node.for_in, lambda: self.eval(node.elt))
         if node.__class__ is cst.GeneratorExp:
             return Tuple(tuple(items)) if exact else Sequence(join_all(items), source)
-        return ListObject(tuple(items)) if exact else ListObject(None, join_all(items))
+        if exact:
+            return ListObject(tuple(items))
+        made = ListObject(None, join_all(items))
+        self.note_picked(node, made)
+        return made
+
+    def note_picked(self, node: Any, made: ListObject) -> None:
+        """Note of `[items[i] for i in places]` at which places of what the items are, where these are drawn in view."""
+        clause, element = node.for_in, node.elt
+        if element.__class__ is not cst.Subscript or clause.ifs or clause.inner_for_in or len(element.slice) != 1:
+            return
+        index = element.slice[0].slice
+        if index.__class__ is not cst.Index or not index.value.deep_equals(clause.target):
+            return
+        places = self.peek(clause.iter)
+        if isinstance(places, Tensor) and places.data.order:
+            at = (places.data.tokens, places.data.order)
+            made.attrs["$cut"] = (self.peek(element.value), at, at)
+            made.attrs["$places"] = self.step(clause.iter, "chosen")
 
     def dict_comprehension(self, node: cst.DictComp) -> Value:
         items, exact, _ = self.comprehension_items(

@@ -129,6 +129,9 @@ FALSE = Const(False)
 NOTHING: frozenset[str] = frozenset()
 
 
+STEPS = "a number of steps"  # the nature of what is computed, or else set, from the length of a loader or a data set
+
+
 class Number(Value):
     """A Python number of unknown value within [lo, hi]; `batch` marks the size of a batch axis, `default` is what an
     option is when nobody sets it, `defined` where that option is, `of` tells the parts of
@@ -818,7 +821,7 @@ def join_numbers(a: Const | Number, b: Const | Number) -> Value:
     (alo, ahi), (blo, bhi) = bounds(a), bounds(b)
     whole = all(v.integer if isinstance(v, Number) else isinstance(v.value, int) for v in (a, b))
     natures = {v.nature if isinstance(v, Number) else None for v in (a, b)}
-    nature = natures.pop() if len(natures) == 1 else None
+    nature = natures.pop() if len(natures) == 1 else STEPS if natures == {STEPS, None} else None
     return Number(min(alo, blo), max(ahi, bhi), whole, nature, tally=join_tallies(a, b), of=measured_on(a, b))
 
 

@@ -654,16 +654,12 @@ def mask_name(node: Any) -> tuple[str, str]:
 def rows_of(interp: Interpreter, owner: Tensor, data: DataInfo, index: Any, node: Any) -> DataInfo:
     """Data after an index over the rows, with what it does to their order."""
     if isinstance(index, slice):
-        if index.step is not None:
-            return data._replace(order=None)
-        if index.start is None and index.stop is None:
+        ends = (index.start, index.stop, index.step)
+        if ends == (None, None, None):
             return data
-        for end in (index.start, index.stop):
-            interp.keep.append(end)
-        ends = tuple(
-            None if is_nothing(e) else e.value if isinstance(e, Const) else id(e) for e in (index.start, index.stop)
-        )
-        return ordered(data, ("chosen", *ends))
+        interp.keep += ends
+        places = tuple(None if is_nothing(e) else e.value if isinstance(e, Const) else id(e) for e in ends)
+        return ordered(data, ("chosen", *places[:2]) if index.step is None else ("every", *places))
     if isinstance(index, Tensor):
         return rows_at(index, data, node)
     if owner.lib == "frame" and column_names(index) is not None:

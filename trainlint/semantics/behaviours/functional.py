@@ -128,6 +128,13 @@ def leaves(call: Call) -> Value:
     return ListObject(None, Tensor(lib="keras", graph=graph, deps=own))
 
 
+@behaviour("jax_loaded")
+def loaded(call: Call) -> Value:
+    """A model like the given one, with weights from a file."""
+    given = call.value("like", 1) or UNKNOWN
+    return copied(given) if isinstance(given, Instance) else UNKNOWN
+
+
 @behaviour("haiku_init")
 def begin_transformed(call: Call) -> Value:
     """`init(key, …)`: the variables, and the state of layers that keep one."""

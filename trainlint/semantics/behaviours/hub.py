@@ -57,10 +57,20 @@ def hub_kept(call: Call) -> Value:
     return call.first
 
 
-@behaviour("hub_chosen")
-def hub_chosen(call: Call) -> Value:
+@behaviour("hub_filtered")
+def hub_filtered(call: Call) -> Value:
     """Some of the rows."""
     return dataset(call)
+
+
+@behaviour("hub_chosen")
+def hub_chosen(call: Call) -> Value:
+    """The rows at some places."""
+    made, indices, whole = dataset(call), call.value("indices", 1), call.receiver
+    if isinstance(indices, Value) and isinstance(whole, Instance):
+        made.attrs["dataset"] = whole
+        made.attrs["$indices"] = indices
+    return made
 
 
 @behaviour("hub_split")

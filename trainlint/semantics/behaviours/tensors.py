@@ -7,6 +7,7 @@ from typing import Any
 
 import libcst as cst
 
+from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.behaviours.data import with_origin
@@ -93,6 +94,8 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
     lib = "numpy" if numpy else "torch" if function else tensor.lib
     if lib in ("?", "numpy") and not numpy and any(other.lib == "keras" for other in others):
         lib = "keras"
+    if lib == "?" and step and call.actual.partition(".")[0] in OTHER_FRAMEWORKS:
+        lib = "keras"  # an activation of one of these
     return Tensor(graph=graph, deps=deps, grown=grown, lib=lib, trace=trace, **fields)
 
 
