@@ -293,14 +293,14 @@ class LossDoesNotFitTask(LossRule):
     @on_call(CROSS_ENTROPY, BCE, KERAS)
     def of_keras(self, call: Call, report: Report) -> None:
         given = scores(call)
-        width = shapes.width(given) if call.actual.startswith("keras.losses.") else None
-        if width is None:
+        if not call.actual.startswith("keras.losses."):
             return
+        width = shapes.width(given)
         if width == 1 and call.path != BCE:
             what = "one score for each sample (@); the share of a single class is always 1, so nothing is learnt"
-        elif width > 1 and call.path == KERAS and given.must_be(SIGMOID):
+        elif call.path == KERAS and given.must_be(SIGMOID):
             what = "the output of a sigmoid (@); classes of which one is right need shares, which a softmax gives"
-        elif width > 2 and call.path == BCE and given.must_be(PROBABILITIES):
+        elif (width or 0) > 2 and call.path == BCE and given.must_be(PROBABILITIES):
             what = "the output of a softmax (@); it judges each class by itself, which a sigmoid gives"
         else:
             return

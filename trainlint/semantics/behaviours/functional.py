@@ -150,6 +150,8 @@ def optimizer(call: Call) -> Value:
     if call.row.params:
         made.attrs.update(zip(call.row.params, call.arguments.positional))
         made.attrs.update(call.arguments.keywords)
+    else:
+        made.attrs["$parts"] = tuple(v for v in call.arguments.values() if isinstance(v, Instance))
     return made
 
 
@@ -170,6 +172,8 @@ def rate(call: Call, optimizer: Value | None) -> None:
     """Note that an optimizer makes steps at its rate."""
     if isinstance(optimizer, Instance) and "learning_rate" in optimizer.attrs:
         call.interp.event("rated", call.node, optimizer)
+    for part in optimizer.attrs.get("$parts", ()) if isinstance(optimizer, Instance) else ():
+        rate(call, part)
 
 
 @behaviour("optax_update")
