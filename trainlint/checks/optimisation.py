@@ -297,7 +297,8 @@ class LearningRateExtreme(Rule):
                 not isinstance(e.node, cst.FunctionDef) and optimizer in carried(e.values) for e in region.of("escape")
             ):
                 continue
-            if not isinstance(optimizer.attrs["lr"], Const) and region.has("edit"):
+            moved = any(not optimizer.attrs["$modules"].isdisjoint(descendants(e.module)) for e in region.of("edit"))
+            if moved and not isinstance(optimizer.attrs["lr"], Const):
                 continue  # an option's default, which is meant for the steps that are taken by hand
             name = optimizer.describe()
             place = origin(optimizer.attrs["lr"], node, space)

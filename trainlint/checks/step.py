@@ -754,7 +754,9 @@ class ClipMisplaced(Rule):
         if state <= {"used", "clear"}:
             backward = Step(backwards[0].space, backwards[0].node, "backward")
             return "before `backward` fills them (@), so the clipping does nothing", [backward]
-        if all(scale == {"scaled"} for _, _, scale in held) and all(isinstance(e.scaler, Instance) for e in steps):
+        # Where a setting turns the scaling off, gradients are plain; with it on, they should be unscaled by now.
+        scaled = all("scaled" in scale and scale <= {"scaled", "plain"} for _, _, scale in held)
+        if scaled and any(isinstance(e.scaler, Instance) for e in steps):
             return "while still multiplied by the loss scale; `unscale_` belongs before", [step]
         return "", []
 

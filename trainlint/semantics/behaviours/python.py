@@ -958,6 +958,17 @@ def settings_of(function: Function) -> dict[str, Value]:
     return {n: candidate({"default": function.defaults[n]}) if n in function.defaults else UNKNOWN for n in names}
 
 
+def field_of(cls: Class, name: str) -> Step | None:
+    """Where a class, or the base that it has it from, gives a member its value."""
+    lines = (line for line in cls.node.body.body if isinstance(line, cst.SimpleStatementLine))
+    for part in (part for line in lines for part in line.body):
+        targets = [t.target for t in part.targets] if isinstance(part, cst.Assign) else [getattr(part, "target", None)]
+        if any(isinstance(target, cst.Name) and target.value == name for target in targets):
+            return Step(cls.space, part, "the option")
+    bases = (field_of(base, name) for base in cls.bases if isinstance(base, Class))
+    return next((place for place in bases if place is not None), None)
+
+
 @behaviour("from_command_line")
 def from_command_line(call: Call) -> Value:
     """`tyro.cli(Settings)`: settings whose defaults are candidates for their values; a function is called with such."""
@@ -970,7 +981,8 @@ def from_command_line(call: Call) -> Value:
         for name in inherited_fields(call.first):
             value = call.interp.get_attribute(settings, name, call.node)
             if isinstance(value, Const):
-                call.interp.write(settings.attrs, name, candidate({"default": value}))
+                option = candidate({"default": value}, field_of(call.first, name))
+                call.interp.write(settings.attrs, name, option)
     return settings
 
 

@@ -144,6 +144,21 @@ def optimizer(call: Call) -> Value:
     return instance
 
 
+@behaviour("optimizer_of")
+def optimizer_of(call: Call) -> Value:
+    """A factory of optimizers, told by settings which one to make for all parameters of a model."""
+    interp, model = call.interp, call.value("model") or UNKNOWN
+    instance = Instance(Api(call.actual), "optimizer", interp.step(call.node, "the optimizer"))
+    lr = call.value("lr")
+    if lr is not None:
+        instance.attrs["lr"] = lr
+    instance.attrs["$open"] = True
+    whole = isinstance(model, Instance) and model.family == "module"
+    register_optimizer(interp, instance, Sequence(Tensor(graph=True), model) if whole else model)
+    interp.event("made", call.node, instance)
+    return instance
+
+
 def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -> None:
     ids, complete = modules_of(params)
     interp.write(instance.attrs, "$modules", frozenset(ids))
@@ -505,17 +520,18 @@ def scaler_step(call: Call) -> Value:
 @behaviour("stepping_scaler")
 def stepping_scaler(call: Call) -> Value:
     """`scaler(loss, optimizer, …)` goes backward, and takes the step unless a batch is only to be added up."""
-    update = call.value("need_update", 7)
-    if update is not None and truth(update) is not True:
-        call.interp.event("outside", call.node, call.actual, tuple(call.arguments.values()))
-        return UNKNOWN
-    loss = call.value("loss", 1)
-    run_backward(call.interp, loss if isinstance(loss, Tensor) else Tensor(), call.node)
-    for optimizer in options(call.value("optimizer", 2) or UNKNOWN):
-        if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
-            take_step(call.interp, optimizer, call.node, None)
+    interp, loss, optimizer = call.interp, call.value("loss", 1), call.value("optimizer", 2)
+    run_backward(interp, loss if isinstance(loss, Tensor) else Tensor(deps=frozenset((ELSEWHERE,))), call.node)
+    waits = call.arguments.open or truth(call.value("need_update", 7) or TRUE) is not True
+    for option in options(optimizer or UNKNOWN):
+        if not isinstance(option, Instance) or option.family != "optimizer":
+            stepped(interp, call.node, option)
+        elif waits:
+            before = advance(interp, option, AFTER_STEP, certain=False, node=call.node)
+            interp.write(option.attrs, "$steps", interp.read(option.attrs, "$steps") | {1})
+            stepped(interp, call.node, option, before)
         else:
-            stepped(call.interp, call.node, optimizer)
+            take_step(interp, option, call.node)
     return NONE
 
 
