@@ -278,9 +278,10 @@ class LearningRateExtreme(Rule):
             limit = self.LIMITS.get(optimizer.api_path.rpartition(".")[2])
             if limit is None or (0 < rate <= limit) or not optimizer.attrs["$modules"]:
                 continue
-            groups = optimizer.attrs["param_groups"]
-            group = groups.attrs["element"] if isinstance(groups, ListObject) else None
-            if not isinstance(group, DictObject) or group.attrs.get("lr") is not optimizer.attrs["lr"]:
+            group = group_of(optimizer)
+            if group is None:
+                continue
+            if not at_own_rate(optimizer) and not any(e.optimizer is optimizer for e in region.of("rushed")):
                 continue
             params = group.attrs.get("params") or UNKNOWN
             if not all(takes_the_rate(held) for option in options(params) for held in contents(option)):
@@ -312,6 +313,14 @@ class LearningRateExtreme(Rule):
             else:
                 what = f"a learning rate of {told} learns nothing, whatever a schedule multiplies it with"
             report(node, space, what=what).because([place])
+
+    @on("stepped")
+    def rush(self, fact: Any, report: Report) -> None:
+        """Note a step at a rate far too high, whatever the rate is set to later."""
+        node, optimizer, _ = fact
+        rate, limit = usual(optimizer.attrs.get("lr")), self.LIMITS.get(optimizer.describe())
+        if rate is not None and limit is not None and rate > limit and at_own_rate(optimizer):
+            report.interp.event("rushed", node, optimizer)
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
@@ -366,6 +375,19 @@ class LearningRateExtreme(Rule):
         model = params.source if isinstance(params, Sequence) else None
         trained = isinstance(model, Instance) and isinstance(model.cls, Class) and "training_step" in model.cls.attrs
         return trained and optimizer.describe() != "SGD" and usual(optimizer.attrs["lr"]) != 0
+
+
+def group_of(optimizer: Instance) -> DictObject | None:
+    """What stands for all groups of an optimizer's parameters."""
+    groups = optimizer.attrs["param_groups"]
+    group = groups.attrs["element"] if isinstance(groups, ListObject) else None
+    return group if isinstance(group, DictObject) else None
+
+
+def at_own_rate(optimizer: Instance) -> bool:
+    """Whether the groups of an optimizer have the rate that it was made with, and nobody has set another."""
+    group = group_of(optimizer)
+    return group is not None and group.attrs.get("lr") is optimizer.attrs.get("lr")
 
 
 def takes_the_rate(held: Value) -> bool:

@@ -98,15 +98,23 @@ class ZeroGradAfterBackward(Rule):
     def check(self, fact: Any, report: Report) -> None:
         node, optimizer, before = fact
         if before == {"wiped"} and not stepped_empty(report.interp.region, node):
-            cleared: Step = optimizer.attrs["$cleared"]
-            draft = report(cleared.node, cleared.space).because([Step(report.space(), node, "the step")])
-            draft.repair(partial(self.move, report.space(), node))
+            cleared, step = where_they_meet(optimizer.attrs["$cleared"], report.interp.way_to(node, "the step"))
+            report(cleared.node, cleared.space).because([step]).repair(partial(self.move, step))
 
-    def move(self, space: Namespace, step: Any, draft: Draft) -> None:
-        if space is draft.space:
-            index = index_of(space)
-            if follows(index, line_of(index, draft.node), line_of(index, step)):
-                draft.fix("clear the gradients after the step", move_after(draft.node, step))
+    def move(self, step: Step, draft: Draft) -> None:
+        if step.space is draft.space:
+            index = index_of(step.space)
+            if follows(index, line_of(index, draft.node), line_of(index, step.node)):
+                draft.fix("clear the gradients after the step", move_after(draft.node, step.node))
+
+
+def where_they_meet(one: Iterable[tuple[Any, Step]], other: Iterable[tuple[Any, Step]]) -> tuple[Step, Step]:
+    """Of the ways to two places, each with the calls that led there: the places in the function that both go through,
+    else the ends."""
+    first, then = list(one), list(other)
+    places = {id(frame): place for frame, place in then}
+    meeting = ((place, places[id(frame)]) for frame, place in first if id(frame) in places)
+    return next(meeting, (first[0][1], then[0][1]))
 
 
 def stepped_empty(region: Region | None, node: Any) -> bool:

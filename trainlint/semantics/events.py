@@ -78,6 +78,7 @@ FIELDS = {
     "unguarded": "code plan fields",
     "picked": "made",
     "rated": "optimizer",
+    "rushed": "optimizer",
     "learnt": "",
     "idle": "term",
     "handed": "weights",

@@ -359,6 +359,15 @@ class Interpreter:
     def step(self, node: Any, label: str) -> Step:
         return Step(self.frame.space, node, label)
 
+    def way_to(self, node: Any, label: str) -> list[tuple[Frame, Step]]:
+        """The code at hand, and the calls that led to it, each with the activation that it belongs to; innermost
+        first."""
+        frame, found = self.frame, [(self.frame, self.step(node, label))]
+        while (caller := frame.caller) is not None:
+            found.append((caller, Step(caller.space, frame.call, label)))
+            frame = caller
+        return found
+
     def event(self, kind: str, node: Any, *details: Any) -> None:
         """Note that something happened (`events` tells of what kinds), in the region at hand and in all around it."""
         region = self.region

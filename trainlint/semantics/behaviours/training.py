@@ -297,7 +297,7 @@ def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> Non
         if reached and not optimizer.attrs.get("$modules", frozenset()) <= reach.inner:
             advance(interp, optimizer, AFTER_SOME_CLEAR, certain=True, node=node)  # those of a part of what it holds
         elif reached is not False:
-            interp.write(optimizer.attrs, "$cleared", interp.step(node, "gradients cleared"))
+            interp.write(optimizer.attrs, "$cleared", tuple(interp.way_to(node, "gradients cleared")))
             interp.write(optimizer.attrs, "$scale", NO_SCALE)
             before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=node)
             interp.emit("cleared", (node, optimizer, before))
@@ -333,7 +333,7 @@ def optimizer_zero_grad(call: Call) -> Value:
     interp, optimizer = call.interp, call.receiver
     interp.event("clear", call.node, optimizer)
     if isinstance(optimizer, Instance) and "$state" in optimizer.attrs:
-        interp.write(optimizer.attrs, "$cleared", interp.step(call.node, "gradients cleared"))
+        interp.write(optimizer.attrs, "$cleared", tuple(interp.way_to(call.node, "gradients cleared")))
         interp.write(optimizer.attrs, "$scale", NO_SCALE)
         before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=call.node)
         interp.emit("cleared", (call.node, optimizer, before))
