@@ -589,8 +589,9 @@ class OptimizerRecreated(Rule):
 
     @on("loop", having="made")
     def check(self, region: Region, report: Report) -> None:
-        if not isinstance(region.node, (cst.For, cst.While)) or region.has("loaded"):
+        if not isinstance(region.node, (cst.For, cst.While)):
             return
+        begun_anew = frozenset[int]().union(*(descendants(e.module) for e in region.of("loaded")))
         flow = list(nested(region.events))
         made: dict[Any, list[Any]] = {}
         for event, inside in flow:
@@ -601,6 +602,8 @@ class OptimizerRecreated(Rule):
         renewed: list[Instance] = []
         for node, events in made.items():
             objects = [e.instance for e in events]
+            if begun_anew and not begun_anew.isdisjoint(held_by(objects[0]) or begun_anew):
+                continue
             if len(objects) >= 2 and self.renewed(region, flow, objects):
                 if objects[0].family == "optimizer":
                     renewed += objects
@@ -640,6 +643,13 @@ class OptimizerRecreated(Rule):
         below = all(len(level) == 1 and over_batches(level[0]) for level in levels)
         listed = isinstance(region.value, Tuple) and not isinstance(region.node, cst.While)
         return here or (below and (region.value is None or (listed and counted(region))))
+
+
+def held_by(mover: Instance) -> frozenset[int]:
+    """Identities of the modules whose parameters an optimizer holds, or that of a scheduler; none where not known."""
+    owner = mover if mover.family == "optimizer" else mover.attrs.get("optimizer")
+    held: frozenset[int] = owner.attrs.get("$modules", frozenset()) if isinstance(owner, Instance) else frozenset()
+    return held
 
 
 def counted(region: Region) -> bool:
