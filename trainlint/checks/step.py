@@ -866,7 +866,8 @@ class TrainingUnderNoGrad(Rule):
             found = [self.unrecorded(event.loss, calls) for event in events]
             if all(found):  # code that runs both ways runs backward on one of them only
                 call = found[0][0]
-                report(call.node, call.space).because([Step(events[0].space, node, "trained on here")])
+                draft = report(call.node, call.space).because([Step(events[0].space, node, "trained on here")])
+                draft.because(decorated(call))
 
     def unrecorded(self, loss: Tensor, calls: dict[Any, list[Any]]) -> list[Any]:
         """The calls that a loss depends on, where none of them records gradients."""
@@ -876,6 +877,14 @@ class TrainingUnderNoGrad(Rule):
             return []
         found = [event for dep in deps for event in calls.get(dep.node, ())]
         return found if all(event.grad is False for event in found) else []
+
+
+def decorated(event: Any) -> list[Step]:
+    """The function in which something happens, if a decorator may change what it does."""
+    function = index_of(event.space).function(event.node)
+    if not isinstance(function, cst.FunctionDef) or not function.decorators:
+        return []
+    return [Step(event.space, function.name, "the decorated function")]
 
 
 def by_node(events: Iterable[Any]) -> dict[Any, list[Any]]:
