@@ -2055,7 +2055,8 @@ class Interpreter:
         cheap = self.module_depth > 0 and spent[0] <= MAX_CHEAP_STEPS
         often = runs > (MAX_CHEAP_RUNS if cheap else MAX_RUNS)
         if self.depth >= MAX_DEPTH or frames >= 2 or often or costly or self.steps > self.enough:
-            return self.library.give_up(self, Arguments(list(env.values())), node)
+            # What trains in a function that calls itself is seen in the activation that runs already.
+            return self.library.give_up(self, Arguments(list(env.values())), node, trains=frames < 2)
         objects = Object.count
         start, mark = len(self.reads), self.journal.mark()
         region = Region("call", node, function.space, self.region, function)

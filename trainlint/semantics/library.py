@@ -853,10 +853,11 @@ class Library:
         body(function.guards)
         return result[0] if result else UNKNOWN
 
-    def give_up(self, interp: Interpreter, arguments: Arguments, node: Any) -> Value:
-        """A call of the project that is not followed any more. In a forward pass nobody trains or switches modes."""
+    def give_up(self, interp: Interpreter, arguments: Arguments, node: Any, trains: bool = True) -> Value:
+        """A call of the project that is not followed any more, and that may train, if nothing tells otherwise. In a
+        forward pass nobody trains or switches modes."""
         if interp.module_depth == 0:
-            self.escape(interp, arguments, node, trains=True)
+            self.escape(interp, arguments, node, trains)
             return UNKNOWN
         tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
         # The parameters that it may use record gradients, whatever the inputs do.
