@@ -284,7 +284,10 @@ class LearningRateExtreme(Rule):
             if not at_own_rate(optimizer) and not any(e.optimizer is optimizer for e in region.of("rushed")):
                 continue
             params = group.attrs.get("params") or UNKNOWN
-            if not all(takes_the_rate(held) for option in options(params) for held in contents(option)):
+            # One group that takes it is enough for a rate that is too high; with one of 0, others may be meant to learn.
+            enough = any if rate > limit else all
+            given = [contents(option) for option in options(params)]
+            if not all(enough(map(takes_the_rate, groups)) for groups in given if groups):
                 continue
             if any(
                 e.instance.family == "scheduler"
