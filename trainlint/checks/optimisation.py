@@ -284,7 +284,7 @@ class LearningRateExtreme(Rule):
             if not at_own_rate(optimizer) and not any(e.optimizer is optimizer for e in region.of("rushed")):
                 continue
             params = group.attrs.get("params") or UNKNOWN
-            # One group that takes it is enough for a rate that is too high; with one of 0, others may be meant to learn.
+            # One group that takes it is enough for a rate too high; with one of 0, others may be meant to learn.
             enough = any if rate > limit else all
             given = [contents(option) for option in options(params)]
             if not all(enough(map(takes_the_rate, groups)) for groups in given if groups):
