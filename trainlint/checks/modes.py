@@ -445,11 +445,22 @@ class MissingNoGrad(Rule):
 
 
 def evaluating(call: ModelCall) -> list[Step]:
-    """The function that calls a model and does not train: where a decorator could stand."""
-    function = index_of(call.space).function(call.node)
-    if not isinstance(function, cst.FunctionDef) or any(called(inner) == "backward" for inner in calls_in(function)):
-        return []
-    return [Step(call.space, function.name, "the function that evaluates")]
+    """The outermost loop that calls a model and does not train, and the function: where a `with` or a decorator could
+    stand."""
+    index = index_of(call.space)
+    function, loop = index.function(call.node), None
+    for outer in index.ancestors(call.node):
+        if outer is function or runs_backward(outer):
+            break
+        loop = outer if isinstance(outer, (cst.For, cst.While)) else loop
+    found = [Step(call.space, loop, "the loop that evaluates")] if loop is not None else []
+    if isinstance(function, cst.FunctionDef) and not runs_backward(function):
+        found.append(Step(call.space, function.name, "the function that evaluates"))
+    return found
+
+
+def runs_backward(code: Any) -> bool:
+    return any(called(call) == "backward" for call in calls_in(code))
 
 
 def is_weightless(module: Instance, interp: Interpreter) -> bool:
