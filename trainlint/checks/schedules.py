@@ -57,15 +57,26 @@ def over_batches(loop: Any) -> bool:
 
 
 def stop_of(node: Any) -> Any:
-    """The expression that says where a loop's `range` ends, or its counter (`while epoch < epochs`)."""
+    """The expression that says where a loop's `range` ends, or how long it is, or where its counter ends
+    (`while epoch < epochs`)."""
     if isinstance(node, cst.While):
         return counted_to(node)
     iterated = node.iter if isinstance(node, cst.For) else None
     while isinstance(iterated, cst.Call) and iterated.args:
         if isinstance(iterated.func, cst.Name) and iterated.func.value == "range":
-            return iterated.args[min(1, len(iterated.args) - 1)].value
+            return stop_of_range([argument.value for argument in iterated.args])
         iterated = iterated.args[0].value
     return None
+
+
+def stop_of_range(given: list[Any]) -> Any:
+    """The expression that says how far a range goes: `n` of `range(n)`, and of `range(begun, begun + n)`."""
+    stop = given[min(1, len(given) - 1)]
+    if len(given) > 1 and isinstance(stop, cst.BinaryOperation) and isinstance(stop.operator, cst.Add):
+        sides = (stop.left, stop.right)
+        rest = [other for side, other in (sides, sides[::-1]) if side.deep_equals(given[0])]
+        return rest[0] if rest else stop
+    return stop
 
 
 def counted_to(loop: cst.While) -> Any:
