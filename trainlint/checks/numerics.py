@@ -410,7 +410,7 @@ class UnguardedDivision(TrainedRule):
             plan: Plan = None
             if nature == "a count" and right.lib == "torch":
                 plan = partial(self.clamp, right_node)
-            elif right.lo >= 0:
+            elif right.lo >= 0 and called(right_node) != "sqrt":  # a root wants it inside, as TL502 says
                 plan = partial(guard, right_node, EPS)
             self.tell(node, plan, report, nature=nature)
 

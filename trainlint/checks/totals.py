@@ -216,8 +216,14 @@ def is_only_read(index: Index, name: cst.Name, start: Any) -> bool:
         others = [binding.origin for binding in bindings if binding.origin is not start]
         quotients = [part for part in above if isinstance(part, cst.BinaryOperation) and is_dividend(part, name.value)]
         return all(isinstance(part, cst.AugAssign) and divides(part) for part in others) and bool(quotients or others)
-    read = all(isinstance(part, cst.Attribute) and not isinstance(index.parent(part), cst.Call) for part in above)
-    return len(bindings) == 1 and bool(above) and read
+    return len(bindings) == 1 and bool(above) and all(is_reading(index, part) for part in above)
+
+
+def is_reading(index: Index, part: Any) -> bool:
+    """Whether what stands around a meter reads it: an attribute is taken, or it is written into a text."""
+    if isinstance(part, cst.Arg):
+        return called(index.parent(part)) == "format"
+    return isinstance(part, cst.Attribute) and not isinstance(index.parent(part), cst.Call)
 
 
 def is_dividend(node: Any, name: str) -> bool:
