@@ -1,9 +1,9 @@
 """How often is trainlint right? Findings in repositories that it was not made with, each read and judged by hand.
 
 `precision.jsonl` holds the judgements: repository, commit, file, line, code, verdict and reason; `repositories.jsonl`
-which repositories were read. Without arguments this prints the table in docs/precision.md. With `--clone FOLDER` it
-fetches the repositories at their commits, checks them with the trainlint at hand, and says which findings were never
-judged and which judged ones have gone.
+which repositories were read, and of some how many findings there were at the first reading. Without arguments this
+prints the table in docs/precision.md. With `--clone FOLDER` it fetches the repositories at their commits, checks them
+with the trainlint at hand, and says which findings were never judged and which judged ones have gone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
 VERDICTS = ("true", "arguable", "false")
@@ -31,6 +31,7 @@ but its author may have meant it, or the harm is small. `false`: the message is 
 
 What was false at the first reading was mended at its cause where that could be done, and became a test; the table is of
 what is found after that. So it tells less of precision on code that nobody has looked at than the first reading did.
+{first}
 
 `python benchmarks/precision.py` prints this table, from the judgements in
 [precision.jsonl](../benchmarks/precision.jsonl), which say why. With `--clone FOLDER` it fetches the repositories and
@@ -65,12 +66,23 @@ def repositories() -> dict[str, str]:
     return {row["repository"]: row["commit"] for row in _rows("repositories.jsonl")}
 
 
+def first_reading() -> str:
+    """What was found at the first reading of those repositories of which that was counted."""
+    counted = [Counter(row["first"]) for row in _rows("repositories.jsonl") if "first" in row]
+    total = sum(counted, Counter[str]())
+    true, arguable, wrong = (100 * total[verdict] / max(1, total.total()) for verdict in VERDICTS)
+    return (
+        f"That was counted for {len(counted)} of the repositories: of {total.total()} findings {true:.1f} % were true, "
+        f"{arguable:.1f} % arguable\nand {wrong:.1f} % false."
+    )
+
+
 def judgements() -> list[Judgement]:
     """All judgements, in order of place."""
     return sorted(Judgement(**row) for row in _rows("precision.jsonl"))
 
 
-def _rows(name: str) -> Iterator[dict[str, object]]:
+def _rows(name: str) -> Iterator[dict[str, Any]]:
     for line in (HERE / name).read_text("utf-8").splitlines():
         yield json.loads(line)
 
@@ -98,7 +110,7 @@ def document() -> str:
     wrong = "\n".join(
         f"- {j.repository}, {j.path}:{j.line}, {j.code}: {j.why}" for j in judgements() if j.verdict == "false"
     )
-    return TEXT.format(table=table(judgements()), wrong=wrong or "None is left.", listed=listed)
+    return TEXT.format(first=first_reading(), table=table(judgements()), wrong=wrong or "None is left.", listed=listed)
 
 
 def again(folder: Path) -> int:
