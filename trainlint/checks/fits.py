@@ -86,7 +86,7 @@ class FitOnTest(Rule):
     def check(self, fact: Any, report: Report) -> None:
         node, estimator, what, data, earlier, call = fact
         part = data.data.part
-        if not what or (what in ("coding", "projection") and earlier is None):
+        if not what or report.in_test() or (what in ("coding", "projection") and earlier is None):
             return
         if part not in HELD_OUT:
             if (
