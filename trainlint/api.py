@@ -92,7 +92,7 @@ class Report:
     def in_test(self) -> bool:
         """Whether a test is run, which may have called what the code at hand is part of."""
         region = self.interp.region
-        while region is not None and not region.space.holds_tests:
+        while region is not None and not region.is_test:
             region = region.parent
         return region is not None
 

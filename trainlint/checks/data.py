@@ -164,7 +164,7 @@ class TrainNotShuffled(Rule):
 
     @on("program", having="trained")
     def check(self, region: Region, report: Report) -> None:
-        if region.space.holds_tests:
+        if region.is_test:
             return
         trained = {(event.node, event.loader.attrs.get("dataset") or event.loader) for event in region.of("trained")}
         loops = Counter(node for node, _ in trained)
@@ -262,7 +262,7 @@ class SplitOverlap(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.space.holds_tests:
+        if region.is_test:
             return
         trained, evaluated = [e.loader for e in region.of("trained")], judged_loops(region)
         if trained and evaluated:

@@ -364,7 +364,9 @@ class MissingNoGrad(Rule):
         if region.kind == "program":
             self.repeated(region, report)
             return
-        if region.kind != "loop" or region.has(*LEARNING, "volatile") or is_one_turn(region.node):
+        if region.kind != "loop" or region.has(*LEARNING, "volatile"):
+            return
+        if is_one_turn(region.node) or is_counted_out(region.node):
             return
         before = told(region, report)
         for call in model_calls(region):
@@ -496,13 +498,30 @@ def last_beside(index: Index, place: Any, nodes: Iterable[Any]) -> Any:
     return max(beside, key=block.body.index) if beside else None
 
 
+FEW = 16  # samples to look at
+
+
 def called_in_loops(region: Region) -> set[Any]:
-    """The model calls in a region that a loop makes, be it in a function called there."""
+    """The model calls in a region that a loop makes, be it in a function called there; not one that takes a look at a
+    few samples."""
+    flow = [(event, inside) for event, inside in nested(region.events) if event.kind in ("model", *LEARNING)]
+    learning = {id(block) for event, inside in flow if event.kind in LEARNING for block in inside}
     return {
         event.node
-        for event, inside in nested(region.events)
-        if event.kind == "model" and any(e.block == "loop" and not is_one_turn(e.node) for e in inside)
+        for event, inside in flow
+        if event.kind == "model"
+        and any(
+            e.block == "loop" and not is_one_turn(e.node) and (id(e) in learning or not is_counted_out(e.node))
+            for e in inside
+        )
     }
+
+
+def is_counted_out(loop: Any) -> bool:
+    """Whether a loop counts to a small number that is written down."""
+    counts = isinstance(loop, cst.For) and is_plain_call(loop.iter, "range")
+    given = positional(loop.iter) if counts else []
+    return len(given) == 1 and isinstance(given[0], cst.Integer) and given[0].evaluated_value <= FEW
 
 
 def is_before_backward(call: ModelCall, steps: Sequence[Any]) -> bool:

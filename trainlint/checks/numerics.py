@@ -94,6 +94,8 @@ class UnguardedLog(Rule):
         nature = reaches_zero(operand)
         if nature is None and operand.must_be(LOGITS) and operand.graph is not False:
             nature = "raw scores"
+        if nature == "a norm" and operand.shape == ():
+            return  # of all that there is
         if nature is not None and nature != "a square" and not direct(operand):
             draft = report(call.node, nature=nature).because(operand.trace)
             if operand.lo >= 0:
@@ -185,12 +187,12 @@ class TrainedRule(Rule):
     """A rule that tells of nothing in tests, whose numbers are chosen, and of what a program computes outside of
     functions only if it takes gradients there: else it may be there to be looked at, as textbooks do."""
 
-    def tell(self, node: Any, plan: Plan, report: Report, **fields: object) -> None:
-        """Report a node, with a plan for its repair, now or when the program has ended."""
+    def tell(self, node: Any, value: Value, plan: Plan, report: Report, **fields: object) -> None:
+        """Report a node that computes with a value, with a plan for its repair, now or when the program has ended."""
         if report.in_test():
             return
         if report.interp.frame.function is None and report.interp.module_depth == 0:
-            report.interp.event("unguarded", node, self.code, plan, fields)
+            report.interp.event("unguarded", node, self.code, value, plan, fields)
         else:
             self.tell_now(node, report.space(), plan, report, fields)
 
@@ -201,10 +203,16 @@ class TrainedRule(Rule):
 
     @on("program", having="unguarded")
     def trained(self, region: Region, report: Report) -> None:
-        if region.has("backward", "autograd"):
-            for event in region.of("unguarded"):
-                if event.code == self.code:
-                    self.tell_now(event.node, event.space, event.plan, report, event.fields)
+        learnt = [*(e.loss for e in region.of("backward")), *(e.value for e in region.of("autograd"))]
+        for event in region.of("unguarded"):
+            if event.code == self.code and any(may_share(event.value, loss) for loss in learnt):
+                self.tell_now(event.node, event.space, event.plan, report, event.fields)
+
+
+def may_share(one: Value, other: Value) -> bool:
+    """Whether two values may be computed with the same model."""
+    first, second = ({dep.module for dep in getattr(value, "deps", ())} for value in (one, other))
+    return not first or not second or bool(first & second)
 
 
 class RootRule(TrainedRule, ABC):
@@ -268,7 +276,7 @@ class UnguardedSqrt(RootRule):
         if is_read(index_of(report.space()), node):
             return
         plan = partial(guard, inner, EPS) if isinstance(operand, Tensor) and operand.lo >= 0 else None
-        self.tell(node, plan, report, nature=nature, what=what)
+        self.tell(node, operand, plan, report, nature=nature, what=what)
 
 
 def is_raw(operand: Value) -> bool:
@@ -326,7 +334,7 @@ class NormAtZero(RootRule):
         if inverse or nature is None or not squares(nature) or not isinstance(operand, Tensor):
             return
         if (operand.graph or is_in_loss(report.interp)) and not is_read(index_of(report.space()), node):
-            self.tell(node, partial(guard, inner, "1e-12"), report)
+            self.tell(node, operand, partial(guard, inner, "1e-12"), report)
 
 
 # What is 0 where all elements are the same, as in a blank image or behind a dead layer.
@@ -412,7 +420,7 @@ class UnguardedDivision(TrainedRule):
                 plan = partial(self.clamp, right_node)
             elif right.lo >= 0 and called(right_node) != "sqrt":  # a root wants it inside, as TL502 says
                 plan = partial(guard, right_node, EPS)
-            self.tell(node, plan, report, nature=nature)
+            self.tell(node, right, plan, report, nature=nature)
 
     def clamp(self, divisor: Any, draft: Draft) -> None:
         """Offer to divide by a count of at least one: a sum over nothing is then 0."""

@@ -659,6 +659,9 @@ class GraphRetained(Rule):
     def tell(self, grown: Any, report: Report) -> None:
         """Report where a tensor is kept; of one that a helper keeps, as a meter does, where it is handed to that."""
         place = grown.handed or grown
+        packages = {v.path.partition(".")[0] for v in grown.space.attrs.values() if isinstance(v, Api)}
+        if "tensorflow" in packages and "torch" not in packages:
+            return  # what a tape has recorded goes with the tape
         draft = report(place.node, place.space).because([Step(grown.space, grown.node, "kept here")])
         draft.repair(partial(self.detach, grown.node, grown.space))
 

@@ -75,7 +75,7 @@ FIELDS = {
     "told": "rule",
     "alike": "start layer earlier",
     "partial": "module",
-    "unguarded": "code plan fields",
+    "unguarded": "code value plan fields",
     "picked": "made",
     "rated": "optimizer",
     "rushed": "optimizer",

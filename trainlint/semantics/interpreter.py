@@ -126,6 +126,11 @@ class Region:
         self._sorted = 0
 
     @property
+    def is_test(self) -> bool:
+        """Whether this is a program that pytest or unittest runs: a function of a file of tests, not a script."""
+        return self.kind == "program" and self.space.holds_tests and self.node.__class__ is cst.FunctionDef
+
+    @property
     def kinds(self) -> Mapping[str, Sequence_[Any]]:
         """The events so far by their kind, each kind in order; each event is looked at once for all rules."""
         events, found = self.events, self._by_kind

@@ -431,8 +431,8 @@ def absolute(call: Call) -> Value:
     if tensor.lo > 0:
         return tensor
     nature = tensor.nature if tensor.lo >= 0 else "an absolute value"
-    if tensor.nature == "a parameter":
-        return made(call, lo=TINY)
+    if tensor.nature == "a parameter" or (tensor.graph and tensor.nature is None and not tensor.deps):
+        return made(call, lo=TINY)  # what is learnt itself
     return made(call, lo=0.0, hi=max(abs(tensor.lo), abs(tensor.hi)), nature=nature)
 
 
