@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import libcst as cst
@@ -56,18 +57,21 @@ def optional(dataset: Value | None) -> tuple[Value, Any] | None:
     while isinstance(dataset, Instance):
         value = dataset.attrs.get("transform")
         for option in options(value) if isinstance(value, (Instance, Union)) else ():
-            steps = option.attrs.get("$steps") if isinstance(option, Instance) else None
-            unsure = (
-                isinstance(steps, ListObject) and steps.items is None and isinstance(steps.attrs.get("element"), Value)
-            )
-            for step in (
-                option,
-                *(options(steps.attrs["element"]) if isinstance(steps, ListObject) and unsure else ()),
-            ):
+            for step in (option, *steps_it_may_have(option)):
                 if (found := augments(step)) is not None:
                     return value, found  # type: ignore[return-value]
         dataset = dataset.attrs.get("dataset")
     return None
+
+
+def steps_it_may_have(transform: Value) -> Iterator[Value]:
+    """What a pipeline may be made of: any of some lists of steps, and what a list holds whose items are not known."""
+    held = transform.attrs.get("$steps") if isinstance(transform, Instance) else None
+    for steps in options(held) if isinstance(held, (ListObject, Union)) else ():
+        if isinstance(steps, ListObject) and steps.items is None:
+            yield from options(steps.attrs["element"])
+        elif isinstance(held, Union):
+            yield steps
 
 
 class AugmentationInEvaluation(Rule):
