@@ -298,6 +298,8 @@ class LossDoesNotFitTask(LossRule):
         width = shapes.width(given)
         if width == 1 and call.path != BCE:
             what = "one score for each sample (@); the share of a single class is always 1, so nothing is learnt"
+        elif width == 1 and given.must_be(PROBABILITIES):
+            what = "the softmax of a single unit (@), which is always 1; the loss is for what a sigmoid gives"
         elif call.path == KERAS and given.must_be(SIGMOID):
             what = "the output of a sigmoid (@); classes of which one is right need shares, which a softmax gives"
         elif (width or 0) > 2 and call.path == BCE and given.must_be(PROBABILITIES):

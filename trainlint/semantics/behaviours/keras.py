@@ -13,6 +13,7 @@ from trainlint.semantics.behaviours.data import PART_WORDS, part_in_path, predic
 from trainlint.semantics.behaviours.engines import run_hook
 from trainlint.semantics.behaviours.training import stepped
 from trainlint.semantics.library import BEHAVIOURS, Call, Row, as_tensor, behaviour
+from trainlint.semantics.modules import contents
 from trainlint.semantics.values import (
     FALSE,
     HIDDEN,
@@ -148,9 +149,9 @@ def sequential(call: Call) -> Value:
 def outputs(call: Call) -> Value:
     """A model made of tensors that depend on each other: what it was told is its output."""
     found = call.receiver.attrs.get("outputs") if isinstance(call.receiver, Instance) else None
-    if isinstance(found, ListObject) and found.items and len(found.items) == 1:
-        found = found.items[0]
-    return found if isinstance(found, Tensor) else UNKNOWN
+    if isinstance(found, ListObject) and found.items:
+        found = found.items[0] if len(found.items) == 1 else ListObject(found.items)
+    return found if isinstance(found, (Tensor, ListObject)) else UNKNOWN
 
 
 def put_through(interp: Interpreter, layer: Value, arguments: Arguments, node: Any) -> Value:
@@ -402,25 +403,20 @@ def compile_(call: Call) -> Value:
     optimizer = call.value("optimizer", 1)
     if isinstance(call.receiver, Instance) and isinstance(optimizer, Instance):
         call.interp.write(call.receiver.attrs, "$optimizer", optimizer)
-    given = call.value("loss", 2)
-    from_logits: Value | None = None
-    name = ""
-    if isinstance(given, Const) and isinstance(given.value, str):
-        name = given.value
-    elif isinstance(given, Instance) and isinstance(given.cls, Api) and given.family == "keras_loss":
-        name, from_logits = given.cls.path.rpartition(".")[2], given.attrs.get("from_logits")
-    elif isinstance(given, Api):
-        name = given.path.rpartition(".")[2]
-    if name:
-        if isinstance(call.receiver, Instance):
-            call.interp.write(call.receiver.attrs, "$loss", Const(name))
+    named = [named_loss(one) for one in parts_of(call.value("loss", 2))]
+    if any(name for name, _ in named):
+        if isinstance(call.receiver, Instance) and len(named) == 1:
+            call.interp.write(call.receiver.attrs, "$loss", Const(named[0][0]))
         with as_part(call.interp):
-            scores = put_through(
+            given = put_through(
                 call.interp, call.arguments.positional[0], type(call.arguments)([Tensor(lib="keras")]), call.node
             )
-        if isinstance(call.receiver, Instance) and isinstance(scores, Tensor):
-            call.interp.write(call.receiver.attrs, "$outputs", scores)
-        judge(call, name, from_logits, scores, UNKNOWN, call.argument("loss", 2))
+        if isinstance(call.receiver, Instance) and isinstance(given, Tensor):
+            call.interp.write(call.receiver.attrs, "$outputs", given)
+        scores = parts_of(given)
+        several = named * len(scores) if len(named) == 1 else named
+        for (name, from_logits), one in zip(several, scores if len(scores) == len(several) else ()):
+            judge(call, name, from_logits, one, UNKNOWN, call.argument("loss", 2))
     return NONE
 
 
@@ -432,6 +428,20 @@ def windows(call: Call) -> Value:
     if isinstance(data, Tensor):
         call.interp.emit("windows", (call.node, data))
     return Instance(None)
+
+
+def parts_of(value: Value | None) -> tuple[Value, ...]:
+    """The losses or outputs of a model, one for each output where there are several."""
+    return contents(value) if isinstance(value, (ListObject, Tuple)) else (value or UNKNOWN,)
+
+
+def named_loss(given: Value) -> tuple[str, Value | None]:
+    """A loss by its name, and whether it takes raw scores."""
+    if isinstance(given, Const) and isinstance(given.value, str):
+        return given.value, None
+    if isinstance(given, Instance) and isinstance(given.cls, Api) and given.family == "keras_loss":
+        return given.cls.path.rpartition(".")[2], given.attrs.get("from_logits")
+    return (given.path.rpartition(".")[2] if isinstance(given, Api) else ""), None
 
 
 @behaviour("keras_fit")
