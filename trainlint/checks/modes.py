@@ -634,7 +634,10 @@ class StuckInEvalMode(Rule):
             if not is_bound_within(index, model, loop) and any(a is loop for a in index.ancestors(trained)):
                 draft.fix("train in train mode", insert_at_start(loop, model, ".train()", space=space))
             return
-        place = around(index, trained, body)
+        function, place = index.function(trained), around(index, trained, body)
+        binding = index.binding(function.name) if isinstance(function, cst.FunctionDef) else None
+        if binding is not None and len(index.references(binding)) > 1:
+            return  # it may be what evaluates, too
         if place is not None and not is_bound_within(index, model, place):
             draft.fix("train in train mode", insert_before(place, model, ".train()", space=space))
 
