@@ -314,11 +314,12 @@ class PreprocessingDiffers(Rule):
         made = region.of("dataset")
         served = [d for e in region.of("loader") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
         trained = [(d, normalisations(d)) for *_, d in made if dataset_part(d) == "train" and source(d)]
+        within = rewritten([*served, *(d for *_, d in made)]) if trained else []
         for _, node, space, dataset in made if trained else ():
             part, given = dataset_part(dataset), normalisations(dataset)
-            if part not in HELD_OUT or given is None:
+            if part not in HELD_OUT or given is None or dataset in within:
                 continue
-            twins = [(t, found) for t, found in trained if source(t) == source(dataset)]
+            twins = [(t, None if t in within else found) for t, found in trained if source(t) == source(dataset)]
             if dataset not in served and any(of_one_kind(d, dataset) and normalised_like(d, twins) for d in served):
                 continue  # as they are for something else: the model gets this part by another data set
             if how := differently(given, twins):
@@ -393,6 +394,16 @@ def differently(held_out: set[tuple[Any, ...] | None], trained: list[tuple[Insta
         return "normalised with other constants than the training data"
     known = () not in held_out
     return f"{'' if known else 'not '}normalised and the training data are{' not' if known else ''}"
+
+
+def rewritten(datasets: list[Value]) -> list[Value]:
+    """The data sets whose samples a data set of the project's own class serves, changed as its code says."""
+    own = [d for d in datasets if isinstance(d, Instance) and isinstance(d.cls, Class)]
+    held = [option for d in own for value in d.attrs.values() if isinstance(value, Value) for option in options(value)]
+    for part in held:  # the list grows by what these are parts of
+        inner = part.attrs.get("dataset") if isinstance(part, Instance) and part.family == "dataset" else None
+        held += options(inner) if isinstance(inner, Value) else ()
+    return [value for value in held if isinstance(value, Instance)]
 
 
 def of_one_kind(one: Value, other: Instance) -> bool:

@@ -1634,6 +1634,8 @@ class Interpreter:
         if truth(right) is False and is_and and not isinstance(left, (Tensor, Instance)):
             return FALSE
         kept = [o for o in options(left) if truth(o) is not is_and]
+        if truth(right) is not None:  # a comparison that decides alone decides by its one value
+            kept = [Const(not is_and) if o in BOOLS else o for o in kept]
         return join(join_all(kept), right) if kept else right
 
     def comparison(self, node: cst.Comparison) -> Value:
@@ -1943,6 +1945,7 @@ class Interpreter:
         if kind is Union:
             assert isinstance(callee, Union)
             choices = [o for o in callee.options if not isinstance(o, Const)]
+            choices = [o for o in choices if takes(o, arguments)] or choices
             if len(choices) == 1:
                 return self.call(choices[0], arguments, node)
             return self.call_any(choices, arguments, node)
@@ -2394,6 +2397,37 @@ def gives_up(handler: Any) -> bool:
     ]
     calls = [part for part in lines if isinstance(part, cst.Expr) and isinstance(part.value, cst.Call)]
     return bool(nothing) and len(nothing) + len(calls) == len(lines)
+
+
+def takes(callee: Value, arguments: Arguments) -> bool:
+    """Whether a call with these arguments may be meant for a callable: not for code at hand that has too few
+    parameters, or is given too little."""
+    function, bound = code_of(callee)
+    if function is None or function.guards or getattr(function.node, "decorators", ()):
+        return True
+    params = function.node.params
+    in_order = [*params.posonly_params, *params.params][bound:]
+    left = in_order[len(arguments.positional) :]
+    spare = len(arguments.positional) - len(in_order)
+    if spare > 0 and not isinstance(params.star_arg, cst.Param):
+        return False
+    known = {p.name.value for p in (*left, *params.kwonly_params)}
+    if params.star_kwarg is None and not known.issuperset(arguments.keywords):
+        return False
+    needed = {p.name.value for p in (*left, *params.kwonly_params) if p.default is None}
+    return arguments.open or needed.issubset(arguments.keywords)
+
+
+def code_of(callee: Value) -> tuple[Function | None, int]:
+    """The project's own code that runs where a value is called, and how many of its parameters are filled by then."""
+    if isinstance(callee, Function):
+        return callee, 0
+    if isinstance(callee, Method):
+        return callee.function, 1
+    if not isinstance(callee, Instance) or not isinstance(callee.cls, Class):
+        return None, 0
+    found = callee.cls.find("forward" if callee.family == "module" else "__call__")
+    return (found, 1) if isinstance(found, Function) else (None, 0)
 
 
 def is_own_forward(method: Method) -> bool:
