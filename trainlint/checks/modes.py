@@ -377,6 +377,7 @@ class MissingNoGrad(Rule):
                 and not any(t.graph for t in call.inputs)
                 and not self.is_kept(region, call)
                 and not is_weightless(call.module, report.interp)
+                and not is_graphless(call, region)
                 and not call.is_before_no_grad
             ):
                 draft = call.report(region, report).because(evaluating(call))
@@ -438,6 +439,7 @@ class MissingNoGrad(Rule):
             and not call.on_noise
             and not call.is_before_no_grad
             and not is_weightless(call.module, report.interp)
+            and not is_graphless(call, region)
         ]
         for call in calls:
             if not any(t.graph for t in call.inputs) and not in_model(call) and not is_before_backward(call, steps):
@@ -475,6 +477,13 @@ def is_weightless(module: Instance, interp: Interpreter) -> bool:
         elif not isinstance(inner.cls, Class) or any(map(may_have_weights, inner.attrs.values())):
             return False
     return True
+
+
+def is_graphless(call: ModelCall, region: Region) -> bool:
+    """Whether nothing is known of a module, and what it gives goes to NumPy as only a tensor without a graph can."""
+    return call.module.cls is None and any(
+        depends(event.value, call.module, call.node) for event in region.of("graphless")
+    )
 
 
 def may_have_weights(value: Any) -> bool:

@@ -36,6 +36,7 @@ FIELDS = {
     "loss": "path given result reduction",
     "compare": "value",
     "predict": "value",
+    "graphless": "value",  # handed to NumPy as it is, which fails if a graph was recorded
     "item": "value",
     "collect": "value",
     "threshold": "scores what",

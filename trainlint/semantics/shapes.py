@@ -537,8 +537,10 @@ def transpose(call: Call) -> Form:
     rank = len(given.shape) if given.shape is not None else 0
     order = call.arguments.positional[1:]
     numpy = call.row.name.startswith("numpy.") and not call.actual.endswith("swapaxes")
-    if call.actual.endswith(".t") or (numpy and not order and not call.arguments.keywords):
-        return permuted(given, list(reversed(range(rank)))) if given.shape is not None else NOTHING
+    plain = call.actual.endswith(".t")
+    if plain or (numpy and not order and not call.arguments.keywords):
+        fails = plain and rank > 2  # what an older version made of more axes is not known
+        return permuted(given, list(reversed(range(rank)))) if given.shape is not None and not fails else NOTHING
     if numpy:
         return permuted(given, sizes(call, 1, "axes"))
     first = call.arguments.keywords.get("dim0") or (order[0] if order else None)

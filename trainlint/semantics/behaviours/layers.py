@@ -41,6 +41,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
+    const,
     cut,
     join_all,
     mix_data,
@@ -113,7 +114,8 @@ def mark_output(
     dep = Dep(module, mode, node, recorded is not False)
     own = frozenset((dep, *(Dep(other, None, None, dep.live) for other in borrowed(module))))
     layers = mode_matters(interp, module, mode)
-    asked = None if frozen and grad else grad  # of a frozen model nothing is recorded, whatever the context
+    # Of a frozen model nothing is recorded, whatever the context.
+    asked = None if grad and is_frozen(module, possibly=True) else grad
     interp.event("model", node, module, mode, asked, inputs, module.attrs.get("$loaded") is TRUE, layers)
     behind = frozenset(d for tensor in inputs for d in tensor.deps)
     before = {id(d.module) for d in behind}
@@ -177,9 +179,11 @@ def cut_of(value: Tensor) -> Step | None:
     return next((dep.cut for dep in value.deps if dep.cut is not None), None)
 
 
-def is_frozen(module: Instance) -> bool:
-    """Whether no parameter of a module takes gradients; a layer put in after the freezing does."""
-    return all(inner.attrs.get("$frozen") is TRUE for inner in modules_in(module))
+def is_frozen(module: Instance, possibly: bool = False) -> bool:
+    """Whether no parameter of a module takes gradients, or `possibly` none on some way here; a layer put in after the
+    freezing does."""
+    settings = (inner.attrs.get("$frozen", FALSE) for inner in modules_in(module))
+    return all(setting is TRUE or (possibly and TRUE in options(setting)) for setting in settings)
 
 
 @behaviour("normalise")
@@ -536,6 +540,15 @@ def module_itself(call: Call) -> Value:
 
         freeze(call.interp, module, TRUE if frozen else FALSE, call.node)
     return module if module is not None else UNKNOWN
+
+
+@behaviour("register_buffer")
+def register_buffer(call: Call) -> Value:
+    """A buffer takes no gradients; what it holds may be loaded or filled later."""
+    module, name, tensor = call.receiver, const(call.value("name", 1) or UNKNOWN), call.value("tensor", 2)
+    if isinstance(module, Instance) and isinstance(name, str) and isinstance(tensor, Tensor) and tensor.lib == "torch":
+        call.interp.write(module.attrs, name, Tensor(lib="torch", graph=False))
+    return NONE
 
 
 @behaviour("state_dict")

@@ -185,9 +185,17 @@ def detach(call: Call) -> Value:
     return call.tensor.but(graph=False, grown=frozenset(), deps=stopped(call))
 
 
+@behaviour("stored_values")
+def stored_values(call: Call) -> Value:
+    """The elements that a sparse tensor stores, which are those that are not 0."""
+    return call.tensor.but(nature=None, shape=None)
+
+
 @behaviour("to_numpy")
 def to_numpy(call: Call) -> Value:
     call.interp.event("predict", call.node, call.tensor)
+    if call.tensor.graph is not False and call.interp.grad is True:
+        call.interp.event("graphless", call.node, call.tensor)
     return call.tensor.but(graph=False, grown=frozenset(), deps=stopped(call), lib="numpy")
 
 
