@@ -265,7 +265,7 @@ def is_scored_apart(call: ModelCall, region: Region) -> bool:
     """Whether nothing is learnt from a model's answers but they are compared for equality; or, in another function than
     the one that the model learns in, give a loss."""
     learnt = [e for e in region.of("backward") if any(dep.live and dep.module is call.module for dep in e.loss.deps)]
-    if not learnt or is_test(region):
+    if not learnt or is_test(region) or is_of_learnt_batch(call, learnt):
         return False
     compares = [e for e in region.of("compare") if any(dep.node is call.node for dep in e.value.deps)]
     if any(is_equality(e.node) for e in compares):
@@ -275,6 +275,19 @@ def is_scored_apart(call: ModelCall, region: Region) -> bool:
         ):
             return True
     return gives_loss_apart(call, region) or is_scored_by_metric(call, learnt, region)
+
+
+def is_of_learnt_batch(call: ModelCall, backwards: Iterable[Any]) -> bool:
+    """Whether a model is called in the very turn of a loop in which it learns, as for its accuracy on that batch."""
+    turn = turn_of(call)
+    return turn is not None and not call.held_out and any(turn_of(e) is turn for e in backwards)
+
+
+def turn_of(event: Any) -> cst.CSTNode | None:
+    """The loop in whose turn something happens, in the same function."""
+    around = index_of(event.space).ancestors(event.node)
+    found = next((above for above in around if isinstance(above, (cst.For, cst.While, cst.FunctionDef))), None)
+    return None if isinstance(found, cst.FunctionDef) else found
 
 
 def is_scored_by_metric(call: ModelCall, learnt: list[Any], region: Region) -> bool:
