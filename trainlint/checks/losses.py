@@ -23,6 +23,8 @@ from trainlint.semantics.values import (
     PROBABILITIES,
     SIGMOID,
     TANH,
+    UNKNOWN,
+    Class,
     Const,
     DictObject,
     Instance,
@@ -30,6 +32,7 @@ from trainlint.semantics.values import (
     Tensor,
     Union,
     Value,
+    options,
     truth,
 )
 from trainlint.syntax import nodes_in
@@ -297,7 +300,7 @@ class LossArgumentsSwapped(LossRule):
     @on_call(CROSS_ENTROPY, NLL, BCE, BCE_WITH_LOGITS, FOCAL, KL_DIV)
     def check(self, call: Call, report: Report) -> None:
         first, second = call.value(call.row.params[0]), call.value(call.row.params[1])
-        if first is None or not isinstance(second, Tensor):
+        if first is None or not isinstance(second, Tensor) or may_be_another(call):
             return
         if self.learnt_target(call, first, second) if is_plain_data(first) else self.no_target(call, first, second):
             given = "targets first and the model's output second; it takes predictions first"
@@ -339,6 +342,12 @@ class LossArgumentsSwapped(LossRule):
         if len(pair) == 2 and pair[0].value is draft.node and not any(a.keyword or a.star for a in pair):
             first, second = (argument.value for argument in pair)
             draft.fix("swap the arguments", replace(first, second), replace(second, first))
+
+
+def may_be_another(call: Call) -> bool:
+    """Whether a setting may put a loss of the project's own in place of a loss, which may take other arguments."""
+    callee = call.interp.peek(call.node.func) if isinstance(call.node, cst.Call) else None
+    return any(getattr(option, "cls", None).__class__ is Class for option in options(callee or UNKNOWN))
 
 
 def is_plain_data(value: Value) -> bool:

@@ -299,7 +299,11 @@ def some_parameters(owner: Sequence, index: Value | slice | None) -> Value:
 def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], value: Value, target: Any) -> None:
     """`owner[indices] = value`."""
     index = indices[0] if len(indices) == 1 else None
-    if isinstance(owner, DictObject):
+    if isinstance(owner, Union):
+        for option in owner.options:  # the one that is meant is changed for sure, and the others are not asked for
+            if isinstance(option, DictObject):
+                set_item(interp, option, indices, value, target)
+    elif isinstance(owner, DictObject):
         if isinstance(index, Const):
             interp.write(owner.attrs, index.value, value)
         else:
