@@ -250,6 +250,8 @@ class StepOrder(Rule):
         events = [e for e in region.events if e.kind in ("step", "backward")]
         for i, step in enumerate(events):
             if step.kind == "step" and step.before == {"clear"} and isinstance(step.optimizer, Instance):
+                if with_closure(step):
+                    continue
                 later = (e for e in events[i + 1 :] if e.kind == "backward")
                 backward = next((e for e in later if touches(step.optimizer, e.loss.deps, True)), None)
                 same = [e for e in region.of("step") if e.node is step.node]

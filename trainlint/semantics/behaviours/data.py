@@ -1841,8 +1841,8 @@ def engine_backward(call: Call) -> Value:
     from trainlint.semantics.behaviours.training import run_backward
 
     loss = call.value("loss", 1)
-    if isinstance(loss, Tensor):
-        run_backward(call.interp, loss, call.node, engine=call.receiver or UNKNOWN)
+    known = loss if isinstance(loss, Tensor) else Tensor(lib="?")  # what the loss is computed from may be out of view
+    run_backward(call.interp, known, call.node, engine=call.receiver or UNKNOWN)
     return NONE
 
 
