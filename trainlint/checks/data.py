@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from typing import Any, TypeGuard
 
 import libcst as cst
@@ -688,10 +688,10 @@ def same_options(one: Value, other: Value) -> bool:
     return {id(option) for option in options(one)} == {id(option) for option in options(other)}
 
 
-def is_idle(region: Region) -> bool:
-    """Whether data are held out in a program and surely not used by it."""
+def is_idle(region: Region, parts: Container[str | None] = HELD_OUT) -> bool:
+    """Whether data are held out in a program, as data sets for these parts or by a split, and surely not used by it."""
     datasets, pieces = out_of_use(region)
-    return bool(pieces) or any(dataset_part(dataset) in HELD_OUT for dataset in datasets)
+    return bool(pieces) or any(dataset_part(dataset) in parts for dataset in datasets)
 
 
 def out_of_use(region: Region) -> tuple[list[Instance], list[DataInfo]]:

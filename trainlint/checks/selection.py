@@ -51,7 +51,7 @@ class TestSetSelects(Rule):
     def forgotten(self, region: Region, report: Report) -> None:
         """The names speak of validation, but the data are for the test: those for validation are not used, or the same
         data are the test data elsewhere in the program."""
-        idle = is_idle(region)
+        idle = is_idle(region, ("val",))
         gone_through = [e for kind in ("evaluated", "gathered", "walked") for e in region.of(kind)]
         tested = {id(e.loader.attrs.get("dataset")) for e in gone_through if is_named_test(e)}
         for _, node, space, what, judged in region.of("selected"):
