@@ -493,7 +493,7 @@ def is_weightless(module: Instance, interp: Interpreter) -> bool:
 
 
 def is_graphless(call: ModelCall, region: Region) -> bool:
-    """Whether nothing is known of a module, and what it gives goes to NumPy as only a tensor without a graph can."""
+    """Whether nothing is known of a module, and what it gives goes where only a tensor without a graph can."""
     return call.module.cls is None and any(
         depends(event.value, call.module, call.node) for event in region.of("graphless")
     )

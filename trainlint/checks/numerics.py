@@ -14,6 +14,7 @@ from trainlint.checks.repairs import activation, definition, index_of, is_consta
 from trainlint.edits import delete, imported, replace, unwrap
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.arithmetic import (
+    DETERMINANT,
     EXPONENTIAL,
     EXPONENTIALS,
     FROM_NEARLY_ONE,
@@ -43,7 +44,7 @@ from trainlint.semantics.values import (
 from trainlint.syntax import Index, nodes_in
 from trainlint.syntax.code import called, is_name, is_one, is_plain_call, keyword, positional
 
-# What is random or a loss by itself does not reach zero in practice.
+# What is random or a loss by itself does not reach zero in practice, nor does a determinant.
 HARMLESS = frozenset(
     (
         "random numbers",
@@ -52,6 +53,7 @@ HARMLESS = frozenset(
         "bool",
         "a length",
         "nan",
+        DETERMINANT,
         OF_TWO,
         POSITIONS,
         UNIT,

@@ -72,6 +72,7 @@ NEGATED = "probabilities with the other sign"  # as in an entropy
 EXPONENTIAL, EXPONENTIALS = "an exponential", "a sum of exponentials"
 UNIT = "a unit vector"
 OF_TWO = "a difference of scores"
+DETERMINANT = "a determinant"
 TO_ONE = "1 minus "  # what is 0 where something reaches 1
 POSITIONS = "positions"
 # Numbers kept below 1 by less than single precision can tell.

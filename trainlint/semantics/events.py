@@ -36,7 +36,7 @@ FIELDS = {
     "loss": "path given result reduction",
     "compare": "value",
     "predict": "value",
-    "graphless": "value",  # handed to NumPy as it is, which fails if a graph was recorded
+    "graphless": "value",  # handed as it is to NumPy, which fails if a graph was recorded, or to a loss of Keras
     "item": "value",
     "collect": "value",
     "threshold": "scores what",

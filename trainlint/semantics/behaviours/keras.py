@@ -369,6 +369,8 @@ def call_(call: Call) -> Value:
 
 def judge(call: Call, name: str, from_logits: Value | None, scores: Value, labels: Value, node: Any) -> Value:
     """Tell the rules on losses what a Keras loss gets, by the loss of PyTorch that expects the same."""
+    if isinstance(scores, Tensor):
+        call.interp.event("graphless", call.node, scores)
     pair = LOSSES.get(name.replace("_", "").lower())
     logits = False if from_logits is None else const(from_logits)
     learnt = isinstance(labels, Tensor) and any(dep.live for dep in labels.deps)  # as if in the other order

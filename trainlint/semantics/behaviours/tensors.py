@@ -316,6 +316,11 @@ def mixed(call: Call) -> Value:
     return mixed_tensor(call.interp, operands(call) or [call.tensor])
 
 
+@behaviour("determinant")
+def determinant(call: Call) -> Value:
+    return mixed_tensor(call.interp, [call.tensor]).but(nature=arithmetic.DETERMINANT, shape=None)
+
+
 @behaviour("scatter")
 def scatter(call: Call) -> Value:
     """A number written at some places of a table: ones among zeros are a one-hot code."""
@@ -438,7 +443,7 @@ def absolute(call: Call) -> Value:
     tensor = call.tensor
     if tensor.lo > 0:
         return tensor
-    nature = tensor.nature if tensor.lo >= 0 else "an absolute value"
+    nature = tensor.nature if tensor.lo >= 0 or tensor.nature == arithmetic.DETERMINANT else "an absolute value"
     if tensor.nature == "a parameter" or (tensor.graph and tensor.nature is None and not tensor.deps):
         return made(call, lo=TINY)  # what is learnt itself
     return made(call, lo=0.0, hi=max(abs(tensor.lo), abs(tensor.hi)), nature=nature)
