@@ -27,6 +27,7 @@ from trainlint.semantics.values import (
     PRESENT,
     PROBABILITIES,
     REACHED,
+    REST,
     SIGMOID,
     STEPS,
     TANH,
@@ -376,7 +377,7 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
         if a == "a maximum" and b == "a minimum":
             return "a difference of maximum and minimum"
         if b in (CHOSEN, ABSENT) and bounds(left) == (1.0, 1.0):
-            return CHOSEN if b == CHOSEN else PRESENT  # the rest of what a mask chooses
+            return REST if b == CHOSEN else PRESENT
         if b is not None and is_number(left) and lo >= 0:
             return f"{TO_ONE}{b}" if bounds(left) == (1.0, 1.0) else None
         return OF_TWO if all(isinstance(v, Tensor) and v.must_be(LOGITS) for v in (left, right)) else None

@@ -43,7 +43,8 @@ KIND_NAMES = {
 # Masks: of what is chosen, which may be nothing; of what is there and no padding, of which each row has some; of what
 # is NaN; of what lengths reach, which is always something.
 CHOSEN, PRESENT, ABSENT, REACHED = "a mask", "a mask of what is there", "a mask of NaN", "a mask of lengths"
-MASKS = frozenset((CHOSEN, PRESENT, ABSENT, REACHED))
+REST = "the rest of a mask"
+MASKS = frozenset((CHOSEN, PRESENT, ABSENT, REACHED, REST))
 
 INF = math.inf
 TINY = 1e-300  # stands for "greater than zero, by an unknown amount"

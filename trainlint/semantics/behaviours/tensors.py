@@ -32,6 +32,7 @@ from trainlint.semantics.values import (
     PRESENT,
     PROBABILITIES,
     REACHED,
+    REST,
     SIGMOID,
     TANH,
     TINY,
@@ -578,7 +579,8 @@ def count_of(call: Call) -> str:
 @behaviour("running_sum")
 def running_sum(call: Call) -> Value:
     tensor = call.tensor
-    counts = tensor.kinds == MASK or tensor.nature in MASKS or tensor.nature == "a count"
+    # What a mask leaves out is counted to go with what it chooses, and one of the two is more than 0.
+    counts = (tensor.kinds == MASK or tensor.nature in MASKS or tensor.nature == "a count") and tensor.nature != REST
     return made(call, lo=0.0 if tensor.lo >= 0 else -INF, nature="a count" if counts else None)
 
 
