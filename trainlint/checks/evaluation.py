@@ -15,6 +15,7 @@ from trainlint.checks.totals import (
     adds_up,
     assigned_around,
     divides,
+    feeds_of,
     is_fed,
     is_number_of_turn,
     mates,
@@ -797,16 +798,18 @@ class MetricAccumulator(Rule):
         space, loop = region.space, region.node
         if space.source is None or space is not report.space() or not isinstance(loop, (cst.For, cst.While)):
             return
-        index = space.source.index
-        for reset in resets(index, loop):
+        index, blocks = space.source.index, feeds_of(loop)
+        if not any(blocks):
+            return
+        for reset in resets(loop):
             if used_behind(index, reset.targets[0].target, with_contexts(index, loop)) is not None:
                 report(
                     reset, space, what="the total is set to 0 in each turn, so only the last is left behind the loop"
                 )
-        for first, second, starved in misdirected(index, loop):
+        for first, second, starved in misdirected(index, blocks):
             what = f"`{starved}`, which is read, gets nothing, and another total of its kind gets two different things"
             report(second.node, space, what=what).because([Step(space, first.node, "the other")])
-        for first, second in twins(index, loop):
+        for first, second in twins(index, blocks):
             for name in mates(loop, second):
                 if not is_fed(loop, name):
                     what = f"two totals get the same, so they are always equal, and `{name}` goes into neither"

@@ -27,6 +27,7 @@ from trainlint.semantics.arithmetic import NEGATED
 from trainlint.semantics.behaviours.data import RESHAPING, after_transforms, constants, raw_shape, steps_of
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
+from trainlint.semantics.modules import ModuleIndex
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     INDICES,
@@ -352,13 +353,19 @@ def over_batch(tensor: Tensor) -> bool:
     return several and axis_of(tensor) == 0 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
 
 
-def over_rows(tensor: Tensor) -> bool:
+def over_rows(tensor: Tensor, modules: ModuleIndex) -> bool:
     """Whether the softmax of a model's scores, one for each unit of a layer, ran over the other axis."""
     classes = tensor.shape[1] if tensor.shape is not None and len(tensor.shape) == 2 else None
     if not classes or classes == 1 or axis_of(tensor) != 0 or not tensor.must_be(PROBABILITIES | LOG_PROBABILITIES):
         return False
-    units = any(step.label.startswith("Linear ") and step.label.endswith(f", {classes})") for step in tensor.route)
-    return units and any(dep.node is not None for dep in tensor.deps)
+    if all(dep.node is None for dep in tensor.deps):
+        return False
+    places = {id(step.node) for step in tensor.route}
+    return any(
+        flow.path == "torch.nn.Linear" and (flow.tensor.shape or ())[-1:] == (classes,)
+        for flow in modules.flows.values()
+        if flow.layer is not None and flow.layer.born is not None and id(flow.layer.born.node) in places
+    )
 
 
 def is_row(tensor: Tensor) -> bool:
@@ -451,7 +458,11 @@ class SoftmaxDim(Rule):
     @on_call("torch.argmax", "torch.max")
     def picked(self, call: Call, report: Report) -> None:
         tensor, dim = call.tensor, const(shapes.axis(call, 1) or Const(None))
-        if call.actual.endswith(("argmax", "max")) and dim in (1, -1) and (over_batch(tensor) or over_rows(tensor)):
+        if (
+            call.actual.endswith(("argmax", "max"))
+            and dim in (1, -1)
+            and (over_batch(tensor) or over_rows(tensor, call.interp.modules))
+        ):
             self.wrong(tensor, report)
 
     @on_call("torch.multinomial", "torch.distributions.Categorical")

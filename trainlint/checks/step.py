@@ -15,6 +15,7 @@ from trainlint.checks.repairs import around, definition, follows, index_of, line
 from trainlint.checks.schedules import always, inner_loops, over_batches
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
+from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
@@ -615,9 +616,11 @@ def in_a_row(event: Any, then: Any) -> bool:
     return follows(index, line_of(index, event.node), line_of(index, then.node))
 
 
-def keeps_graph(value: Any) -> bool:
-    """Whether a value holds its graph by itself, as tensors of PyTorch do; elsewhere a tape holds it."""
-    return getattr(value, "lib", "torch") == "torch"
+def keeps_graph(grown: Any) -> bool:
+    """Whether a value that is kept holds its graph by itself, as tensors of PyTorch do; elsewhere a tape holds it. What
+    is not known is of the framework that the code imports."""
+    used = {value.path.partition(".")[0] for value in grown.space.attrs.values() if isinstance(value, Api)}
+    return getattr(grown.value, "lib", "torch") == "torch" and ("torch" in used or used.isdisjoint(OTHER_FRAMEWORKS))
 
 
 class GraphRetained(Rule):
@@ -637,7 +640,7 @@ class GraphRetained(Rule):
         losses = [event.loss for event in region.of("backward")]
         used = {node for value in (*losses, *(e.value for e in region.of("autograd"))) for node in value.grown}
         for grown in region.of("grown"):
-            if grown.loop is region.node and grown.node not in used and keeps_graph(grown.value):
+            if grown.loop is region.node and grown.node not in used and keeps_graph(grown):
                 if grown.value.graph or any(same_loss(grown.value, loss) for loss in losses):
                     self.tell(grown, report)
 
@@ -649,7 +652,7 @@ class GraphRetained(Rule):
         used = {node for value in wanted for node in value.grown}
         training = {id(block) for e, inside in flow if e.kind in ("backward", "autograd", "step") for block in inside}
         for event, inside in flow:
-            if event.kind != "grown" or event.node in used or not event.value.graph or not keeps_graph(event.value):
+            if event.kind != "grown" or event.node in used or not event.value.graph or not keeps_graph(event):
                 continue
             loop = next((block for block in inside if block.node is event.loop), None)
             if loop is None or id(loop) in training or not over_batches(loop):
@@ -661,9 +664,6 @@ class GraphRetained(Rule):
     def tell(self, grown: Any, report: Report) -> None:
         """Report where a tensor is kept; of one that a helper keeps, as a meter does, where it is handed to that."""
         place = grown.handed or grown
-        packages = {v.path.partition(".")[0] for v in grown.space.attrs.values() if isinstance(v, Api)}
-        if "tensorflow" in packages and "torch" not in packages:
-            return  # what a tape has recorded goes with the tape
         draft = report(place.node, place.space).because([Step(grown.space, grown.node, "kept here")])
         draft.repair(partial(self.detach, grown.node, grown.space))
 

@@ -171,7 +171,7 @@ def is_of_turn(index: Index, loop: Any, assign: Any) -> bool:
     return not any(is_name(feed.target, root) for feeds in feeds_of(loop) for feed in feeds)
 
 
-def resets(index: Index, loop: Any) -> Iterator[Any]:
+def resets(loop: Any) -> Iterator[Any]:
     """Where a loop sets a total to 0 in each turn, in its body, before it adds to it once; it reads it nowhere."""
     block = next(blocks_of(loop))
     for place, statement in enumerate(block):
@@ -184,9 +184,9 @@ def resets(index: Index, loop: Any) -> Iterator[Any]:
             yield statement
 
 
-def misdirected(index: Index, loop: Any) -> Iterator[tuple[Feed, Feed, str]]:
+def misdirected(index: Index, blocks: list[list[Feed]]) -> Iterator[tuple[Feed, Feed, str]]:
     """Two things that a block adds to one total, and another that starts like it, is read, and gets neither."""
-    for feeds in feeds_of(loop):
+    for feeds in blocks:
         for first, second in pairwise(feeds):
             if first.how == second.how and first.target.deep_equals(second.target) and not is_same_given(first, second):
                 starved = next(starving(index, second.target), None) if isinstance(second.target, cst.Name) else None
@@ -280,9 +280,9 @@ def bodies(statement: Any) -> Iterator[Any]:
         statement = getattr(statement, "orelse", None)
 
 
-def twins(index: Index, loop: Any) -> Iterator[tuple[Feed, Feed]]:
-    """The pairs of totals that a loop gives the same in every turn, so that they are always equal."""
-    for feeds in feeds_of(loop):
+def twins(index: Index, blocks: list[list[Feed]]) -> Iterator[tuple[Feed, Feed]]:
+    """The pairs of totals that a block gives the same in every turn, so that they are always equal."""
+    for feeds in blocks:
         for place, second in enumerate(feeds):
             for first in feeds[:place]:
                 if is_same(first, second) and are_alike(index, first, second):

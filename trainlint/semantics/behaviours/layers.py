@@ -608,7 +608,7 @@ FIXED = frozenset(("torch.nn.init.zeros_", "torch.nn.init.ones_", "torch.nn.init
 
 
 def drawn_anew(call: Call) -> None:
-    """A parameter that weights are drawn for is not what it was made as any more."""
+    """A parameter that is initialised at random forgets the values that it was made with."""
     node = call.node.args[0].value if isinstance(call.node, cst.Call) and call.node.args else None
     while isinstance(node, cst.Attribute) and node.attr.value == "data":
         node = node.value
