@@ -190,6 +190,16 @@ def test_all_constructs_are_not_deep():
     assert not parse(EVERYTHING).is_deep
 
 
+@pytest.fixture
+def usual_recursion_limit():
+    """Python's own limit: packages that other tests import set a higher one."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+@pytest.mark.usefixtures("usual_recursion_limit")
 def test_a_tree_less_deep_has_positions_too_when_there_is_little_room_left():
     loaded = parse("x = (\n" + "-\n" * 490 + "a)\ny\n")
     assert not loaded.is_deep

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -25,6 +25,7 @@ from trainlint.semantics.values import (
     Instance,
     ListObject,
     Method,
+    Names,
     Number,
     Sequence,
     Tensor,
@@ -59,6 +60,13 @@ def types_of(value: Value) -> tuple[str, ...]:
     return ()
 
 
+def as_dict(value: Value) -> DictObject | None:
+    """A dict, or an object that is one as well; None for anything else."""
+    if isinstance(value, Instance) and value.family == "mapping":
+        return Names(value)
+    return value if isinstance(value, DictObject) else None
+
+
 def put(target: DictObject, key: Value, value: Value) -> None:
     """Store in a dict that nobody else has seen yet."""
     if isinstance(key, Const) and not isinstance(key.value, (list, dict)):
@@ -66,6 +74,29 @@ def put(target: DictObject, key: Value, value: Value) -> None:
     else:
         rest = target.rest
         target.attrs[DictObject.REST] = value if rest is None else join(rest, value)
+
+
+def update(interp: Interpreter, target: DictObject, source: Value) -> None:
+    """Put the entries of one dict into another."""
+    given = as_dict(source)
+    if given is None:  # which may have any
+        for key, value in list(target.known()):
+            interp.write(target.attrs, key, join(value, UNKNOWN))
+    for key, value in {DictObject.REST: UNKNOWN}.items() if given is None else given.entries().items():
+        if key is not DictObject.REST or not isinstance(target, Names):
+            interp.write(target.attrs, key, value)
+
+
+def fill(interp: Interpreter, mapping: Instance, positional: Iterable[Value]) -> None:
+    """Give an object that is a dict its first entries. Outside classes make such objects of the dicts in it as well."""
+    for source in positional:
+        given = as_dict(source)
+        for key, value in given.known() if given is not None else ():
+            inner = as_dict(value) if isinstance(mapping.cls, Api) else None
+            if inner is not None and not isinstance(inner, Names):
+                value = Instance(mapping.cls, "mapping")
+                fill(interp, value, (inner,))
+            interp.write(mapping.attrs, key, value)
 
 
 def append(interp: Interpreter, target: ListObject, value: Value, last: bool = True) -> None:
@@ -119,7 +150,7 @@ def container_operation(interp: Interpreter, operator: str, left: Value, right: 
                     return Tuple(items * times) if isinstance(sequence, Tuple) else ListObject(items * times)
                 return ListObject(None, interp.element_of(sequence))
     if operator == "BitOr" and isinstance(left, DictObject) and isinstance(right, DictObject):
-        return DictObject({**left.attrs, **right.attrs})
+        return DictObject({**left.entries(), **right.entries()})
     return None
 
 
@@ -193,6 +224,10 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
                 from trainlint.semantics.interpreter import Arguments
 
                 return interp.call(Method(owner, "__getitem__", member), Arguments([index]), node)
+        if owner.family == "mapping" and isinstance(index, Const) and isinstance(index.value, str):
+            found = interp.read(owner.attrs, index.value)
+            if found is not MISSING:
+                return found  # type: ignore[no-any-return]
         row = interp.library.method_row(owner, "__getitem__")
         if row is not None and isinstance(index, Value):
             from trainlint.semantics.interpreter import Arguments
@@ -306,7 +341,7 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
     elif isinstance(owner, DictObject):
         if isinstance(index, Const):
             interp.write(owner.attrs, index.value, value)
-        else:
+        elif not isinstance(owner, Names):
             rest = owner.rest
             interp.write(owner.attrs, DictObject.REST, value if rest is None else join(rest, value))
     elif isinstance(owner, ListObject):

@@ -20,7 +20,7 @@ import libcst as cst
 
 from trainlint.semantics import arithmetic
 from trainlint.semantics.classes import build_class, instantiate
-from trainlint.semantics.containers import is_exactly
+from trainlint.semantics.containers import as_dict, is_exactly, update
 from trainlint.semantics.events import RECORDS
 from trainlint.semantics.journal import MISSING, Delta, Journal, widen
 from trainlint.semantics.modules import ModuleIndex, contents
@@ -46,6 +46,7 @@ from trainlint.semantics.values import (
     Instance,
     ListObject,
     Method,
+    Names,
     Number,
     Object,
     Partial,
@@ -1443,7 +1444,7 @@ class Interpreter:
                 value: Value = found
                 return value
             if name == "__dict__":
-                return names_of(owner)
+                return Names(owner)
             return self.resolve(owner, name, 1 if owner.package else 0) or UNKNOWN
         if kind is Instance:
             return self.instance_attribute(owner, name, node)  # type: ignore[arg-type]
@@ -1485,7 +1486,7 @@ class Interpreter:
         if name == "__class__" and owner.cls is not None:
             return owner.cls
         if name == "__dict__":
-            return names_of(owner)
+            return Names(owner)
         if isinstance(owner.cls, Class):
             member = owner.cls.find(name)
             if member is not None:
@@ -1559,7 +1560,9 @@ class Interpreter:
         return self.library.super_attribute(self, owner, name)
 
     def set_attribute(self, owner: Value, name: str, value: Value, node: Any) -> None:
-        if isinstance(owner, (Instance, Class, Namespace)):
+        if isinstance(owner, Instance) and name == "__dict__":
+            update(self, Names(owner), value)
+        elif isinstance(owner, (Instance, Class, Namespace)):
             if isinstance(owner, Instance):
                 if value is UNKNOWN:
                     value = Instance(None)
@@ -1733,8 +1736,8 @@ class Interpreter:
             if element.__class__ is cst.DictElement:
                 key = self.eval(element.key)
                 self.library.put(result, key, value)
-            elif isinstance(value, DictObject):
-                result.attrs.update(value.attrs)
+            elif (entries := as_dict(value)) is not None:
+                result.attrs.update(entries.entries())
             else:
                 result.attrs[DictObject.REST] = UNKNOWN
         return result
@@ -1893,16 +1896,17 @@ class Interpreter:
                         result.ends += known
             elif argument.star == "**":
                 for option in options(value):
-                    if not isinstance(option, DictObject):
+                    given = as_dict(option)
+                    if given is None:
                         result.open = True
                         continue
-                    for key, item in option.known():
-                        self.read(option.attrs, key)
+                    for key, item in given.known():
+                        self.read(given.attrs, key)
                         if isinstance(key, str):
                             earlier = result.keywords.get(key)
                             result.keywords[key] = item if earlier is None or option is value else join(earlier, item)
                             result.keyword_nodes[key] = argument.value
-                    if option.rest is not None:
+                    if given.rest is not None:
                         result.open = True
             else:
                 result.positional.append(value)
@@ -2216,14 +2220,6 @@ def lacks(value: Value, name: str) -> bool:
         and value.cls.find(name) is None
         and value.cls.find("__getattr__") is None
     )
-
-
-def names_of(owner: Object) -> DictObject:
-    """`__dict__`: the names of an object or module, as far as they are known."""
-    known = {
-        k: v for k, v in owner.attrs.items() if isinstance(k, str) and not k.startswith("$") and isinstance(v, Value)
-    }
-    return DictObject({**known, DictObject.REST: UNKNOWN})
 
 
 def outwards(region: Region | None) -> Iterator[Region]:

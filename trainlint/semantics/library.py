@@ -39,6 +39,7 @@ from trainlint.semantics.values import (
     Instance,
     ListObject,
     Method,
+    Names,
     Number,
     Object,
     Partial,
@@ -551,6 +552,8 @@ class Library:
         for name, value in zip(row.params, arguments.positional):
             attrs[name] = value
         attrs.update(arguments.keywords)
+        if instance.family == "mapping":
+            containers.fill(interp, instance, arguments.positional)
         if row.raw.get("forward") in ("sequential",) or path.endswith(("ModuleList", "ModuleDict")):
             self.add_children(interp, instance, arguments)
         if row.name in self.listened:
@@ -594,6 +597,8 @@ class Library:
             if row is not None:
                 for name, value in zip(row.params, arguments.positional):
                     interp.write(instance.attrs, name, value)
+                if instance.family == "mapping":
+                    containers.fill(interp, instance, arguments.positional)
                 if row.raw.get("forward") == "sequential" or path.endswith(("ModuleList", "ModuleDict")):
                     self.add_children(interp, instance, arguments)
                 break
@@ -946,7 +951,7 @@ class Library:
         constant = CONSTANTS.get(path)
         if name == "__name__" and self.class_row(owner.path) is not None:
             return Const(owner.path.rpartition(".")[2])
-        if constant is None and owner.path == "absl.flags.FLAGS":
+        if constant is None and owner.path in ("absl.flags.FLAGS", "wandb.config"):
             constant = interp.flags.get(path)
         return constant if constant is not None else Api(path)
 
@@ -1021,6 +1026,8 @@ class Library:
         row = self.method_row(owner, name)
         if row is not None:
             return Method(owner, name)
+        if owner.family == "mapping" and f"dict.{name}" in BUILTINS:
+            return Method(Names(owner), name)
         if owner.cls is None or isinstance(owner.cls, Api):
             if owner.family in ("", "opaque") or isinstance(owner.cls, Api):
                 if owner.family and owner.family not in ("opaque",):
@@ -1040,6 +1047,8 @@ class Library:
             row = self.method_row(receiver, name)
             if row is not None:
                 return Method(receiver, name)
+            if receiver.family == "mapping" and f"dict.{name}" in BUILTINS:
+                return Method(Names(receiver), name)
         return UNKNOWN
 
     def set_attribute(self, interp: Interpreter, owner: Object, name: str, value: Value, node: Any) -> bool:

@@ -510,8 +510,31 @@ class DictObject(Object):
     def known(self) -> Iterator[tuple[Any, Value]]:
         return ((k, v) for k, v in self.attrs.items() if k is not DictObject.REST)
 
+    def entries(self) -> dict[Any, Value]:
+        """What a new dict takes of this one."""
+        rest = self.rest
+        return dict(self.known()) if rest is None else {**dict(self.known()), DictObject.REST: rest}
+
     def describe(self) -> str:
         return "{" + ", ".join(f"{k!r}: {v.describe()}" for k, v in self.known()) + "}"
+
+
+class Names(DictObject):
+    """`__dict__` of an object or module, and the entries of a mapping that are also its attributes: whatever is put
+    here is put there. More may be in it than is known."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: Object) -> None:
+        super().__init__(owner.attrs)
+
+    @property
+    def rest(self) -> Value:
+        return UNKNOWN
+
+    def known(self) -> Iterator[tuple[Any, Value]]:
+        named = [(k, v) for k, v in self.attrs.items() if isinstance(k, str) and not k.startswith("$")]
+        return ((k, v) for k, v in named if isinstance(v, Value))
 
 
 class Function(Value):
@@ -799,7 +822,7 @@ def join_choices(results: list[Value]) -> Value:
     if all(isinstance(r, DictObject) for r in results):
         entries: dict[Any, list[Value]] = {}
         for result in results:
-            for name, value in result.attrs.items() if isinstance(result, DictObject) else ():
+            for name, value in result.entries().items() if isinstance(result, DictObject) else ():
                 entries.setdefault(name, []).append(value)
         return DictObject({name: join_choices(values) for name, values in entries.items()})
     joined = join_all(results)

@@ -11,6 +11,7 @@ from trainlint.semantics.behaviours import (
     layers,
     pipelines,
     python,
+    settings,
     tensors,
     training,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "layers",
     "pipelines",
     "python",
+    "settings",
     "tensors",
     "training",
 ]

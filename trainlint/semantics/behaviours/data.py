@@ -1276,17 +1276,6 @@ def tensor_dataset(call: Call) -> Value:
     return dataset
 
 
-@behaviour("initialise_dataset")
-def initialise_dataset(call: Call) -> Value:
-    """`super().__init__(…)` of a data set of the project's own."""
-    from trainlint.semantics.interpreter import Arguments
-
-    if isinstance(call.first, Instance):
-        given = Arguments(call.arguments.positional[1:], call.arguments.keywords)
-        call.interp.library.initialise_base(call.interp, call.first, given, call.node)
-    return NONE
-
-
 @behaviour("subset")
 def subset(call: Call) -> Value:
     dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))

@@ -264,8 +264,8 @@ def dict_(call: Call) -> Value:
     if arguments_of(call):
         source = call.first
         pairs = call.interp.known_items(source)
-        if isinstance(source, DictObject):
-            result.attrs.update(source.attrs)
+        if (given := containers.as_dict(source)) is not None:
+            result.attrs.update(given.entries())
         elif pairs is not None and all(isinstance(p, Tuple) and len(p.items) == 2 for p in pairs):
             for pair in pairs:
                 if isinstance(pair, Tuple):
@@ -687,14 +687,7 @@ def update(call: Call) -> Value:
     target, values = call.first, arguments_of(call)
     if isinstance(target, DictObject):
         if len(values) > 1:
-            source = values[1]
-            if isinstance(source, DictObject):
-                for key, value in list(source.attrs.items()):
-                    call.interp.write(target.attrs, key, value)
-            else:
-                for key, value in list(target.known()):
-                    call.interp.write(target.attrs, key, join(value, UNKNOWN))
-                call.interp.write(target.attrs, DictObject.REST, UNKNOWN)
+            containers.update(call.interp, target, values[1])
         for key, value in call.arguments.keywords.items():
             call.interp.write(target.attrs, key, value)
     return NONE
@@ -702,7 +695,7 @@ def update(call: Call) -> Value:
 
 @builtin("dict.copy")
 def dict_copy(call: Call) -> Value:
-    return DictObject(dict(call.first.attrs)) if isinstance(call.first, DictObject) else UNKNOWN
+    return DictObject(call.first.entries()) if isinstance(call.first, DictObject) else UNKNOWN
 
 
 @builtin(
@@ -755,6 +748,17 @@ def tested(call: Call) -> Value:
 
 
 # --------------------------------------------------------------- standard modules
+
+
+@behaviour("initialise_base")
+def initialise_base(call: Call) -> Value:
+    """`super().__init__(…)` that reaches a base class out of view."""
+    from trainlint.semantics.interpreter import Arguments
+
+    if isinstance(call.first, Instance):
+        given = Arguments(call.arguments.positional[1:], call.arguments.keywords)
+        call.interp.library.initialise_base(call.interp, call.first, given, call.node)
+    return NONE
 
 
 @behaviour("partial")
@@ -971,18 +975,20 @@ def field_of(cls: Class, name: str) -> Step | None:
 
 @behaviour("from_command_line")
 def from_command_line(call: Call) -> Value:
-    """`tyro.cli(Settings)`: settings whose defaults are candidates for their values; a function is called with such."""
+    """`tyro.cli(Settings)`: settings that the command line may change; a function is called with such."""
+    return given_settings(call, call.first) if isinstance(call.first, Class) else launch(call)
+
+
+def given_settings(call: Call, cls: Class) -> Value:
+    """An object of a class of settings whose defaults are candidates for their values."""
     from trainlint.semantics.interpreter import Arguments
 
-    if not isinstance(call.first, Class):
-        return launch(call)
-    settings = call.interp.call(call.first, Arguments(), call.node)
+    settings = call.interp.call(cls, Arguments(), call.node)
     if isinstance(settings, Instance):
-        for name in inherited_fields(call.first):
+        for name in inherited_fields(cls):
             value = call.interp.get_attribute(settings, name, call.node)
             if isinstance(value, Const):
-                option = candidate({"default": value}, field_of(call.first, name))
-                call.interp.write(settings.attrs, name, option)
+                call.interp.write(settings.attrs, name, candidate({"default": value}, field_of(cls, name)))
     return settings
 
 
