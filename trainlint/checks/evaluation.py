@@ -22,6 +22,7 @@ from trainlint.checks.totals import (
     measures_walked,
     misdirected,
     overwrites_total,
+    overwritten_sum,
     replaced_in,
     resets,
     sets_to_zero,
@@ -658,6 +659,10 @@ class MetricAccumulator(Rule):
         if unlike is not None:
             is_count = is_name(right_node, unlike.targets[0].target.value)
             report(unlike, what=LAST_COUNT if is_count else LAST).because([Step(report.space(), node, "the division")])
+            return
+        share = overwritten_sum(index_of(report.space()), unscaled(left_node), right_node)
+        if share is not None:
+            report(share, what=LAST).because([Step(report.space(), node, "the division")])
             return
         if left.tally is None or left.tally.frame is not report.interp.frame:
             return

@@ -822,6 +822,7 @@ class NanComparison(Rule):
     @on_call("torch.nan_to_num")
     def hidden(self, call: Call, report: Report) -> None:
         operand = as_tensor(call.first)
-        if operand.nature == "a loss" and operand.graph is not False and operand.lib == "torch":
+        is_loss = (operand.nature == "a loss" and operand.graph is not False) or (operand.graph and operand.shape == ())
+        if is_loss and operand.lib == "torch":
             what = "NaN in the loss is replaced by a number: what made it goes on, and gradients can still be NaN"
             report(call.node, what=what)

@@ -7,18 +7,19 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
-from trainlint.checks.repairs import definition, index_of
+from trainlint.checks.repairs import assigned, definition, index_of, reaching
 from trainlint.checks.schedules import always, inner_loops, over_batches
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, nested
 from trainlint.semantics.library import Call, Library, modules_in
-from trainlint.semantics.modules import carried, contents
+from trainlint.semantics.modules import carried, contents, is_self
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     ELSEWHERE,
     FALSE,
+    INF,
     TRUE,
     UNKNOWN,
     Api,
@@ -38,7 +39,7 @@ from trainlint.semantics.values import (
     options,
     usual,
 )
-from trainlint.syntax import nodes_in
+from trainlint.syntax import Index, nodes_in
 from trainlint.syntax.code import called, is_plain_call, positional
 
 # The name that stands for all of PyTorch's optimizers.
@@ -418,20 +419,21 @@ class LearningRateCompounds(Rule):
     @on("multiply")
     def check(self, fact: Any, report: Report) -> None:
         _, node, _, _, left, right, _ = fact
-        exponent = exponent_of(right, report)
-        if exponent is None:
+        if not decays_from_start(right, report):
             return
         interp = report.interp
-        counter = interp.eval(exponent)
-        if not isinstance(counter, Number) or counter.hi != float("inf") or counter.lo == float("-inf"):
-            return
-        if not self.fed_back(node, left, report):
-            return
-        if left.__class__ is cst.Subscript:
-            if is_rate_of_group(interp, left):
+        index = index_of(report.space())
+        rate = held_rate(index, left)
+        if rate.__class__ is cst.Subscript:
+            if is_rate_of_group(interp, rate) and (rate is left or self.given_back(index, node)):
+                if rate is not left or self.fed_back(node, left, report):
+                    report(node)
+        elif left.__class__ is cst.Name and self.fed_back(node, left, report):
+            if interp.carried_over(left) and used_as_rate(interp, left.value):
                 report(node)
-        elif left.__class__ is cst.Name and interp.carried_over(left) and used_as_rate(interp, left.value):
-            report(node)
+        elif is_self(getattr(left, "value", None)) and self.fed_back(node, left, report):
+            if is_given_as_rate(index.function(node), left):
+                report(node)
 
     def fed_back(self, node: Any, left: Any, report: Report) -> bool:
         """Whether the product is stored where its first factor came from."""
@@ -443,12 +445,60 @@ class LearningRateCompounds(Rule):
             return False
         return bool(statement.targets[0].target.deep_equals(left))
 
+    def given_back(self, index: Index, node: Any) -> bool:
+        """Whether a product is stored as the rate of a group, where it stands or under its name."""
+        statement = node if isinstance(node, cst.AugAssign) else index.parent(node)
+        target = getattr(statement, "target", None) or next((t.target for t in getattr(statement, "targets", ())), None)
+        if isinstance(target, cst.Name):
+            return is_given_as_rate(index.function(node), target)
+        return isinstance(target, cst.Subscript) and is_text(target.slice[0].slice, "lr")
 
-def exponent_of(node: Any, report: Report) -> Any:
-    """The exponent of `base ** exponent`, be it computed by a function or under a name of its own before; else None."""
+
+def held_rate(index: Index, node: Any) -> Any:
+    """What a local name was set to just before, or the expression itself."""
+    bound = reaching(index, node) if isinstance(node, cst.Name) else None
+    made = assigned(index.statement(bound), bound) if bound is not None else None
+    return made if made.__class__ is cst.Subscript else node
+
+
+def is_given_as_rate(function: Any, rate: Any) -> bool:
+    """Whether a function sets `group["lr"]` to just what an expression stands for."""
+    return any(
+        isinstance(node, cst.Assign)
+        and isinstance(node.targets[0].target, cst.Subscript)
+        and is_text(node.targets[0].target.slice[0].slice, "lr")
+        and node.value.deep_equals(rate)
+        for node in (nodes_in(function.body) if isinstance(function, cst.FunctionDef) else ())
+    )
+
+
+def decays_from_start(node: Any, report: Report) -> bool:
+    """Whether a factor says what remains of the first rate at a turn: `0.1 ** (epoch // 30)`, or
+    `(1 - step / steps) ** 0.9`, for a number of the epoch or step that grows."""
+    index = index_of(report.space())
     if node.__class__ is cst.Name:
-        source = report.space().source
-        node = definition(source.index, node) if source is not None else None
+        node = definition(index, node)
+    exponent = exponent_of(node)
+    if exponent is not None and is_counter(report.interp.eval(exponent)):
+        return True
+    left = node.left if exponent is not None and node.__class__ is cst.BinaryOperation else node
+    if not isinstance(left, cst.BinaryOperation) or not isinstance(left.operator, cst.Subtract):
+        return False
+    share = left.right
+    if not isinstance(share, cst.BinaryOperation) or not isinstance(share.operator, cst.Divide):
+        return False
+    return bounds(report.interp.eval(left.left)) == (1, 1) and is_counter(report.interp.eval(share.left))
+
+
+def is_counter(value: Value) -> bool:
+    """Whether a value is a number that goes up without an end that is known, or of milestones that are behind."""
+    if isinstance(value, Tensor):
+        return value.nature == "a count" and value.lib == "numpy"
+    return isinstance(value, Number) and value.hi == INF and value.lo != -INF
+
+
+def exponent_of(node: Any) -> Any:
+    """The exponent of `base ** exponent`, be it computed by a function; else None."""
     if node.__class__ is cst.BinaryOperation and node.operator.__class__ is cst.Power:
         return node.right
     power = is_plain_call(node, "pow") and len(node.args) == 2 and isinstance(node.func, (cst.Attribute, cst.Name))

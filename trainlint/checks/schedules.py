@@ -126,6 +126,13 @@ def lone_loop(inside: tuple[Any, ...]) -> Any:
     return found[0] if len(found) == 1 else None
 
 
+def is_given_turn(loop: Any, step: Any) -> bool:
+    """Whether `scheduler.step` is given the number of a loop's turn: `epoch` of `for epoch in range(…)`."""
+    argument = step.args[0].value if isinstance(step, cst.Call) and step.args else None
+    counter = loop.target if isinstance(loop, cst.For) else None
+    return isinstance(counter, cst.Name) and isinstance(argument, cst.Name) and argument.value == counter.value
+
+
 def kind_of(scheduler: Any) -> str:
     return scheduler.api_path.rpartition(".")[2] if isinstance(scheduler, Instance) else ""
 
@@ -191,13 +198,8 @@ class SchedulerGranularity(Rule):
     def plateau(self, region: Region, event: Any, given: Value | None, inside: tuple[Any, ...]) -> str | None:
         if given is None:
             return "`ReduceLROnPlateau` (@) steps without the metric that it watches"
-        node = event.node
-        argument = node.args[0].value if isinstance(node, cst.Call) and node.args else None
-        counter = region.node.target if isinstance(region.node, cst.For) else None
         if (
-            isinstance(argument, cst.Name)
-            and isinstance(counter, cst.Name)
-            and argument.value == counter.value
+            is_given_turn(region.node, event.node)
             and isinstance(given, Number)
             and given.integer
             and region.value is None
@@ -348,16 +350,18 @@ class SchedulerLength(Rule):
             return
         scheduling = Scheduling(region)
         for node, moves in scheduling.moves.items():
-            found = [self.judge(scheduling, event, inside, epochs) for event, inside in moves]
+            found = [self.judge(region, scheduling, event, inside, epochs) for event, inside in moves]
             first = moves[0][0]
             scheduler = first.scheduler
             if found and all(found) and isinstance(scheduler, Instance) and scheduler.born is not None:
                 place = Step(first.space, node, "stepped")
                 report(scheduler.born.node, scheduler.born.space, what=found[0]).because([place])
 
-    def judge(self, scheduling: Scheduling, event: Any, inside: tuple[Any, ...], epochs: float) -> str | None:
+    def judge(
+        self, region: Region, scheduling: Scheduling, event: Any, inside: tuple[Any, ...], epochs: float
+    ) -> str | None:
         scheduler, kind = event.scheduler, kind_of(event.scheduler)
-        if event.given is not None or not always(inside):
+        if not always(inside) or (event.given is not None and not is_given_turn(region.node, event.node)):
             return None
         if inner_loops(inside):
             return self.one_cycle(scheduling, event, inside, epochs) if kind == "OneCycleLR" else None

@@ -383,8 +383,14 @@ def mixes_stack(weights: Tensor, values: Tensor) -> bool:
 
 
 def is_equated(index: Index, call: Any) -> bool:
-    """Whether what a call gives is compared, equal or not, as it is."""
+    """Whether what a call gives is compared, equal or not, as it is, there or under the only name that it gets."""
     outer = index.parent(call)
+    if isinstance(outer, cst.Assign) and len(outer.targets) == 1:
+        target = outer.targets[0].target
+        bindings = index.lookup(target) if isinstance(target, cst.Name) else []
+        return len(bindings) == 1 and any(is_equated(index, use) for use in index.references(bindings[0]))
+    if isinstance(outer, cst.Attribute) and outer.attr.value == "eq":
+        return outer.value is call
     return isinstance(outer, cst.Comparison) and isinstance(outer.comparisons[0].operator, (cst.Equal, cst.NotEqual))
 
 

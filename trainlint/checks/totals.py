@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import libcst as cst
 
+from trainlint.semantics.modules import is_self
 from trainlint.syntax import Index, nodes_in
 from trainlint.syntax.code import (
     called,
@@ -158,17 +159,54 @@ def is_total(index: Index, name: Any, loop: Any) -> bool:
 def is_of_turn(index: Index, loop: Any, assign: Any) -> bool:
     """Whether an assignment in a loop computes something from what this turn has set, and from nothing that grows; a
     difference may be the time since the loop began."""
-    if not isinstance(loop, cst.For) or not isinstance(assign.value, (cst.Call, cst.BinaryOperation, cst.Subscript)):
+    if not isinstance(loop, cst.For):
+        return False
+    if not isinstance(assign.value, (cst.Call, cst.BinaryOperation, cst.Subscript, cst.Name)):
         return False
     if any(isinstance(getattr(node, "operator", None), cst.Subtract) for node in nodes_in(assign.value)):
         return False
     root = root_of(assign.value)
     counter = called(loop.iter) in ("enumerate", "range")
     assigns = [part for block in blocks_of(loop) for part in block if isinstance(part, cst.Assign)]
-    made = {name for part in (*assigns, loop) for name in targets(part)}
+    made = {name for part in assigns for name in targets(part)}
+    if not isinstance(assign.value, cst.Name):  # what the loop walks over may be kept for the next turn
+        made.update(targets(loop))
     if root is None or (counter and [root] == targets(loop)[:1]) or root not in made:
         return False
     return not any(is_name(feed.target, root) for feeds in feeds_of(loop) for feed in feeds)
+
+
+def overwritten_sum(index: Index, dividend: Any, divisor: Any) -> Any:
+    """Where a method that adds to `self.count` gives `self.sum`, which is divided by it somewhere in the class, the
+    share of this call alone: `self.sum = value * n`, `self.count += n`."""
+    methods = [above for above in index.ancestors(dividend) if isinstance(above, cst.ClassDef)]
+    if not methods or not is_held(dividend) or not is_held(divisor):
+        return None
+    for method in (part for part in methods[0].body.body if isinstance(part, cst.FunctionDef)):
+        parts = next(blocks_of(method))
+        counts = [part.value for part in parts if adds_up(part) and part.target.deep_equals(divisor)]
+        for part in parts:
+            if isinstance(part, cst.Assign) and part.targets[0].target.deep_equals(dividend):
+                if len(counts) == 1 and isinstance(counts[0], cst.Name) and is_times(part.value, counts[0]):
+                    return part
+    return None
+
+
+def is_held(node: Any) -> bool:
+    """Whether an expression is an attribute of `self`, or an entry or attribute of one."""
+    while isinstance(node, (cst.Attribute, cst.Subscript)):
+        if isinstance(node, cst.Attribute) and is_self(node.value):
+            return True
+        node = node.value
+    return False
+
+
+def is_times(node: Any, factor: cst.Name) -> bool:
+    """Whether an expression is a product of a name and a factor: `value * n`."""
+    if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Multiply):
+        return False
+    pairs: Any = ((node.left, node.right), (node.right, node.left))
+    return any(isinstance(one, cst.Name) and is_name(other, factor.value) for one, other in pairs)
 
 
 def resets(loop: Any) -> Iterator[Any]:

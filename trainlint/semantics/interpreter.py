@@ -1524,8 +1524,8 @@ class Interpreter:
             child.attrs["$meter"] = (owner, name)
         if name == "[]":
             child.attrs["$any"] = TRUE  # it stands for any part of its owner
-        if name == "dataset":
-            child.attrs["$samples"] = TRUE  # a loader's, by the name that only loaders have
+        if name == "dataset" or (name == "sampler" and (owner.family == "loader" or "[]" in owner.attrs)):
+            child.attrs["$samples"] = TRUE  # a loader's, by the name that only loaders have, or of what was walked over
         self.write(owner.attrs, name, child)
         return child
 
