@@ -322,6 +322,9 @@ class PreprocessingDiffers(Rule):
             twins = [(t, None if t in within else found) for t, found in trained if source(t) == source(dataset)]
             if dataset not in served and any(of_one_kind(d, dataset) and normalised_like(d, twins) for d in served):
                 continue  # as they are for something else: the model gets this part by another data set
+            unknown = [d for *_, d in made if dataset_part(d) is None and source(d) == source(dataset)]
+            if any(normalised_like(d, [(dataset, given)]) for d in unknown):
+                continue  # which may be what the model is trained on, where there is a choice of data sets
             if how := differently(given, twins):
                 report(node, space, part=HELD_OUT[part], how=how).because([twins[0][0].born])
 

@@ -544,6 +544,9 @@ def exit_(call: Call) -> Value:
 # ----------------------------------------------------------- methods of builtin types
 
 
+EMPTIED = "$emptied"  # in a list's entries: what stands for its content since it was cleared
+
+
 @builtin("list.append", "list.add", "list.appendleft")
 def append(call: Call) -> Value:
     target, values = call.first, arguments_of(call)
@@ -553,7 +556,7 @@ def append(call: Call) -> Value:
         if target.attrs.get("$filled", MISSING) is not call.node:  # where its only items come from
             call.interp.write(target.attrs, "$filled", None if "$filled" in target.attrs else call.node)
         if value.tally is not None and value.tally.what != "some" and loop is not None:
-            call.interp.event("filled", call.node, target, None, loop.node)
+            call.interp.event("filled", call.node, target.attrs.get(EMPTIED, target) or object(), None, loop.node)
             call.interp.notice_left_over(call.node, call.node.args[0].value, value.tally)
         if isinstance(value, Tensor):
             call.interp.event("collect", call.node, value)
@@ -620,6 +623,9 @@ def pop(call: Call) -> Value:
 
 @builtin("list.clear")
 def clear(call: Call) -> Value:
+    for target in options(call.first):
+        if isinstance(target, ListObject):
+            call.interp.write(target.attrs, EMPTIED, object())
     if isinstance(call.first, ListObject):
         call.interp.write(call.first.attrs, "items", ())
         call.interp.write(call.first.attrs, "ends", ())
@@ -844,7 +850,20 @@ def add_argument(call: Call) -> Value:
     keywords = call.arguments.keywords
     dest = keywords.get("dest")
     name = str(dest.value) if isinstance(dest, Const) else option_name(flags)
-    call.interp.write(target.attrs, name, candidate(keywords, call.interp.step(call.node, "the option")))
+    value = candidate(keywords, call.interp.step(call.node, "the option"))
+    other = target.attrs.get(name, value)  # of another flag for the same setting, or of another command
+    call.interp.write(target.attrs, name, BOOL if BOOL in (value, other) else join(other, value))
+    return UNKNOWN
+
+
+@behaviour("set_defaults")
+def set_defaults(call: Call) -> Value:
+    """A flag that starts as what it sets may start as something else."""
+    parser = call.first
+    target = parser.attrs.get("$options") if isinstance(parser, Instance) else None
+    for name, value in target.known() if isinstance(target, DictObject) else ():
+        if isinstance(value, Const) and (call.arguments.open or name in call.arguments.keywords):
+            call.interp.write(target.attrs, name, BOOL)  # type: ignore[union-attr]
     return UNKNOWN
 
 
@@ -880,7 +899,8 @@ def candidate(keywords: dict[str, Value], defined: Step | None = None) -> Value:
     kind = keywords.get("type")
     choices = keywords.get("choices")
     if isinstance(action, Const) and action.value in ("store_true", "store_false"):
-        return BOOL
+        fixed = isinstance(default, Const) and default.value is (action.value == "store_true")
+        return default if fixed else BOOL  # no flag changes what is so already
     if isinstance(choices, (ListObject, Tuple)) and choices.items is not None and len(choices.items) <= 8:
         return join_all(choices.items)
     if isinstance(default, Const) and isinstance(default.value, bool):
