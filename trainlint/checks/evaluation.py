@@ -34,7 +34,7 @@ from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part
 from trainlint.semantics.behaviours.training import optimizers, touches
-from trainlint.semantics.interpreter import FEEDS, Region, nested, outwards, target_names
+from trainlint.semantics.interpreter import FEEDS, Region, is_reset, nested, outwards, target_names
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.modules import carried
 from trainlint.semantics.values import (
@@ -684,7 +684,10 @@ class MetricAccumulator(Rule):
                 what = "the value of the last batch alone is divided by the number of batches; it was never added up"
                 self.lay(node, left_node, total, what, report)
         elif loops and total.what in ("means", "sums") and total.loops[len(loops) - 1] is not loops[-1]:
-            if total.loops[len(loops) - 1].region is loops[-1].region:
+            outer = loops[-1].region
+            if outer is not None and total.loops[len(loops) - 1].region is outer:
+                if is_reset(outer.node, left_node, total.node):
+                    return  # on some condition, perhaps that on which it is read
                 what = "the total is never reset, so it also holds what earlier turns of the outer loop added up"
                 report(node, what=what)
 

@@ -224,13 +224,19 @@ class LossDoesNotFitTask(LossRule):
 
     @on("fitted")
     def labels(self, call: Call, report: Report) -> None:
-        """What a model of Keras is fitted to: class indices, by a loss on one-hot codes or on amounts."""
+        """What a model of Keras is fitted to: class indices, by a loss on one-hot codes or on amounts; or codes, by a
+        loss on indices."""
         attrs = call.receiver.attrs if isinstance(call.receiver, Instance) else {}
         loss, outputs, target = attrs.get("$loss"), attrs.get("$outputs"), call.value("y", 2)
         named = str(const(loss)) if isinstance(loss, Value) else ""
-        if not isinstance(target, Tensor) or not target.must_be(INDICES):
+        if not isinstance(target, Tensor):
             return
-        if named.replace("_", "").lower() == "categoricalcrossentropy":
+        plain = named.replace("_", "").lower()
+        if plain == "sparsecategoricalcrossentropy" and target.nature == "a one-hot code":
+            what = "one-hot codes; it needs class indices and fails"
+        elif not target.must_be(INDICES):
+            return
+        elif plain == "categoricalcrossentropy":
             what = "class indices; it needs one-hot codes, and fails or compares them with each score"
         elif named in SQUARES and isinstance(outputs, Tensor) and (shapes.width(outputs) or 0) > 1:
             what = "class indices as targets of scores for each class; an index is a name, not an amount"

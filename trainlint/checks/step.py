@@ -348,6 +348,11 @@ class StepOrder(Rule):
             begin = next((e for e in region.of("made") if e.instance is optimizer), None)
             since = region.events[region.events.index(begin) if begin is not None else 0 :]
             losses = [e.loss for e in since if e.kind == "backward"]
+            first, second = [i for i, e in enumerate(region.events) if e.kind == "step" and e.optimizer is optimizer][
+                :2
+            ]
+            if not any(e.kind in ("backward", "model") for e in region.events[first:second]):
+                continue  # nothing is trained in a turn, as where a schedule is drawn
             if not losses or not all(any(dep.live for dep in loss.deps) for loss in losses):
                 continue  # where nothing at all is reached, other rules tell why
             if any(touches(optimizer, x.deps, True) is not False or not owned.isdisjoint(kept(x)) for x in losses):

@@ -89,7 +89,8 @@ MAX_SHAPES = 6  # runs of one function that differ in the shapes of its argument
 CHEAP = 500
 NAMES_OF_SEQUENCES = frozenset(dir(list)) | frozenset(dir(set)) | frozenset(dir(deque))
 STARS = "_*"  # in a name space: the modules out of view all of whose names were imported
-UNROLL = 8  # items of a known list that a loop walks one by one
+UNROLL = 8  # items of a known list that a loop walks one by one,
+UNROLL_LINE = 24  # or if its body is a single line, as where layers are applied in turn
 
 
 TEST = frozenset(("test",))
@@ -739,7 +740,8 @@ class Interpreter:
         iterable = not_none(iterable)
         known = self.known_items(iterable)
         with self.in_region("loop", node, source_of(iterable)):
-            if known is not None and len(known) <= UNROLL:
+            single = len(node.body.body) == 1 and node.body.body[0].__class__ is cst.SimpleStatementLine
+            if known is not None and len(known) <= (UNROLL_LINE if single else UNROLL):
                 return self.loop(node, [partial(self.bind, node.target, item) for item in known], exact=True)
             item = self.element_of(iterable)
             first = iterable.first if isinstance(iterable, Sequence) and iterable.first is not None else item

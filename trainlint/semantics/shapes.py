@@ -700,7 +700,7 @@ def one_axis(call: Call) -> Form:
     return Form((None,)) if len(call.arguments.positional) <= 2 and not call.arguments.keywords else NOTHING
 
 
-@shape_of("one_hot")
+@shape_of("one_hot", "to_categorical")
 def one_hot(call: Call) -> Form:
     given, classes = form(call.tensor), size(call.value("num_classes", 1))
     classes = classes if classes is None or classes > 0 else None

@@ -1545,8 +1545,12 @@ def as_batch(value: Value, info: DataInfo, collate: bool = True) -> Value:
         )
     if isinstance(value, Union):
         return join_all(as_batch(o, info, collate) for o in value.options)
-    if isinstance(value, (Text, ListObject)) or (isinstance(value, Const) and isinstance(value.value, str)):
-        return value if isinstance(value, ListObject) else ListObject(None, value)
+    if isinstance(value, ListObject):
+        if value.items is None or not any(isinstance(item, (Tensor, Tuple, DictObject)) for item in value.items):
+            return value
+        return ListObject(tuple(as_batch(item, info, collate) for item in value.items))
+    if isinstance(value, Text) or (isinstance(value, Const) and isinstance(value.value, str)):
+        return ListObject(None, value)
     if isinstance(value, (Const, Number)):
         number = value is not NONE and collate
         return Tensor(graph=False, data=info, shape=(None,) if number else None, batched=number)
@@ -1572,8 +1576,8 @@ def batches(call: Call) -> Value:
     if not isinstance(loader, Instance):
         return Tensor(graph=False)
     dataset = loader.attrs.get("dataset")
-    if "$mapped" in loader.attrs:
-        return UNKNOWN
+    if "$maps" in loader.attrs or "$opaque" in loader.attrs:
+        return mapped(call, loader, dataset)
     if "collate_fn" in loader.attrs and not (isinstance(loader.attrs["collate_fn"], Const)):
         return collated(call, loader, dataset)
     sample = sample_of(call.interp, dataset)
@@ -1581,6 +1585,22 @@ def batches(call: Call) -> Value:
         call.interp.emit("pair", (loader.born.node, sample.items, "sample", loader))
     whole = loader.attrs.get("batch_size") is NONE and "batch_sampler" not in loader.attrs
     return as_batch(sample, info_of(dataset), collate=not whole)
+
+
+def mapped(call: Call, loader: Instance, dataset: Value | None) -> Value:
+    """What the functions of a pipeline make of its samples, and of the batches that these are put together to."""
+    from trainlint.semantics.interpreter import Arguments
+
+    row = DictObject({DictObject.REST: Tensor(graph=False)})
+    made: Value = row if "$opaque" in loader.attrs else sample_of(call.interp, dataset)
+    in_batches = False
+    for function, of_batches in (*loader.attrs.get("$maps", ()), (NONE, True)):
+        if of_batches and not in_batches:
+            made, in_batches = as_batch(made, info_of(dataset)), True
+        if function is not NONE:
+            given = made.items if isinstance(made, Tuple) else (made,)
+            made = call.interp.call(function, Arguments(list(given)), call.node)
+    return made
 
 
 def collated(call: Call, loader: Instance, dataset: Value | None) -> Value:

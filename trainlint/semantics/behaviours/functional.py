@@ -13,6 +13,7 @@ from trainlint.semantics.behaviours.keras import (
     recorded,
     run_model,
 )
+from trainlint.semantics.behaviours.tensors import DRAWN
 from trainlint.semantics.behaviours.training import stepped
 from trainlint.semantics.library import Call, behaviour
 from trainlint.semantics.values import (
@@ -27,6 +28,7 @@ from trainlint.semantics.values import (
     Tensor,
     Tuple,
     Value,
+    bounds,
     const,
     cut,
     truth,
@@ -233,6 +235,20 @@ def update_in_place(call: Call) -> Value:
     return UNKNOWN
 
 
+# ---------------------------------------------------------------- random numbers
+
+
+@behaviour("jax_normal")
+def normal(call: Call) -> Value:
+    return Tensor(lib="keras", graph=False, nature="random numbers", data=DRAWN)
+
+
+@behaviour("jax_uniform")
+def uniform(call: Call) -> Value:
+    (lo, _), (_, hi) = (bounds(call.value(name) or Const(end)) for name, end in (("minval", 0.0), ("maxval", 1.0)))
+    return Tensor(lib="keras", graph=False, lo=lo, hi=hi, data=DRAWN)
+
+
 # ---------------------------------------------------------------------- modules
 
 
@@ -306,6 +322,28 @@ def frozen_copy(call: Call) -> Value:
     if not isinstance(model, Instance):
         return UNKNOWN
     return copied(model, training=UNKNOWN if inference is None else Const(not inference))
+
+
+@behaviour("equinox_make")
+def make(call: Call) -> Value:
+    """What makes a model and the state of its layers."""
+    maker = like(call, "equinox_make")
+    maker.attrs["$model"] = call.first
+    return maker
+
+
+@behaviour("equinox_made")
+def made_with_state(call: Call) -> Value:
+    maker = call.receiver
+    rest = type(call.arguments)(call.arguments.positional[1:], call.arguments.keywords, call.arguments.nodes[1:])
+    model = call.interp.call(maker.attrs["$model"], rest, call.node) if isinstance(maker, Instance) else UNKNOWN
+    return Tuple((model, UNKNOWN))
+
+
+@behaviour("equinox_noisy")
+def noisy_with_state(call: Call) -> Value:
+    """A layer that gives its state beside what it puts out."""
+    return Tuple((noisy(call), UNKNOWN))
 
 
 @behaviour("nnx_mode")

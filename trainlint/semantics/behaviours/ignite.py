@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from trainlint.semantics.behaviours.engines import batch_of, behind, inside, run
 from trainlint.semantics.library import Call, behaviour
-from trainlint.semantics.values import NONE, UNKNOWN, Instance, Method, Tensor, Tuple, Value, options
+from trainlint.semantics.modules import contents
+from trainlint.semantics.values import NONE, UNKNOWN, Instance, ListObject, Method, Tensor, Tuple, Value, options
 
 if TYPE_CHECKING:
     pass
@@ -27,7 +28,7 @@ def process_run(call: Call) -> Value:
         with inside(interp, function), interp.in_region("loop", function.node, data):
             for _ in range(2):
                 output = run(interp, process, engine, batch_of(interp, data))
-                for scores in output.items[:-1] if isinstance(output, Tuple) else ():
+                for scores in contents(output)[:-1] if isinstance(output, (Tuple, ListObject)) else ():
                     if isinstance(scores, Tensor):
                         interp.event("compare", function.node, scores)  # metrics take the pair apart
     for handler in registered(interp.read(engine.attrs, HANDLERS)):

@@ -151,7 +151,7 @@ def outputs(call: Call) -> Value:
     found = call.receiver.attrs.get("outputs") if isinstance(call.receiver, Instance) else None
     if isinstance(found, ListObject) and found.items:
         found = found.items[0] if len(found.items) == 1 else ListObject(found.items)
-    return found if isinstance(found, (Tensor, ListObject)) else UNKNOWN
+    return found if isinstance(found, (Tensor, ListObject, Tuple)) else UNKNOWN
 
 
 def put_through(interp: Interpreter, layer: Value, arguments: Arguments, node: Any) -> Value:
@@ -358,6 +358,16 @@ def noisy(call: Call) -> Value:
     )
 
 
+@behaviour("tf_dropout")
+def dropout(call: Call) -> Value:
+    """Dropout by itself, which knows no mode: it is up to the model to leave it out where nothing is trained."""
+    given, inherited = call.first, call.interp.read(call.interp.flags, MODE)
+    if not isinstance(given, Tensor) or not isinstance(inherited, Const) or truth(inherited) is not True:
+        return given
+    noise = call.interp.library.noise("dropout", call.node)._replace(training=True)
+    return given.but(deps=given.deps | {noise}, lib="keras")
+
+
 @behaviour("keras_call")
 def call_(call: Call) -> Value:
     rest = type(call.arguments)(call.arguments.positional[1:], call.arguments.keywords, call.arguments.nodes[1:])
@@ -374,6 +384,10 @@ def judge(call: Call, name: str, from_logits: Value | None, scores: Value, label
     pair = LOSSES.get(name.replace("_", "").lower())
     logits = False if from_logits is None else const(from_logits)
     learnt = isinstance(labels, Tensor) and any(dep.live for dep in labels.deps)  # as if in the other order
+    if pair is None and isinstance(scores, Tensor):
+        result = Tensor(lo=0.0, lib="keras", graph=scores.graph, deps=scores.deps)
+        call.interp.event("loss", call.node, f"keras.losses.{name}", scores, result, None)
+        return result
     if pair is None or not isinstance(logits, (bool, int)) or not (isinstance(scores, Tensor) or learnt):
         return Tensor(lib="keras")
     row = call.interp.library.row(pair[0] if logits else pair[1])

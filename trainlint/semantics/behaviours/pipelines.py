@@ -89,13 +89,13 @@ def split_served(call: Call, wanted: Value) -> Value:
     order = FALSE if shuffled is None or truth(shuffled) is False else UNKNOWN
     made = over(stored(call, part, sameness(call.value("name", 0) or UNKNOWN), name), order)
     if const(call.value("as_supervised") or NONE) is not True:
-        made.attrs["$mapped"] = TRUE  # samples are dicts, of what the data set has
+        made.attrs["$opaque"] = TRUE  # samples are dicts, of what the data set has
     return made
 
 
 @behaviour("tf_pipeline")
 def pipeline(call: Call) -> Value:
-    """The pipeline with one step more; what other steps make of it is not known."""
+    """The pipeline with one step more."""
     given = call.receiver
     if not isinstance(given, Instance) or not given.api_path.startswith("tensorflow."):
         return UNKNOWN
@@ -104,7 +104,8 @@ def pipeline(call: Call) -> Value:
     if call.path == "loader.shuffle":
         made.attrs["$shuffle"] = TRUE
     elif call.path == "loader.map":
-        made.attrs["$mapped"] = TRUE
+        step = (call.value("map_func", 1) or UNKNOWN, "$batched" in made.attrs)
+        made.attrs["$maps"] = (*made.attrs.get("$maps", ()), step)
     elif call.path == "loader.batch":
         made.attrs["batch_size"] = call.value("batch_size", 1) or UNKNOWN
         made.attrs["$batched"] = call.interp.step(getattr(call.node.func, "attr", call.node), "batch")

@@ -607,8 +607,9 @@ def is_whole(call: Call) -> bool:
 
 
 def least_spread(tensor: Tensor) -> float:
-    """Numbers drawn at random are never all the same, nor are the weights that began as such."""
-    return TINY if tensor.nature in ("random numbers", "a parameter") else 0.0
+    """Numbers drawn at random are never all the same, nor are the weights that began as such, or unlike numbers that
+    are written down."""
+    return TINY if tensor.nature in ("random numbers", "a parameter", LISTED) else 0.0
 
 
 @behaviour("std")
@@ -713,6 +714,10 @@ def where(call: Call) -> Value:
     # keeps nothing out.
     by_label = is_equality(call.argument("condition", 0)) and all(t.must_be(PROBABILITIES | SIGMOID) for t in chosen)
     nature = "a probability" if by_label else None
+    # One number or another, as a threshold says, is still an answer of the model.
+    asked = as_tensor(call.value("condition", 0) or UNKNOWN)
+    if is_number(a) and is_number(b) and asked.deps:
+        joined = joined.but(deps=cut(asked.deps), data=asked.data)
     return joined.but(graph=graph_of(call.interp, *chosen), nature=nature, shape=None)
 
 
@@ -873,22 +878,26 @@ def from_data(call: Call) -> Value:
     tensor = as_tensor(value)
     graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
     keeps = is_number(value) or tensor.kinds or tensor.data is not NO_DATA
-    lo, hi = listed_bounds(call, value)
+    lo, hi, nature = listed(call, value)
     return trainable(
         call,
         tensor.but(graph=graph, deps=NO_DEPS, shape=None, lib=fresh(call).lib)
         if keeps
-        else Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data, lo=lo, hi=hi),
+        else Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data, lo=lo, hi=hi, nature=nature),
     )
 
 
-def listed_bounds(call: Call, value: Value) -> tuple[float, float]:
-    """The bounds of the numbers written down in a list."""
+LISTED = "numbers written down"  # the nature of unlike ones
+
+
+def listed(call: Call, value: Value) -> tuple[float, float, str | None]:
+    """The bounds of the numbers written down in a list, and whether some of them differ."""
     items = call.interp.known_items(value) if value.__class__ is ListObject else None
     if not items or not all(is_number(item) for item in items):
-        return -INF, INF
+        return -INF, INF, None
     ends = [bounds(item) for item in items]
-    return min(lo for lo, _ in ends), max(hi for _, hi in ends)
+    differ = max(lo for lo, _ in ends) > min(hi for _, hi in ends)
+    return min(lo for lo, _ in ends), max(hi for _, hi in ends), LISTED if differ else None
 
 
 VOLATILE = "volatile"  # the nature of what is meant to record no graph
