@@ -17,6 +17,7 @@ from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic, thread_time
 from typing import Any
@@ -33,7 +34,7 @@ from trainlint.semantics.behaviours.training import OPTIMIZERS, optimizers
 from trainlint.semantics.classes import instantiate
 from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOfBudget, OutOfTime, Region, dotted_name
 from trainlint.semantics.library import Call, Library
-from trainlint.semantics.modules import project_bases
+from trainlint.semantics.modules import carried, project_bases
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.uses import uses
 from trainlint.semantics.values import (
@@ -79,18 +80,30 @@ TOO_LONG = "the analysis takes too long and is cut short here; what was found so
 class Choice:
     """Alternatives of which a program takes one: the calls that it is made in, whether it is the first choice of the
     program, where the code of each alternative stands if it is a branch, and what was found before the first and in
-    each, with the calls that it was found in."""
+    each, with the calls that it was found in. `starts` are the numbers of events of the region before each."""
 
     def __init__(self, calls: list[Any], is_first: bool) -> None:
         self.calls = list(calls)
         self.is_first = is_first
         self.code: list[tuple[Namespace, Any] | None] = [None]
         self.drafts: list[list[tuple[Draft, list[Any]]]] = [[]]
+        self.starts: list[int] = []
 
-    def begin(self, code: tuple[Namespace, Any] | None) -> None:
+    def begin(self, code: tuple[Namespace, Any] | None, events: list[Any]) -> None:
         """Go on to the next alternative."""
         self.code.append(code)
         self.drafts.append([])
+        self.starts.append(len(events))
+
+    def is_everywhere(self, events: list[Any]) -> bool:
+        """Whether each alternative has a finding. Where those that have one also train, one that judges no losses, such
+        as a test of what was trained, is no other purpose that what is found could serve."""
+        alternatives = self.drafts[1:]
+        if all(alternatives) or not any(alternatives):
+            return True
+        stretches = (events[start:end] for start, end in pairwise((*self.starts, len(events))))
+        uses = [(bool(drafts), use_of_losses(stretch)) for drafts, stretch in zip(alternatives, stretches, strict=True)]
+        return all(use == ("trained" if found else "") for found, use in uses)
 
     def stands(self, draft: Draft, entered: list[Any], code: tuple[Namespace, Any] | None) -> bool:
         """Whether a finding of one alternative holds whatever the others do: all that explains it is there, or nothing
@@ -118,6 +131,25 @@ class Choice:
                 members = [function] if owner is None else owner.attrs.values()
                 if not any(isinstance(m, Function) and id(m.node) in self.calls for m in members):
                     yield function.node if owner is None else owner.node
+
+
+def use_of_losses(events: list[Any]) -> str:
+    """What becomes of losses in a stretch of the run: "trained" on, perhaps "judged", or nothing."""
+    kinds = {event.kind for event in events}
+    if "backward" in kinds:
+        return "trained"
+    handed = carried(tuple(v for event in events if event.kind in ("escape", "outside") for v in event.values))
+    return "judged" if not kinds.isdisjoint(JUDGING) or any(map(may_be_judged, handed)) else ""
+
+
+JUDGING = frozenset(("loss", "autograd", "step", "scaler_update"))
+
+
+def may_be_judged(value: Value) -> bool:
+    """Whether code out of view that gets a value may train with it."""
+    if isinstance(value, Tensor):
+        return value.graph is not False and bool(value.deps)
+    return isinstance(value, Instance) and value.family in ("module", "optimizer")
 
 
 @dataclass
@@ -207,14 +239,15 @@ class Project:
     def choose(self, event: str, fact: Any) -> None:
         """Follow the alternatives of a choice: their exclusive drafts count when no alternative is without one, or when
         they stand by themselves."""
+        events = self.interp.region.events if self.interp.region is not None else []
         if event == "choices":
             self.choices.append(Choice(self.interp.stack, not self.interp.chosen))
         elif event == "choice":
-            self.choices[-1].begin(fact)
+            self.choices[-1].begin(fact, events)
         else:
             choice = self.choices.pop()
             first, *alternatives = choice.drafts
-            everywhere = all(alternatives)
+            everywhere = choice.is_everywhere(events)
             for drafts, code in zip(alternatives, choice.code[1:], strict=True):
                 for draft, stack in drafts:
                     if everywhere or choice.stands(draft, stack[len(choice.calls) :], code):
