@@ -47,6 +47,8 @@ DYNAMIC = frozenset("_modules _parameters __dict__ children named_children get_s
 TEXTUAL = frozenset("add_argument startswith endswith replace strip".split())
 # Builtins that only look at what they are given.
 LOOKERS = frozenset("len enumerate zip reversed range iter print sum isinstance str sorted".split())
+# Methods that give a container one more layer.
+FILLING = frozenset("append extend insert add_module register_module".split())
 # Modules of PyTorch with functions that take parameters to change them, or to ask for their gradients.
 HOLDERS = frozenset("optim autograd utils func".split())
 # Methods and functions that keep what they are given.
@@ -138,6 +140,16 @@ class ModuleIndex:
             found.weighted = found.weighted or is_weighted(interp, value)
         else:
             found.sure = False
+
+    def filled(self, interp: Interpreter, container: Instance, value: Value) -> None:
+        """A container that may be an attribute's got one more layer, or several."""
+        stored = self.stored.get(self.keepers.get(id(container), 0))
+        if stored is None:
+            return
+        for layer in (value, *contents(value)):
+            if isinstance(layer, Instance) and layer.family == "module" and layer.born is not None:
+                stored.made.add(id(layer.born.node))
+                stored.weighted = stored.weighted or is_weighted(interp, layer)
 
     def note(
         self, interp: Interpreter, tensor: Tensor, path: str, layer: Value | None, given: Value, node: Any
@@ -330,6 +342,7 @@ class Uses:
 def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int]) -> ClassUses:
     own = ClassUses(cls)
     targets: set[int] = set()
+    fills: set[int] = set()  # containers that are only given something
     fleeting: set[int] = set()  # elements of lists that are only computed with
     mentions: list[Any] = []
     body: Any = nodes_in(node.body)
@@ -348,6 +361,8 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
                 inside.add(id(inner))
         elif kind is cst.AssignTarget or kind is cst.AnnAssign:
             targets.add(id(inner.target))
+        elif kind is cst.Expr and called(inner.value) in FILLING and inner.value.func.__class__ is cst.Attribute:
+            fills.add(id(inner.value.func.value))
         elif kind is cst.Call:
             name = getattr(inner.func, "value", "")
             if name == "getattr" and any(is_self(a.value) for a in inner.args):
@@ -374,7 +389,7 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
         name = mention.attr.value
         if id(mention) in targets:
             own.stores[name] += 1
-        else:
+        elif id(mention) not in fills:
             own.read.add(name)
     return own
 

@@ -527,6 +527,7 @@ def add_child(call: Call) -> Value:
         containers.extend(interp, children, value)
     else:
         containers.append(interp, children, value)
+    interp.modules.filled(interp, module, value)
     return module
 
 
