@@ -789,14 +789,13 @@ class DropoutMisuse(Rule):
     def rate(self, call: Call, report: Report) -> None:
         if call.path == F_DROPOUT and isinstance(call.receiver, Instance):
             return  # a layer's call: told of where it was made
-        p = call.value("p")
-        node = call.argument("p")
-        written = node.__class__ in (cst.Float, cst.Integer)
-        if isinstance(p, Const) and isinstance(p.value, (int, float)) and not isinstance(p.value, bool):
-            if p.value >= 1:
-                report(node, what=f"dropout with p={p.value} drops everything: `p` is the share that goes")
-            elif p.value > 0.8 and written:
-                report(node, what=f"dropout with p={p.value} drops nearly everything: `p` is the share that goes")
+        p, node = call.value("p"), call.argument("p")
+        written = node.__class__ in (cst.Float, cst.Integer, cst.BinaryOperation)
+        share = usual(p) or 0
+        if share >= 1 and isinstance(p, Const):
+            report(node, what=f"dropout with p={share:g} drops everything: `p` is the share that goes")
+        elif 0.8 < share < 1 and written:
+            report(node, what=f"dropout with p={share:g} drops nearly everything: `p` is the share that goes")
 
     @on("layer")
     def before_norm(self, flow: Flow, report: Report) -> None:
@@ -865,8 +864,11 @@ class RequiresGradTypo(Rule):
             return
         if not LOOKS_LIKE_IT.fullmatch(name):
             return
-        if isinstance(owner, Tensor):
-            if owner.lib == "torch" and name != "requires_grad":
+        whole = (
+            owner.attrs.get("$whole") if isinstance(owner, Instance) else None
+        )  # `layer.weight` is a part of a layer
+        if isinstance(owner, Tensor) or (isinstance(whole, Instance) and "$init" in whole.attrs):
+            if getattr(owner, "lib", "torch") == "torch" and name != "requires_grad":
                 draft = report(node, name=name, what="tensor", instead="the attribute is `requires_grad`")
                 draft.fix("spell it right", rename(node, "requires_grad"))
         elif owner.family == "module":

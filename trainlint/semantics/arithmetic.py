@@ -54,6 +54,7 @@ from trainlint.semantics.values import (
     join_all,
     measured_on,
     mix_data,
+    usual,
 )
 
 if TYPE_CHECKING:
@@ -186,7 +187,8 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
         nature = nature_of(operator, left, right, lo)
         if nature is None and operator in ("Multiply", "Divide", "FloorDivide") and counts_batches(left, right):
             nature = STEPS
-        return Number(lo, hi, whole, nature, of=measured_on(left, right))
+        common = usual_of(operator, left, right)
+        return Number(lo, hi, whole, nature, of=measured_on(left, right), default=common)
     if operator in ("Multiply", "Divide", "FloorDivide") and counts_batches(left, right):
         return Number(nature=STEPS)  # a number of epochs that nothing is known of
     if operator == "Modulo" and isinstance(left, Const) and isinstance(left.value, str) and isinstance(right, Tuple):
@@ -199,6 +201,12 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
     if isinstance(left, Text) or (isinstance(left, Const) and isinstance(left.value, str)):
         return Text(text_parts(left))
     return UNKNOWN
+
+
+def usual_of(operator: str, left: Value, right: Value) -> float | None:
+    """What is computed from the defaults of options, when nobody sets them."""
+    a, b = usual(left), usual(right)
+    return usual(constant_binary(operator, a, b)) if a is not None and b is not None else None
 
 
 def divides_by_zero(operator: str, left: Value, right: Value) -> bool:
