@@ -400,6 +400,15 @@ def is_equated(index: Index, call: Any) -> bool:
     return isinstance(outer, cst.Comparison) and isinstance(outer.comparisons[0].operator, (cst.Equal, cst.NotEqual))
 
 
+OVER_BATCH = "runs over the batch: for each class the samples share 1 among them"
+
+
+def is_served_in_maps(tensor: Tensor) -> bool:
+    """Whether a tensor has a model's scores for all places of each sample that a loader gave."""
+    maps = tensor.shape is not None and len(tensor.shape) > 2 and tensor.batched
+    return maps and bool(tensor.deps) and bool(tensor.data.tokens)
+
+
 class SoftmaxDim(Rule):
     """A softmax over the wrong axis."""
 
@@ -429,6 +438,8 @@ class SoftmaxDim(Rule):
         if single:
             what = "runs over an axis of size 1 (@); every output is 1, whatever the input"
             report(call.node, softmax=call.short_name, what=what).because(why(tensor))
+        elif number in (0, -len(tensor.shape or ())) and is_served_in_maps(tensor) and not call.interp.module_depth:
+            report(call.node, softmax=call.short_name, what=OVER_BATCH).because(why(tensor)).repair(self.over_classes)
 
     @on_call("torch.nn.Softmax", "torch.nn.LogSoftmax")
     def made(self, call: Call, report: Report) -> None:
@@ -555,8 +566,7 @@ class SoftmaxDim(Rule):
     def wrong(self, tensor: Tensor, report: Report) -> None:
         if tensor.trace:
             step = tensor.trace[-1]
-            what = "runs over the batch: for each class the samples share 1 among them"
-            self.blame(step, tensor, what, report).repair(self.over_classes)
+            self.blame(step, tensor, OVER_BATCH, report).repair(self.over_classes)
 
     def over_classes(self, draft: Draft) -> None:
         """Offer the axis of the classes, where the batch's is written in the call itself."""

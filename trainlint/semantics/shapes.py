@@ -1174,6 +1174,8 @@ def literal(interp: Interpreter, value: Value, depth: int = 0) -> Form:
         forms = {literal(interp, item, depth + 1) for item in items[:32]}
         inner = forms.pop()
         return NOTHING if forms or inner.shape is None else Form((len(items), *inner.shape))
+    if isinstance(value, Sequence) and isinstance(value.element, Number):
+        return Form((None,))  # a range
     return NOTHING
 
 
