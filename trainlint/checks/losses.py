@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from trainlint.edits import rename, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import PREDICTED
 from trainlint.semantics.behaviours.tensors import LEAF
+from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, as_tensor
 from trainlint.semantics.values import (
@@ -387,6 +389,28 @@ class GradientCutBeforeLoss(Rule):
         for node, term, rest in ((right_node, right, left), (left_node, left, right)):
             if isinstance(term, Tensor) and isinstance(rest, Tensor) and is_idle_term(node, term, rest):
                 report.interp.event("idle", node, term)
+            elif isinstance(term, Tensor) and isinstance(rest, Tensor) and is_aside(term, rest):
+                report.interp.event("aside", node, term)
+
+    @on("program", having="aside backward step")
+    def aside(self, region: Region, report: Report) -> None:
+        """A term is cut off from all that the next steps train, though it was computed with it."""
+        terms = region.of("aside")
+        for backward, steps in steps_behind(region):
+            known = [event.optimizer for event in steps if isinstance(event.optimizer, Instance)]
+            if len(known) < len(steps) or not isinstance(backward.loss, Tensor):
+                continue
+            if not all(optimizer.attrs.get("$modules") for optimizer in known):
+                continue
+            trained = frozenset[int]().union(*(optimizer.attrs["$modules"] for optimizer in known))
+            for term in (event.term for event in terms if event.term.deps <= backward.loss.deps):
+                if any(dep.live and not trained.isdisjoint(descendants(dep.module)) for dep in term.deps):
+                    continue
+                for dep in term.deps:
+                    if dep.cut is not None and id(dep.module) in trained:
+                        what = f"`{dep.cut.label}` cuts a term of the loss off from what is trained with it"
+                        step = Step(backward.space, backward.node, "backward")
+                        report(dep.cut.node, dep.cut.space, what=what).because([step])
 
     @on("program", having="idle backward")
     def idle(self, region: Region, report: Report) -> None:
@@ -408,6 +432,30 @@ def is_idle_term(node: Any, term: Tensor, rest: Tensor) -> bool:
     if not any(id(dep.module) in trained for dep in term.deps) or any(dep.live for dep in term.deps):
         return False
     return not any(dep.cut is not None and contains(node, dep.cut.node) for dep in term.deps)
+
+
+def is_aside(term: Tensor, rest: Tensor) -> bool:
+    """Whether a loss trains something, but not all that it was computed with, which one that it is added to trains."""
+    if term.graph is not True or not (term.nature == "a loss" or term.shape == ()):
+        return False
+    trained = {id(dep.module) for dep in term.deps if dep.live}
+    lost = {id(dep.module) for dep in term.deps if dep.cut is not None} - trained
+    return bool(trained) and any(dep.live and id(dep.module) in lost for dep in rest.deps)
+
+
+def steps_behind(region: Region) -> Iterator[tuple[Any, list[Any]]]:
+    """The backward passes that are followed by steps of optimizers, with these, up to the next pass."""
+    backward: Any = None
+    steps: list[Any] = []
+    for event in region.events:
+        if event.kind == "step":
+            steps.append(event)
+        elif event.kind == "backward":
+            if steps and backward is not None:
+                yield backward, steps
+            backward, steps = event, []
+    if steps and backward is not None:
+        yield backward, steps
 
 
 def is_detached(term: Tensor) -> bool:

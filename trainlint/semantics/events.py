@@ -82,6 +82,7 @@ FIELDS = {
     "rushed": "optimizer",
     "learnt": "",
     "idle": "term",
+    "aside": "term",
     "handed": "weights",
     "paired": "",
     "selected": "what judged",
