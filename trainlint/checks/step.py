@@ -158,6 +158,14 @@ def in_line(region: Region, backward: Any, reached: list[Instance]) -> bool:
     return stepping and bool(clears) and all(each_turn(region.node.body, node) for node in nodes)
 
 
+def tries_again(loop: Any) -> bool:
+    """Whether a loop repeats what failed: a turn in which nothing was raised leaves it."""
+    body = loop.body.body if isinstance(loop, (cst.For, cst.While)) else ()
+    tried = [suite for part in body if isinstance(part, cst.Try) for suite in (part.body, getattr(part.orelse, "body", None))]
+    lines = [suite.body[-1] for suite in tried if isinstance(suite, cst.IndentedBlock)]
+    return any(isinstance(line.body[-1], (cst.Break, cst.Return)) for line in lines if hasattr(line.body, "index"))
+
+
 def lent(region: Region) -> bool:
     """Whether code out of view may step: it is given an optimizer, or something that learns once training has begun."""
     begun = False
@@ -366,6 +374,8 @@ class StepOrder(Rule):
         """What a backward fills is cleared in each turn, and an optimizer that it is meant for never steps there."""
         if not region.has("clear") or not region.has("backward") or region.has("gradient", "named"):
             return
+        if tries_again(region.node):
+            return  # the gradients that the last turn leaves are those that a step behind the loop uses
         stepping = [e.optimizer for e in region.of("step")]
         if any(not isinstance(o, Instance) or "$state" not in o.attrs for o in stepping):
             return

@@ -191,6 +191,8 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
         return join_all([*values, owner.rest] if owner.rest is not None else values)
     if isinstance(owner, (ListObject, Tuple)) or (isinstance(owner, Instance) and owner.family == "module"):
         items = interp.known_items(owner)
+        if isinstance(index, slice) and isinstance(owner, Instance) and isinstance(owner.cls, Api):
+            return cut_module(interp, owner, index, node)
         if items is not None:
             if isinstance(index, Const) and isinstance(index.value, int) and not isinstance(index.value, bool):
                 return items[index.value] if -len(items) <= index.value < len(items) else UNKNOWN
@@ -257,6 +259,17 @@ def cut_list(interp: Interpreter, owner: Value, index: slice) -> ListObject:
         interp.keep += [end for end in (index.start, index.stop) if end is not None]
         ends = (end.value if isinstance(end, Const) else end and id(end) for end in (index.start, index.stop))
         part.attrs["$cut"] = (owner, *ends)
+    return part
+
+
+def cut_module(interp: Interpreter, owner: Instance, index: slice, node: Any) -> Instance:
+    """A slice of a `Sequential` or `ModuleList`: another one, of the same layers."""
+    part = Instance(owner.cls, owner.family, interp.step(node, owner.describe()))
+    items = interp.known_items(owner)
+    kept = cut(items, index) if items is not None else None
+    part.attrs["training"] = interp.read(owner.attrs, "training")
+    part.attrs["$children"] = ListObject(None, interp.element_of(owner)) if kept is None else ListObject(kept)
+    part.attrs.update((str(place), layer) for place, layer in enumerate(kept or ()))
     return part
 
 
