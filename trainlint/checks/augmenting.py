@@ -9,10 +9,11 @@ from typing import Any
 import libcst as cst
 
 from trainlint.semantics.behaviours.data import called_as
-from trainlint.semantics.interpreter import dotted_name
+from trainlint.semantics.interpreter import dotted_name, literal_value
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import Api, Class, Const, Function, Instance, Step
+from trainlint.semantics.values import Api, Class, Const, Function, Instance, Step, Value
 from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called, is_name
 
 MOST_FUNCTIONS = 30  # that are looked through for one method
 
@@ -71,15 +72,51 @@ def own_random(transform: Any, depth: int = 0) -> Step | None:
 
 
 def gives_several(function: Function) -> bool:
-    """Whether a function returns more than one thing, such as two views of a picture."""
-    returned = (node.value for node in nodes_in(function.node.body) if isinstance(node, cst.Return))
-    return any(isinstance(value, (cst.Tuple, cst.Dict, cst.List)) for value in returned)
+    """Whether a function returns more than it was given, such as two views of a picture: not the picture and its mask,
+    which it takes as two arguments or under two keys."""
+    nodes = list(nodes_in(function.node.body))
+    taken = len(function.node.params.params) - 1
+    read = {subscript_key(node) for node in nodes if isinstance(node, cst.Subscript)}
+    for value in (node.value for node in nodes if isinstance(node, cst.Return)):
+        if isinstance(value, cst.Dict):
+            keys = {getattr(getattr(e, "key", None), "value", None) for e in value.elements}
+            if None in keys or not keys <= read:
+                return True
+        elif isinstance(value, cst.List) or (isinstance(value, cst.Tuple) and len(value.elements) > max(taken, 1)):
+            return True
+    return False
 
 
-def changed_when_read(dataset: Instance) -> Step | None:
+def subscript_key(node: cst.Subscript) -> str | None:
+    """The string, as it is written, that something is looked up by."""
+    index = node.slice[0].slice
+    key = index.value if isinstance(index, cst.Index) else None
+    return key.value if isinstance(key, cst.SimpleString) else None
+
+
+def has_base(dataset: Instance) -> bool:
+    """Whether a data set's class has a base out of view that may read the samples."""
+    return isinstance(dataset.cls, Class) and any(path.startswith("torchvision.") for path in dataset.cls.api)
+
+
+def picks_by_flag(dataset: Instance) -> bool:
+    """Whether what a data set's class does to a sample depends on more than what transforms it was given."""
+    item = dataset.cls.find("__getitem__") if isinstance(dataset.cls, Class) else None
+    for node in nodes_in(item.node.body) if isinstance(item, Function) else ():
+        for part in nodes_in(node.test) if isinstance(node, (cst.If, cst.IfExp)) else ():
+            if isinstance(part, cst.Attribute) and is_name(part.value, "self"):
+                value = dataset.attrs.get(part.attr.value)
+                if not (isinstance(value, Instance) or (isinstance(value, Const) and value.value is None)):
+                    return True
+    return False
+
+
+def changed_when_read(dataset: Value) -> Step | None:
     """Where a data set of the project's own class changes each picture at random as it is read, whatever part it is:
     behind no condition but the numbers drawn, and attributes known to be true."""
-    item = dataset.cls.find("__getitem__") if isinstance(dataset.cls, Class) else None
+    if not isinstance(dataset, Instance) or not isinstance(dataset.cls, Class):
+        return None
+    item = dataset.cls.find("__getitem__")
     if not isinstance(item, Function):
         return None
     return next(changes(dataset, item, item.node.body, False, 0), None)
@@ -89,22 +126,30 @@ def changes(dataset: Instance, function: Function, body: Any, by_chance: bool, d
     """The random changes in a piece of code that surely runs, `by_chance` at a number drawn."""
     for statement in getattr(body, "body", ()):
         if isinstance(statement, cst.If):
-            test = statement.test
-            if is_drawn(test, function, dataset):
-                yield from changes(dataset, function, statement.body, True, depth)
-            elif isinstance(holds := known(test, dataset), bool):
-                branch = statement.body if holds else getattr(statement.orelse, "body", None)
-                yield from changes(dataset, function, branch, by_chance, depth)
+            holds = outcome(statement.test, function, dataset)
+            if holds is not None:
+                body = statement.body if holds else getattr(statement.orelse, "body", None)
+                yield from changes(dataset, function, body, by_chance or holds == "by chance", depth)
+            if holds is not False and any(isinstance(node, cst.Return) for node in nodes_in(statement)):
+                return
         elif isinstance(statement, cst.With):
             yield from changes(dataset, function, statement.body, by_chance, depth)
         elif isinstance(statement, cst.SimpleStatementLine):
             for node in (n for n in nodes_in(statement) if isinstance(n, cst.Call)):
                 assert isinstance(dataset.cls, Class)
                 path, callee = target(node, function, dataset.cls)
-                if by_chance and CHANGES.match(path):
-                    yield Step(function.space, node, path.rpartition(".")[2])
+                if by_chance and (CHANGES.match(path) or turns_picture(node, function)):
+                    yield Step(function.space, node, path.rpartition(".")[2] or called(node))
                 elif callee is not None and depth < 3:
                     yield from changes(dataset, callee, callee.node.body, by_chance, depth + 1)
+
+
+def turns_picture(node: cst.Call, function: Function) -> bool:
+    """`image.transpose(Image.FLIP_LEFT_RIGHT)`."""
+    first, _, rest = dotted_name(node.args[0].value if node.args else None).partition(".")
+    found = function.space.attrs.get(first)
+    way = f"{found.path}.{rest}" if isinstance(found, Api) else ""
+    return called(node) == "transpose" and re.match(r"PIL\.Image\.(Transpose\.)?(FLIP|ROTATE)_", way) is not None
 
 
 def is_drawn(test: Any, function: Function, dataset: Instance) -> bool:
@@ -116,11 +161,34 @@ def is_drawn(test: Any, function: Function, dataset: Instance) -> bool:
     return any(DRAWS.match(target(node, function, dataset.cls)[0]) for node in calls)
 
 
+def outcome(test: Any, function: Function, dataset: Instance) -> bool | str | None:
+    """Whether a condition holds for a data set: always, never, or "by chance"; None where that is not known."""
+    if isinstance(test, cst.BooleanOperation):
+        sides = [outcome(side, function, dataset) for side in (test.left, test.right)]
+        decided = isinstance(test.operator, cst.Or)
+        if decided in sides:
+            return decided
+        return None if None in sides else "by chance" if "by chance" in sides else not decided
+    return "by chance" if is_drawn(test, function, dataset) else known(test, dataset)
+
+
 def known(test: Any, dataset: Instance) -> bool | None:
     """Whether a condition on an attribute of a data set holds; None where that is not known."""
+    if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
+        value, (compared,) = attribute(test.left, dataset), test.comparisons
+        if isinstance(value, Const) and isinstance(compared.comparator, (cst.SimpleString, cst.Integer)):
+            other = literal_value(compared.comparator)
+            if isinstance(compared.operator, (cst.Equal, cst.NotEqual)):
+                return bool(value.value == other) == isinstance(compared.operator, cst.Equal)
+        return None
     negated = isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not)
-    name = dotted_name(test.expression if negated else test)
-    value = dataset.attrs.get(name.removeprefix("self.")) if name.startswith("self.") else None
+    value = attribute(test.expression if negated else test, dataset)
     if isinstance(value, Instance) and value.family == "transform":
         return not negated
     return bool(value.value) != negated if isinstance(value, Const) else None
+
+
+def attribute(node: Any, dataset: Instance) -> Any:
+    """The value of `self.name` in a data set's class."""
+    name = dotted_name(node)
+    return dataset.attrs.get(name.removeprefix("self.")) if name.startswith("self.") else None

@@ -859,9 +859,10 @@ def identity(dataset: Value | None) -> Any:
         ):
             return id(dataset)
         return frozenset(sameness(t) for t in tensors.items)
-    if (known := bundled(dataset)) and isinstance(train := dataset.attrs.get("train"), Const):
+    made = dataset.attrs.get("$made")  # empty where its samples were changed since
+    known, train = bundled(dataset), dataset.attrs.get("train")
+    if known and isinstance(train, Const) and made != ():
         return (known, train.key)
-    made = dataset.attrs.get("$made")
     if made:
         return (dataset.cls.key if dataset.cls is not None else None, made)
     members = dataset.attrs.get("$members")

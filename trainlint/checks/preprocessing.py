@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
-from trainlint.checks.augmenting import changed_when_read, own_random
+from trainlint.checks.augmenting import changed_when_read, has_base, own_random, picks_by_flag
 from trainlint.checks.data import HELD_OUT, is_subset, same_data, same_options, since_training, source
 from trainlint.semantics.behaviours.data import (
     augments,
@@ -17,6 +17,7 @@ from trainlint.semantics.behaviours.data import (
 )
 from trainlint.semantics.behaviours.keras import SCALING
 from trainlint.semantics.interpreter import Region, dotted_name
+from trainlint.semantics.journal import APPLIED
 from trainlint.semantics.values import (
     UNKNOWN,
     Class,
@@ -44,8 +45,14 @@ def transforms_of(dataset: Value | None, depth: int = 0) -> Any:
         return None if None in found else found[0]
     if not isinstance(dataset, Instance) or depth > 6:
         return None
-    for name, value in dataset.attrs.items():
-        if isinstance(name, str) and "target" not in name and isinstance(value, (Instance, Union)):
+    held = [v for name, v in dataset.attrs.items() if isinstance(name, str) and "target" not in name]
+    applied = dataset.attrs.get(APPLIED)
+    if applied is not None and not has_base(dataset):  # it was seen how a sample is read
+        held = list(applied)
+    elif picks_by_flag(dataset):
+        held = []
+    for value in held:
+        if isinstance(value, (Instance, Union)):
             steps = [augments(option) for option in options(value)]
             if None not in steps:
                 return steps[0]
@@ -130,6 +137,7 @@ class AugmentationInEvaluation(Rule):
         trained, seen = {same_data(loader) for loader in loaders}, set()
         learnt = [d for loader in loaders for d in options(loader.attrs.get("dataset", UNKNOWN))]
         shared = {id(value) for dataset in learnt for value in transforms_in(dataset)}
+        common = {step.node for dataset in learnt for step in random_steps(dataset)}
         for event in region.of("evaluated"):
             dataset = event.loader.attrs.get("dataset")
             if not isinstance(dataset, Instance) or dataset.born is None or id(dataset) in seen:
@@ -138,10 +146,14 @@ class AugmentationInEvaluation(Rule):
             part = dataset_part(dataset)
             if part not in HELD_OUT and not apart(event.loader, trained):
                 continue
+            if (step := next((s for s in random_steps(dataset) if s.node in common), None)) is not None:
+                report(step.node, step.space, part=HELD_OUT.get(part or "", "held-out"), what=step.label)
+                continue
             steps = (own_random(value) for value in transforms_in(dataset) if id(value) in shared)
             step = next((step for step in steps if step is not None), None)
             if step is None or not any(is_plain(made) for *_, made in region.of("dataset")):
-                step = changed_when_read(dataset)
+                changes = [changed_when_read(one) for one in options(read_by(dataset))]
+                step = None if None in changes else changes[0]
             if step is not None:
                 at = transform_given(dataset.born.node)
                 draft = report(at, dataset.born.space, part=HELD_OUT.get(part or "", "held-out"), what=step.label)
@@ -175,11 +187,29 @@ def transforms_in(dataset: Value | None) -> list[Instance]:
     return [value for name, value in held if isinstance(value, Instance) and gives_transform(str(name))]
 
 
+def random_steps(dataset: Value) -> Iterator[Step]:
+    """The transforms of the project's own that its data set surely applies when it reads a sample, and made there; that
+    draw numbers, and are called after what they change."""
+    applied = dataset.attrs.get(APPLIED, ()) if isinstance(dataset, Instance) else ()
+    given = {id(value) for value in transforms_in(dataset)}
+    for step in (own_random(value) for value in applied if id(value) not in given):
+        if step is not None and AUGMENTS.search(step.label):
+            yield step
+
+
+def read_by(dataset: Value) -> Value:
+    """The data set whose class reads the samples of a subset."""
+    inner = dataset.attrs.get("dataset") if isinstance(dataset, Instance) and is_subset(dataset) else None
+    return read_by(inner) if isinstance(inner, (Instance, Union)) else dataset
+
+
 def is_plain(dataset: Instance) -> bool:
     """Whether a data set has a transform that is surely no random one."""
     found = transforms_in(dataset)
     return bool(found) and all(augments(t) is None and own_random(t) is None and chain_of(t) for t in found)
 
+
+AUGMENTS = re.compile(r"rand|aug|flip|jitter|crop|rotat|blur|distort|cutout|erase", re.IGNORECASE)
 
 # Options of Keras's generators of images that change each at random.
 AUGMENTING = """rotation_range width_shift_range height_shift_range shear_range zoom_range channel_shift_range

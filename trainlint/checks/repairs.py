@@ -76,7 +76,8 @@ def reaching(index: Index, name: cst.Name) -> Any:
     inside: Any = name
     for block in index.ancestors(name):
         if isinstance(block, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
-            return None
+            given = (binding.node for binding in bound if binding.kind is BindingKind.PARAMETER)
+            return next((node for node in given if inside is block.body and index.function(node) is block), None)
         if isinstance(block, (cst.IndentedBlock, cst.Module)):
             before = [
                 statement for statement in block.body[: list(block.body).index(inside)] if id(statement) in holders

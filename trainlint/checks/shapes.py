@@ -912,6 +912,10 @@ class ReshapeAsPermute(Rule):
         if not call.actual.endswith(("view", "reshape")):
             return
         given = shapes.form(call.tensor)
+        if (named := exchanged_sizes(call.node, index_of(report.space()), given.shape)) is not None:
+            before, after = (f"({', '.join(names)})" for names in named)
+            report(call.node, call=call.short_name, given=before, wanted=after)
+            return
         wanted = shapes.sizes(call, 1, "shape", "size", "newshape")
         if given.shape is None or wanted is None or len(given.shape) < 3:
             return
@@ -921,6 +925,43 @@ class ReshapeAsPermute(Rule):
             report(
                 call.node, call=call.short_name, given=shapes.describe(given), wanted=f"({', '.join(words)})"
             ).because(why(call.tensor))
+
+
+def exchanged_sizes(call: Any, index: Index, shape: Shape | None) -> tuple[list[str], list[str]] | None:
+    """The names of a tensor's own sizes in their order, and in the other one that it is given: `h, w, c = x.shape`,
+    then `x.reshape(c, h, w)`."""
+    given = positional(call)
+    if isinstance(call.func, cst.Attribute) and len(given) != 2:
+        given.insert(0, call.func.value)
+    if len(given) == 2 and isinstance(given[1], (cst.Tuple, cst.List)):
+        given[1:] = [element.value for element in given[1].elements]
+    if len(given) < 4 or not all(isinstance(node, cst.Name) for node in given):
+        return None
+    tensor, *wanted = given
+    bound = [reaching(index, name) for name in wanted]
+    element = index.parent(bound[0]) if bound[0] is not None else None
+    sizes: Any = index.parent(element) if isinstance(element, cst.Element) else None
+    target = index.parent(sizes) if isinstance(sizes, cst.Tuple) else None
+    statement = index.parent(target) if isinstance(target, cst.AssignTarget) else None
+    names = [part.value for part in sizes.elements] if isinstance(statement, cst.Assign) else []
+    owner = sized(statement.value) if isinstance(statement, cst.Assign) else None
+    if owner is None or {*map(id, names)} != {*map(id, bound)}:
+        return None
+    measured = reaching(index, owner)
+    if measured is None or measured is not reaching(index, tensor):
+        return None
+    known = shape if shape is not None and len(shape) == len(names) else (None,) * len(names)
+    real = {id(name) for name, size in zip(names, known, strict=True) if size != 1}
+    before, after = ([name for name in order if id(name) in real] for order in (names, bound))
+    return None if before == after else ([name.value for name in names], [name.value for name in wanted])
+
+
+def sized(node: Any) -> cst.Name | None:
+    """The name of what `x.shape` or `x.size()` measures."""
+    source = node.func if isinstance(node, cst.Call) and not node.args else node
+    if isinstance(source, cst.Attribute) and source.attr.value == ("shape" if source is node else "size"):
+        return source.value if isinstance(source.value, cst.Name) else None
+    return None
 
 
 def swaps_channels(old: Shape, new: Shape) -> bool:

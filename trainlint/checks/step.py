@@ -161,9 +161,10 @@ def in_line(region: Region, backward: Any, reached: list[Instance]) -> bool:
 def tries_again(loop: Any) -> bool:
     """Whether a loop repeats what failed: a turn in which nothing was raised leaves it."""
     body = loop.body.body if isinstance(loop, (cst.For, cst.While)) else ()
-    tried = [suite for part in body if isinstance(part, cst.Try) for suite in (part.body, getattr(part.orelse, "body", None))]
-    lines = [suite.body[-1] for suite in tried if isinstance(suite, cst.IndentedBlock)]
-    return any(isinstance(line.body[-1], (cst.Break, cst.Return)) for line in lines if hasattr(line.body, "index"))
+    suites = [suite for part in body if isinstance(part, cst.Try) for suite in (part, part.orelse) if suite is not None]
+    ends = [suite.body.body[-1] for suite in suites if isinstance(suite.body, cst.IndentedBlock)]
+    last = [end.body[-1] for end in ends if isinstance(end, cst.SimpleStatementLine)]
+    return any(isinstance(statement, (cst.Break, cst.Return)) for statement in last)
 
 
 def lent(region: Region) -> bool:

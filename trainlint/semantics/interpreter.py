@@ -22,7 +22,7 @@ from trainlint.semantics import arithmetic
 from trainlint.semantics.classes import build_class, instantiate
 from trainlint.semantics.containers import as_dict, is_exactly, update
 from trainlint.semantics.events import RECORDS
-from trainlint.semantics.journal import MISSING, Delta, Journal, widen
+from trainlint.semantics.journal import APPLIED, MISSING, Delta, Journal, widen
 from trainlint.semantics.modules import ModuleIndex, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -818,8 +818,8 @@ class Interpreter:
         journal.undo(start)
         if endless is not None and endless():
             ends = []
-        elif (not ends and not isinstance(node, cst.While)) or (not ends and not breaks):
-            ends.append({})
+        elif not ends and not (exact and turns) and not (breaks and isinstance(node, cst.While)):
+            ends.append({})  # no turn at all
         if ends and node.orelse is not None:
             journal.merge(ends)
             alive = self.suite(node.orelse.body)
@@ -1962,6 +1962,7 @@ class Interpreter:
         """Call whichever of several callables it is. What belongs to one of them only is said when all agree."""
         results: list[Value] = []
         before, self.choosing = self.choosing, True
+        applied = self.flags.get(APPLIED)
         self.emit("choices", None)
 
         def run(option: Value) -> bool:
@@ -1980,6 +1981,8 @@ class Interpreter:
             self.choosing = before
             self.chosen += 1
             self.emit("chosen", None)
+        if applied is not None:
+            self.write(self.flags, APPLIED, applied)  # none of them surely
         # An object of unknown class beside models is one of them that was restored, or comes from elsewhere.
         models = all(isinstance(c, Instance) and (c.family == "module" or c.cls is None) for c in choices)
         picked = models and len(choices) > 1 and not (self.module_depth and self.is_walked(node))
@@ -2000,11 +2003,18 @@ class Interpreter:
             if isinstance(special, Function):
                 if instance.family == "flax":
                     return self.library.call_layer(self, instance, arguments, node)
+                self.note_transform(instance)
                 return self.call_function(special, arguments.with_first(instance), node)
             forward = instance.cls.find("forward") if "?" in instance.cls.api else None
             if isinstance(forward, Function):  # most likely a module, of a base out of view: for what it does
                 self.call_function(forward, arguments.with_first(instance), node)
         return self.library.call_instance(self, instance, arguments, node)
+
+    def note_transform(self, transform: Instance) -> None:
+        """An object is called that may change a sample which is being read."""
+        applied = self.read(self.flags, APPLIED)
+        if applied is not MISSING and transform not in applied:
+            self.write(self.flags, APPLIED, (*applied, transform))
 
     def bind_arguments(self, function: Function, arguments: Arguments) -> dict[str, Any]:
         """The local variables that a call starts with."""

@@ -32,6 +32,7 @@ class _Missing:
 
 
 MISSING: Any = _Missing()
+APPLIED = "$applied"  # the transforms that surely were called so far, as a sample is read
 ITEMS = (tuple, type(None))  # what the entry "items" of a list's state is, and no attribute of that name
 
 Delta = dict[tuple[int, Any], tuple[dict[Any, Any], Any, Any]]
@@ -154,6 +155,9 @@ def join_entries(name: Any, a: Any, b: Any) -> Any:
         return common_end(a, b)
     if name in ("$optimizers", "$weights"):
         return (*a, *(item for item in b if item not in a))
+    if name == APPLIED:
+        places = [item.born and item.born.node for item in b]
+        return tuple(item for item in a if item in b or (item.born and item.born.node in places))
     return a if a == b else None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import libcst as cst
 
 from trainlint.semantics import shapes as sizes
 from trainlint.semantics.containers import dropped
+from trainlint.semantics.journal import APPLIED
 from trainlint.semantics.library import ROW_NAMES, Call, as_tensor, behaviour, column_now, mixed_tensor, remade
 from trainlint.semantics.values import (
     FALSE,
@@ -1169,12 +1172,22 @@ def vision_dataset(call: Call) -> Value:
     )
     if call.short_name == "*":  # one that a setting names: the same where the same words choose it
         dataset.attrs["$made"] += (call.interp.frame.space, cst.Module([]).code_for_node(call.node.func))
+    if call.short_name in STORED:
+        shape, lib = STORED[call.short_name]
+        data = DataInfo(tokens=frozenset((id(dataset),)), part=dataset.attrs["$part"])
+        dataset.attrs["data"] = Tensor(lib=lib, graph=False, shape=shape, data=data)
     if call.short_name in CLASSES:
         dataset.attrs["classes"] = ListObject((Text(),) * CLASSES[call.short_name])
     call.interp.event("dataset", call.node, dataset)
     call.interp.emit("dataset", (call.node, dataset, call))
     return dataset
 
+
+# How torchvision's data sets hold their images, where they hold them all.
+STORED: dict[str, tuple[Shape, str]] = {
+    **dict.fromkeys(("MNIST", "FashionMNIST", "KMNIST", "QMNIST"), ((None, 28, 28), "torch")),
+    **dict.fromkeys(("CIFAR10", "CIFAR100"), ((None, 32, 32, 3), "numpy")),
+}
 
 # How many classes torchvision's data sets have; EMNIST's depend on the split.
 CLASSES = {
@@ -1443,7 +1456,8 @@ def sample_of(interp: Interpreter, dataset: Value | None, depth: int = 0) -> Val
                     from trainlint.semantics.interpreter import Arguments
 
                     given = [Number(0, integer=True)] if name == "__getitem__" else []
-                    result = interp.call(Method(dataset, name, member), Arguments(list(given)), dataset.cls.node)
+                    with noting_transforms(interp, dataset):
+                        result = interp.call(Method(dataset, name, member), Arguments(list(given)), dataset.cls.node)
                     return result if name == "__getitem__" else interp.element_of(result)
         if isinstance(inner, Value):
             return sample_of(interp, inner, depth + 1)
@@ -1455,6 +1469,21 @@ def sample_of(interp: Interpreter, dataset: Value | None, depth: int = 0) -> Val
             label = Tensor(kinds=INDICES, lo=0.0, graph=False, shape=() if plain and one_label(dataset) else None)
             return Tuple((Tensor(graph=False, shape=image_shape(dataset)), label))
     return Tensor(graph=False)
+
+
+@contextmanager
+def noting_transforms(interp: Interpreter, dataset: Instance) -> Iterator[None]:
+    """Remember of a data set which transforms it surely applies to what is read meanwhile."""
+    before = interp.flags.get(APPLIED)
+    interp.write(interp.flags, APPLIED, ())
+    yield
+    applied = interp.flags[APPLIED]
+    if before is None:
+        interp.journal.remove(interp.flags, APPLIED)
+    else:
+        interp.write(interp.flags, APPLIED, (*before, *applied))
+    if dataset.attrs.get(APPLIED) != applied:
+        interp.write(dataset.attrs, APPLIED, applied)
 
 
 def row_of(tensor: Tensor) -> Tensor:
@@ -1563,10 +1592,12 @@ def info_of(dataset: Value | None) -> DataInfo:
         scale_of(r.attrs.get("transform")) if isinstance(r, Instance) and isinstance(r.cls, Api) else None
         for r in found
     }
+    ready_made = [r for r in found if isinstance(r, Instance) and isinstance(r.cls, Api) and "$tensors" not in r.attrs]
     return DataInfo(
         tokens=frozenset(id(root) for root in found),
         part=dataset_part(dataset),
         scale=scales.pop() if len(scales) == 1 else None,
+        scaled=None if ready_made else frozenset(),  # by their transforms
     )
 
 
@@ -1710,6 +1741,8 @@ KEEP_SCALE = frozenset(("Resize", "CenterCrop", "Pad", "Scale", "FiveCrop", "Ten
 @behaviour("transformed")
 def transformed(call: Call) -> Value:
     """A transform is called: of what comes out, the scale may be known."""
+    if isinstance(call.receiver, Instance):
+        call.interp.note_transform(call.receiver)
     given = call.value("img", 1)
     before = given.data.scale if isinstance(given, Tensor) else None
     scale = scale_of(call.receiver, before)
