@@ -12,14 +12,14 @@ import libcst as cst
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import HELD_OUT
 from trainlint.checks.repairs import around, definition, follows, index_of, line_of, stepped
-from trainlint.checks.schedules import always, inner_loops, over_batches
+from trainlint.checks.schedules import always, inner_loops, over_batches, stop_of
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
 from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
-from trainlint.semantics.interpreter import Region, may_learn, nested, outwards, target_names
+from trainlint.semantics.interpreter import Interpreter, Region, may_learn, nested, outwards, target_names
 from trainlint.semantics.library import Call
 from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.namespace import Namespace
@@ -28,6 +28,7 @@ from trainlint.semantics.values import (
     FACTOR,
     FALSE,
     NONE,
+    UNKNOWN,
     Api,
     Class,
     Dep,
@@ -45,7 +46,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import Index, nodes_in
-from trainlint.syntax.code import called, contains, is_plain, is_plain_call, names_in, positional
+from trainlint.syntax.code import LITERALS, called, contains, is_plain, is_plain_call, names_in, positional
 
 # Methods of a gradient that scale it where it is, and these with those that take it away.
 SCALING = frozenset(("clamp_", "clip_", "div_", "mul_"))
@@ -76,7 +77,8 @@ class MissingZeroGrad(Rule):
 
     @on("loop", having="backward step")
     def never(self, region: Region, report: Report) -> None:
-        """A loop that fills gradients and steps, each perhaps not in every turn, and in no way clears them."""
+        """A loop that fills gradients and steps, each perhaps not in every turn, and in no way clears them; or steps in
+        every turn and clears in every nth only."""
         cleared = [e.optimizer for e in region.of("clear")]
         if any(not isinstance(o, Instance) or "$modules" not in o.attrs for o in cleared):
             return
@@ -84,8 +86,27 @@ class MissingZeroGrad(Rule):
         for step in region.of("step"):
             if "stale" in step.before and "?" not in step.before and not step.optimizer.attrs.get("$many"):
                 owned, complete = step.optimizer.attrs["$modules"], step.optimizer.attrs["$complete"]
-                if not cleared or (complete and owned and done.isdisjoint(owned)):
+                if not cleared or (complete and owned and done.isdisjoint(owned)) or is_seldom_cleared(region, step):
                     report(step.node, step.space).repair(self.clear)
+
+
+def is_seldom_cleared(region: Region, step: Any) -> bool:
+    """Whether a loop steps in every turn, and clears what that step uses in every nth turn only."""
+    flow = nested(region.events)
+    clears = [inside for e, inside in flow if e.kind == "clear" and e.optimizer is step.optimizer]
+    return bool(clears) and not any(map(always, clears)) and is_unconditional(region, step)
+
+
+def is_unconditional(region: Region, event: Any) -> bool:
+    """Whether something happens in the body of a loop itself, in no branch or loop within."""
+    if event.space is not region.space or not isinstance(region.node, (cst.For, cst.While)):
+        return False
+    for outer in index_of(event.space).ancestors(event.node):
+        if outer is region.node:
+            return True
+        if isinstance(outer, (cst.If, cst.IfExp, cst.For, cst.While, cst.Try, cst.FunctionDef)):
+            return False
+    return False
 
 
 class ZeroGradAfterBackward(Rule):
@@ -394,7 +415,9 @@ class StepOrder(Rule):
                 )
                 continue
             missing = next((o for o in idle if o in reached and o.born is not None), None)
-            if missing is None or not all(self.is_wiped(region, e, known) for e in backwards):
+            if missing is None or not all(
+                self.is_wiped(region, e, known) or is_taken_again(region, e, missing) for e in backwards
+            ):
                 continue
             given = (e.values for r in outwards(region) for e in r.of("escape"))
             if any(value is missing for values in given for value in carried(values)):
@@ -454,6 +477,23 @@ class StepOrder(Rule):
                 what = "`training_step` returns nothing, so Lightning skips every batch and nothing is learnt"
                 losses = [Step(e.space, e.node, "the loss") for e in region.of("loss")]
                 report(method.node.name, method.space, what=what).because(losses[-1:])
+
+
+def is_taken_again(region: Region, backward: Any, missing: Instance) -> bool:
+    """Whether an outermost loop, after a backward that is meant for one optimizer, steps another, which has just made a
+    step with gradients of its own loss."""
+    if any(outer.kind == "loop" for outer in outwards(region.parent)):
+        return False  # the step that is missing here may be in another loop
+    place = region.events.index(backward)
+    taken = next((e.optimizer for e in region.events[place:] if e.kind == "step"), None)
+    own: Any = None
+    for event in region.events[:place]:
+        if event.kind == "backward":
+            own = event
+        elif event.kind == "step" and event.optimizer is taken and own is not None:
+            if own.node is not backward.node and touches(missing, own.loss.deps, False) is not True:
+                return touches(taken, own.loss.deps, False) is True
+    return False
 
 
 def kept(loss: Tensor) -> set[int]:
@@ -768,15 +808,17 @@ class ClipMisplaced(Rule):
     def judge(self, region: Region, clips: list[Any]) -> tuple[str, list[Step]]:
         if any(clip.spent for clip in clips):
             return "of a generator of parameters that was walked through before, so none of them is clipped", []
-        if not all(clip.states for clip in clips):
+        stepping = {id(e.optimizer) for e in region.of("step")}
+        held = [[entry for entry in clip.states if id(entry[0]) in stepping] for clip in clips]
+        entries = [entry for each in held for entry in each]
+        if not all(held) or not all(sure for *_, sure in entries):
             return "", []
-        held = [entry for clip in clips for entry in clip.states]
-        owners = [owner for owner, _, _ in held]
+        owners = [owner for owner, *_ in entries]
         steps = [e for e in region.of("step") if e.optimizer in owners]
         backwards = [e for e in region.of("backward") if any(touches(o, e.loss.deps, True) for o in owners)]
         if not steps or not backwards:
             return "", []
-        state = frozenset[str]().union(*(state for _, state, _ in held))
+        state = frozenset[str]().union(*(state for _, state, *_ in entries))
         step = Step(steps[0].space, steps[0].node, "the step")
         if state == {"used"} or (state == {"clear"} and clips_late(region.events, clips[0].node, steps)):
             return "after the step that uses them (@), so the clipping does nothing", [step]
@@ -784,7 +826,7 @@ class ClipMisplaced(Rule):
             backward = Step(backwards[0].space, backwards[0].node, "backward")
             return "before `backward` fills them (@), so the clipping does nothing", [backward]
         # Where a setting turns the scaling off, gradients are plain; with it on, they should be unscaled by now.
-        scaled = all("scaled" in scale and scale <= {"scaled", "plain"} for _, _, scale in held)
+        scaled = all("scaled" in scale and scale <= {"scaled", "plain"} for _, _, scale, _ in entries)
         if scaled and any(isinstance(e.scaler, Instance) for e in steps):
             return "while still multiplied by the loss scale; `unscale_` belongs before", [step]
         return "", []
@@ -824,6 +866,38 @@ class UnscaledAccumulation(Rule):
                 if region.space is backward.space:
                     draft.repair(partial(self.divide, every.value))
 
+    @on("loop", having="enter step backward")
+    def in_turns(self, region: Region, report: Report) -> None:
+        """The batches whose gradients one step takes are drawn in a loop of their own."""
+        if any(e.reduction is not None and const(e.reduction) != "mean" for e in region.of("loss")):
+            return
+        flow = list(nested(region.events))
+        for i, (step, inside) in enumerate(flow):
+            if step.kind != "step" or inner_loops(inside) or not isinstance(step.optimizer, Instance):
+                continue
+            since = [k for k, (e, _) in enumerate(flow[:i]) if e.kind in ("clear", "step")]
+            added = flow[since[-1] + 1 if since else 0 : i]
+            backwards = [(e, around) for e, around in added if e.kind == "backward"]
+            loops = {id(loop): loop for _, around in backwards for loop in inner_loops(around)}
+            loop = next(iter(loops.values()), None)
+            if loop is None or len({loop.node for loop in loops.values()}) > 1 or not always(inside):
+                continue
+            number = stop_of(loop.node)
+            if number is None or not isinstance(loop.node, cst.For) or loop.space is not region.space:
+                continue
+            count = usual(report.interp.eval(number))
+            if count is not None and count <= 1:
+                continue
+            if not any(e.kind == "loss" for e, _ in added):
+                continue  # what is learnt may be meant as a sum, as the rewards of an episode
+            if all(self.is_undivided(step.optimizer, e, around) and inner_loops(around) for e, around in backwards):
+                calls = (e for e, _ in added if e.kind == "model")
+                ran = {dep.node for e, _ in backwards for dep in e.loss.deps}
+                if any(e.node in ran and takes_new_batch(loop.node.body, e, report.interp) for e in calls):
+                    backward = backwards[0][0]
+                    draft = report(backward.node, backward.space).because([Step(step.space, step.node, "the step")])
+                    draft.repair(partial(self.divide, number))
+
     def divide(self, number: Any, draft: Draft) -> None:
         """Offer to divide what `backward` is called on, where the number is plainly named in the same function."""
         index, call = index_of(draft.space), draft.node
@@ -856,13 +930,30 @@ class UnscaledAccumulation(Rule):
             for e, inside in flow
             if e.kind == "backward" and touches(optimizer, e.loss.deps, True) is not False
         ]
-        return bool(backwards) and all(
-            always(inside)
-            and not divides(e.engine)
-            and (any(dep.module is not ELSEWHERE.module for dep in without_scaler(e.loss)) or e.loss.nature == "a loss")
-            and not any(dep.module is FACTOR for dep in e.loss.deps)
-            for e, inside in backwards
-        )
+        return bool(backwards) and all(self.is_undivided(optimizer, e, inside) for e, inside in backwards)
+
+    def is_undivided(self, optimizer: Instance, backward: Any, inside: tuple[Any, ...]) -> bool:
+        """Whether a backward runs in every turn, for an optimizer, on a loss that nothing has multiplied."""
+        loss = backward.loss
+        known = any(dep.module is not ELSEWHERE.module for dep in without_scaler(loss)) or loss.nature == "a loss"
+        factor = any(dep.module is FACTOR for dep in loss.deps)
+        reached = touches(optimizer, loss.deps, True) is not False
+        return always(inside) and reached and known and not factor and not divides(backward.engine)
+
+
+def takes_new_batch(body: Any, call: Any, interp: Interpreter) -> bool:
+    """Whether a model is given what the body of a loop draws, by `next(batches)` or a call without data of its own."""
+    given = {name for arg in getattr(call.node, "args", ()) for name in names_in(arg.value)}
+    for statement in nodes_in(body):
+        if not isinstance(statement, cst.Assign) or not isinstance(statement.value, cst.Call):
+            continue
+        drawn, names = statement.value, (name for t in statement.targets for name in target_names(t.target))
+        if not given.isdisjoint(names):
+            owner = interp.eval(drawn.func.value) if isinstance(drawn.func, cst.Attribute) else UNKNOWN
+            alone = all(isinstance(arg.value, LITERALS) for arg in drawn.args)
+            if is_plain_call(drawn, "next") or (alone and not isinstance(owner, Tensor)):
+                return True
+    return False
 
 
 def divides(engine: Value | None) -> bool:

@@ -15,7 +15,7 @@ from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, nested, outwards
 from trainlint.semantics.library import PURE, modules_in
 from trainlint.semantics.modules import project_bases
-from trainlint.semantics.values import ELSEWHERE, FALSE, Api, Class, Instance, Step, Tensor
+from trainlint.semantics.values import ELSEWHERE, FALSE, Api, Class, Instance, Step, Tensor, options
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_name, is_plain
 
@@ -137,9 +137,10 @@ def walked_parameters(loop: cst.For, interp: Interpreter) -> Iterator[tuple[str,
         elif method != "parameters":
             continue
         if isinstance(name, cst.Name) and is_plain(source.func.value):
-            module = interp.eval(source.func.value)
-            if isinstance(module, Instance) and (module.family == "module" or module.cls is None):
-                yield name.value, module
+            held = options(interp.eval(source.func.value))
+            modules = [m for m in held if isinstance(m, Instance) and (m.family == "module" or m.cls is None)]
+            if modules and len(modules) == len(held):
+                yield name.value, next((m for m in modules if not learnable(m)), modules[0])
 
 
 def statements(body: Any, guarded: bool = False) -> Iterator[tuple[Any, bool]]:

@@ -997,8 +997,10 @@ class Library:
             interp.event("gradient", node)
             return Tensor(nature="a gradient", graph=False, deps=owner.deps, lib=owner.lib)
         if name == "requires_grad":
-            computed = owner.graph is False and owner.deps and all(dep.node is not None for dep in owner.deps)
-            return FALSE if computed else UNKNOWN  # what came out of a model while nothing was recorded
+            ran = [dep for dep in owner.deps if dep.node is not None]
+            if owner.graph is True and any(dep.live for dep in ran):
+                return TRUE  # what came out of a model while it was recorded
+            return FALSE if owner.graph is False and ran and len(ran) == len(owner.deps) else UNKNOWN
         if name in ("is_cuda", "grad_fn", "is_leaf"):
             return UNKNOWN
         if name in ("target", "feature_names", "target_names", "frame") and owner.lib == "numpy":

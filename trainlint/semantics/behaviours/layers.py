@@ -412,7 +412,11 @@ def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
         members = module.attrs.get("$children")
         if isinstance(members, ListObject):
             held = members.items if members.items is not None else (members.attrs["element"],)
-            return False if all(isinstance(m, Instance) and m.family == "module" for m in held) else None
+            return (
+                False
+                if all(isinstance(o, Instance) and o.family == "module" for m in held for o in options(m))
+                else None
+            )
     elif isinstance(module.cls, Class):
         if functional_dropout(module.cls):
             return "dropout"

@@ -41,6 +41,7 @@ from trainlint.semantics.values import (
     Value,
     options,
     truth,
+    usual,
 )
 from trainlint.syntax.code import last_name
 
@@ -344,17 +345,24 @@ def optimizer_zero_grad(call: Call) -> Value:
 def optimizer_step(call: Call) -> Value:
     interp, optimizer = call.interp, call.receiver
     closure = call.value("closure", 1)
+    value: Value = NONE
     if isinstance(closure, (Function, Method)):
         from trainlint.semantics.interpreter import Arguments
 
         value = interp.call(closure, Arguments(), call.node)
-    else:
-        value = NONE
+        if isinstance(optimizer, Instance) and searches(optimizer):
+            advance(interp, optimizer, AFTER_STEP, certain=True, node=call.node)
+            value = interp.call(closure, Arguments(), call.node)
     if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
         take_step(interp, optimizer, call.node)
     else:
         stepped(interp, call.node, optimizer)
     return value
+
+
+def searches(optimizer: Instance) -> bool:
+    """Whether a step moves the weights several times, asking for the gradients anew each time."""
+    return optimizer.api_path.endswith(".LBFGS") and usual(optimizer.attrs.get("max_iter")) != 1
 
 
 def stepped(
@@ -415,25 +423,24 @@ def autograd_grad(call: Call) -> Value:
 
 @behaviour("clip_gradients")
 def clip_gradients(call: Call) -> Value:
-    """Notes which optimizers' gradients are clipped and in which state they are; None where that is not known."""
+    """Notes which optimizers' gradients are clipped, and in which state they are."""
     interp, params = call.interp, call.value("parameters") or UNKNOWN
     spent = is_spent(interp, params)
     spend(interp, params)
-    held = None if spent else holders(interp, params)
-    states = [(o, interp.read(o.attrs, "$state"), scale_of(interp, o)) for o in held] if held else None
+    held = [] if spent else holders(interp, params)
+    states = [(o, interp.read(o.attrs, "$state"), scale_of(interp, o), sure) for o, sure in held]
     interp.event("clip", call.node, states, spent)
     return Tensor(lo=0.0, graph=False)
 
 
-def holders(interp: Interpreter, params: Value) -> list[Instance] | None:
-    """The optimizers that surely hold some of these parameters; None when that is not known."""
+def holders(interp: Interpreter, params: Value) -> list[tuple[Instance, bool]]:
+    """The optimizers that hold, or may hold, some of these parameters, each with whether that is sure."""
     ids, complete = modules_of(params)
     present = optimizers(interp)
     if len(present) == 1 and (not ids or not present[0].attrs.get("$modules")):
-        return [present[0]]
-    found = [o for o in present if not ids.isdisjoint(o.attrs.get("$modules", ()))]
-    unsure = not complete or any(not o.attrs.get("$complete") for o in present)
-    return None if unsure and len(found) != len(present) else found
+        return [(present[0], True)]
+    found = [(o, not ids.isdisjoint(o.attrs.get("$modules", ()))) for o in present]
+    return [(o, sure) for o, sure in found if sure or not complete or not o.attrs.get("$complete")]
 
 
 # ----------------------------------------------------------------------- schedulers
