@@ -75,6 +75,7 @@ class ParameterEditedInGraph(Rule):
 
     def in_body(self, region: Region, name: str, module: Instance, report: Report) -> None:
         records = report.interp.grad is True and learnable(module) and in_training(region)
+        records = records and not is_let_go(region.node.body, name)
         for statement, guarded in statements(region.node.body):
             value = getattr(statement, "value", None)
             if isinstance(statement, cst.Assign):
@@ -113,6 +114,12 @@ def learnable(module: Instance) -> bool:
     """Whether gradients are recorded for all parameters of a module, which was made in view."""
     inside = modules_in(module)
     return module.born is not None and all(m.attrs.get("$frozen", FALSE) is FALSE for m in inside)
+
+
+def is_let_go(body: Any, name: str) -> bool:
+    """Whether a loop's body takes a parameter out of the graph, or asks for no gradients of it."""
+    attributes = (node for node in nodes_in(body) if isinstance(node, cst.Attribute) and is_name(node.value, name))
+    return any(node.attr.value in ("detach_", "requires_grad_", "requires_grad") for node in attributes)
 
 
 def in_training(region: Region | None) -> bool:
