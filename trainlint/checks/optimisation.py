@@ -9,6 +9,7 @@ import libcst as cst
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.checks.repairs import assigned, definition, index_of, reaching
 from trainlint.checks.schedules import always, inner_loops, over_batches
+from trainlint.checks.totals import adds_up
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
@@ -20,6 +21,7 @@ from trainlint.semantics.values import (
     ELSEWHERE,
     FALSE,
     INF,
+    STEPS,
     TRUE,
     UNKNOWN,
     Api,
@@ -61,7 +63,7 @@ def has_own_weights(library: Library, module: Instance) -> bool:
 def is_set(layer: Instance) -> bool:
     """Whether a layer's weight may be another one than it was made with, or than was drawn for it."""
     weight, drawn = layer.attrs.get("weight"), layer.attrs.get("$init")
-    if weight is None:
+    if weight is None or (isinstance(layer.cls, Class) and getattr(weight, "nature", None) == "a parameter"):
         return False
     own = isinstance(weight, Instance) and weight.attrs.get("$whole") is layer
     return not own or not drawn or drawn[0].endswith("copy_")
@@ -479,7 +481,7 @@ def decays_from_start(node: Any, report: Report) -> bool:
     if node.__class__ is cst.Name:
         node = definition(index, node)
     exponent = exponent_of(node)
-    if exponent is not None and is_counter(report.interp.eval(exponent)):
+    if exponent is not None and (is_counter(report.interp.eval(exponent)) or grows(index, exponent)):
         return True
     left = node.left if exponent is not None and node.__class__ is cst.BinaryOperation else node
     if not isinstance(left, cst.BinaryOperation) or not isinstance(left.operator, cst.Subtract):
@@ -497,6 +499,14 @@ def is_counter(value: Value) -> bool:
     return isinstance(value, Number) and value.hi == INF and value.lo != -INF
 
 
+def grows(index: Index, node: Any) -> bool:
+    """Whether a loop around an expression adds to what a name in it stands for, whatever that began as."""
+    loops = [above for above in index.ancestors(node) if isinstance(above, (cst.For, cst.While))]
+    added = (part for loop in loops for part in nodes_in(loop.body) if isinstance(part, cst.AugAssign))
+    counters = {part.target.value for part in added if adds_up(part) and isinstance(part.target, cst.Name)}
+    return bool(counters) and any(isinstance(n, cst.Name) and n.value in counters for n in (node, *nodes_in(node)))
+
+
 def exponent_of(node: Any) -> Any:
     """The exponent of `base ** exponent`, be it computed by a function; else None."""
     if node.__class__ is cst.BinaryOperation and node.operator.__class__ is cst.Power:
@@ -507,9 +517,10 @@ def exponent_of(node: Any) -> Any:
 
 def is_rate_of_group(interp: Interpreter, node: cst.Subscript) -> bool:
     """Whether `group["lr"]` is the rate of an optimizer's group."""
-    owner = interp.eval(node.value)
+    owners = options(interp.eval(node.value))
     groups = [o.attrs.get("param_groups") for o in optimizers(interp)]
-    if not any(isinstance(g, ListObject) and g.attrs["element"] is owner for g in groups):
+    held = [group.attrs["element"] for group in groups if isinstance(group, ListObject)]
+    if not all(any(group is owner for group in held) for owner in owners):
         return False
     index = interp.index(node.slice[0].slice)
     return getattr(index, "value", None) == "lr"
@@ -690,12 +701,22 @@ class OptimizerRecreated(Rule):
             elif event.kind == kind and event.node in nodes and getattr(event, moved) is not current:
                 return False  # made on some turns only
         levels = [inner_loops(inside) for _, inside in used]
-        if not optimizer:
-            return all(not level for level in levels)
         here = all(not level for level in levels)
         below = all(len(level) == 1 and over_batches(level[0]) for level in levels)
+        if not optimizer:
+            return here or (below and all(map(outlasts, objects)))
         listed = isinstance(region.value, Tuple) and not isinstance(region.node, cst.While)
         return here or (below and (region.value is None or (listed and counted(region))))
+
+
+def outlasts(scheduler: Instance) -> bool:
+    """Whether a schedule is as long as several times the batches that there are."""
+    given = (scheduler.attrs.get(name) for name in ("total_steps", "num_training_steps", "T_max", "total_iters"))
+    lengths = [length for length in given if length is not None]
+    if "steps_per_epoch" in scheduler.attrs:
+        epochs = usual(scheduler.attrs.get("epochs"))
+        return epochs is not None and epochs > 1
+    return any(getattr(length, "nature", None) == STEPS and length.tally is None for length in lengths)
 
 
 def held_by(mover: Instance) -> frozenset[int]:

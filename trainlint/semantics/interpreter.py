@@ -71,7 +71,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, is_literal
+from trainlint.syntax.code import called, is_literal, is_plain_call
 
 if TYPE_CHECKING:
     from trainlint.semantics.library import Library
@@ -1800,6 +1800,10 @@ class Interpreter:
             made.attrs["$places"] = self.step(clause.iter, "chosen")
 
     def dict_comprehension(self, node: cst.DictComp) -> Value:
+        owner = mapped_as_is(node)
+        weights = self.eval(owner) if owner is not None else None
+        if isinstance(weights, Instance) and weights.family == "weights":
+            return weights  # the same tensors in another dict
         items, exact, _ = self.comprehension_items(
             node.for_in, lambda: Tuple((self.eval(node.key), self.eval(node.value)))
         )
@@ -2480,6 +2484,25 @@ def dotted_name(node: Any) -> str:
         return ""
     parts.append(node.value)
     return ".".join(reversed(parts))
+
+
+def mapped_as_is(node: cst.DictComp) -> Any:
+    """The `d` of `{k: v for k, v in d.items()}`, if it can be looked at twice; also where the values are detached."""
+    clause = node.for_in
+    walked: Any = clause.iter
+    value: Any = node.value
+    if clause.ifs or clause.inner_for_in is not None or not is_plain_call(walked, "items"):
+        return None
+    if is_plain_call(value, "detach") and isinstance(value.func, cst.Attribute):
+        value = value.func.value
+    elif isinstance(value, cst.Attribute) and value.attr.value == "data":
+        value = value.value
+    names = list(target_names(clause.target))
+    if len(names) != 2 or not isinstance(value, cst.Name) or value.value != names[1]:
+        return None
+    owner = walked.func.value if isinstance(walked.func, cst.Attribute) else None
+    is_asked = is_plain_call(owner, "state_dict") and not owner.args
+    return owner if is_asked or isinstance(owner, (cst.Name, cst.Attribute)) else None
 
 
 def target_names(target: Any) -> Iterator[str]:

@@ -203,7 +203,7 @@ def dropout_layer(call: Call) -> Value:
 @behaviour("recurrent")
 def recurrent(call: Call) -> Value:
     """The output of an RNN and its states: bounded by tanh, but read as features."""
-    output = made(call, kinds=HIDDEN)
+    output = made(call, kinds=HIDDEN, lo=-1.0, hi=1.0)
     if call.interp.grad:
         output = output.but(graph=True)
     name = call.via.rpartition(".")[2]

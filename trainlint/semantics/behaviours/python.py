@@ -263,6 +263,8 @@ def dict_(call: Call) -> Value:
     result = DictObject()
     if arguments_of(call):
         source = call.first
+        if isinstance(source, Instance) and source.family == "weights" and not call.arguments.keywords:
+            return source  # the same tensors in another dict
         pairs = call.interp.known_items(source)
         if (given := containers.as_dict(source)) is not None:
             result.attrs.update(given.entries())

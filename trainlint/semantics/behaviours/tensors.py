@@ -29,6 +29,7 @@ from trainlint.semantics.values import (
     MASKS,
     NO_DATA,
     NO_DEPS,
+    NONE,
     PRESENT,
     PROBABILITIES,
     REACHED,
@@ -305,6 +306,10 @@ def dropout(call: Call) -> Value:
 @behaviour("linear")
 def linear(call: Call) -> Value:
     result = made(call, step=call.short_name, kinds=LOGITS)
+    weight = call.value("weight", 1)
+    if isinstance(weight, Tensor) and weight.graph is False and weight.lo >= 0:  # a filter, such as a running mean
+        bare = call.value("bias", 2) in (None, NONE)
+        result = made(call, lo=0.0 if call.tensor.lo >= 0 and bare else -INF)
     if len(call.arguments.positional) == 2 and arithmetic.are_units(*call.arguments.positional):
         result = result.but(lo=-1.0, hi=1.0, nature="a cosine")
     if call.interp.module_depth and call.interp.grad:
@@ -408,7 +413,7 @@ def exp(call: Call) -> Value:
     if kind:
         return made(call, step="exp", kinds=kind, lo=0.0, hi=1.0, nature="a softmax output")
     hi = math.exp(tensor.hi) if tensor.hi < 700 else INF
-    if hi == INF and tensor.must_be(LOGITS):
+    if hi == INF and tensor.must_be(LOGITS | HIDDEN):
         return made(call, step="exp", lo=TINY, nature=arithmetic.EXPONENTIAL)
     return made(call, lo=TINY, hi=hi)
 
@@ -708,8 +713,8 @@ def where(call: Call) -> Value:
     joined = join_all(chosen)
     assert isinstance(joined, Tensor)
     kept = [tensor for tensor in chosen if tensor.graph is not False or tensor.hi > MASKED]
-    if len(kept) == 1 and kept[0].kinds == LOGITS:
-        joined = joined.but(kinds=LOGITS, trace=kept[0].trace)  # what is put in for the rest only hides it
+    if len(kept) == 1 and kept[0].kinds in (LOGITS, HIDDEN):
+        joined = joined.but(kinds=kept[0].kinds, trace=kept[0].trace)  # what is put in for the rest only hides it
     # The condition usually keeps the bad elements out, so what is chosen is not known to reach its bounds; a label
     # keeps nothing out.
     by_label = is_equality(call.argument("condition", 0)) and all(t.must_be(PROBABILITIES | SIGMOID) for t in chosen)
