@@ -2500,7 +2500,7 @@ def mapped_as_is(node: cst.DictComp) -> Any:
     names = list(target_names(clause.target))
     if len(names) != 2 or not isinstance(value, cst.Name) or value.value != names[1]:
         return None
-    owner = walked.func.value if isinstance(walked.func, cst.Attribute) else None
+    owner: Any = walked.func.value if isinstance(walked.func, cst.Attribute) else None
     is_asked = is_plain_call(owner, "state_dict") and not owner.args
     return owner if is_asked or isinstance(owner, (cst.Name, cst.Attribute)) else None
 
