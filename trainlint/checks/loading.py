@@ -31,7 +31,7 @@ from trainlint.semantics.values import (
     Value,
     options,
 )
-from trainlint.syntax.code import is_name, is_plain_call, keyword
+from trainlint.syntax.code import contains, is_name, is_plain_call, keyword
 
 
 def surely_none(value: Value | None) -> bool:
@@ -221,7 +221,7 @@ class OneBatchReused(Rule):
             return
         sources = sources_of(region)
         for token, (_, node, space, loader, *_) in inside.items():
-            if not any(token in tokens for tokens in sources) or whole_set(loader):
+            if not any(token in tokens for tokens in sources) or whole_set(loader) or of_turn(loader, region):
                 continue
             if fixed_order(loader):
                 what = "`next(iter(loader))` starts anew each time, so training sees the first batch again and again"
@@ -249,6 +249,13 @@ def sources_of(region: Region) -> list[frozenset[int]]:
     if not given and region.has("backward"):
         given = [[event.given] for event in region.of("loss") if event.result.graph is not False]
     return [frozenset(token for tensor in tensors for token in tensor.data.tokens) for tensors in given]
+
+
+def of_turn(loader: Instance, region: Region) -> bool:
+    """Whether a loader and its data are made anew in each turn of a loop."""
+    dataset = loader.attrs.get("dataset")
+    made = [value.born for value in (loader, dataset) if isinstance(value, Instance)]
+    return all(born is not None and born.space is region.space and contains(region.node, born.node) for born in made)
 
 
 def whole_set(loader: Instance) -> bool:

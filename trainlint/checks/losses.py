@@ -220,6 +220,7 @@ class DoubleActivation(Rule):
     message = "`{activation}` gets {kind} (@); activated twice, the outputs are squeezed together and gradients vanish"
 
     fixable = Safety.UNSAFE
+    exclusive = True
 
     @on_call(SOFTMAX, LOG_SOFTMAX, "torch.sigmoid")
     def check(self, call: Call, report: Report) -> None:

@@ -174,6 +174,8 @@ class OptimizerMissesParameters(Rule):
                 continue
             if is_loaded(model) and not any(map(is_loaded, learnt)):
                 continue  # ready to be used; where all models are loaded, a run goes on
+            if is_loaded(model) and runs_in(losses, model, False) and any(runs_in(losses, m, True) for m in learnt):
+                continue  # a teacher
             if any(m.attrs.get("$frozen", FALSE) is not FALSE for m in inside):
                 continue
             if any((isinstance(m.cls, Api) and library.is_model(m.cls.path)) or m.cls is None for m in inside):
@@ -192,6 +194,12 @@ class OptimizerMissesParameters(Rule):
 def is_loaded(model: Instance) -> bool:
     """Whether weights are, or may be, loaded into a model or a part of it."""
     return any("$loaded" in m.attrs for m in modules_in(model))
+
+
+def runs_in(losses: list[Tensor], model: Instance, training: bool) -> bool:
+    """Whether a model was surely in this mode whenever it gave what is learnt from."""
+    modes = {d.training for loss in losses for d in loss.deps if d.module is model and d.node is not None}
+    return modes == {training}
 
 
 def handed_on(region: Region) -> set[int]:

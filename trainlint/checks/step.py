@@ -389,6 +389,8 @@ class StepOrder(Rule):
                 continue
             if any(may_train(optimizer, e.values) for e in since if e.kind == "escape"):
                 continue
+            if any(e.kind == "step" and e.node is steps[0].node for e in beside(steps[0], region.events)):
+                continue  # one of several that the program may have made, of which another goes with the model
             what = "`step` finds no gradients, as no `backward` reaches the parameters of this optimizer (@)"
             report(steps[0].node, steps[0].space, what=what).because([optimizer.born])
 
@@ -508,6 +510,12 @@ def kept(loss: Tensor) -> set[int]:
             rest += (v for v in inside if isinstance(v, (Instance, ListObject, Tuple, DictObject)))
             rest += (o for v in inside if isinstance(v, Union) for o in v.options)
     return set(found)
+
+
+def beside(event: Any, events: list[Any]) -> list[Any]:
+    """The events next to one in the flow: what an operation on one of several objects does to the others."""
+    at = next(i for i, e in enumerate(events) if e is event)
+    return [events[i] for i in (at - 1, at + 1) if 0 <= i < len(events)]
 
 
 def fed(region: Region, optimizer: Instance) -> bool:

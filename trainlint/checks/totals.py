@@ -396,7 +396,9 @@ def are_alike(index: Index, first: Feed, second: Feed) -> bool:
     """Whether two totals start alike and get nothing but the same, as entries of one dict or names of one block."""
     one, other = first.target, second.target
     if isinstance(one, cst.Subscript) and isinstance(other, cst.Subscript):
-        return one.value.deep_equals(other.value) and is_plain(one.value) and is_whole(index, one.value)
+        # Of entries with names that are put together, one may go with the turn and the other with all turns.
+        same = one.value.deep_equals(other.value) and set(names_in(one)) == set(names_in(other))
+        return same and is_plain(one.value) and is_whole(index, one.value)
     if not isinstance(one, cst.Name) or not isinstance(other, cst.Name):
         return False
     begun, also = begun_in(index, one, first), begun_in(index, other, second)

@@ -114,6 +114,14 @@ def append(interp: Interpreter, target: ListObject, value: Value, last: bool = T
         interp.write(target.attrs, "items", None)
 
 
+def disorder(interp: Interpreter, target: ListObject) -> None:
+    """Forget how many items a list has, and in which order."""
+    if target.items is not None:
+        interp.write(target.attrs, "element", interp.element_of(target))
+        interp.write(target.attrs, "items", None)
+    interp.write(target.attrs, "ends", ())
+
+
 def extend(interp: Interpreter, target: ListObject, value: Value) -> None:
     known = interp.known_items(value)
     if known is None or target.items is None:
@@ -368,6 +376,9 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
         ):
             position = index.value % len(items)
             interp.write(owner.attrs, "items", (*items[:position], value, *items[position + 1 :]))
+        elif isinstance(index, slice):
+            disorder(interp, owner)
+            interp.write(owner.attrs, "element", join(owner.attrs["element"], interp.element_of(value)))
         elif items is not None:
             interp.write(owner.attrs, "items", tuple(join(i, value) for i in items))
         else:
@@ -530,8 +541,7 @@ def delete_item(interp: Interpreter, owner: Value, index: Value | slice) -> None
             position = index.value % len(items)
             interp.write(owner.attrs, "items", items[:position] + items[position + 1 :])
         else:
-            interp.write(owner.attrs, "element", join_all(items))
-            interp.write(owner.attrs, "items", None)
+            disorder(interp, owner)
     elif isinstance(owner, ListObject):
         interp.write(owner.attrs, "ends", ())
 

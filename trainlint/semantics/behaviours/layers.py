@@ -106,7 +106,7 @@ def mark_output(
     if isinstance(training, Union) and TRUE in training.options and FALSE in training.options:
         mode = "either"
     grad = interp.grad
-    frozen = is_frozen(module)
+    frozen = is_frozen(module) or is_weightless(module)
     inputs = [v for v in arguments.values() if isinstance(v, Tensor)]
     recorded = grad
     if frozen and grad:
@@ -115,7 +115,7 @@ def mark_output(
     own = frozenset((dep, *(Dep(other, None, None, dep.live) for other in borrowed(module))))
     layers = mode_matters(interp, module, mode)
     # Of a frozen model nothing is recorded, whatever the context.
-    asked = None if grad and is_frozen(module, possibly=True) else grad
+    asked = None if grad and (frozen or is_frozen(module, possibly=True)) else grad
     interp.event("model", node, module, mode, asked, inputs, module.attrs.get("$loaded") is TRUE, layers)
     behind = frozenset(d for tensor in inputs for d in tensor.deps)
     before = {id(d.module) for d in behind}
@@ -184,6 +184,17 @@ def is_frozen(module: Instance, possibly: bool = False) -> bool:
     freezing does."""
     settings = (inner.attrs.get("$frozen", FALSE) for inner in modules_in(module))
     return all(setting is TRUE or (possibly and TRUE in options(setting)) for setting in settings)
+
+
+def is_weightless(module: Instance) -> bool:
+    """Whether a module of the project has no parameters: it keeps settings only."""
+    if not isinstance(module.cls, Class) or set(module.cls.api) != {"torch.nn.Module"}:
+        return False
+    return all(
+        isinstance(value, (Const, Number, Text)) or (isinstance(value, DictObject) and not value.attrs)
+        for name, value in module.attrs.items()
+        if not str(name).startswith("$")
+    )
 
 
 @behaviour("normalise")

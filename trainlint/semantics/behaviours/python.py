@@ -197,7 +197,13 @@ def zip_(call: Call) -> Value:
     return Sequence(Tuple(tuple(element(call, v) for v in arguments_of(call))), first)
 
 
-@builtin("iter", "reversed")
+@builtin("reversed")
+def reversed_(call: Call) -> Value:
+    value, items = call.first, call.interp.known_items(call.first)
+    return Sequence(element(call, value), source_of(value)) if items is None else Tuple(items[::-1])
+
+
+@builtin("iter")
 @behaviour("iterate_first")
 def iter_(call: Call) -> Value:
     value = call.first
@@ -600,27 +606,53 @@ def extend(call: Call) -> Value:
 def insert(call: Call) -> Value:
     target, values = call.first, arguments_of(call)
     if isinstance(target, ListObject) and len(values) > 2:
-        items = target.items
-        place = values[1]
-        if items is not None and isinstance(place, Const) and place.value == 0:
-            call.interp.write(target.attrs, "items", (values[2], *items))
+        items, place = target.items, whole(values[1])
+        if items is not None and place is not None:
+            call.interp.write(target.attrs, "items", (*items[:place], values[2], *items[place:]))
         else:
+            containers.disorder(call.interp, target)
             containers.append(call.interp, target, values[2], last=False)
     return NONE
 
 
 @builtin("list.pop", "list.popleft")
 def pop(call: Call) -> Value:
+    target, values = call.first, arguments_of(call)
+    if not isinstance(target, ListObject) or target.items is None:
+        if isinstance(target, ListObject):
+            call.interp.write(target.attrs, "ends", ())
+        return element(call, target)
+    items = target.items
+    place = 0 if call.path.endswith("popleft") else whole(values[1]) if len(values) > 1 else -1
+    if place is not None and -len(items) <= place < len(items):
+        place %= len(items)
+        call.interp.write(target.attrs, "items", items[:place] + items[place + 1 :])
+        return items[place]
+    containers.disorder(call.interp, target)
+    return join_all(items)
+
+
+def whole(value: Value) -> int | None:
+    """A known whole number."""
+    return value.value if isinstance(value, Const) and isinstance(value.value, int) else None
+
+
+@builtin("list.reverse")
+def reverse(call: Call) -> Value:
     target = call.first
-    items = target.items if isinstance(target, ListObject) else None
-    if isinstance(target, ListObject) and items:
-        if len(arguments_of(call)) == 1:
-            call.interp.write(target.attrs, "items", items[:-1])
-            return items[-1]
-        return join_all(items)
-    if isinstance(target, ListObject) and items is None:
+    if isinstance(target, ListObject):
+        if target.items is not None:
+            call.interp.write(target.attrs, "items", target.items[::-1])
         call.interp.write(target.attrs, "ends", ())
-    return element(call, target)
+    return NONE
+
+
+@builtin("list.sort", "list.remove", "list.discard")
+def reorder(call: Call) -> Value:
+    """What depends on how the items compare."""
+    if isinstance(call.first, ListObject):
+        containers.disorder(call.interp, call.first)
+    return NONE
 
 
 @builtin("list.clear")
@@ -681,6 +713,8 @@ def get(call: Call) -> Value:
             found = call.interp.read(target.attrs, values[1].value)
             if found is not MISSING:
                 value: Value = found
+                if call.path == "dict.pop":
+                    call.interp.journal.remove(target.attrs, values[1].value)
                 return value
             if target.rest is None:
                 if call.path == "dict.setdefault":
