@@ -335,7 +335,7 @@ class NormAtZero(RootRule):
         nature = reaches_zero(operand)
         if inverse or nature is None or not squares(nature) or not isinstance(operand, Tensor):
             return
-        if operand.deps and all(dep.training is False for dep in operand.deps):
+        if {dep.training for dep in operand.deps if dep.node is not None} == {False}:
             return  # a model in eval mode is run to be judged
         if (operand.graph or is_in_loss(report.interp)) and not is_read(index_of(report.space()), node):
             self.tell(node, operand, partial(guard, inner, "1e-12"), report)

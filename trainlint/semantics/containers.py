@@ -218,8 +218,7 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
                 found = interp.read(owner.attrs, str(index.value))
                 if found is not MISSING:
                     return found  # type: ignore[no-any-return]
-            element = interp.element_of(owner)
-            return ListObject(None, element) if isinstance(index, slice) else element
+            return interp.element_of(owner)
         element = interp.element_of(owner)
         return cut_list(interp, owner, index) if isinstance(index, slice) else element
     if isinstance(owner, Sequence):
