@@ -781,6 +781,13 @@ class ClipMisplaced(Rule):
                 plan = partial(self.mend, what.split()[0], related, region, len(clips))
                 report(node, found[0].space, what=what).because(related).repair(plan)
 
+    @on_call("tensorflow.clip_by_norm", "tensorflow.clip_by_global_norm", "torch.clamp")
+    def dropped(self, call: Call, report: Report) -> None:
+        """What is clipped is new, and gradients are left as they are."""
+        if call.node is report.interp.discarded and not called(call.node).endswith("_"):
+            if call.path != "torch.clamp" or call.tensor.nature == "a gradient":
+                report(call.node, what="into new tensors that nobody keeps, so the clipping does nothing")
+
     def mend(self, what: str, related: list[Step], region: Region, count: int, draft: Draft) -> None:
         """Offer the right place among the statements of one block, or what the clipping lacks."""
         index, clip = index_of(draft.space), draft.node

@@ -495,7 +495,9 @@ class Library:
 
     def outside_result(self, interp: Interpreter, path: str, arguments: Arguments, node: Any) -> Value:
         last = path.rpartition(".")[2]
-        if READY_MADE.fullmatch(path):
+        if (ready := READY_MADE.fullmatch(path)) is not None:
+            if ready[1]:
+                return Instance(Api(path), FRAMEWORKS[ready[1]], Step(interp.frame.space, node, last))
             model = Instance(None, "", Step(interp.frame.space, node, last))
             interp.write(model.attrs, "training", FALSE if last == "from_pretrained" else TRUE)
             return model
@@ -1340,7 +1342,10 @@ PURE = frozenset(("requires_grad_", "detach_", "share_memory_", "retain_grad_", 
 DRAWING = frozenset(("normal_", "uniform_", "trunc_normal_", "fill_", "zero_", "clamp_", "clip_"))
 PYTHON_NAMES = frozenset(dir(builtins))
 # What gives a model whose layers are out of view; with weights in eval mode.
-READY_MADE = re.compile(r"transformers\.(?:[\w.]+\.)?\w*(?:Model|For[A-Z])\w*\.from_(?:pretrained|config)")
+READY_MADE = re.compile(
+    r"transformers\.(?:[\w.]+\.)?(Flax(?=[A-Z])|TF(?=[A-Z]))?\w*(?:Model|For[A-Z])\w*\.from_(?:pretrained|config)"
+)
+FRAMEWORKS = {"Flax": "flax", "TF": "keras"}  # of models that are not PyTorch's, by how their names begin
 # Where classes of modules are that need no row of their own.
 MODULES = ("torch.nn.", "timm.models", "torchvision.models", "torch_geometric.nn.", "dgl.nn.")
 # What loggers do with what they are given: they read it.
