@@ -843,6 +843,8 @@ def identity(dataset: Value | None) -> Any:
         return None if None in parts else frozenset(parts)
     if not isinstance(dataset, Instance) or (isinstance(dataset.cls, Class) and not serves_items(dataset)):
         return None
+    if "$one_of" in dataset.attrs:
+        return id(dataset)
     if is_random_part(dataset):
         drawn, whole = dataset.attrs.get("$draw"), identity(dataset.attrs.get("dataset"))
         alike = drawn is not None and whole is not None and UNKNOWN.key not in drawn and len(drawn) > 2

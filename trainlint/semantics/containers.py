@@ -27,6 +27,7 @@ from trainlint.semantics.values import (
     Method,
     Names,
     Number,
+    Object,
     Sequence,
     Tensor,
     Text,
@@ -169,6 +170,22 @@ def contains(interp: Interpreter, left: Const, right: Value, positive: bool) -> 
     return BOOL
 
 
+def one_of(interp: Interpreter, owner: Object, value: Value, index: Value | None) -> Value:
+    """What stands at a place in a container whose values are not told apart: a data set or a loader is the same at each
+    look there, and perhaps another one elsewhere."""
+    if not isinstance(value, Instance) or value.family not in ("dataset", "loader") or not isinstance(index, Const):
+        return value
+    key = (owner.number, f"[{index.value!r}]")
+    found = interp.children.get(key)
+    if found is None or found.cls is not value.cls:
+        found = interp.children[key] = Instance(value.cls, value.family, value.born)
+        found.attrs.update(value.attrs)
+        found.attrs["$one_of"] = index
+        if isinstance(served := value.attrs.get("dataset"), Instance):
+            found.attrs["dataset"] = one_of(interp, found, served, index)
+    return found
+
+
 def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], node: Any) -> Value:
     """`owner[indices]`."""
     if owner.__class__ is Method:
@@ -189,7 +206,7 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
             found = interp.read(owner.attrs, index.value)
             if found is not MISSING:
                 return found  # type: ignore[no-any-return]
-            return owner.rest if owner.rest is not None else UNKNOWN
+            return UNKNOWN if owner.rest is None else one_of(interp, owner, owner.rest, index)
         if owner.rest is not None and not any(True for _ in owner.known()):
             return owner.rest
         makers = model_makers(owner)
@@ -220,7 +237,9 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
                     return found  # type: ignore[no-any-return]
             return interp.element_of(owner)
         element = interp.element_of(owner)
-        return cut_list(interp, owner, index) if isinstance(index, slice) else element
+        if isinstance(index, slice):
+            return cut_list(interp, owner, index)
+        return one_of(interp, owner, element, index) if isinstance(owner, ListObject) else element
     if isinstance(owner, Sequence):
         if owner.first is not None and isinstance(index, Const) and index.value == 0:
             return owner.first
