@@ -85,7 +85,7 @@ class AugmentationInEvaluation(Rule):
     """Held-out data are changed at random."""
 
     code, name = "TL405", "augmentation-in-evaluation"
-    message = "the {part} data are augmented at random by `{what}`, so results change from run to run and are too low"
+    message = "{how}"
 
     @on("dataset")
     def made(self, fact: Any, report: Report) -> None:
@@ -94,7 +94,9 @@ class AugmentationInEvaluation(Rule):
         step = transforms_of(dataset)
         if part in HELD_OUT and step is not None:
             at = transform_given(node)
-            report(at, part=HELD_OUT[part], what=step.label).because([step, Step(report.space(), node, "made here")])
+            report(at, how=augmented(HELD_OUT[part], step.label)).because(
+                [step, Step(report.space(), node, "made here")]
+            )
 
     @on("program", having="evaluated")
     def evaluated(self, region: Region, report: Report) -> None:
@@ -109,10 +111,12 @@ class AugmentationInEvaluation(Rule):
                 part = dataset_part(dataset)
                 if is_subset(dataset):
                     if part in HELD_OUT or apart(event.loader, trained):
-                        report(step.node, step.space, part="held-out", what=step.label).because([dataset.born])
+                        report(step.node, step.space, how=augmented("held-out", step.label)).because([dataset.born])
                 elif dataset.born is not None and (part in HELD_OUT or apart(event.loader, trained)):
                     at = transform_given(dataset.born.node)
-                    draft = report(at, dataset.born.space, part=HELD_OUT.get(part or "", "held-out"), what=step.label)
+                    draft = report(
+                        at, dataset.born.space, how=augmented(HELD_OUT.get(part or "", "held-out"), step.label)
+                    )
                     draft.because([step, dataset.born])
 
     @on("program", having="evaluated trained")
@@ -126,7 +130,7 @@ class AugmentationInEvaluation(Rule):
                 if part in HELD_OUT and found and transforms_of(dataset) is None and isinstance(dataset, Instance):
                     if dataset.born is not None and any(same_options(found[0], value) for value in known):
                         at = transform_given(dataset.born.node)
-                        draft = report(at, dataset.born.space, part=HELD_OUT[part], what=found[1].label)
+                        draft = report(at, dataset.born.space, how=augmented(HELD_OUT[part], found[1].label))
                         draft.because([found[1], dataset.born])
 
     @on("program", having="evaluated trained")
@@ -147,7 +151,7 @@ class AugmentationInEvaluation(Rule):
             if part not in HELD_OUT and not apart(event.loader, trained):
                 continue
             if (step := next((s for s in random_steps(dataset) if s.node in common), None)) is not None:
-                report(step.node, step.space, part=HELD_OUT.get(part or "", "held-out"), what=step.label)
+                report(step.node, step.space, how=augmented(HELD_OUT.get(part or "", "held-out"), step.label))
                 continue
             steps = (own_random(value) for value in transforms_in(dataset) if id(value) in shared)
             step = next((step for step in steps if step is not None), None)
@@ -156,8 +160,34 @@ class AugmentationInEvaluation(Rule):
                 step = None if None in changes else changes[0]
             if step is not None:
                 at = transform_given(dataset.born.node)
-                draft = report(at, dataset.born.space, part=HELD_OUT.get(part or "", "held-out"), what=step.label)
+                draft = report(at, dataset.born.space, how=augmented(HELD_OUT.get(part or "", "held-out"), step.label))
                 draft.because([step, dataset.born])
+
+    @on("store")
+    def given(self, fact: Any, report: Report) -> None:
+        """A part of a data set gives the whole a transform: `part.dataset.transform = …`."""
+        owner, name, value, node = fact
+        whole = getattr(node, "value", None)
+        if not gives_transform(name) or not isinstance(owner, Instance) or not isinstance(whole, cst.Attribute):
+            return
+        part, former = report.interp.peek(whole.value), owner.attrs.get(name)
+        if isinstance(part, Instance) and is_subset(part) and part.attrs.get("dataset") is owner:
+            report.interp.event("given_transform", node, owner, part, augments(former), augments(value))
+
+    @on("program", having="given_transform trained evaluated")
+    def taken_away(self, region: Region, report: Report) -> None:
+        """The transform of the held-out part takes the place of that for training, as both are of one data set."""
+        given = region.of("given_transform")
+        judged = {id(event.loader.attrs.get("dataset")) for event in region.of("evaluated")}
+        learnt = [event.loader.attrs.get("dataset") for event in region.of("trained")]
+        for place, event in enumerate(given):
+            later = (other for other in given[place + 1 :] if other.dataset is event.dataset)
+            if event.former is None or event.now is not None or any(other.now is not None for other in later):
+                continue
+            parts = [one for one in learnt if isinstance(one, Instance) and one.attrs.get("dataset") is event.dataset]
+            if parts and event.subset not in parts and id(event.subset) in judged:
+                how = "the training part loses its random transform (@) too, as both are parts of one data set"
+                report(event.node, event.space, how=how).because([event.former])
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
@@ -168,7 +198,12 @@ class AugmentationInEvaluation(Rule):
         if changes and generator and not generator.attrs["$open"] and isinstance(given, Instance) and given.born:
             if is_switched_on(generator.attrs[changes]):
                 part = HELD_OUT.get(str(given.attrs["$part"]), "validation")
-                report(given.born.node, given.born.space, part=part, what=changes).because([generator.born])
+                report(given.born.node, given.born.space, how=augmented(part, changes)).because([generator.born])
+
+
+def augmented(part: str, what: str) -> str:
+    """What is wrong where data that are held out change from time to time."""
+    return f"the {part} data are augmented at random by `{what}`, so results change from run to run and are too low"
 
 
 def transform_given(made: Any) -> Any:

@@ -85,6 +85,7 @@ FIELDS = {
     "aside": "term",
     "handed": "weights",
     "paired": "",
+    "given_transform": "dataset subset former now",  # of a data set and the part of it that it was reached by
     "selected": "what judged",
     "passed": "loader",
     "brought": "loader argument",  # by which argument of a call a loop was given what it goes through

@@ -1306,7 +1306,8 @@ def subset(call: Call) -> Value:
 def random_split(call: Call) -> Value:
     lengths = call.interp.known_items(call.value("lengths") or UNKNOWN)
     count = len(lengths) if lengths is not None else 2
-    names = ["train", "test"] if count == 2 else ["train", "val", "test"] if count == 3 else [None] * count
+    second = "val" if dataset_part(call.first) == "train" else "test"
+    names = ["train", second] if count == 2 else ["train", "val", "test"] if count == 3 else [None] * count
     out: list[Value] = []
     key = draw(call)
     for place, part in enumerate(names):
