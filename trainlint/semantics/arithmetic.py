@@ -24,6 +24,7 @@ from trainlint.semantics.values import (
     MASK,
     MASKS,
     NO_DATA,
+    PADDING,
     PRESENT,
     PROBABILITIES,
     REACHED,
@@ -671,11 +672,19 @@ def mask_of(operator: str, left: Value, right: Value) -> str:
     """What a comparison tells: what is there, with no padding, as `tokens != pad` does, or `positions < length`; which
     of all samples are alike, of which each is like itself (`labels[:, None] == labels[None, :]`); or any choice."""
     if operator in ("Equal", "NotEqual"):
+        if operator == "NotEqual" and getattr(left, "nature", None) in padding(right):
+            return REACHED
         is_there = (operator == "Equal") == (isinstance(left, Tensor) and isinstance(right, Tensor))
         return PRESENT if is_there else CHOSEN
     lower, higher = (right, left) if operator.startswith("Greater") else (left, right)
     is_reached = getattr(lower, "nature", None) == POSITIONS != getattr(higher, "nature", None)
     return REACHED if is_reached else CHOSEN
+
+
+def padding(value: Value) -> tuple[str, ...]:
+    """The nature of sequences that are padded with a value, if it is known."""
+    lo, hi = bounds(value)
+    return (f"{PADDING}{float(lo)}",) if lo == hi else ()
 
 
 def compare(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Value:

@@ -235,7 +235,6 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
                 found = interp.read(owner.attrs, str(index.value))
                 if found is not MISSING:
                     return found  # type: ignore[no-any-return]
-            return interp.element_of(owner)
         element = interp.element_of(owner)
         if isinstance(index, slice):
             return cut_list(interp, owner, index)

@@ -235,7 +235,7 @@ class ModuleIndex:
             if space.source is None or (id(space) not in self.texts and name not in space.source.text):
                 continue
             uses = self.uses(space)
-            if self.is_read(uses, name) or name in uses.strings:
+            if self.is_read(uses, name) or name in uses.strings or name in uses.handed:
                 return True
             for own in uses.classes.values():
                 if name in own.read and (not own.stores[name] or related(own.cls, stored.cls)):
@@ -315,6 +315,8 @@ class Uses:
         self.classes: dict[int, ClassUses] = {}
         self.elsewhere: defaultdict[str, list[Any]] = defaultdict(list)
         self.strings: set[str] = set()
+        parameters: set[str] = set()
+        called_names: set[str] = set()
         inside: set[int] = set()
         plain: set[int] = set()  # documentation, and what names are only compared with
         nodes: list[Any] = list(nodes_in(tree))
@@ -331,6 +333,11 @@ class Uses:
                 plain.add(id(node.left))
             elif kind is cst.Call and called(node) in TEXTUAL:
                 plain.update(id(argument.value) for argument in node.args)
+            elif kind is cst.Call and node.func.__class__ is cst.Name:
+                called_names.add(node.func.value)
+            elif kind is cst.Param:
+                parameters.add(node.name.value)
+        self.handed = parameters & called_names  # what functions are given to call
         for node in nodes:
             kind = node.__class__
             if kind is cst.Attribute and id(node) not in inside:

@@ -127,6 +127,8 @@ def mark_output(
     def mark(value: Value) -> Value:
         if isinstance(value, Tensor):
             data = value.data if tensors is None else mix_data(value.data, tensors)
+            if value.lib == "numpy":
+                return value.but(deps=cut(value.deps) | {dep._replace(live=False)}, data=data)
             if recorded and value.graph is False and (stop := cut_of(value)) is not None:
                 return value.but(deps=value.deps | {dep._replace(live=False, cut=stop)}, data=data, lib="torch")
             deps = value.deps if recorded is not False else cut(value.deps)

@@ -235,6 +235,13 @@ def concatenate(call: Call) -> Value:
     return joined.but(shape=None, graph=graph, data=data)
 
 
+@behaviour("pad_sequence")
+def pad_sequence(call: Call) -> Value:
+    """Each of the sequences has something; what is not the padding was there."""
+    filler = call.value("padding_value", 2) or Const(0.0)
+    return as_tensor(concatenate(call)).but(nature=next(iter(arithmetic.padding(filler)), None))
+
+
 @behaviour("pieces")
 def pieces(call: Call) -> Value:
     return Sequence(call.tensor.but(shape=None))
