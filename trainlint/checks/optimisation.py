@@ -42,7 +42,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import Index, nodes_in
-from trainlint.syntax.code import called, is_plain_call, positional
+from trainlint.syntax.code import called, is_name, is_plain_call, positional
 
 # The name that stands for all of PyTorch's optimizers.
 OPTIMIZER = "torch.optim.SGD"
@@ -424,26 +424,33 @@ class LearningRateCompounds(Rule):
     """A rate that was decayed already goes into its own formula again."""
 
     code, name = "TL705", "learning-rate-compounds"
-    message = "the rate is multiplied with a power of the epoch's number each time again, so it decays far too fast"
+    message = "the rate is {done} each time again, so it decays far too fast"
 
-    @on("multiply")
+    @on("multiply", "divide")
     def check(self, fact: Any, report: Report) -> None:
-        _, node, _, _, left, right, _ = fact
-        if not decays_from_start(right, report):
+        operator, node, _, _, left, right, _ = fact
+        divided = operator == "Divide"
+        if not (grown_from_start if divided else decays_from_start)(right, report):
             return
+        done = "divided by what grows with" if divided else "multiplied with a power of"
+        self.judge(node, left, f"{done} the epoch's number", report)
+
+    def judge(self, node: Any, left: Any, done: str, report: Report) -> None:
         interp = report.interp
         index = index_of(report.space())
         rate = held_rate(index, left)
         if rate.__class__ is cst.Subscript:
             if is_rate_of_group(interp, rate) and (rate is left or self.given_back(index, node)):
                 if rate is not left or self.fed_back(node, left, report):
-                    report(node)
+                    report(node, done=done)
         elif left.__class__ is cst.Name and self.fed_back(node, left, report):
             if interp.carried_over(left) and used_as_rate(interp, left.value):
-                report(node)
-        elif is_self(getattr(left, "value", None)) and self.fed_back(node, left, report):
-            if is_given_as_rate(index.function(node), left):
-                report(node)
+                report(node, done=done)
+        elif isinstance(left, cst.Attribute) and self.fed_back(node, left, report):
+            if is_given_as_rate(index.function(node), left) or (
+                not is_self(left.value) and is_first_rate(left, report)
+            ):
+                report(node, done=done)
 
     def fed_back(self, node: Any, left: Any, report: Report) -> bool:
         """Whether the product is stored where its first factor came from."""
@@ -482,6 +489,25 @@ def is_given_as_rate(function: Any, rate: Any) -> bool:
     )
 
 
+def is_first_rate(held: cst.Attribute, report: Report) -> bool:
+    """Whether an optimizer is made with just what an attribute of the settings holds as its rate."""
+    source = report.space().source
+    given = (node for node in nodes_in(source.tree) if isinstance(node, cst.Arg)) if source is not None else ()
+    return any(is_name(node.keyword, "lr") and node.value.deep_equals(held) for node in given)
+
+
+def grown_from_start(node: Any, report: Report) -> bool:
+    """Whether a divisor says how far a turn is from the first one: `1 + decay * epoch`, or a power of that."""
+    node = node.left if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Power) else node
+    if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Add):
+        return False
+    interp = report.interp
+    for one, other in ((node.left, node.right), (node.right, node.left)):
+        if bounds(interp.eval(one)) == (1, 1):
+            return any(isinstance(n, cst.Name) and is_counter(interp.eval(n)) for n in (other, *nodes_in(other)))
+    return False
+
+
 def decays_from_start(node: Any, report: Report) -> bool:
     """Whether a factor says what remains of the first rate at a turn: `0.1 ** (epoch // 30)`, or
     `(1 - step / steps) ** 0.9`, for a number of the epoch or step that grows."""
@@ -504,7 +530,7 @@ def is_counter(value: Value) -> bool:
     """Whether a value is a number that goes up without an end that is known, or of milestones that are behind."""
     if isinstance(value, Tensor):
         return value.nature == "a count" and value.lib == "numpy"
-    return isinstance(value, Number) and value.hi == INF and value.lo != -INF
+    return isinstance(value, Number) and value.hi == INF and value.lo != -INF and value.default is None
 
 
 def grows(index: Index, node: Any) -> bool:
@@ -710,11 +736,17 @@ class OptimizerRecreated(Rule):
                 return False  # made on some turns only
         levels = [inner_loops(inside) for _, inside in used]
         here = all(not level for level in levels)
-        below = all(len(level) == 1 and over_batches(level[0]) for level in levels)
+        below = all(len(level) == 1 and (over_batches(level[0]) or draws_batches(level[0])) for level in levels)
         if not optimizer:
             return here or (below and all(map(outlasts, objects)))
         listed = isinstance(region.value, Tuple) and not isinstance(region.node, cst.While)
         return here or (below and (region.value is None or (listed and counted(region))))
+
+
+def draws_batches(loop: Region) -> bool:
+    """Whether a loop that counts takes what comes next from elsewhere."""
+    node = loop.node
+    return isinstance(node, cst.For) and any(is_plain_call(part, "next") for part in nodes_in(node.body))
 
 
 def outlasts(scheduler: Instance) -> bool:

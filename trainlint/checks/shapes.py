@@ -694,9 +694,11 @@ class PredictionAxis(Rule):
         classified = set()
         for event in region.of("loss"):
             if event.path in CLASS_AXIS and isinstance(event.node, cst.Call) and event.space.source is not None:
-                if any(dep.node in whole for dep in event.given.deps):
-                    scores = (stripped(index_of(event.space), value) for value in positional(event.node)[:1])
-                    classified |= sources.intersection(scores)
+                index = index_of(event.space)
+                for scores in (stripped(index, value) for value in positional(event.node)[:1]):
+                    inner = normalised(index, scores)
+                    if inner is not None or any(dep.node in whole for dep in event.given.deps):
+                        classified |= sources & {scores if inner is None else inner}
         for event in region.of("picked"):
             if event.made.node in classified:
                 self.tell(report, event.space, event.node, event.made)
@@ -742,6 +744,15 @@ def batches(region: Region | None) -> set[Any]:
         for event in around.of("model")
         if any(tensor.batched and tensor.data.tokens for tensor in event.inputs)
     }
+
+
+def normalised(index: Index, node: Any) -> Any:
+    """What the logarithm of a softmax over the second axis is taken of; None for another expression."""
+    given = positional(node) if is_plain_call(node, "log_softmax") else []
+    axis = keyword(node, "dim") or next(iter(given[-1:]), None)
+    scores = next((value for value in given if value is not axis), getattr(getattr(node, "func", None), "value", None))
+    over_second = isinstance(axis, cst.Integer) and axis.value == "1"
+    return stripped(index, scores) if over_second and scores is not None else None
 
 
 def is_over_first(choice: Any) -> bool:

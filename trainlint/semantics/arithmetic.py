@@ -382,6 +382,10 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
         return UNIT
     if lo > 0:
         return None
+    if lo == 0 and operator in ("Add", "Subtract"):
+        for tanh, one in ((right, left), (left, right)) if operator == "Add" else ((right, left),):
+            if isinstance(tanh, Tensor) and tanh.must_be(TANH) and bounds(one) == (1.0, 1.0):
+                return f"{TO_ONE}a tanh output" if operator == "Subtract" else "a shifted tanh output"
     if operator == "Subtract":
         if a == "a maximum" and b == "a minimum":
             return "a difference of maximum and minimum"

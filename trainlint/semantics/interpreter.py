@@ -264,6 +264,7 @@ class Interpreter:
         self.depth = 0
         self.module_depth = 0
         self.steps = 0
+        self.forked = 0  # how many objects there were when the innermost branch at hand began
         self.reads: list[tuple[dict[Any, Any], Any, Any]] = []
         self.memos: dict[int, dict[Any, Any]] = {}  # by function: the memos of each key, and how many shapes were seen
         self.runs: dict[int, int] = {}
@@ -713,13 +714,15 @@ class Interpreter:
         journal, frame = self.journal, self.frame
         deltas = []
         frame.forks += 1
+        forked = self.forked
         for run in runs:
-            mark = journal.mark()
+            mark, self.forked = journal.mark(), Object.count
             if run():
                 deltas.append(journal.cut(mark))
             else:
                 journal.undo(mark)
         frame.forks -= 1
+        self.forked = forked
         if not deltas:
             return False
         journal.merge(deltas)
@@ -1801,9 +1804,9 @@ class Interpreter:
 
     def dict_comprehension(self, node: cst.DictComp) -> Value:
         owner = mapped_as_is(node)
-        weights = self.eval(owner) if owner is not None else None
-        if isinstance(weights, Instance) and weights.family == "weights":
-            return weights  # the same tensors in another dict
+        mapped = self.eval(owner) if owner is not None else UNKNOWN
+        if all(isinstance(option, Instance) and option.family == "weights" for option in options(mapped)):
+            return mapped  # the same tensors in another dict
         items, exact, _ = self.comprehension_items(
             node.for_in, lambda: Tuple((self.eval(node.key), self.eval(node.value)))
         )

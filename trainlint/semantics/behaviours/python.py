@@ -269,7 +269,8 @@ def dict_(call: Call) -> Value:
     result = DictObject()
     if arguments_of(call):
         source = call.first
-        if isinstance(source, Instance) and source.family == "weights" and not call.arguments.keywords:
+        alike = [isinstance(option, Instance) and option.family == "weights" for option in options(source)]
+        if alike and all(alike) and not call.arguments.keywords:
             return source  # the same tensors in another dict
         pairs = call.interp.known_items(source)
         if (given := containers.as_dict(source)) is not None:

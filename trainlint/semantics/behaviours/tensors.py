@@ -53,6 +53,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
+    const,
     cut,
     is_number,
     is_opaque,
@@ -119,6 +120,19 @@ def keep(call: Call) -> Value:
     result = tensor.but(graph=graph, shape=None)
     call.interp.modules.keep(tensor, result)
     return result
+
+
+@behaviour("rearranged")
+def rearranged(call: Call) -> Value:
+    """Axes by name, as einops has them: moved, joined, taken apart or repeated; or reduced, to means or sums."""
+    tensor, reduction = call.tensor, const(call.value("reduction", 2) or UNKNOWN)
+    result = tensor.but(shape=None, last=None, batched=False, axis=None, graph=graph_of(call.interp, tensor))
+    if call.path != "einops.reduce" or reduction in ("max", "min"):
+        return result
+    if reduction == "mean":
+        soft = tensor.kinds & (PROBABILITIES | SIGMOID)
+        return result.but(kinds=tensor.kinds & LOGITS, nature=None if soft else tensor.nature)
+    return result.but(kinds=0, lo=0.0 if tensor.lo >= 0 else -INF, hi=INF, nature=None)
 
 
 @behaviour("blend")
@@ -476,7 +490,7 @@ def clamp(call: Call) -> Value:
     if high is not None and not (isinstance(high, Const) and high.value is None):
         top = bounds(high)[1]
         if 1 - 2.0**-25 < top < 1 <= hi and tensor.lib == "torch" and tensor.dtype != "float64":
-            top, nature = 1.0, arithmetic.NEARLY_ONE if lo > 0 else nature
+            top, nature = 1.0, arithmetic.NEARLY_ONE if lo > 0 or nature is None else nature
         hi = min(hi, top)
     kinds = tensor.kinds if tensor.kinds & ~(PROBABILITIES | SIGMOID | LOG_PROBABILITIES) == 0 else 0
     if tensor.kinds == LOGITS and lo == -INF:

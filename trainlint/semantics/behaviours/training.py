@@ -621,5 +621,6 @@ def freeze(interp: Interpreter, module: Instance, setting: Value, node: Any) -> 
     elif setting is FALSE and known is not None and known is not FALSE:
         interp.write(module.attrs, "$thawed", interp.step(node, "thawed"))
     for inner in (*modules_in(module), *([whole] if isinstance(whole, Instance) and setting is not TRUE else [])):
-        inner.attrs.setdefault("$frozen", FALSE)  # what it is on the ways through the program that do not come here
+        if not interp.forked or inner.number <= interp.forked:
+            inner.attrs.setdefault("$frozen", FALSE)  # what it is on the ways through the program that do not come here
         interp.write(inner.attrs, "$frozen", setting)
