@@ -593,8 +593,9 @@ class Interpreter:
                 for i in range(tail):
                     self.bind(elements[starred + 1 + i].value, known[len(known) - tail + i])
                 return
-            item = self.element_of(value)
+            items = self.items_for(value, len(elements)) if isinstance(value, Tensor) else None
             for i, element in enumerate(elements):
+                item = self.element_of(value) if items is None else items[i]
                 self.bind(element.value, ListObject(None, item) if i == starred else item)
             return
         for element, item in zip(elements, self.items_for(value, len(elements))):

@@ -1105,7 +1105,11 @@ class Library:
         return children.items if isinstance(children, ListObject) else None
 
     def unpack_tensor(self, value: Tensor, count: int) -> list[Value]:
-        return [self.tensor_element(value)] * count
+        element = self.tensor_element(value)
+        if value.shape is None and any(dep.node is not None for dep in value.deps):
+            # More likely a model gave several things, of which some may be numbers.
+            element = unsure_graph(element)
+        return [element.but() for _ in range(count)]
 
     def tensor_element(self, value: Tensor) -> Tensor:
         data = value.data._replace(order=None, columns=None) if value.data.tokens else value.data
