@@ -71,7 +71,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, is_literal, is_plain_call
+from trainlint.syntax.code import called, is_literal, is_plain_call, names_in
 
 if TYPE_CHECKING:
     from trainlint.semantics.library import Library
@@ -266,6 +266,7 @@ class Interpreter:
         self.steps = 0
         self.forked = 0  # how many objects there were when the innermost branch at hand began
         self.reads: list[tuple[dict[Any, Any], Any, Any]] = []
+        self.taken: dict[int, dict[str, set[str]]] = {}  # by function: what it takes of each name
         self.memos: dict[int, dict[Any, Any]] = {}  # by function: the memos of each key, and how many shapes were seen
         self.runs: dict[int, int] = {}
         self.spent: dict[int, list[int]] = {}  # by function: steps in it and below, number of runs
@@ -1412,8 +1413,26 @@ class Interpreter:
         if value is not None:
             if frame.function is None and self.depth:
                 self.reads.append((frame.env, name, value))
-            return value  # type: ignore[no-any-return]
-        return self.free_name(name)
+        else:
+            value = self.free_name(name)
+        if value.__class__ is Union and frame.function is not None:
+            return self.meant(name, value)
+        return value  # type: ignore[no-any-return]
+
+    def meant(self, name: str, value: Union) -> Value:
+        """Of the models that a name may stand for, those that have all that the function at hand takes of it: it was
+        written for these, and who picks another does not come here."""
+        function: Any = self.frame.function and self.frame.function.node
+        if not any(isinstance(o, Instance) and o.family == "module" for o in value.options):
+            return value
+        taken = self.taken.get(id(function))
+        if taken is None:
+            self.keep.append(function)
+            taken = self.taken[id(function)] = taken_of_names(function)
+        own = [a for a in taken.get(name, ()) if a != "training" and f"module.{a}" not in self.library.rows]
+        own = [a for a in own if any(o.__class__ is Instance and not lacks(o, a) for o in value.options)]
+        left = [o for o in value.options if not any(lacks(o, attribute) for attribute in own)]
+        return join_all(left) if len(left) < len(value.options) else value
 
     def free_name(self, name: str) -> Value:
         frame = self.frame
@@ -2240,6 +2259,28 @@ def lacks(value: Value, name: str) -> bool:
         and value.cls.find(name) is None
         and value.cls.find("__getattr__") is None
     )
+
+
+def taken_of_names(function: Any) -> dict[str, set[str]]:
+    """By name, the attributes that a function takes of it whatever happens; of a name that it binds itself, none."""
+    found: dict[str, set[str]] = {}
+    bound: set[str] = set()
+    waiting = [function.body] if function.__class__ is cst.FunctionDef else []
+    for block in waiting:
+        for line in block.body:
+            if line.__class__ is cst.With or line.__class__ is cst.For:
+                waiting.append(line.body)
+            elif line.__class__ is not cst.SimpleStatementLine:
+                break  # what comes behind a condition may be for the others
+            nodes: list[Any] = [n for part in getattr(line, "items", (line,)) for n in nodes_in(part)]
+            if any(node.__class__ in (cst.BooleanOperation, cst.IfExp, cst.Lambda) for node in nodes):
+                continue
+            for node in nodes:
+                if node.__class__ is cst.Attribute and node.value.__class__ is cst.Name:
+                    found.setdefault(node.value.value, set()).add(node.attr.value)
+                elif node.__class__ is cst.AssignTarget or node.__class__ is cst.AnnAssign:
+                    bound.update(names_in(node.target))
+    return {name: attributes for name, attributes in found.items() if name not in bound}
 
 
 def outwards(region: Region | None) -> Iterator[Region]:
