@@ -1417,7 +1417,7 @@ class Interpreter:
             value = self.free_name(name)
         if value.__class__ is Union and frame.function is not None:
             return self.meant(name, value)
-        return value  # type: ignore[no-any-return]
+        return value
 
     def meant(self, name: str, value: Union) -> Value:
         """Of the models that a name may stand for, those that have all that the function at hand takes of it: it was
