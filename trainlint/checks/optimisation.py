@@ -8,7 +8,7 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.checks.repairs import assigned, definition, index_of, reaching
-from trainlint.checks.schedules import always, inner_loops, over_batches
+from trainlint.checks.schedules import always, counts, inner_loops, over_batches
 from trainlint.checks.totals import adds_up
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
@@ -88,7 +88,7 @@ class OptimizerMissesParameters(Rule):
     @on("loop", "program", having="backward step")
     def check(self, region: Region, report: Report) -> None:
         steps, losses = region.of("step"), [e.loss for e in region.of("backward")]
-        known = optimizers(report.interp)
+        known = [o for o in optimizers(report.interp) if not holds_numbers(o)]
         if not known or not all(o.attrs.get("$complete") for o in known):
             return
         if any(not isinstance(e.optimizer, Instance) or "$modules" not in e.optimizer.attrs for e in steps):
@@ -189,6 +189,17 @@ class OptimizerMissesParameters(Rule):
                 what = "`{}` has parameters of its own, but no optimizer holds them, so they are never learnt"
                 draft = report(model.born.node, model.born.space, what=what.format(model.describe()))
                 draft.because(optimizer.born for optimizer in together)
+
+
+def holds_numbers(optimizer: Instance) -> bool:
+    """Whether an optimizer holds tensors of the program only, such as a temperature, and nothing of a module."""
+    group = group_of(optimizer)
+    held = group.attrs.get("params") if group is not None else None
+    items = held.items if isinstance(held, (ListObject, Tuple)) else None
+    return bool(items) and all(
+        isinstance(item, Tensor) and item.graph is True and not item.deps and item.nature != "a parameter"
+        for item in items or ()
+    )
 
 
 def is_loaded(model: Instance) -> bool:
@@ -447,7 +458,7 @@ class LearningRateCompounds(Rule):
             if interp.carried_over(left) and used_as_rate(interp, left.value):
                 report(node, done=done)
         elif isinstance(left, cst.Attribute) and self.fed_back(node, left, report):
-            if is_given_as_rate(index.function(node), left) or (
+            if is_given_as_rate(index, index.function(node), left) or (
                 not is_self(left.value) and is_first_rate(left, report)
             ):
                 report(node, done=done)
@@ -467,7 +478,7 @@ class LearningRateCompounds(Rule):
         statement = node if isinstance(node, cst.AugAssign) else index.parent(node)
         target = getattr(statement, "target", None) or next((t.target for t in getattr(statement, "targets", ())), None)
         if isinstance(target, cst.Name):
-            return is_given_as_rate(index.function(node), target)
+            return is_given_as_rate(index, index.function(node), target)
         return isinstance(target, cst.Subscript) and is_text(target.slice[0].slice, "lr")
 
 
@@ -478,15 +489,36 @@ def held_rate(index: Index, node: Any) -> Any:
     return made if made.__class__ is cst.Subscript else node
 
 
-def is_given_as_rate(function: Any, rate: Any) -> bool:
-    """Whether a function sets `group["lr"]` to just what an expression stands for."""
-    return any(
-        isinstance(node, cst.Assign)
-        and isinstance(node.targets[0].target, cst.Subscript)
-        and is_text(node.targets[0].target.slice[0].slice, "lr")
-        and node.value.deep_equals(rate)
-        for node in (nodes_in(function.body) if isinstance(function, cst.FunctionDef) else ())
-    )
+def is_given_as_rate(index: Index, function: Any, rate: Any) -> bool:
+    """Whether a function sets `group["lr"]` to just what an expression stands for, there, under another name, or in a
+    method that it calls with it."""
+    if not isinstance(function, cst.FunctionDef):
+        return False
+    parts = [node for node in nodes_in(function.body) if isinstance(node, (cst.Assign, cst.Call))]
+    names = [rate]
+    names += [p.targets[0].target for p in parts if isinstance(p, cst.Assign) and p.value.deep_equals(rate)]
+    for part in parts:
+        if isinstance(part, cst.Assign):
+            target = part.targets[0].target
+            is_rate = isinstance(target, cst.Subscript) and is_text(target.slice[0].slice, "lr")
+            if is_rate and any(part.value.deep_equals(name) for name in names):
+                return True
+            continue
+        place = next((i for i, arg in enumerate(part.args) if any(arg.value.deep_equals(n) for n in names)), None)
+        method = method_of(index, part) if place is not None else None
+        params = method.params.params[1:] if method is not None else ()
+        if place is not None and place < len(params) and is_given_as_rate(index, method, params[place].name):
+            return True
+    return False
+
+
+def method_of(index: Index, call: cst.Call) -> cst.FunctionDef | None:
+    """The method of the class at hand that `self.method(…)` calls."""
+    owner = index.class_(call)
+    if not isinstance(call.func, cst.Attribute) or not is_self(call.func.value) or owner is None:
+        return None
+    name = call.func.attr.value
+    return next((m for m in owner.body.body if isinstance(m, cst.FunctionDef) and m.name.value == name), None)
 
 
 def is_first_rate(held: cst.Attribute, report: Report) -> bool:
@@ -517,13 +549,15 @@ def decays_from_start(node: Any, report: Report) -> bool:
     exponent = exponent_of(node)
     if exponent is not None and (is_counter(report.interp.eval(exponent)) or grows(index, exponent)):
         return True
-    left = node.left if exponent is not None and node.__class__ is cst.BinaryOperation else node
-    if not isinstance(left, cst.BinaryOperation) or not isinstance(left.operator, cst.Subtract):
+    base = node
+    if exponent is not None:
+        base = node.left if isinstance(node, cst.BinaryOperation) else node.args[0].value
+    if not isinstance(base, cst.BinaryOperation) or not isinstance(base.operator, cst.Subtract):
         return False
-    share = left.right
+    share = base.right
     if not isinstance(share, cst.BinaryOperation) or not isinstance(share.operator, cst.Divide):
         return False
-    return bounds(report.interp.eval(left.left)) == (1, 1) and is_counter(report.interp.eval(share.left))
+    return bounds(report.interp.eval(base.left)) == (1, 1) and is_counter(report.interp.eval(share.left))
 
 
 def is_counter(value: Value) -> bool:
@@ -621,10 +655,10 @@ class PenaltyMisuse(Rule):
 
     @on("add", "subtract")
     def check(self, fact: Any, report: Report) -> None:
-        operator, node, left, right, _, _, _ = fact
+        operator, node, left, right, _, right_node, _ = fact
         if not isinstance(left, Tensor) or not isinstance(right, Tensor):
             return
-        if left.graph is False or not is_loss(left) or not is_penalty(right):
+        if left.graph is False or not is_loss(left) or not is_penalty(unweighted(right, right_node, report.interp)):
             return
         if operator == "Subtract" and right.graph is not False:
             report(node, what="a penalty on the weights is subtracted from the loss, so training makes them grow")
@@ -644,6 +678,16 @@ class PenaltyMisuse(Rule):
 
 def is_loss(value: Tensor) -> bool:
     return value.nature == "a loss" or bool(trained_modules([value]))
+
+
+def unweighted(value: Tensor, node: Any, interp: Interpreter) -> Tensor:
+    """What a weight that nothing is known of is multiplied with, or the value itself: a weight is not below 0."""
+    if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Multiply):
+        sides = (interp.eval(node.left), interp.eval(node.right))
+        for one, other in (sides, sides[::-1]):
+            if isinstance(one, Tensor) and not isinstance(other, Tensor) and bounds(other) == (-INF, INF):
+                return one
+    return value
 
 
 def is_penalty(value: Tensor) -> bool:
@@ -702,7 +746,7 @@ class OptimizerRecreated(Rule):
             objects = [e.instance for e in events]
             if begun_anew and not begun_anew.isdisjoint(held_by(objects[0]) or begun_anew):
                 continue
-            if len(objects) >= 2 and self.renewed(region, flow, objects):
+            if len(objects) >= 2 and self.renewed(region, flow, objects, report):
                 if objects[0].family == "optimizer":
                     renewed += objects
                     what = "the optimizer is made anew at every turn of the loop (@), so it forgets its momentum"
@@ -713,7 +757,7 @@ class OptimizerRecreated(Rule):
                         what = "the scheduler is made anew at every turn of the loop (@), so it never gets anywhere"
                         report(node, events[0].space, what=what).because([Step(region.space, region.node, "the loop")])
 
-    def renewed(self, region: Region, flow: list[Any], objects: list[Instance]) -> bool:
+    def renewed(self, region: Region, flow: list[Any], objects: list[Instance], report: Report) -> bool:
         """Whether each turn uses what it has made itself, on the same parameters as the turn before."""
         optimizer = objects[0].family == "optimizer"
         kind, moved = ("step", "optimizer") if optimizer else ("scheduler", "scheduler")
@@ -723,13 +767,14 @@ class OptimizerRecreated(Rule):
                 return False
             if not keeps_state(objects[0]):
                 return False
-        moves = [(e, getattr(e, moved), inside) for e, inside in flow if e.kind == kind]
+        begun = next(at for at, (e, _) in enumerate(flow) if e.kind == "made" and e.instance is objects[0])
+        moves = [(e, getattr(e, moved), inside) for e, inside in flow[begun:] if e.kind == kind]
         used = [(e, inside) for e, mover, inside in moves if any(mover is o for o in objects)]
         nodes = {e.node for e, _ in used}
         if not used or any(e.node in nodes and not any(mover is o for o in objects) for e, mover, _ in moves):
             return False  # another one, made elsewhere, is used there too
         current: Instance | None = None
-        for event, _ in flow:
+        for event, _ in flow[begun:]:
             if event.kind == "made" and any(event.instance is o for o in objects):
                 current = event.instance
             elif event.kind == kind and event.node in nodes and getattr(event, moved) is not current:
@@ -740,7 +785,17 @@ class OptimizerRecreated(Rule):
         if not optimizer:
             return here or (below and all(map(outlasts, objects)))
         listed = isinstance(region.value, Tuple) and not isinstance(region.node, cst.While)
-        return here or (below and (region.value is None or (listed and counted(region))))
+        if here or (below and (region.value is None or (listed and counted(region)))):
+            return True
+        # Phases make what each needs; but one that was there before was meant for the whole loop.
+        inner = all(len(level) == 1 and counts(level[0].node, level[0].value) for level in levels)
+        return inner and region.value is None and any(is_twin(o, objects[0]) for o in optimizers(report.interp))
+
+
+def is_twin(one: Instance, other: Instance) -> bool:
+    """Whether two optimizers that are made at different places are of one kind and hold the same."""
+    alike = one.api_path == other.api_path and one.attrs.get("$modules") == other.attrs.get("$modules")
+    return alike and one.born is not None and other.born is not None and one.born.node is not other.born.node
 
 
 def draws_batches(loop: Region) -> bool:

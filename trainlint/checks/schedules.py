@@ -217,11 +217,12 @@ class SchedulerGranularity(Rule):
             return
         parts = [part for e in made for part in carried(tuple(e.instance.attrs.values()))]
         moved = {id(e.scheduler) for e in moves} | {id(part) for part in parts}  # who has others moves them
+        again = {e.scheduler.born.node for e in moves if e.scheduler.born is not None}  # another one, made there before
         stepped = {id(e.optimizer) for e, inside in nested(region.events) if e.kind == "step" and inner_loops(inside)}
         for _, node, space, scheduler in made:
             target = scheduler.attrs.get("optimizer")
             taken = target is not None and any(id(option) in stepped for option in options(target))
-            if id(scheduler) in moved or not taken or space.source is None:
+            if id(scheduler) in moved or node in again or not taken or space.source is None:
                 continue
             if not self.handed_on(region, scheduler, assigned_name(space.source, node)):
                 kind = scheduler.describe()

@@ -117,6 +117,15 @@ def is_number_of_turn(node: Any, loop: Any) -> bool:
     return plus_one and is_name(node.left, first.value)
 
 
+def is_number_of_turns(index: Index, count: Any, loop: Any) -> bool:
+    """Whether an expression is the `n` of `for … in range(n)`, also where the range is wrapped and has a name."""
+    if not isinstance(loop, cst.For):
+        return False
+    walked = [node for part in written_out(index, loop.iter) for node in (part, *nodes_in(part))]
+    ranges = (positional(node) for node in walked if is_plain_call(node, "range"))
+    return any(len(given) == 1 and given[0].deep_equals(count) for given in ranges)
+
+
 def uneven(index: Index, dividend: Any, divisor: Any, quotient: Any) -> Any:
     """Where a loop gives one side of a quotient a new value in each turn, while it adds up the other; both are 0 before
     it, as totals are."""
@@ -130,7 +139,8 @@ def uneven(index: Index, dividend: Any, divisor: Any, quotient: Any) -> Any:
         if place is None or not is_of_turn(index, loop, place):
             continue
         counted = one is dividend and (
-            is_number_of_turn(divisor, loop) or (not within and measures_walked(index, divisor, loop))
+            is_number_of_turn(divisor, loop)
+            or (not within and (measures_walked(index, divisor, loop) or is_number_of_turns(index, divisor, loop)))
         )
         if counted or is_total(index, other, loop):
             return place

@@ -738,6 +738,10 @@ def where(call: Call) -> Value:
         joined = joined.but(kinds=kept[0].kinds, trace=kept[0].trace)  # what is put in for the rest only hides it
     # The condition usually keeps the bad elements out, so what is chosen is not known to reach its bounds; a label
     # keeps nothing out.
+    nan = call.value("condition", 0)
+    if isinstance(nan, Tensor) and nan.nature == ABSENT and chosen[0].lo == chosen[0].hi >= chosen[1].lo:
+        nature = chosen[1].nature  # NaN is replaced, and all else stays
+        return joined.but(graph=graph_of(call.interp, *chosen), nature=nature, lo=chosen[1].lo, shape=None)
     by_label = is_equality(call.argument("condition", 0)) and all(t.must_be(PROBABILITIES | SIGMOID) for t in chosen)
     nature = "a probability" if by_label else None
     # One number or another, as a threshold says, is still an answer of the model.
