@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Container, Iterator, Sequence
 from typing import Any, TypeGuard
@@ -10,7 +11,7 @@ import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
 from trainlint.checks.repairs import argument_for, definition, index_of, reaching
-from trainlint.checks.rows import is_within, rows_in, span
+from trainlint.checks.rows import all_rows, drawn_apart, is_within, rows_in, span
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import (
     Same,
@@ -46,10 +47,13 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, keyword, names_in, positional
+from trainlint.syntax.code import called, keyword, names_in, positional, words_in
 
+VALIDATION = re.compile(r"(^|_|\d)(val(?!u)|dev(_|$|set|l)|eval(_|$|set|l))|valid", re.IGNORECASE)
+TEST = re.compile(r"test", re.IGNORECASE)
 HELD_OUT = {"val": "validation", "test": "test"}  # parts of the data, and what users call them
 JUDGED = "evaluated on the data it was trained on"
+REDRAWN = "evaluated on a part of a second random split, which holds rows that it was trained on"
 
 
 def fixed_order(loader: Instance) -> bool:
@@ -361,7 +365,9 @@ class SplitOverlap(Rule):
         if len(alike) < len(evaluated):
             self.chosen(trained, evaluated, report)
             alike = [event for event in alike if event.loader not in trained]
-            if not alike or not is_idle(region):
+            if not is_idle(region):
+                alike = [e for e in alike if is_called_held_out(e.loader) and self.is_learnt_before(region, e)]
+            if not alike:
                 return
         others = [loader for *_, loader in region.of("loader") if served_by(loader) not in sources]
         gone = out_of_sight(region)
@@ -376,6 +382,12 @@ class SplitOverlap(Rule):
             elif idle:
                 unused = [Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born]
                 report(at.node, at.space, how=JUDGED).because([loader.born, *unused, *loops])
+
+    def is_learnt_before(self, region: Region, event: Any) -> bool:
+        """Whether what a loop evaluates was trained on before, not only in a last training on all data."""
+        before = region.events[: region.events.index(event)]
+        learnt = [e.loader for e in before if e.kind == "trained"]
+        return any(served_by(o) == served_by(event.loader) or serves_some(event.loader, o) for o in learnt)
 
     def tell(self, loader: Instance, trained: list[Instance], sources: Sequence[Step | None], report: Report) -> None:
         """A loader serves for an evaluation what others serve for training: the mistake is in those where the program
@@ -411,9 +423,13 @@ class SplitOverlap(Rule):
             whole = identity(part.attrs.get("dataset"))
             for other in learnt:
                 if whole is not None and identity(other.attrs.get("dataset")) == whole:
-                    how = "evaluated on a part of a second random split, which holds rows that it was trained on"
-                    report(part.born.node, part.born.space, how=how).because([other.born])
+                    report(part.born.node, part.born.space, how=REDRAWN).because([other.born])
                     break
+        read = [rows_in(loader.attrs.get("dataset")) for loader in trained if serves_whole(loader)]
+        for loader in judged:
+            held_out = rows_in(loader.attrs.get("dataset"))
+            if loader.born is not None and serves_whole(loader) and any(drawn_apart(held_out, rows) for rows in read):
+                report(loader.born.node, loader.born.space, how=REDRAWN).because([bound_to(loader)])
 
     def passes(self, region: Region, trained: list[Instance], report: Report) -> None:
         """What is measured cannot be told, but a model in eval mode gets nothing except what it was trained on, and no
@@ -502,6 +518,8 @@ class SplitOverlap(Rule):
             )
             if within(rows, fit.x) or (same_rows(rows, fit.x) and not told):
                 report(event.node, event.space, how=JUDGED).because([Step(fit.space, fit.node, "fitted here")])
+            elif drawn_apart(rows, fit.x):
+                report(event.node, event.space, how=REDRAWN).because([Step(fit.space, fit.node, "fitted here")])
 
 
 def flattened(value: Value) -> Sequence[Value]:
@@ -595,6 +613,16 @@ def is_said_held_out(loader: Instance) -> bool:
     """Whether a program itself says that the data of a loader are held out."""
     dataset = loader.attrs.get("dataset")
     return isinstance(dataset, Instance) and dataset.cls is not None and is_declared(dataset)
+
+
+def is_called_held_out(loader: Instance) -> bool:
+    """Whether a loader is given a name that speaks of validation or test data alone."""
+    made = loader.born
+    in_file = made is not None and made.space.source is not None
+    statement = index_of(made.space).statement(made.node) if made is not None and in_file else None
+    targets = statement.targets if isinstance(statement, cst.Assign) else ()
+    words = [word for target in targets for word in words_in(target.target)]
+    return any(VALIDATION.search(w) or TEST.search(w) for w in words) and not any("train" in w.lower() for w in words)
 
 
 def born_at(loader: Instance) -> Step | None:
@@ -765,8 +793,25 @@ def drawn_parts(loader: Instance) -> list[Instance]:
 
 def serves_some(loader: Instance, other: Instance) -> bool:
     """Whether a loader surely serves rows that another one serves, too, and none besides."""
-    mine, theirs = (span(rows_in(one.attrs.get("dataset"))) for one in (loader, other))
-    return serves_whole(loader) and serves_whole(other) and is_within(mine, theirs)
+    if serves_whole(loader) and serves_whole(other):
+        mine, theirs = (span(rows_in(one.attrs.get("dataset"))) for one in (loader, other))
+        if is_within(mine, theirs):
+            return True
+    (whole, chosen), (other_whole, others) = indices_of(loader), indices_of(other)
+    if whole is None or whole != other_whole or chosen is None:
+        return False
+    return others is None or any(is_within(span(chosen), found) for found in (span(others), all_rows(others)))
+
+
+def indices_of(loader: Instance) -> tuple[Any, Value | None]:
+    """What identifies the data set that a loader draws from, and at which indices it does, be it by a sampler or by a
+    subset; None for all, and no data set where that is not known."""
+    dataset, chosen = loader.attrs.get("dataset"), None
+    if not serves_whole(loader) and (chosen := sampled_indices(loader)) is None:
+        return None, None
+    if chosen is None and isinstance(dataset, Instance) and "$indices" in dataset.attrs:
+        chosen, dataset = dataset.attrs["$indices"], dataset.attrs.get("dataset")
+    return identity(dataset), chosen
 
 
 def is_loader(value: Value | None) -> TypeGuard[Instance]:

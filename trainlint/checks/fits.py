@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import libcst as cst
@@ -12,12 +13,16 @@ from trainlint.checks.data import HELD_OUT
 from trainlint.checks.repairs import index_of, line_of
 from trainlint.edits import delete, rename
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.data import PART_WORDS, SPLITS
+from trainlint.semantics.behaviours.data import PART_WORDS, SPLITS, dataset_part
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.values import (
+    UNKNOWN,
     DataInfo,
     Fit,
+    Instance,
     Step,
+    Tensor,
+    options,
 )
 from trainlint.syntax.code import called
 
@@ -43,9 +48,30 @@ class FitBeforeSplit(Rule):
         fit, _, node = fact
         self.tell(fit, Step(report.space(), node, "applied after the split"), report)
 
+    @on("program", having="trained evaluated")
+    def read_for_each(self, region: Region, report: Report) -> None:
+        """A class reads all data for each part, fits on them, and keeps the rows of its part."""
+        learnt = [d for e in region.of("trained") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
+        judged = [d for e in region.of("evaluated") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
+        for dataset in (d for d in judged if isinstance(d, Instance) and dataset_part(d) in HELD_OUT):
+            for other in learnt:
+                if isinstance(other, Instance) and other.cls is dataset.cls and dataset_part(other) == "train":
+                    for fit in fits_in_common(dataset, other):
+                        self.tell(fit, dataset.born, report)
+
     def tell(self, fit: Fit, step: Step | None, report: Report) -> None:
         what = fit.what if fit.what.startswith("a ") else f"`{fit.what}`"
         report(fit.node, fit.space, what=what).because([step])
+
+
+def fits_in_common(one: Instance, other: Instance) -> Iterator[Fit]:
+    """What was fitted on all of the data of which two data sets of one class keep different rows."""
+    for name, rows in one.attrs.items():
+        others = other.attrs.get(name)
+        if isinstance(rows, Tensor) and isinstance(others, Tensor) and rows.data.tokens == others.data.tokens:
+            if rows.data.order is None or rows.data.order != others.data.order:
+                places = {fit.node for fit in others.data.fits}
+                yield from (f for f in rows.data.fits if f.node in places and not f.resampling and min(f.on) >= 0)
 
 
 def is_called_training_part(fit: Fit, interp: Interpreter) -> bool:
@@ -124,6 +150,23 @@ class FitOnTest(Rule):
                         part=HELD_OUT[event.data.part],
                     )
                     draft.because([Step(twin.space, twin.node, "codes of the training part")])
+
+    @on("program", having="trained evaluated")
+    def fitted_for_each(self, region: Region, report: Report) -> None:
+        """A class that reads the rows of one part fits on these, whichever part it is."""
+        learnt = [d for e in region.of("trained") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
+        classes = {dataset.cls for dataset in learnt if isinstance(dataset, Instance)}
+        for dataset in (d for e in region.of("evaluated") for d in options(e.loader.attrs.get("dataset", UNKNOWN))):
+            part = dataset_part(dataset)
+            if not isinstance(dataset, Instance) or part not in HELD_OUT or dataset.cls not in classes:
+                continue
+            kept = [value.data for value in dataset.attrs.values() if isinstance(value, Tensor)]
+            for estimator in (v for v in dataset.attrs.values() if isinstance(v, Instance) and "$fitted" in v.attrs):
+                space, node, given = estimator.attrs["$fitted"]
+                cuts = (given.data.tokens, given.data.splits)
+                if given.data.splits and any((rows.tokens, rows.splits) == cuts for rows in kept):
+                    draft = report(node, space, what=f"`{estimator.describe()}`", part=HELD_OUT[part])
+                    draft.because([dataset.born])
 
     @on("standardised")
     def by_hand(self, fact: Any, report: Report) -> None:

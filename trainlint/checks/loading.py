@@ -57,8 +57,8 @@ class DistributedSampling(Rule):
         if isinstance(region.value, Instance) and region.value.family == "loader":
             self.undivided(region, region.value, report)
             return
-        if region.has("set_epoch"):
-            return
+        if not all(isinstance(event.sampler, Instance) for event in region.of("set_epoch")):
+            return  # it may be the one that is asked for
         made = [event.loader for event in region.of("loader")]
         for _, node, space, loader in region.of("trained"):
             sampler = distributed_sampler(loader)

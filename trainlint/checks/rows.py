@@ -41,6 +41,35 @@ def span(rows: Value | None) -> Span | None:
     return Span((rows.data.tokens, rows.data.part, rows.data.order - set(cuts)), *cuts[0][1:])
 
 
+def all_rows(rows: Value | None) -> Span | None:
+    """All rows of an array or a list of which no slice is taken."""
+    if isinstance(rows, ListObject):
+        return Span(Same(rows), None, None)
+    if not isinstance(rows, Tensor) or not is_one(rows.data) or rows.data.order is None:
+        return None
+    cut = any(key[0] == "chosen" for key in rows.data.order)
+    return None if cut else Span((rows.data.tokens, rows.data.part, rows.data.order), None, None)
+
+
+def drawn_apart(rows: Value | None, others: Value | None) -> bool:
+    """Whether rows were held out by one random split of data, and others are the training part of another one."""
+    if not isinstance(rows, Tensor) or not isinstance(others, Tensor):
+        return False
+    mine, theirs = rows.data, others.data
+    if not is_one(mine) or mine.tokens != theirs.tokens or theirs.part != "train" or mine.part not in ("val", "test"):
+        return False
+    if mine.order is None or theirs.order is None or mine.splits <= theirs.splits or theirs.splits <= mine.splits:
+        return False
+    kept, drawn = zip(*(parted(data.order) for data in (mine, theirs)), strict=True)
+    return kept[0] == kept[1] and all(drawn) and drawn[0] != drawn[1]
+
+
+def parted(order: Any) -> tuple[frozenset[Any], frozenset[Any]]:
+    """What was done to the order of rows by choice, and by chance."""
+    drawn = frozenset(key for key in order if key[0] == "drawn")
+    return order - drawn, drawn
+
+
 def is_within(mine: Span | None, theirs: Span | None) -> bool:
     """Whether rows surely are among others: between the same places, or between narrower ones."""
     if mine is None or theirs is None or mine.of != theirs.of:

@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
-from trainlint.checks.data import HELD_OUT, is_idle
+from trainlint.checks.data import HELD_OUT, TEST, VALIDATION, is_idle
 from trainlint.checks.repairs import index_of
 from trainlint.edits import set_argument
 from trainlint.findings import Safety, Severity
@@ -22,8 +22,6 @@ from trainlint.semantics.values import Const, Instance, ListObject, Step, Tensor
 from trainlint.syntax import nodes_in, path_to
 from trainlint.syntax.code import called, contains, is_plain, is_plain_call, keyword, names_in, positional, words_in
 
-_VALIDATION = re.compile(r"(^|_|\d)(val(?!u)|dev(_|$|set|l)|eval(_|$|set|l))|valid", re.IGNORECASE)
-_TEST = re.compile(r"test", re.IGNORECASE)
 _KEEPS = re.compile(r"save|state_dict|deepcopy|checkpoint|^copy$")
 
 
@@ -45,7 +43,7 @@ class TestSetSelects(Rule):
                 datasets = (e.loader.attrs.get("dataset") for e in region.of("evaluated"))
                 judged = {id(dataset) for dataset in datasets if dataset and dataset_part(dataset) != "train"}
                 # Where several are judged, as in a loop around whole trainings, it is not known which of them chooses.
-                report.interp.event("selected", node, what, judged if len(judged) == 1 else set())
+                report.interp.event("selected", node, space, what, judged if len(judged) == 1 else set())
 
     @on("program", having="selected")
     def forgotten(self, region: Region, report: Report) -> None:
@@ -54,9 +52,9 @@ class TestSetSelects(Rule):
         idle = is_idle(region, ("val",))
         gone_through = [e for kind in ("evaluated", "gathered", "walked") for e in region.of(kind)]
         tested = {id(e.loader.attrs.get("dataset")) for e in gone_through if is_named_test(e)}
-        for _, node, space, what, judged in region.of("selected"):
-            if idle or not tested.isdisjoint(judged):
-                report(node, space, what=what)
+        for event in region.of("selected"):
+            if idle or not tested.isdisjoint(event.judged):
+                report(event.node, event.where, what=event.what)
 
     def is_test(self, node: Any, region: Region) -> bool | None:
         """Whether the program too takes these data for its test data, and has no validation data beside them; None
@@ -77,11 +75,11 @@ class TestSetSelects(Rule):
                 for two in called["val"]
                 for own, other in zip(one, two, strict=True)
             )
-            if not any(_VALIDATION.search(word) for names in alone for word in names):
+            if not any(VALIDATION.search(word) for names in alone for word in names):
                 return True  # the program tells them apart, and chooses by the test data
-        if any(_VALIDATION.search(word) for word in words):
+        if any(VALIDATION.search(word) for word in words):
             return None if declared else False
-        return declared or any(_TEST.search(word) for word in words)
+        return declared or any(TEST.search(word) for word in words)
 
     @on("search")
     def searched(self, call: Call, report: Report) -> None:
@@ -147,7 +145,7 @@ def watching(call: Call) -> str:
 
 def named_test(node: Any) -> bool:
     words = list(words_in(node))
-    return any(_TEST.search(w) for w in words) and not any(_VALIDATION.search(w) for w in words)
+    return any(TEST.search(w) for w in words) and not any(VALIDATION.search(w) for w in words)
 
 
 def names_of(event: Any) -> tuple[set[str], ...]:
@@ -162,7 +160,7 @@ def is_named_test(event: Any) -> bool:
     """Whether the loop that evaluates a loader, and what makes the loader, call it the test data."""
     head, loader, _ = names_of(event)
     words = head | loader
-    return any(map(_TEST.search, words)) and not any(map(_VALIDATION.search, words))
+    return any(map(TEST.search, words)) and not any(map(VALIDATION.search, words))
 
 
 def is_declared(dataset: Value | None) -> bool:

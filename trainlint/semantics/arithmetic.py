@@ -693,6 +693,8 @@ def padding(value: Value) -> tuple[str, ...]:
 
 def compare(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Value:
     """The value of a comparison."""
+    if left.__class__ is Method or right.__class__ is Method:
+        left, right = as_column(left), as_column(right)
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         if operator in ("Is", "IsNot", "In", "NotIn"):
             optional = isinstance(left, Tensor) and left.nature == "a gradient"

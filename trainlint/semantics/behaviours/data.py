@@ -593,6 +593,12 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         taken(interp, owner.but(data=data), place, side)
         key = ("chosen", None, place) if side == "head" else ("chosen", place, None)
         return ordered(data._replace(order=owner.data.order), key)
+    elif isinstance(index, Tensor) and owner.lib == "frame" and (fold := fold_of(node)) is not None:
+        column, side = fold
+        place = ("fold", column)
+        both = has_both_sides(interp, owner, place, side)
+        part = "train" if side == "head" else "val" if both else data.part
+        return taken(interp, owner.but(data=data), place, side)._replace(part=part)
     elif isinstance(index, Tensor):
         for place, side in drawn_sides(index, node):
             taken(interp, owner.but(data=data), place, side)  # of one side alone it is not known that it is a part
@@ -632,6 +638,36 @@ def date_of(interp: Interpreter, index: Tensor, node: Any) -> tuple[Any, str] | 
     if not side or not isinstance(value, str) or not DATE.match(value):
         return None
     return ("date", cst.Module([]).code_for_node(test.left), value), side
+
+
+FOLDS = re.compile(r"(^|_)k?folds?(_?id|_?\d+)?$", re.IGNORECASE)
+
+
+def fold_of(node: Any) -> tuple[str, str] | None:
+    """The column with the numbers of folds in `rows[rows.fold != k]`, and whether all but some are taken or one is."""
+    element = node.slice[0].slice if isinstance(node, cst.Subscript) else None
+    test = element.value if isinstance(element, cst.Index) else None
+    if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
+        column, operator = test.left, test.comparisons[0].operator
+        side = "head" if isinstance(operator, cst.NotEqual) else "tail" if isinstance(operator, cst.Equal) else ""
+    elif isinstance(test, cst.Call) and called(test) == "isin" and isinstance(test.func, cst.Attribute):
+        column, side = test.func.value, "head"
+    else:
+        return None
+    if isinstance(column, cst.Attribute):
+        name = column.attr.value
+    elif isinstance(column, cst.Subscript) and isinstance(key := column.slice[0].slice, cst.Index):
+        name = key.value.raw_value if isinstance(key.value, cst.SimpleString) else ""
+    else:
+        return None
+    return (name, side) if side and FOLDS.search(name) else None
+
+
+def has_both_sides(interp: Interpreter, owner: Tensor, place: Any, side: str) -> bool:
+    """Whether the other side of data that are cut at a place was taken before."""
+    key = (frozenset(owner.data.tokens), place)
+    cuts: frozenset[tuple[Any, ...]] = interp.flags.get(CUTS, frozenset())
+    return any(entry[0] == key and entry[1] != side for entry in cuts)
 
 
 def parted(interp: Interpreter, tensor: Tensor) -> Tensor:
