@@ -246,6 +246,8 @@ class ResampleBeforeSplit(Rule):
     @on("split")
     def check(self, fact: Any, report: Report) -> None:
         space, node, data, how = fact
+        if (data.data.part is not None or data.data.splits) and not how.startswith("train_test_split"):
+            return  # in folds of the training part, the copies reach no score but those that choose
         for fit in data.data.fits:
             if fit.resampling:
                 report(fit.node, fit.space, what=fit.what).because(

@@ -1081,9 +1081,8 @@ def resample(call: Call) -> Value:
     for label in ("x", "y"):
         data = with_origin(as_tensor(call.value(label) or UNKNOWN), call.node)
         info = data.data
-        if info.part is None and not info.splits:
-            info = info._replace(fits=info.fits | {Fit(call.interp.frame.space, call.node, name, info.tokens, True)})
-        out.append(data.but(data=info))
+        entry = Fit(call.interp.frame.space, call.node, name, info.tokens, True)
+        out.append(data.but(data=info._replace(fits=info.fits | {entry})))
     return Tuple(tuple(out))
 
 
