@@ -35,6 +35,7 @@ from trainlint.syntax.code import last_name
 # After so many steps, a schedule that was meant for epochs has brought the rate down to nothing.
 BATCHES = 200
 NOTHING = 1e-4
+LATE = 0.4  # of all epochs, where the last milestone of a schedule in epochs lies or later
 
 
 def inner_loops(inside: tuple[Any, ...]) -> list[Any]:
@@ -182,9 +183,14 @@ class SchedulerGranularity(Rule):
         attrs = scheduler.attrs
         if kind == "CosineAnnealingLR" and self.ends_with(region, report, attrs.get("T_max")):
             return "`CosineAnnealingLR` (@) is as long as there are epochs, but moves at every batch"
-        if decays(attrs, kind):
+        if decays(attrs, kind) or (kind == "MultiStepLR" and self.spans(region, report, milestones(attrs))):
             return f"`{kind}` (@) is made for one step an epoch, but moves at every batch, so the rate soon is nothing"
         return None
+
+    def spans(self, region: Region, report: Report, places: list[float] | None) -> bool:
+        """Whether the last milestone lies in the later part of the loop's turns."""
+        epochs = turns(region, report)
+        return bool(places) and epochs is not None and epochs * LATE <= max(places or ()) <= epochs
 
     def ends_with(self, region: Region, report: Report, length: Value | None) -> bool:
         """Whether a length is that of the loop: as long as it surely is, or the very setting that ends the loop."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -94,7 +94,8 @@ def is_seldom_cleared(region: Region, step: Any) -> bool:
     """Whether a loop steps in every turn, and clears what that step uses in every nth turn only."""
     flow = nested(region.events)
     clears = [inside for e, inside in flow if e.kind == "clear" and e.optimizer is step.optimizer]
-    return bool(clears) and not any(map(always, clears)) and is_unconditional(region, step)
+    surely = called(step.node) == "step" and is_unconditional(region, step)  # another call may wait with it
+    return bool(clears) and not any(map(always, clears)) and surely
 
 
 def is_unconditional(region: Region, event: Any) -> bool:
@@ -214,6 +215,20 @@ def looked_at(region: Region) -> bool:
     return moved or not (clipped or region.has("scheduler", "scaler_update", "clip"))
 
 
+def asks_for_parameters(region: Region) -> bool:
+    """Whether gradients of parameters may be asked for by themselves, and not only those of inputs, as penalties are
+    computed from."""
+    return any(not is_input(event.inputs) for event in region.of("autograd"))
+
+
+def is_input(value: Value | None) -> bool:
+    """Whether a value surely is a tensor that is no parameter, or several of them."""
+    if isinstance(value, Tensor):
+        return all(dep.node is not None for dep in value.deps)
+    items = value.items if isinstance(value, (ListObject, Tuple)) else None
+    return bool(items) and all(map(is_input, items or ()))
+
+
 def made_alike(one: Instance, other: Instance) -> bool:
     """Whether two optimizers were made at the same place, such as the constructor of a class."""
     return one.born is not None and other.born is not None and one.born.node is other.born.node
@@ -281,8 +296,9 @@ class StepOrder(Rule):
         events = [e for e in region.events if e.kind in ("step", "backward")]
         for i, step in enumerate(events):
             if step.kind == "step" and step.before == {"clear"} and isinstance(step.optimizer, Instance):
-                if with_closure(step):
-                    continue
+                before = (e.loss.deps for e in events[:i] if e.kind == "backward")
+                if with_closure(step) or any(deps and not any(dep.live for dep in deps) for deps in before):
+                    continue  # where nothing at all is reached, other rules tell why
                 later = (e for e in events[i + 1 :] if e.kind == "backward")
                 backward = next((e for e in later if touches(step.optimizer, e.loss.deps, True)), None)
                 same = [e for e in region.of("step") if e.node is step.node]
@@ -313,8 +329,11 @@ class StepOrder(Rule):
             if any(e.optimizer.attrs["$modules"] & optimizer.attrs["$modules"] for e in steps):
                 continue  # another optimizer holds these parameters too, and steps
             clears = [e for e in region.of("clear") if e.optimizer is optimizer]
-            if not clears and region.has("autograd"):
+            edited = any(id(e.module) in optimizer.attrs["$modules"] for e in region.of("edit"))
+            if (not clears or edited) and asks_for_parameters(region):
                 continue  # parameters may be moved along the gradients that are asked for
+            if any(e.node is optimizer.born and e.rule == self.code for e in region.of("told")):
+                continue
             if not clears and any(made_alike(e.optimizer, optimizer) for e in steps):
                 continue  # each network of a class has one, those included that follow another
             # The only one there is, which is cleared for it, gets what a loss of unknown origin fills.
@@ -331,7 +350,7 @@ class StepOrder(Rule):
 
     def unfed(self, region: Region, report: Report) -> None:
         """A model runs and its optimizer steps, but no gradients are ever there when it does."""
-        if region.has("autograd", "named") or not region.has("step"):
+        if region.has("named") or not region.has("step") or asks_for_parameters(region):
             return
         present, backwards = optimizers(report.interp), region.of("backward")
         for optimizer in present:
@@ -407,6 +426,7 @@ class StepOrder(Rule):
         idle = [o for o in known if o not in stepping and any(e.optimizer is o for e in region.of("clear"))]
         if len(known) != len(optimizers(report.interp)):
             return
+        lost: dict[Instance, Any] = {}
         for node, backwards in by_node(region.of("backward")).items():
             reached = [o for o in known if touches(o, backwards[0].loss.deps, False) is True]
             if reached and in_line(region, node, reached) and all(self.is_wiped(region, e, known) for e in backwards):
@@ -427,8 +447,11 @@ class StepOrder(Rule):
             shared = frozenset[int]().union(*(o.attrs["$modules"] for o in stepping))
             if missing.attrs["$modules"] & shared or any(may_train(missing, e.values) for e in region.of("escape")):
                 continue
+            lost[missing] = backwards[0]  # of several losses, the step belongs behind the last
+        for missing, backward in lost.items():
             what = "these gradients are cleared before any step uses them: the optimizer of this loss never steps here"
-            report(node, backwards[0].space, what=what).because([missing.born])
+            report(backward.node, backward.space, what=what).because([missing.born])
+            report.interp.event("told", missing.born, self.code)
 
     def is_wiped(self, region: Region, backward: Any, known: list[Instance]) -> bool:
         """Whether each optimizer that a backward reaches clears, or is left, before it steps."""
@@ -900,15 +923,15 @@ class UnscaledAccumulation(Rule):
             number = stop_of(loop.node)
             if number is None or not isinstance(loop.node, cst.For) or loop.space is not region.space:
                 continue
-            count = usual(report.interp.eval(number))
-            if count is not None and count <= 1:
+            count = const(report.interp.eval(number))
+            if isinstance(count, int) and count <= 1:
                 continue
-            if not any(e.kind == "loss" for e, _ in added):
-                continue  # what is learnt may be meant as a sum, as the rewards of an episode
             if all(self.is_undivided(step.optimizer, e, around) and inner_loops(around) for e, around in backwards):
-                calls = (e for e, _ in added if e.kind == "model")
                 ran = {dep.node for e, _ in backwards for dep in e.loss.deps}
-                if any(e.node in ran and takes_new_batch(loop.node.body, e, report.interp) for e in calls):
+                calls = (e for e, _ in added if e.kind == "model" and e.node in ran)
+                drawn = [source for e in calls for source in sources_of_batch(loop.node.body, e, report.interp)]
+                # Without a loss of batches, what is learnt may be meant as a sum, as the rewards of an episode.
+                if any(map(is_next, drawn)) or (drawn and any(e.kind == "loss" for e, _ in added)):
                     backward = backwards[0][0]
                     draft = report(backward.node, backward.space).because([Step(step.space, step.node, "the step")])
                     draft.repair(partial(self.divide, number))
@@ -956,8 +979,8 @@ class UnscaledAccumulation(Rule):
         return always(inside) and reached and known and not factor and not divides(backward.engine)
 
 
-def takes_new_batch(body: Any, call: Any, interp: Interpreter) -> bool:
-    """Whether a model is given what the body of a loop draws, by `next(batches)` or a call without data of its own."""
+def sources_of_batch(body: Any, call: Any, interp: Interpreter) -> Iterator[Any]:
+    """What the body of a loop draws and gives to a model: by `next(batches)` or a call without data of its own."""
     given = {name for arg in getattr(call.node, "args", ()) for name in names_in(arg.value)}
     for statement in nodes_in(body):
         if not isinstance(statement, cst.Assign) or not isinstance(statement.value, cst.Call):
@@ -966,9 +989,13 @@ def takes_new_batch(body: Any, call: Any, interp: Interpreter) -> bool:
         if not given.isdisjoint(names):
             owner = interp.eval(drawn.func.value) if isinstance(drawn.func, cst.Attribute) else UNKNOWN
             alone = all(isinstance(arg.value, LITERALS) for arg in drawn.args)
-            if is_plain_call(drawn, "next") or (alone and not isinstance(owner, Tensor)):
-                return True
-    return False
+            if is_next(drawn) or (alone and not isinstance(owner, Tensor)):
+                yield drawn
+
+
+def is_next(drawn: Any) -> bool:
+    """Whether an expression takes the next item of an iterator, as in `next(batches).to(device)`."""
+    return any(is_plain_call(node, "next") for node in nodes_in(drawn))
 
 
 def divides(engine: Value | None) -> bool:
@@ -989,21 +1016,25 @@ class TrainingUnderNoGrad(Rule):
     @on("program", having="backward model")
     def check(self, region: Region, report: Report) -> None:
         calls, backwards = by_node(region.of("model")), by_node(region.of("backward"))
+        stepping = (e.optimizer.attrs for e in region.of("step") if isinstance(e.optimizer, Instance))
+        owned = frozenset[int]().union(*(attrs.get("$modules", ()) for attrs in stepping))
         for node, events in backwards.items():
-            found = [self.unrecorded(event.loss, calls) for event in events]
+            found = [self.unrecorded(event.loss, calls, owned) for event in events]
             if all(found):  # code that runs both ways runs backward on one of them only
                 call = found[0][0]
                 draft = report(call.node, call.space).because([Step(events[0].space, node, "trained on here")])
                 draft.because(decorated(call))
 
-    def unrecorded(self, loss: Tensor, calls: dict[Any, list[Any]]) -> list[Any]:
-        """The calls that a loss depends on, where none of them records gradients."""
+    def unrecorded(self, loss: Tensor, calls: dict[Any, list[Any]], owned: frozenset[int]) -> list[Any]:
+        """The calls that a loss depends on, where none of them records gradients; or never that of a module which is
+        stepped, where others do at times."""
         deps = [dep for dep in loss.deps if not dep.scales]
         trained = loss.graph is True and not (loss.trace and loss.trace[0].label == LEAF)  # a tensor on the way
         if trained or not deps or any(dep.live or dep.node is None for dep in deps):
             return []
         found = [event for dep in deps for event in calls.get(dep.node, ())]
-        return found if all(event.grad is False for event in found) else []
+        at_times = {event.node for event in found if event.grad is not False}
+        return [e for e in found if e.node not in at_times and id(e.module) in owned] if at_times else found
 
 
 def decorated(event: Any) -> list[Step]:

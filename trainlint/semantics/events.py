@@ -24,7 +24,7 @@ FIELDS = {
     # The step. `before` is the state of the optimizer's gradients, `scale` how they were scaled.
     "made": "instance",  # an optimizer or a scheduler
     "backward": "loss kept engine",
-    "autograd": "value",
+    "autograd": "value inputs",
     "gradient": "",
     "clear": "optimizer",  # None where gradients are cleared otherwise
     "given": "optimizer",  # gradients of others were put in the place of its own

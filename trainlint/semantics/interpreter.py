@@ -27,7 +27,6 @@ from trainlint.semantics.modules import ModuleIndex, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
-    BOOLS,
     FALSE,
     LOGITS,
     MASKS,
@@ -42,6 +41,7 @@ from trainlint.semantics.values import (
     Class,
     Const,
     DictObject,
+    Every,
     Function,
     Instance,
     ListObject,
@@ -60,6 +60,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
+    is_bool,
     is_number,
     join,
     join_all,
@@ -485,6 +486,8 @@ class Interpreter:
             self.library.extend(self, old, value)
             return True
         self.emit("augmented", (node, old, value))
+        if isinstance(old, Tensor) and old.lib == "torch":
+            self.library.edit(self, old, node)
         result = self.binary_values(operator, old, value, node, node.target, node.value)
         if operator in ("Add", "Subtract") and isinstance(result, Tensor) and isinstance(value, Tensor):
             result = self.grow(node, node.target, old, value, result)
@@ -499,7 +502,7 @@ class Interpreter:
         if value.graph is not False and value.lib != "keras" and loop is not None:
             before = next((option for option in options(old) if isinstance(option, Tensor)), None)
             kept = before is not None and node in before.grown and before.graph is not False
-            if kept and self.carried_over(target) and (before is old or not is_reset(loop.node, target, node)):
+            if kept and (self.carried_over(target) if before is old else not is_reset(loop.node, target, node)):
                 self.event("grown", node, value, loop.node, self.handed_on(value))
             result = result.but(grown=result.grown | {node})
         return result
@@ -678,7 +681,7 @@ class Interpreter:
             return self.orelse(node.orelse)
         by_name = chooses(node.test)
         choice = node.orelse is not None and by_name
-        period = period_of(node)
+        period = self.period(node)
         before = self.choosing
         left = False
 
@@ -705,6 +708,11 @@ class Interpreter:
             self.chosen += by_name
             if choice:
                 self.emit("chosen", None)
+
+    def period(self, node: cst.If) -> Any:
+        """The `n` of a branch that is taken on every nth turn, be it by a flag; None for any other branch."""
+        flag = self.peek(node.test) if node.test.__class__ in (cst.Name, cst.Attribute) else None
+        return flag.period if isinstance(flag, Every) else period_of(node)
 
     def orelse(self, node: cst.If | cst.Else | None) -> bool:
         if node is None:
@@ -1205,7 +1213,7 @@ class Interpreter:
             value = self.peek(test)
             if value is None:
                 return
-            if value in BOOLS:
+            if is_bool(value):
                 self.rebind(test, TRUE if held else FALSE)
             elif value.__class__ is Union:
                 kept = [o for o in options(value) if truth(o) is not (not held)]
@@ -1639,7 +1647,7 @@ class Interpreter:
         value = self.eval(node.expression)
         if node.operator.__class__ is cst.Not:
             held = truth(value)
-            return BOOL if held is None else Const(not held)
+            return seldom(node, BOOL) if held is None else Const(not held)
         if value.__class__ is not Number or node.operator.__class__ is not cst.Minus:
             return arithmetic.unary(self, node.operator.__class__.__name__, value, node)
         known = self.negatives.get(id(value))
@@ -1663,8 +1671,8 @@ class Interpreter:
             return FALSE
         kept = [o for o in options(left) if truth(o) is not is_and]
         if truth(right) is not None:  # a comparison that decides alone decides by its one value
-            kept = [Const(not is_and) if o in BOOLS else o for o in kept]
-        return join(join_all(kept), right) if kept else right
+            kept = [Const(not is_and) if is_bool(o) else o for o in kept]
+        return seldom(node, join(join_all(kept), right) if kept else right)
 
     def comparison(self, node: cst.Comparison) -> Value:
         left = self.eval(node.left)
@@ -1685,7 +1693,7 @@ class Interpreter:
             if isinstance(target.operator, ORDERS) and TEST in (measured_on(left), measured_on(right)):
                 self.event("ranked", node)
             left = right
-        return result if len(node.comparisons) == 1 else BOOL
+        return seldom(node, result) if len(node.comparisons) == 1 else BOOL
 
     def compared(self, operator: str, node: Any, left: Value, right: Value, result: Tensor) -> None:
         if result.deps and not is_number(left) and not is_number(right):
@@ -2319,6 +2327,12 @@ def period_of(node: cst.If) -> Any:
                 if part.targets[0].target.deep_equals(test.left):
                     return test.comparisons[0].comparator
     return None
+
+
+def seldom(test: Any, held: Value) -> Value:
+    """What a condition gives that is not known, as one that holds on every nth turn where it is written so."""
+    remainder = remainder_of(test) if is_bool(held) else None
+    return held if remainder is None else Every(remainder.right)
 
 
 def remainder_of(test: Any) -> Any:

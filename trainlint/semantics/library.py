@@ -19,7 +19,6 @@ from trainlint.semantics.registry import registrar
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
     ALIKE,
-    BOOLS,
     CHOSEN,
     ELSEWHERE,
     FALSE,
@@ -51,6 +50,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     cut,
+    is_bool,
     is_opaque,
     join_all,
     measured_on,
@@ -154,7 +154,8 @@ HARMLESS = frozenset(
     xgboost lightgbm catboost timm torchmetrics monai dgl torch_geometric networkx gym gymnasium ray optuna
     builtins subprocess psutil signal string io csv zipfile tarfile urllib requests threading multiprocessing
     queue contextlib dataclasses enum operator statistics hashlib uuid platform socket inspect types numbers
-    fractions decimal heapq bisect struct base64 tempfile traceback ignite evaluate""".split()
+    fractions decimal heapq bisect struct base64 tempfile traceback ignite evaluate ema_pytorch torch_ema
+    tensorboard_logger tb_logger clearml swanlab GPUtil pynvml""".split()
 )
 
 
@@ -280,7 +281,7 @@ def as_tensor(value: Value) -> Tensor:
         from trainlint.semantics.values import bounds
 
         lo, hi = bounds(value)
-        if value in BOOLS:  # a comparison of what is not known to be a tensor
+        if is_bool(value):  # a comparison of what is not known to be a tensor
             return Tensor(MASK, 0, 1, PRESENT if value is ALIKE else CHOSEN, graph=False, lib="?")
         return Tensor(lo=lo, hi=hi, graph=False, nature=getattr(value, "nature", None), data=part_measured(value))
     if isinstance(value, (ListObject, Tuple, Sequence)):

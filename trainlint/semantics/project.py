@@ -69,7 +69,7 @@ REST_PATIENCE = (
     2_000,
     10,
 )  # steps spent in one function, and runs, when no program is left that tells of its arguments
-MAIN_EFFORT = 20_000  # one that a program begins with: it needs no arguments, or gets them from code out of view
+MAIN_EFFORT = 20_000  # one that trains, or that a program begins with: it needs no arguments, or gets them from outside
 
 LITTER = 300_000  # objects from which on it pays to look for those that earlier checks left behind
 # Of the processor, for all programs of one file, imports included: only what is made to be hard takes a tenth of it.
@@ -466,7 +466,7 @@ class Project:
                 continue
             if not self.is_reached(item):
                 begins = not needs_arguments(item) or is_command(item) or id(item.node) in self.interp.handed
-                effort = MAIN_EFFORT if begins else ALONE_EFFORT
+                effort = MAIN_EFFORT if begins or learns(item) else ALONE_EFFORT
                 self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), effort)  # type: ignore[misc]
 
     def is_reached(self, function: Function) -> bool:
@@ -534,7 +534,7 @@ class Project:
             for method in waiting:
                 if not self.is_reached(method) or method.name == "__init__":
                     call = partial(run, method=method, instance=instance, built=region, flags=flags)
-                    self.attempt(space, call, ALONE_EFFORT)
+                    self.attempt(space, call, MAIN_EFFORT if learns(method) else ALONE_EFFORT)
 
         self.attempt(space, run_all, ALONE_EFFORT)
 

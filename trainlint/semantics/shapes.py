@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainlint.semantics.registry import registrar
 from trainlint.semantics.values import (
-    BOOLS,
     MASK,
     NONE,
     UNKNOWN,
@@ -29,6 +28,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     const,
+    is_bool,
     truth,
 )
 
@@ -73,7 +73,7 @@ def form(value: Value | None) -> Form:
     """The form of a value: numbers have no axes."""
     if isinstance(value, Tensor):
         return Form(value.shape, value.last, value.batched)
-    if isinstance(value, (Const, Number)) and value not in BOOLS:  # unknown things compared may be tensors
+    if isinstance(value, (Const, Number)) and not is_bool(value):  # unknown things compared may be tensors
         return Form(())
     return NOTHING
 

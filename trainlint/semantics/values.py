@@ -173,6 +173,20 @@ class Number(Value):
         return name if self.lo == -INF and self.hi == INF else f"{name} {describe_range(self.lo, self.hi)}"
 
 
+class Every(Number):
+    """Whether a turn is one of every n: `period` is the expression of n."""
+
+    __slots__ = ("period",)
+
+    def __init__(self, period: Any) -> None:
+        super().__init__(0, 1, True, "bool")
+        self.period = period
+
+    @property
+    def key(self) -> object:
+        return ("every", id(self.period))
+
+
 class Text(Value):
     """A string of unknown content; `parts` are the constant pieces that it surely holds, `made` all that it was put
     together from, where that is known."""
@@ -194,6 +208,13 @@ class Text(Value):
 BOOL = Number(0, 1, True, "bool")
 ALIKE = Number(0, 1, True, "bool")  # whether two unknown things are equal
 BOOLS = (BOOL, ALIKE)
+
+
+def is_bool(value: object) -> bool:
+    """Whether a value is a truth that is not known."""
+    return value in BOOLS or value.__class__ is Every
+
+
 NAN = Number(nature="nan")  # no constant: it would not be equal to itself
 
 
@@ -746,6 +767,8 @@ def join(a: Value, b: Value) -> Value:
             return made_or_read(a, b) or Union((a, b))  # type: ignore[arg-type]
         if a.key == b.key:
             return a
+    if kind is Every or other is Every:
+        return join(BOOL if kind is Every else a, BOOL if other is Every else b)
     if (kind is Const or kind is Number) and (other is Const or other is Number) and is_number(a) and is_number(b):
         return join_numbers(a, b)  # type: ignore[arg-type]
     if kind is Tuple and other is Tuple and len(a.items) == len(b.items):  # type: ignore[attr-defined]

@@ -291,13 +291,16 @@ def parameters_escape(interp: Interpreter, module: Instance) -> None:
 
 def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> None:
     """`p.grad = None` and `module.zero_grad()`: clear the optimizers that hold these parameters."""
-    interp.event("clear", node, None)
     reach = Reach(deps)
-    for optimizer in optimizers(interp):
-        reached = reach.touches(optimizer, True)
-        if reached and not optimizer.attrs.get("$modules", frozenset()) <= reach.inner:
+    reached = [(o, reach.touches(o, True)) for o in optimizers(interp)]
+    whole = [o for o, sure in reached if sure is not False and o.attrs.get("$modules", frozenset()) <= reach.inner]
+    known = whole if all(sure is False or (sure and o in whole) for o, sure in reached) else ()
+    for target in known or (None,):
+        interp.event("clear", node, target)
+    for optimizer, sure in reached:
+        if sure and optimizer not in whole:
             advance(interp, optimizer, AFTER_SOME_CLEAR, certain=True, node=node)  # those of a part of what it holds
-        elif reached is not False:
+        elif sure is not False:
             interp.write(optimizer.attrs, "$cleared", tuple(interp.way_to(node, "gradients cleared")))
             interp.write(optimizer.attrs, "$scale", NO_SCALE)
             before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=node)
@@ -417,7 +420,7 @@ def as_optimizer(interp: Interpreter, receiver: Value, node: Any) -> Instance | 
 
 @behaviour("autograd_grad")
 def autograd_grad(call: Call) -> Value:
-    call.interp.event("autograd", call.node, call.tensor)
+    call.interp.event("autograd", call.node, call.tensor, call.value("inputs", 1))
     return Sequence(Tensor(graph=None, deps=call.tensor.deps))
 
 
