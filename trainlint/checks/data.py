@@ -322,6 +322,8 @@ class SplitOverlap(Rule):
                 report(keyword(made.node, "subset") or made.node, made.space, how=JUDGED).because([trained.born])
             else:
                 report(given, how=JUDGED)
+        elif given.__class__ is cst.Attribute and dotted_name(given) == dotted_name(call.argument("x")):
+            report(given, how=JUDGED)
         if given.__class__ is cst.Tuple and given.elements:
             first = given.elements[0].value
             name = dotted_name(first)
@@ -330,6 +332,26 @@ class SplitOverlap(Rule):
             rows = held_out.items[0] if isinstance(held_out, Tuple) and held_out.items else None
             if (name and name == dotted_name(call.argument("x"))) or is_within(span(rows), span(whole)):
                 report(first, how=JUDGED)
+
+    @on("program", having="cut")
+    def reshuffled(self, region: Region, report: Report) -> None:
+        """A pipeline of TensorFlow is parted by `take` and `skip`, though each pass over it has another order."""
+        cuts = region.of("cut")
+        for event in cuts:
+            if event.way == "skip" and any(e.way == "take" and e.whole is event.whole for e in cuts):
+                how = "judged on samples that it is trained on: each pass shuffles anew what `take` and `skip` (@) part"
+                report(event.shuffled.node, event.shuffled.space, how=how).because(
+                    [Step(event.space, event.node, "skip")]
+                )
+
+    @on("learnt")
+    def predefined(self, call: Call, report: Report) -> None:
+        """A net of skorch is told to judge itself on the data set that it is fitted to."""
+        split = call.receiver.attrs.get("train_split") if isinstance(call.receiver, Instance) else None
+        if isinstance(split, Instance) and split.family == "skorch_split" and split.born is not None:
+            judged = identity(split.attrs["dataset"])
+            if judged is not None and judged == identity(call.value("x", 1)):
+                report(split.born.node, split.born.space, how=JUDGED)
 
     @on("validated")
     def by_engine(self, fact: Any, report: Report) -> None:
@@ -344,7 +366,7 @@ class SplitOverlap(Rule):
         seen = {same_data(loader): loader.born for loader in trained}
         if held_out and all(same_data(loader) in seen.keys() - {None} for loader in held_out):
             for loader in held_out:
-                if loader in trained and given is not None:
+                if given is not None and (loader in trained or loader.born is seen[same_data(loader)]):
                     report(given, how=JUDGED).because([loader.born])
                 elif loader.born is not None:
                     first, *others = made_apart(loader, trained)

@@ -35,7 +35,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import names_in
+from trainlint.syntax.code import called, names_in
 
 
 def transforms_of(dataset: Value | None, depth: int = 0) -> Any:
@@ -188,6 +188,13 @@ class AugmentationInEvaluation(Rule):
             if parts and event.subset not in parts and id(event.subset) in judged:
                 how = "the training part loses its random transform (@) too, as both are parts of one data set"
                 report(event.node, event.space, how=how).because([event.former])
+
+    @on("varied")
+    def piped(self, fact: tuple[Any, str, Any], report: Report) -> None:
+        """A step of a pipeline of TensorFlow changes held-out images at random."""
+        node, part, change = fact
+        what = called(change.node)
+        report(node, how=augmented(HELD_OUT[part], what)).because([Step(change.space, change.node, what)])
 
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:

@@ -25,6 +25,7 @@ from trainlint.findings import Safety
 from trainlint.semantics import shapes
 from trainlint.semantics.arithmetic import NEGATED
 from trainlint.semantics.behaviours.data import RESHAPING, after_transforms, constants, raw_shape, steps_of
+from trainlint.semantics.behaviours.hub import ANSWERS
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.modules import ModuleIndex
@@ -210,6 +211,9 @@ class LossDoesNotFitTask(LossRule):
         given, target = scores(call), target_of(call)
         name, rank = call.short_name, len(given.shape or ())
         if not of_torch(call):
+            if given.last == 1 and call.path == CROSS_ENTROPY and given.must_be(LOGITS):
+                what = "one score for each sample (@); a softmax over one class is always 1, so the loss is always 0"
+                report(call.argument("input", 0), loss=name, what=what).because(why(given))
             return
         classes = (
             given.shape[1] if given.shape is not None and rank > 1 else given.last if given.shape is None else None
@@ -635,6 +639,15 @@ class PredictionAxis(Rule):
                 "it tells a sample for each class, not a class for each sample"
             )
             report(call.node, what=what).because(why(tensor))
+
+    @on_call("numpy.argmax")
+    def over_samples(self, call: Call, report: Report) -> None:
+        """What a `Trainer` hands to `compute_metrics` has the samples first."""
+        if call.tensor.nature == ANSWERS and call.tensor.batched and const(shapes.axis(call, 1) or Const(None)) == 0:
+            what = (
+                f"`{call.short_name}` runs over the samples: it tells one for each class, not a class for each sample"
+            )
+            report(call.node, what=what)
 
     @on("comparison")
     def compared(self, fact: tuple[str, Any, Value, Value, Value], report: Report) -> None:

@@ -173,7 +173,9 @@ def contains(interp: Interpreter, left: Const, right: Value, positive: bool) -> 
 def one_of(interp: Interpreter, owner: Object, value: Value, index: Value | None) -> Value:
     """What stands at a place in a container whose values are not told apart: a data set or a loader is the same at each
     look there, and perhaps another one elsewhere."""
-    if not isinstance(value, Instance) or value.family not in ("dataset", "loader") or not isinstance(index, Const):
+    if not isinstance(value, Instance) or not isinstance(index, Const):
+        return value
+    if value.family not in ("dataset", "loader") and "$made" not in value.attrs:
         return value
     key = (owner.number, f"[{index.value!r}]")
     found = interp.children.get(key)

@@ -54,6 +54,8 @@ FIELDS = {
     "loader": "loader",
     "next": "loader token draw",  # what marks the first batch of a new pass, and what marks this batch
     "set_epoch": "sampler",
+    "varied": "",  # an image was changed at random
+    "cut": "whole shuffled way",  # a pipeline that is shuffled anew in each pass gives some samples; "take" or "skip"
     "split": "held by_chance",  # what is known of the parts that are held out; whether chance alone picks the rows
     "coded": "estimator data again given",  # `given`: the expression that the data came by
     "fitted": "estimator x y call",

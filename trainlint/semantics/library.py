@@ -100,6 +100,8 @@ TABLES = {
     "dgl": "graphs",
     "ogb": "graphs",
     "ignite": "engines",
+    "skorch": "data",
+    "braindecode": "data",
     "keras": "keras",
     "tensorflow": "keras",
     "tf_keras": "keras",

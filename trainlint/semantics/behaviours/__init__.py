@@ -12,6 +12,7 @@ from trainlint.semantics.behaviours import (
     pipelines,
     python,
     settings,
+    skorch,
     tensors,
     training,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "pipelines",
     "python",
     "settings",
+    "skorch",
     "tensors",
     "training",
 ]

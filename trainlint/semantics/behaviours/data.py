@@ -1093,6 +1093,10 @@ def predictor_fit(call: Call) -> Value:
         call.interp.emit("pair", (call.node, (value, target), "fit", call))
     call.interp.event("fitted", call.node, call.receiver, value, target, call)
     call.interp.emit("learnt", call)
+    if isinstance(call.receiver, Instance) and "module" in call.receiver.attrs:
+        from trainlint.semantics.behaviours.skorch import fitted
+
+        fitted(call)
     return call.receiver or UNKNOWN
 
 

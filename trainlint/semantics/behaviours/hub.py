@@ -6,6 +6,7 @@ from typing import Any
 
 import libcst as cst
 
+from trainlint.semantics.behaviours.engines import behind, run
 from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.values import (
     FALSE,
@@ -16,12 +17,14 @@ from trainlint.semantics.values import (
     Function,
     Instance,
     Tensor,
+    Tuple,
     Value,
     const,
     options,
     truth,
 )
 from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called
 
 PARTS = {"train": "train", "validation": "val", "test": "test"}
 
@@ -84,14 +87,16 @@ def hub_transform(call: Call) -> Value:
     whole, function = call.receiver, call.value("transform", 1)
     if not isinstance(whole, Instance):
         return call.first
-    data = dataset(call)
-    data.attrs.update(whole.attrs)
-    data.attrs["dataset"] = whole
+    in_place = called(call.node) == "set_transform"
+    data = whole if in_place else dataset(call)
+    if not in_place:
+        data.attrs.update(whole.attrs)
+        data.attrs["dataset"] = whole
     applied = applied_in(function) if isinstance(function, Function) else []
-    if len(applied) == 1:
-        data.attrs["transform"] = applied[0]
+    if in_place or len(applied) == 1:
+        call.interp.write(data.attrs, "transform", applied[0] if len(applied) == 1 else UNKNOWN)
     call.interp.emit("dataset", (call.node, data, call))
-    return data
+    return NONE if in_place else data
 
 
 def applied_in(function: Function) -> list[Instance]:
@@ -105,6 +110,43 @@ def applied_in(function: Function) -> list[Instance]:
             if isinstance(value, Instance) and value.family == "transform":
                 found[id(value)] = value
     return list(found.values())
+
+
+ANSWERS = "a model's answers"  # the nature of what a `Trainer` gives to `compute_metrics`, sample by sample
+
+
+@behaviour("hub_trainer")
+def trainer(call: Call) -> Value:
+    """A `Trainer`, which hands all answers of an evaluation to a function for the metrics."""
+    made = Instance(Api(call.actual), "engine", call.interp.step(call.node, call.short_name))
+    made.attrs.update(zip(call.row.params, call.arguments.positional))
+    made.attrs.update(call.arguments.keywords)
+    made.attrs["$given"] = call.argument("eval_dataset", 4)
+    measure = call.value("compute_metrics")
+    if behind(measure) is not None and measure is not None:
+        answers = Tensor(lib="numpy", graph=False, nature=ANSWERS, batched=True)
+        labels = Tensor(lib="numpy", graph=False, batched=True)
+        run(call.interp, measure, Tuple((answers, labels), ("predictions", "label_ids")))
+    return made
+
+
+@behaviour("hub_train")
+def train(call: Call) -> Value:
+    """`trainer.train()`: on one data set, while it is judged on another."""
+    trainer = call.receiver
+    if isinstance(trainer, Instance):
+        both = [trainer.attrs.get(name) for name in ("train_dataset", "eval_dataset")]
+        served = [server(one, trainer) for one in both if isinstance(one, Instance) and one.family == "dataset"]
+        if len(served) == len(both):
+            call.interp.emit("validated", ([served[0]], [served[1]], trainer.attrs.get("$given")))
+    return UNKNOWN
+
+
+def server(dataset: Instance, trainer: Instance) -> Instance:
+    """The loader that a `Trainer` makes for a data set."""
+    made = Instance(Api("torch.utils.data.DataLoader"), "loader", trainer.born)
+    made.attrs["dataset"] = dataset
+    return made
 
 
 @behaviour("metric")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trainlint.semantics import shapes as sizes
 from trainlint.semantics.behaviours.data import PART_WORDS, part_in_path, predicted, words_of
 from trainlint.semantics.behaviours.engines import run_hook
+from trainlint.semantics.behaviours.pipelines import windows_over
 from trainlint.semantics.behaviours.training import stepped
 from trainlint.semantics.library import BEHAVIOURS, Call, Row, as_tensor, behaviour
 from trainlint.semantics.modules import contents
@@ -443,6 +444,8 @@ def windows(call: Call) -> Value:
     data = call.value("data")
     if isinstance(data, Tensor):
         call.interp.emit("windows", (call.node, data))
+        if data.data.tokens:
+            return windows_over(call, data)
     return Instance(None)
 
 

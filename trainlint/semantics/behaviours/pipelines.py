@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainlint.semantics.behaviours.data import PART_WORDS, part_in_path, sameness, words_of
+from trainlint.semantics.behaviours.data import PART_WORDS, dataset_part, part_in_path, sameness, words_of
 from trainlint.semantics.library import Call, behaviour
 from trainlint.semantics.values import (
     FALSE,
@@ -20,6 +20,7 @@ from trainlint.semantics.values import (
     const,
     truth,
 )
+from trainlint.syntax.code import called
 
 
 @behaviour("tf_slices")
@@ -32,6 +33,15 @@ def slices(call: Call) -> Value:
     dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
     dataset.attrs["$tensors"] = Tuple(tuple(rows))
     return over(dataset, FALSE)
+
+
+def windows_over(call: Call, rows: Tensor) -> Instance:
+    """A pipeline that serves windows over the rows of a series."""
+    dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
+    dataset.attrs["$tensors"] = Tuple((rows,))
+    made = over(dataset, UNKNOWN)
+    made.attrs["$opaque"] = made.attrs["$batched"] = TRUE
+    return made
 
 
 def over(dataset: Instance, shuffle: Value) -> Instance:
@@ -87,7 +97,8 @@ def split_served(call: Call, wanted: Value) -> Value:
     part = PART_WORDS.get(name.lower()) if name.isalpha() else None
     shuffled = call.value("shuffle_files")  # of all splits that are asked for, be they for the training or not
     order = FALSE if shuffled is None or truth(shuffled) is False else UNKNOWN
-    made = over(stored(call, part, sameness(call.value("name", 0) or UNKNOWN), name), order)
+    source = call.receiver.attrs["name"] if isinstance(call.receiver, Instance) else call.value("name", 0)
+    made = over(stored(call, part, sameness(source or UNKNOWN), name), order)
     if const(call.value("as_supervised") or NONE) is not True:
         made.attrs["$opaque"] = TRUE  # samples are dicts, of what the data set has
     return made
@@ -103,10 +114,62 @@ def pipeline(call: Call) -> Value:
     made.attrs.update(given.attrs)
     if call.path == "loader.shuffle":
         made.attrs["$shuffle"] = TRUE
+        again = call.value("reshuffle_each_iteration", 3)
+        if again is None or truth(again) is True:
+            made.attrs["$reshuffled"] = call.interp.step(call.node, "shuffle")
     elif call.path == "loader.map":
         step = (call.value("map_func", 1) or UNKNOWN, "$batched" in made.attrs)
         made.attrs["$maps"] = (*made.attrs.get("$maps", ()), step)
+        look_for_variation(call, made)
+    elif called(call.node) == "cache":
+        made.attrs.pop("$reshuffled", None)  # what the first pass gave is kept
     elif call.path == "loader.batch":
         made.attrs["batch_size"] = call.value("batch_size", 1) or UNKNOWN
         made.attrs["$batched"] = call.interp.step(getattr(call.node.func, "attr", call.node), "batch")
+    return made
+
+
+def look_for_variation(call: Call, made: Instance) -> None:
+    """Tell where a step of a pipeline over held-out images changes these at random."""
+    part = dataset_part(made.attrs.get("dataset"))
+    if part not in ("val", "test"):
+        return
+    with call.interp.in_region("mapped", call.node) as region:
+        call.interp.element_of(made)
+    for event in region.of("varied")[:1]:
+        call.interp.emit("varied", (call.argument("map_func", 1), part, event))
+
+
+@behaviour("tf_varied")
+def varied(call: Call) -> Value:
+    """An image that is changed at random."""
+    call.interp.event("varied", call.node)
+    return call.first.but(shape=None) if isinstance(call.first, Tensor) else UNKNOWN
+
+
+@behaviour("tf_builder")
+def builder(call: Call) -> Value:
+    """`tfds.builder(name)`, which gives the data sets of that name."""
+    made = Instance(Api(call.actual), "tf_builder", call.interp.step(call.node, call.short_name))
+    made.attrs["name"] = call.value("name", 0) or UNKNOWN
+    return made
+
+
+@behaviour("tf_built")
+def built(call: Call) -> Value:
+    return UNKNOWN if call.arguments.open else split_served(call, call.value("split", 1) or NONE)
+
+
+@behaviour("tf_some")
+def some(call: Call) -> Value:
+    """`take(n)` and `skip(n)`: the first samples, or all but these."""
+    made = pipeline(call)
+    if isinstance(made, Instance) and isinstance(whole := made.attrs.get("dataset"), Instance):
+        way, number = called(call.node), call.value("count", 1) or UNKNOWN
+        part = Instance(whole.cls, "dataset", whole.born)
+        part.attrs["dataset"] = whole
+        part.attrs["$indices"] = Tuple((Const(way), number))
+        made.attrs["dataset"] = part
+        if "$reshuffled" in made.attrs:
+            call.interp.event("cut", call.node, call.receiver, made.attrs["$reshuffled"], way)
     return made

@@ -1,0 +1,77 @@
+"""skorch: estimators of scikit-learn's kind around a module, with a loss and an optimizer that they make themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from trainlint.semantics.behaviours.keras import as_part
+from trainlint.semantics.library import Call, behaviour
+from trainlint.semantics.values import NONE, UNKNOWN, Api, Class, Instance, Tensor, Tuple, Value
+from trainlint.syntax.code import keyword
+
+# What they judge by where no loss is named.
+DEFAULTS = {
+    "NeuralNetBinaryClassifier": "torch.nn.BCEWithLogitsLoss",
+    "NeuralNetRegressor": "torch.nn.MSELoss",
+    "EEGRegressor": "torch.nn.MSELoss",
+}
+
+
+def fitted(call: Call) -> None:
+    """A net is fitted: its module runs, its loss gets what that gives, and its optimizer steps."""
+    net = call.receiver
+    if not isinstance(net, Instance) or "module" not in net.attrs or net.born is None:
+        return
+    names = [path.rpartition(".")[2] for path in (net.cls.api if isinstance(net.cls, Class) else (net.api_path,))]
+    judge(call, net, names)
+    optimizer, rate = net.attrs.get("optimizer"), net.attrs.get("optimizer__lr", net.attrs.get("lr"))
+    if isinstance(optimizer, Api) and isinstance(rate, Value):
+        stepping = Instance(optimizer, "optimizer", net.born)
+        stepping.attrs["lr"] = rate
+        call.interp.event("rated", call.node, stepping)
+
+
+def judge(call: Call, net: Instance, names: list[str]) -> None:
+    from trainlint.semantics.interpreter import Arguments
+
+    default = next((DEFAULTS[name] for name in names if name in DEFAULTS), None)
+    loss = part(call, net, "criterion", Api(default) if default else UNKNOWN)
+    if not isinstance(loss, Instance) or (loss.describe() == "NLLLoss" and "NeuralNet" not in names):
+        return  # a classifier takes the logarithm for this loss
+    module = part(call, net, "module", UNKNOWN)
+    if not isinstance(module, Instance):
+        return
+    with as_part(call.interp):
+        scores = call.interp.call(module, Arguments([Tensor()]), call.node)
+    first = scores.items[0] if isinstance(scores, Tuple) and scores.items else scores
+    if isinstance(first, Tensor):
+        node = told(call, net)
+        call.interp.call(loss, Arguments([first, Tensor()], nodes=[node, node]), call.node)
+
+
+def told(call: Call, net: Instance) -> Any:
+    """Where a net was told its loss, or is fitted."""
+    born = net.born
+    given = keyword(born.node, "criterion") if born is not None and isinstance(born.node, cst.Call) else None
+    return given if given is not None and born is not None and born.space is call.interp.frame.space else call.node
+
+
+def part(call: Call, net: Instance, name: str, default: Value) -> Value:
+    """The module or the loss of a net, made of the options that begin with its name where it is given as a class."""
+    from trainlint.semantics.interpreter import Arguments
+
+    given, start = net.attrs.get(name, default), f"{name}__"
+    if not isinstance(given, (Class, Api)):
+        return given if isinstance(given, Value) else UNKNOWN
+    options = {k.removeprefix(start): v for k, v in net.attrs.items() if isinstance(k, str) and k.startswith(start)}
+    return call.interp.call(given, Arguments([], options), call.node)
+
+
+@behaviour("skorch_split")
+def predefined(call: Call) -> Value:
+    """`predefined_split(dataset)`: what a net is judged on while it learns."""
+    made = Instance(Api(call.actual), "skorch_split", call.interp.step(call.node, call.short_name))
+    made.attrs["dataset"] = call.value("dataset", 0) or NONE
+    return made
