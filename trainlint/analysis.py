@@ -92,7 +92,7 @@ class Share:
 
     told: str
     findings: tuple[Finding, ...]
-    pending: tuple[tuple[str, Finding], ...]
+    pending: tuple[tuple[str, str, Finding], ...]
     calls: tuple[str, ...]
     ran: tuple[str, ...]
     evidence: Evidence
@@ -200,22 +200,25 @@ class _Unit:
         found: dict[str, list[Finding]] = {}
         seen: set[object] = set()
         for number, share in enumerate(shares):
-            findings = [*share.findings, *(f for name, f in share.pending if not self.is_used(name, number, shares))]
+            findings = [*share.findings]
+            for name, attribute, finding in share.pending:
+                if not self.is_used(name, attribute, number, shares):
+                    findings.append(finding)
             new = [finding for finding in findings if _identity(finding) not in seen]
             seen.update(map(_identity, new))
             for finding in new:
                 found.setdefault(finding.filename, []).append(finding)
         return found
 
-    def is_used(self, name: str, number: int, shares: Sequence[Share]) -> bool:
+    def is_used(self, name: str, attribute: str, number: int, shares: Sequence[Share]) -> bool:
         """Whether an attribute is run by other parts, or may be used in a file that a part has not seen: on anything
         but `self`, or by a string."""
         part = self.parts[number]
         seen = {*part.files, *part.along}
         unseen = (file.path for file in self.job.files if file.path not in seen)
         others = (share for other, share in enumerate(shares) if other != number)
-        use = re.compile(rb"""(?<!self)\.%s\b|["'][^"'\n]*\b%s\b""" % (name.encode(), name.encode()))
-        return any(name in share.ran for share in others) or any(use.search(self.text(path)) for path in unseen)
+        use = re.compile(_USE % (name.encode(), name.encode()), re.MULTILINE)
+        return any(attribute in share.ran for share in others) or any(use.search(self.text(path)) for path in unseen)
 
     def shown(self, file: File, findings: Sequence[Finding]) -> Sequence[Finding]:
         """Of the findings in a file those that settings and comments leave."""
@@ -241,6 +244,8 @@ class _Unit:
 
 
 _WORD = re.compile(rb"\w+")
+# An attribute of anything but `self`, or a name in a string that is no sentence; imports are lines of their own.
+_USE = rb"""^(?![ \t"]*(?:from|import)\b).*?(?:(?<!self)\.%s\b|["'][^"'\s]*\b%s\b[^"'\s]*["'])"""
 _DEFINED = re.compile(rb"\bdef[ \t]+(\w+)")
 
 

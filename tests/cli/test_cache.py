@@ -263,6 +263,34 @@ def test_programs_that_share_a_file_are_checked_by_themselves(project, tmp_path:
     assert checked_again() == (["a.py", "b.py", "shared.py"], [alone])
 
 
+OTHER = """\
+import torch
+import tools
+import elsewhere.spare
+
+
+class Other(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.spare = torch.nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.spare(x)
+
+
+print("no spare one", Other()(torch.rand(2, 8)))
+"""
+
+
+def test_a_name_of_a_part_that_never_saw_the_class(project) -> None:
+    """What it is there, in an import or in a sentence uses no layer of another class."""
+    files = {"shared.py": SHARED, "a.py": "import tools\n" + USER.format(scores=PLAIN), "b.py": OTHER, "tools.py": ""}
+    root = project(files)
+    assert [finding.code for finding in check().findings] == ["TL603", "TL101"]
+    (root / "b.py").write_text(OTHER + "print(tools.net.spare)\n")
+    assert [finding.code for finding in check().findings] == ["TL101"]
+
+
 def test_a_comment_in_a_shared_file_is_of_use_if_any_program_needs_it(project, tmp_path: Path) -> None:
     files = shared_by(SOFTMAX, PLAIN)
     files["shared.py"] = SHARED.replace(

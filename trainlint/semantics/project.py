@@ -163,8 +163,8 @@ class Seam:
     What they tell:
 
     calls     the functions of further files that they reached
-    ran       names of the attributes of modules that they ran
-    pending   findings that fall if a name stands in any other file, or others ran it
+    ran       the attributes of modules that they ran, by `attribute_name`
+    pending   findings on attributes that fall if the name stands in any other file, or others ran the attribute
     """
 
     programs: Sequence_[Path] | None = None
@@ -173,7 +173,7 @@ class Seam:
     parsed: Parsed = field(default_factory=Parsed)
     calls: set[str] = field(default_factory=set)
     ran: set[str] = field(default_factory=set)
-    pending: list[tuple[str, Finding]] = field(default_factory=list)
+    pending: list[tuple[str, str, Finding]] = field(default_factory=list)
 
 
 class Project:
@@ -590,7 +590,8 @@ class Project:
                 self.seam.calls.update(map(function_name, reached))
         index = self.interp.modules
         ran = index.have_run()
-        self.seam.ran.update(stored.name for stored in index.stored.values() if id(stored.node) in ran)
+        kept = (stored for stored in index.stored.values() if id(stored.node) in ran)
+        self.seam.ran.update(attribute_name(stored.space, stored.cls.name, stored.name) for stored in kept)
 
     def offer_uses(self, spaces: list[Namespace]) -> None:
         """Tell the rules on APIs where those that have changed are used."""
@@ -631,7 +632,9 @@ class Project:
             try:
                 finding = finding_of(draft, source, self.is_asked_for)
                 if draft.is_pending and isinstance(draft.node, cst.Attribute) and self.seam.programs is not None:
-                    self.seam.pending.append((draft.node.attr.value, finding))
+                    name = draft.node.attr.value
+                    kept = attribute_name(draft.space, class_around(source, draft.node), name)
+                    self.seam.pending.append((name, kept, finding))
                 else:
                     self.findings.append(finding)
             except Exception:
@@ -666,6 +669,15 @@ def function_name(function: Function) -> str:
     """A name for a function of the project that another run knows as well: its file, class and name."""
     owner = "" if function.owner is None else f"{function.owner.name}."
     return f"{function.space.path}:{owner}{function.name}"
+
+
+def attribute_name(space: Namespace, cls: str, name: str) -> str:
+    """The same for an attribute that a class of the project assigns."""
+    return f"{space.path}:{cls}.{name}"
+
+
+def class_around(source: SourceFile, node: cst.CSTNode) -> str:
+    return next((a.name.value for a in source.index.ancestors(node) if isinstance(a, cst.ClassDef)), "")
 
 
 def is_wrapper(function: Function) -> bool:
