@@ -19,6 +19,7 @@ from trainlint.semantics.containers import derives
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor, leaves, modules_in
 from trainlint.semantics.modules import (
+    FILLING,
     Flow,
     Stored,
     contents,
@@ -52,6 +53,7 @@ from trainlint.semantics.values import (
 )
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, contains, is_name, is_plain_call, positional
+from trainlint.syntax.index import BindingKind, Index, ScopeKind
 
 LINEAR = "torch.nn.Linear"
 CONVOLUTIONS = ("torch.nn.Conv1d", "torch.nn.Conv2d", "torch.nn.Conv3d")
@@ -67,17 +69,42 @@ WEIGHTED = (
 )  # fmt: skip
 
 
-def passed_in(call: Any, values: Iterator[Value]) -> set[int]:
-    """Identities of the modules that arguments bring along, but for those in containers written in the call itself:
-    nobody else has them."""
+def passed_in(interp: Interpreter, call: Any, values: Iterator[Value]) -> set[int]:
+    """Identities of the modules that arguments bring along, but for those in containers that are written in the call
+    itself, or filled for it alone: nobody else has them."""
+    index = interp.frame.space.source.index if interp.frame.space.source is not None else None
+    names = [a.value for a in getattr(call, "args", ()) if isinstance(a.value, cst.Name)] if index is not None else []
+    for_it = {id(interp.peek(name)) for name in names if index is not None and is_filled_for(index, name)}
     found: set[int] = set()
     for value in values:
         if isinstance(value, Instance):
             found |= {id(module) for module in modules_in(value)}
-        for inner in held(value):
+        for inner in held(value) if id(value) not in for_it else ():
             if inner.born is None or not contains(call, inner.born.node):
                 found.add(id(inner))
     return found
+
+
+def is_filled_for(index: Index, argument: cst.Name) -> bool:
+    """Whether nothing is done with a variable of a function but to fill it and to hand it over here."""
+    bindings = index.lookup(argument)
+    if not bindings or any(b.kind not in MADE_HERE or b.scope.kind is not ScopeKind.FUNCTION for b in bindings):
+        return False
+    return all(name is argument or is_filled_at(index, name) for name in index.references(bindings[0]))
+
+
+MADE_HERE = (BindingKind.ASSIGNMENT, BindingKind.AUGMENTED_ASSIGNMENT)
+
+
+def is_filled_at(index: Index, name: cst.Name) -> bool:
+    """Whether a list is only given something where it is named: `layers.append(…)`, `layers += …`."""
+    method = index.parent(name)
+    if isinstance(method, cst.AugAssign):
+        return method.target is name
+    call = index.parent(method) if isinstance(method, cst.Attribute) else None
+    if not isinstance(call, cst.Call) or call.func is not method:
+        return False
+    return called(call) in FILLING and isinstance(index.parent(call), cst.Expr)
 
 
 def held(value: Value) -> Iterator[Instance]:
@@ -183,7 +210,7 @@ class ModulesInPlainContainer(HiddenRule):
             if has_strangers(instance):
                 return  # the layers of a module that is kept in a dict to choose from, taken apart
             if seen is None:
-                seen = {id(m) for m in modules_in(instance)} | passed_in(node, arguments.values())
+                seen = {id(m) for m in modules_in(instance)} | passed_in(interp, node, arguments.values())
             if all(id(m) not in seen and m.born is not None for m in inside) and any(
                 is_weighted(interp, m) for m in inside
             ):

@@ -45,6 +45,11 @@ PLAIN_VALUES = frozenset((Api, Const, Namespace, Number, Tensor, Text, Tuple))
 DYNAMIC = frozenset("_modules _parameters __dict__ children named_children get_submodule".split())
 # What is given strings that stand for text, not for attributes.
 TEXTUAL = frozenset("add_argument startswith endswith replace strip".split())
+# Layers that are made from sizes and rates, so that what they are given is no layer.
+MEASURED = frozenset(
+    """Linear Conv1d Conv2d Conv3d Embedding LSTM GRU RNN BatchNorm1d BatchNorm2d BatchNorm3d LayerNorm
+    Dropout Dropout1d Dropout2d Dropout3d dropout""".split()
+)
 # Builtins that only look at what they are given.
 LOOKERS = frozenset("len enumerate zip reversed range iter print sum isinstance str sorted".split())
 # Methods that give a container one more layer.
@@ -331,10 +336,14 @@ class Uses:
                 plain.add(id(node.value))
             elif kind is cst.Comparison and node.comparisons[0].operator.__class__ in (cst.In, cst.NotIn):
                 plain.add(id(node.left))
-            elif kind is cst.Call and called(node) in TEXTUAL:
-                plain.update(id(argument.value) for argument in node.args)
-            elif kind is cst.Call and node.func.__class__ is cst.Name:
-                called_names.add(node.func.value)
+            elif kind is cst.Call:
+                name = called(node)
+                if name in TEXTUAL:
+                    plain.update(id(argument.value) for argument in node.args)
+                elif name in MEASURED:
+                    inside.update(id(argument.value) for argument in node.args)
+                if node.func.__class__ is cst.Name:
+                    called_names.add(name)
             elif kind is cst.Param:
                 parameters.add(node.name.value)
         self.handed = parameters & called_names  # what functions are given to call
