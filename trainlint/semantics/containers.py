@@ -303,14 +303,15 @@ def cut_module(interp: Interpreter, owner: Instance, index: slice, node: Any) ->
 def model_makers(owner: DictObject) -> list[Value]:
     """What an unknown name may pick from a module's names: its model classes, or else its public functions."""
     values = [(k, v) for k, v in owner.known() if isinstance(k, str) and not k.startswith("_")]
-    functions = [v for k, v in values if isinstance(v, Function) and k[:1].islower()]
-    if functions and all(
+    functions = [v for _, v in values if isinstance(v, Function)]
+    makers = [f for f in functions if makes_model(f)] or [f for f in functions if f.name[:1].islower()]
+    if makers and all(
         isinstance(v, (Function, Class))
         or not isinstance(v, Value)
         or isinstance(v, (Api, Instance, Const, ListObject, DictObject, Namespace))
         for _, v in values
     ):
-        return [*([f for f in functions if makes_model(f)] or functions)[:8]]
+        return [*makers[:8]]
     return []
 
 

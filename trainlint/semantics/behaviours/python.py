@@ -504,9 +504,38 @@ def filter_(call: Call) -> Value:
     return Sequence(element(call, value), source_of(value))
 
 
-@builtin("print", "input", "open", "exit", "quit", "id", "hash", "ord", "dir", "slice", "eval", "compile")
+@builtin("print", "input", "open", "exit", "quit", "id", "hash", "ord", "dir", "slice", "compile")
 def other(call: Call) -> Value:
     return UNKNOWN
+
+
+@builtin("eval")
+def eval_(call: Call) -> Value:
+    """`eval("models." + name + ".make")`: what a name with dots stands for, or may stand for."""
+    return join_all(spelt(call.interp, text, call.node) for text in options(call.first))
+
+
+def spelt(interp: Interpreter, text: Value, node: Any) -> Value:
+    if isinstance(text, Const) and isinstance(text.value, str):
+        return dotted(interp, text.value, node)
+    if isinstance(text, Text) and text.parts and text.parts[0].endswith("."):
+        owner = dotted(interp, text.parts[0][:-1], node)
+        end = text.parts[-1][1:] if len(text.parts) == 2 and text.parts[1].startswith(".") else ""
+        if isinstance(owner, Namespace) and (end or len(text.parts) == 1):
+            modules = interp.modules_below(interp.frame.space, text.parts[0][:-1]) if end else []
+            makers = [v.attrs[end] for v in modules if isinstance(v, Namespace) and end in v.attrs]
+            return join_all(makers or chosen_from(owner))
+    return UNKNOWN
+
+
+def dotted(interp: Interpreter, text: str, node: Any) -> Value:
+    first, *rest = text.split(".")
+    if not all(name.isidentifier() for name in (first, *rest)):
+        return UNKNOWN
+    value = interp.name(cst.Name(first))
+    for name in rest:
+        value = interp.get_attribute(value, name, node)
+    return value
 
 
 @builtin("exec")
