@@ -286,10 +286,10 @@ class KlDivArguments(LossRule):
 
 def averages(call: Call) -> bool:
     """Whether a loss takes the mean over all elements."""
-    if call.value("size_average") is not None or call.value("reduce") is not None or call.arguments.open:
-        return False
-    reduction = call.value("reduction")
-    return reduction is None or (isinstance(reduction, Const) and reduction.value == "mean")
+    settings = {"size_average": (None, True), "reduce": (None, True), "reduction": ("mean",)}
+    given = ((call.value(name), usual) for name, usual in settings.items())
+    mean = all(value is None or (isinstance(value, Const) and value.value in usual) for value, usual in given)
+    return mean and not call.arguments.open
 
 
 class LossArgumentsSwapped(LossRule):

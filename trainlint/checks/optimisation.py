@@ -42,7 +42,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import Index, nodes_in
-from trainlint.syntax.code import called, is_name, is_plain_call, positional
+from trainlint.syntax.code import called, is_name, is_plain_call, names_in, positional
 
 # The name that stands for all of PyTorch's optimizers.
 OPTIMIZER = "torch.optim.SGD"
@@ -799,9 +799,21 @@ def is_twin(one: Instance, other: Instance) -> bool:
 
 
 def draws_batches(loop: Region) -> bool:
-    """Whether a loop that counts takes what comes next from elsewhere."""
+    """Whether a loop that counts takes what comes next from elsewhere, or cuts its batches out by the number of the
+    turn."""
     node = loop.node
-    return isinstance(node, cst.For) and any(is_plain_call(part, "next") for part in nodes_in(node.body))
+    if not isinstance(node, cst.For):
+        return False
+    counts, parts = set(names_in(node.target)), list(nodes_in(node.body))
+    for part in parts:
+        if isinstance(part, cst.Assign) and isinstance(part.value, cst.BinaryOperation):
+            target = part.targets[0].target
+            if isinstance(target, cst.Name) and not counts.isdisjoint(names_in(part.value)):
+                counts.add(target.value)
+    slices = (part.lower for part in parts if isinstance(part, cst.Slice) and part.lower is not None)
+    return any(is_plain_call(part, "next") for part in parts) or any(
+        not counts.isdisjoint(names_in(lower)) for lower in slices
+    )
 
 
 def outlasts(scheduler: Instance) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import libcst as cst
 
-from trainlint.syntax.code import names_in
+from trainlint.syntax.code import is_name, names_in
 from trainlint.syntax.index import Binding, BindingKind, Index
 
 if TYPE_CHECKING:
@@ -225,6 +225,8 @@ def followed(space: Namespace, index: Index, node: Any, path: str) -> Iterator[U
     for position, argument in enumerate(parent.args):
         if argument.keyword is not None:
             entry = rows.argument(path, argument.keyword.value)
+            if entry is not None and is_name(argument.value, entry.get("unset")):
+                entry = None
         elif position == 0 and not argument.star and is_flag(argument.value):
             entry = rows.argument(path, "pretrained")
         else:
