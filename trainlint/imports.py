@@ -124,7 +124,7 @@ class Finder:
         return self.find(folder, parts)
 
     def _absolute(self, folder: str, parts: list[str]) -> str | None:
-        if not parts or (parts[0] in OUTSIDE and f"{parts[0]}.py" not in self.listing(folder)):
+        if not parts or (parts[0] in OUTSIDE and not self._shadows(folder, parts[0])):
             return None
         path = self.search_path(folder)
         found = next((f for root in path if (f := self.find(root, parts)) is not None), None)
@@ -132,6 +132,12 @@ class Finder:
             itself = (root for root in path if os.path.basename(root) == parts[0])
             found = next((f for root in itself if (f := self.find(root, parts[1:])) is not None), None)
         return found
+
+    def _shadows(self, folder: str, library: str) -> bool:
+        """Whether scripts in a folder import a file beside them in the place of a library; in a package, a file of that
+        name has to be asked for by the name of the package."""
+        names = self.listing(folder)
+        return f"{library}.py" in names and PACKAGE not in names
 
     def find(self, folder: str, parts: list[str]) -> str | None:
         """A module by its path from a folder."""

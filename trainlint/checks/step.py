@@ -849,8 +849,8 @@ class ClipMisplaced(Rule):
         stepping = {id(e.optimizer) for e in region.of("step")}
         held = [[entry for entry in clip.states if id(entry[0]) in stepping] for clip in clips]
         entries = [entry for each in held for entry in each]
-        if not all(held) or not all(sure for *_, sure in entries):
-            return "", []
+        if not all(held) or not any(sure for *_, sure in entries):
+            return "", []  # what is told below holds for those that may hold the parameters, too
         owners = [owner for owner, *_ in entries]
         steps = [e for e in region.of("step") if e.optimizer in owners]
         backwards = [e for e in region.of("backward") if any(touches(o, e.loss.deps, True) for o in owners)]
@@ -860,14 +860,26 @@ class ClipMisplaced(Rule):
         step = Step(steps[0].space, steps[0].node, "the step")
         if state == {"used"} or (state == {"clear"} and clips_late(region.events, clips[0].node, steps)):
             return "after the step that uses them (@), so the clipping does nothing", [step]
-        if state <= {"used", "clear"}:
-            backward = Step(backwards[0].space, backwards[0].node, "backward")
+        empty = state <= {"used", "clear"} or (state <= {"clear", "wiped"} and is_filled_next(region, clips[0], owners))
+        if empty:
+            known = {id(e) for e in backwards}
+            later = (e for e in region.events[region.events.index(clips[0]) :] if id(e) in known)
+            first = next(later, backwards[0])
+            backward = Step(first.space, first.node, "backward")
             return "before `backward` fills them (@), so the clipping does nothing", [backward]
         # Where a setting turns the scaling off, gradients are plain; with it on, they should be unscaled by now.
         scaled = all("scaled" in scale and scale <= {"scaled", "plain"} for _, _, scale, _ in entries)
         if scaled and any(isinstance(e.scaler, Instance) for e in steps):
             return "while still multiplied by the loss scale; `unscale_` belongs before", [step]
         return "", []
+
+
+def is_filled_next(region: Region, clip: Any, owners: list[Instance]) -> bool:
+    """Whether a backward for some optimizers comes between a clipping and their next step."""
+    later = region.events[region.events.index(clip) + 1 :]
+    uses = (e for e in later if e.kind == "backward" or (e.kind == "step" and e.optimizer in owners))
+    found = next(uses, None)
+    return found is not None and found.kind == "backward" and any(touches(o, found.loss.deps, True) for o in owners)
 
 
 def clips_late(events: list[Any], clip: Any, steps: list[Any]) -> bool:

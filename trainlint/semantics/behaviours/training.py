@@ -300,6 +300,8 @@ def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> Non
     for optimizer, sure in reached:
         if sure and optimizer not in whole:
             advance(interp, optimizer, AFTER_SOME_CLEAR, certain=True, node=node)  # those of a part of what it holds
+            if interp.read(optimizer.attrs, "$state") == {"clear"}:
+                interp.write(optimizer.attrs, "$scale", NO_SCALE)
         elif sure is not False:
             interp.write(optimizer.attrs, "$cleared", tuple(interp.way_to(node, "gradients cleared")))
             interp.write(optimizer.attrs, "$scale", NO_SCALE)
