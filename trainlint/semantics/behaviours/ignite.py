@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trainlint.semantics.behaviours.engines import batch_of, behind, inside, run
 from trainlint.semantics.library import Call, behaviour
 from trainlint.semantics.modules import contents
-from trainlint.semantics.values import NONE, UNKNOWN, Instance, ListObject, Method, Tensor, Tuple, Value, options
+from trainlint.semantics.values import NONE, UNKNOWN, Instance, ListObject, Method, Tensor, Tuple, Value, const, options
 
 if TYPE_CHECKING:
     pass
@@ -31,8 +31,14 @@ def process_run(call: Call) -> Value:
                 for scores in contents(output)[:-1] if isinstance(output, (Tuple, ListObject)) else ():
                     if isinstance(scores, Tensor):
                         interp.event("compare", function.node, scores)  # metrics take the pair apart
-    for handler in registered(interp.read(engine.attrs, HANDLERS)):
-        run(interp, handler, engine)
+    handlers, epochs = registered(interp.read(engine.attrs, HANDLERS)), call.value("max_epochs", 2)
+    with interp.in_region("handlers", call.node) as region:
+        for handler in handlers:
+            run(interp, handler, engine)
+    if region.has("step") and epochs is not None and const(epochs) != 1 and function is not None:
+        with inside(interp, function), interp.in_region("loop", function.node):
+            for handler in handlers:  # what learns at the end of each epoch
+                run(interp, handler, engine)
     return UNKNOWN
 
 
