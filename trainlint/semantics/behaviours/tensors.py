@@ -669,8 +669,21 @@ def extreme(call: Call, what: str, nature: str) -> Value:
     if (other is None and "axis" not in call.arguments.keywords) or tensor.lib != "torch":
         return values
     call.interp.event("predict", call.node, tensor)
-    indices = made(call, kinds=INDICES, lo=0.0).but(graph=False, deps=stopped(call))
+    where = LARGEST if what == "max" else None
+    indices = made(call, kinds=INDICES, lo=0.0, nature=where).but(graph=False, deps=stopped(call))
     return Tuple((values, indices), ("values", "indices"))
+
+
+LARGEST = "a place of the largest"
+
+
+@behaviour("gathered")
+def gathered(call: Call) -> Value:
+    """Elements by their places: those at the places of the largest are these."""
+    result, index = keep(call), call.value("index", 2)
+    if isinstance(result, Tensor) and isinstance(index, Tensor) and index.nature == LARGEST:
+        return result.but(nature="a maximum")
+    return result
 
 
 @behaviour("max")
@@ -702,7 +715,7 @@ def indices(call: Call) -> Value:
             nature="a sorting",
             data=result.data._replace(order=frozenset((("sorted", call.interp.step(call.node, "sorted")),))),
         )
-    return result
+    return result.but(nature=LARGEST) if called(call.node) == "argmax" else result
 
 
 @behaviour("values_and_indices")
