@@ -785,11 +785,12 @@ class OptimizerRecreated(Rule):
         if not optimizer:
             return here or (below and all(map(outlasts, objects)))
         listed = isinstance(region.value, Tuple) and not isinstance(region.node, cst.While)
-        if here or (below and (region.value is None or (listed and counted(region)))):
+        steady = region.value is None or (listed and counted(region))
+        if here or (below and steady):
             return True
         # Phases make what each needs; but one that was there before was meant for the whole loop.
         inner = all(len(level) == 1 and counts(level[0].node, level[0].value) for level in levels)
-        return inner and region.value is None and any(is_twin(o, objects[0]) for o in optimizers(report.interp))
+        return inner and steady and any(is_twin(o, objects[0]) for o in optimizers(report.interp))
 
 
 def is_twin(one: Instance, other: Instance) -> bool:

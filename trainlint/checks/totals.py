@@ -33,8 +33,10 @@ def replaced_in(index: Index, name: Any, loop: Any) -> Any:
     """Where a loop sets a name anew that is 0 before it, as totals are, and to anything else in the loop only."""
     if not isinstance(name, cst.Name) or not starts_at_zero(index, name, loop):
         return None
-    inside = assigned_around(index, name, loop)[1]
-    if any(name.value in names_in(assign.value) or isinstance(assign.value, cst.UnaryOperation) for assign in inside):
+    inside = [assign for assign in assigned_around(index, name, loop)[1] if not sets_to_zero(assign)]
+    if not inside or any(
+        name.value in names_in(assign.value) or isinstance(assign.value, cst.UnaryOperation) for assign in inside
+    ):
         return None  # it is added up, or was meant to be: `total =+ loss`
     return inside[0]
 
@@ -159,11 +161,12 @@ def loop_of(index: Index, name: cst.Name) -> Any:
 
 
 def is_total(index: Index, name: Any, loop: Any) -> bool:
-    """Whether a name is 0 before a loop, and only added to in it."""
+    """Whether a name is 0 before a loop, and only added to in it, or set to 0 again."""
     if not isinstance(name, cst.Name):
         return False
     before, inside = assigned_around(index, name, loop)
-    return bool(inside) and any(map(sets_to_zero, before)) and all(map(adds_up, inside))
+    sums = [assign for assign in inside if not sets_to_zero(assign)]
+    return bool(sums) and any(map(sets_to_zero, before)) and all(map(adds_up, sums))
 
 
 def is_of_turn(index: Index, loop: Any, assign: Any) -> bool:
@@ -183,23 +186,33 @@ def is_of_turn(index: Index, loop: Any, assign: Any) -> bool:
         made.update(targets(loop))
     if root is None or (counter and [root] == targets(loop)[:1]) or root not in made:
         return False
-    return not any(is_name(feed.target, root) for feeds in feeds_of(loop) for feed in feeds)
+    afresh = {name for part in next(blocks_of(loop)) if isinstance(part, cst.Assign) for name in targets(part)}
+    return root in afresh or not any(is_name(feed.target, root) for feeds in feeds_of(loop) for feed in feeds)
 
 
 def overwritten_sum(index: Index, dividend: Any, divisor: Any) -> Any:
     """Where a method that adds to `self.count` gives `self.sum`, which is divided by it somewhere in the class, the
     share of this call alone: `self.sum = value * n`, `self.count += n`."""
     methods = [above for above in index.ancestors(dividend) if isinstance(above, cst.ClassDef)]
+    if isinstance(divisor, cst.BinaryOperation) and isinstance(divisor.operator, cst.Add):
+        divisor = divisor.right if is_literal(divisor.left) else divisor.left  # a small constant guards it
     if not methods or not is_held(dividend) or not is_held(divisor):
         return None
-    for method in (part for part in methods[0].body.body if isinstance(part, cst.FunctionDef)):
+    for method in (part for part in nodes_in(methods[0].body) if isinstance(part, cst.FunctionDef)):
         parts = next(blocks_of(method))
         counts = [part.value for part in parts if adds_up(part) and part.target.deep_equals(divisor)]
         for part in parts:
             if isinstance(part, cst.Assign) and part.targets[0].target.deep_equals(dividend):
-                if len(counts) == 1 and isinstance(counts[0], cst.Name) and is_times(part.value, counts[0]):
-                    return part
+                if len(counts) == 1 and isinstance(counts[0], cst.Name):
+                    if is_times(part.value, counts[0]) or are_measured_together(parts, part.value, counts[0]):
+                        return part
     return None
+
+
+def are_measured_together(parts: list[Any], one: Any, other: cst.Name) -> bool:
+    """Whether two names get their values from one call: `right, seen = count(…)`."""
+    calls = [part for part in parts if isinstance(part, cst.Assign) and isinstance(part.value, cst.Call)]
+    return isinstance(one, cst.Name) and any({one.value, other.value} <= set(targets(call)) for call in calls)
 
 
 def is_held(node: Any) -> bool:
