@@ -1503,6 +1503,8 @@ class Interpreter:
             return self.super_attribute(owner, name)  # type: ignore[arg-type]
         if kind is Tuple and isinstance(owner, Tuple) and name in owner.names:
             return owner.items[owner.names.index(name)]
+        if kind is Const and name == "value":
+            return owner  # a member of an enumeration, which is taken for what it holds
         return self.library.attribute(self, owner, name, node)
 
     def unwrap(self, member: Value) -> Value:
