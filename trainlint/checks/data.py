@@ -923,6 +923,8 @@ def identity(dataset: Value | None) -> Any:
         return id(dataset)
     tensors = dataset.attrs.get("$tensors")
     if isinstance(tensors, Tuple):
+        if any(isinstance(t, Tensor) and t.data.shuffled and not t.data.tokens for t in tensors.items):
+            return None  # random numbers, to see whether the program runs
         if any(
             is_anything(t) or (isinstance(t, Tensor) and t.data.tokens and not is_one(t.data)) for t in tensors.items
         ):

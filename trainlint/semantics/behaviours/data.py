@@ -663,6 +663,15 @@ def fold_of(node: Any) -> tuple[str, str] | None:
     return (name, side) if side and FOLDS.search(name) else None
 
 
+def one_sided(interp: Interpreter) -> set[int]:
+    """The cuts of which one side only was taken so far, be it to look at some rows."""
+    cuts: frozenset[tuple[Any, ...]] = interp.flags.get(CUTS, frozenset())
+    sides: dict[Any, set[str]] = {}
+    for key, side, *_ in cuts:
+        sides.setdefault(key, set()).add(side)
+    return {hash(key) for key, seen in sides.items() if len(seen) == 1}
+
+
 def has_both_sides(interp: Interpreter, owner: Tensor, place: Any, side: str) -> bool:
     """Whether the other side of data that are cut at a place was taken before."""
     key = (frozenset(owner.data.tokens), place)
@@ -1049,7 +1058,7 @@ def estimator_transform(call: Call) -> Value:
             and whole.data.tokens & data.data.tokens
         ):
             entry = Fit(space, node, estimator.describe(), whole.data.tokens)  # type: ignore[union-attr]
-            if data.data.splits:
+            if data.data.splits - one_sided(call.interp):
                 call.interp.emit("leak", (entry, data, call.node))
             else:
                 fits = data.data._replace(fits=data.data.fits | {entry})
