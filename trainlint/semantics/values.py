@@ -728,6 +728,9 @@ def not_none(value: Value) -> Value:
     return value
 
 
+ALWAYS_TRUE = ("module", "optimizer", "scheduler", "scaler", "transform")  # families of objects
+
+
 def truth(value: Value) -> bool | None:
     """Python's truth of a value: True, False or None for unknown."""
     kind = value.__class__
@@ -746,7 +749,10 @@ def truth(value: Value) -> bool | None:
     if isinstance(value, Number):
         return True if value.lo > 0 or value.hi < 0 else None
     if isinstance(value, Instance):
-        return True if value.family in ("module", "optimizer", "scheduler", "scaler") else None
+        if isinstance(value.cls, Class):  # true, if no method says otherwise
+            said = bool(value.cls.api) or any(value.cls.find(name) is not None for name in ("__bool__", "__len__"))
+            return True if not said or value.family in ALWAYS_TRUE else None
+        return True if value.family in ALWAYS_TRUE else None
     if isinstance(value, Union):
         found = {truth(o) for o in value.options}
         return found.pop() if len(found) == 1 else None
