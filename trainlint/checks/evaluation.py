@@ -660,7 +660,8 @@ class MetricAccumulator(Rule):
             is_count = is_name(right_node, unlike.targets[0].target.value)
             report(unlike, what=LAST_COUNT if is_count else LAST).because([Step(report.space(), node, "the division")])
             return
-        share = overwritten_sum(index_of(report.space()), unscaled(left_node), right_node)
+        is_measured = left.tally is not None and left.tally.what in ("mean", "sum", "some")
+        share = overwritten_sum(index_of(report.space()), unscaled(left_node), right_node, is_measured)
         if share is not None:
             report(share, what=LAST).because([Step(report.space(), node, "the division")])
             return

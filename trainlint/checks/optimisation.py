@@ -844,7 +844,7 @@ def keeps_state(optimizer: Instance) -> bool:
     if optimizer.api_path.endswith(".SGD"):
         momentum = optimizer.attrs.get("momentum")
         return momentum is not None and bounds(momentum)[0] > 0
-    return optimizer.api_path.startswith("torch.optim.")
+    return optimizer.api_path.startswith(("torch.optim.", "transformers."))
 
 
 class OneRateForAll(Rule):

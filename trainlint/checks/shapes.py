@@ -399,8 +399,10 @@ def is_equated(index: Index, call: Any) -> bool:
         target = outer.targets[0].target
         bindings = index.lookup(target) if isinstance(target, cst.Name) else []
         return len(bindings) == 1 and any(is_equated(index, use) for use in index.references(bindings[0]))
-    if isinstance(outer, cst.Attribute) and outer.attr.value == "eq":
-        return outer.value is call
+    if isinstance(outer, cst.Attribute) and outer.value is call:
+        method = index.parent(outer)
+        passes = outer.attr.value in ("type_as", *PASSING) and isinstance(method, cst.Call) and method.func is outer
+        return outer.attr.value == "eq" or (passes and is_equated(index, method))
     return isinstance(outer, cst.Comparison) and isinstance(outer.comparisons[0].operator, (cst.Equal, cst.NotEqual))
 
 
@@ -626,8 +628,15 @@ class PredictionAxis(Rule):
         if not call.actual.endswith(("argmax", "max")):
             return
         other = dim == 0 and tensor.axis == 1 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
-        if other and called(call.node) == "argmax" and is_equated(index_of(report.space()), call.node):
-            what = "`argmax` runs over the first axis; the softmax (@) ran over the second one, which has the classes"
+        index = index_of(report.space())
+        places = call.node if called(call.node) == "argmax" else index.parent(call.node)
+        if places is not call.node and (
+            not isinstance(places, cst.Subscript) or not indices_are_used(index, call.node)
+        ):
+            places = None
+        if other and places is not None and is_equated(index, places):
+            runs = f"`{called(call.node)}` runs over the first axis"
+            what = f"{runs}; the softmax (@) ran over the second one, which has the classes"
             report(call.node, what=what).because(tensor.trace[-1:])
             return
         if tensor.shape is None or len(tensor.shape) != 2:

@@ -15,6 +15,7 @@ from trainlint.syntax.code import (
     contains,
     is_literal,
     is_name,
+    is_one,
     is_plain,
     is_plain_call,
     keyword,
@@ -125,7 +126,25 @@ def is_number_of_turns(index: Index, count: Any, loop: Any) -> bool:
         return False
     walked = [node for part in written_out(index, loop.iter) for node in (part, *nodes_in(part))]
     ranges = (positional(node) for node in walked if is_plain_call(node, "range"))
-    return any(len(given) == 1 and given[0].deep_equals(count) for given in ranges)
+    is_product = isinstance(count, cst.BinaryOperation) and isinstance(count.operator, cst.Multiply)
+    counts = (count.left, count.right) if is_product else (count,)
+    return any(len(given) == 1 and any(given[0].deep_equals(part) for part in counts) for given in ranges)
+
+
+def is_other_length(node: Any, loop: Any) -> bool:
+    """Whether an expression is the length of something that a loop does not set anew in each turn."""
+    given = positional(node) if is_plain_call(node, "len") else []
+    return bool(given) and root_of(given[0]) not in targets(loop)
+
+
+def is_total_of_batch(value: Any, loop: Any) -> bool:
+    """Whether a mean is multiplied with the size of a turn's batch: `loss.item() * x.size(0)`."""
+    if not isinstance(value, cst.BinaryOperation) or not isinstance(value.operator, cst.Multiply):
+        return False
+    sizes = (value.left, value.right)
+    return any(is_plain_call(n, "size") or is_plain_call(n, "len") for n in sizes) and any(
+        root_of(n) in targets(loop) for n in sizes
+    )
 
 
 def uneven(index: Index, dividend: Any, divisor: Any, quotient: Any) -> Any:
@@ -143,6 +162,7 @@ def uneven(index: Index, dividend: Any, divisor: Any, quotient: Any) -> Any:
         counted = one is dividend and (
             is_number_of_turn(divisor, loop)
             or (not within and (measures_walked(index, divisor, loop) or is_number_of_turns(index, divisor, loop)))
+            or (not within and is_total_of_batch(place.value, loop) and is_other_length(divisor, loop))
         )
         if counted or is_total(index, other, loop):
             return place
@@ -190,9 +210,9 @@ def is_of_turn(index: Index, loop: Any, assign: Any) -> bool:
     return root in afresh or not any(is_name(feed.target, root) for feeds in feeds_of(loop) for feed in feeds)
 
 
-def overwritten_sum(index: Index, dividend: Any, divisor: Any) -> Any:
+def overwritten_sum(index: Index, dividend: Any, divisor: Any, is_measured: bool) -> Any:
     """Where a method that adds to `self.count` gives `self.sum`, which is divided by it somewhere in the class, the
-    share of this call alone: `self.sum = value * n`, `self.count += n`."""
+    share of this call alone: `self.sum = value * n`, `self.count += n`; what is measured of a batch may count 1."""
     methods = [above for above in index.ancestors(dividend) if isinstance(above, cst.ClassDef)]
     if isinstance(divisor, cst.BinaryOperation) and isinstance(divisor.operator, cst.Add):
         divisor = divisor.right if is_literal(divisor.left) else divisor.left  # a small constant guards it
@@ -203,7 +223,11 @@ def overwritten_sum(index: Index, dividend: Any, divisor: Any) -> Any:
         counts = [part.value for part in parts if adds_up(part) and part.target.deep_equals(divisor)]
         for part in parts:
             if isinstance(part, cst.Assign) and part.targets[0].target.deep_equals(dividend):
-                if len(counts) == 1 and isinstance(counts[0], cst.Name):
+                if len(counts) != 1:
+                    continue
+                if is_measured and is_one(counts[0]) and isinstance(part.value, cst.Name):
+                    return part
+                if isinstance(counts[0], cst.Name):
                     if is_times(part.value, counts[0]) or are_measured_together(parts, part.value, counts[0]):
                         return part
     return None
