@@ -16,8 +16,10 @@ from trainlint.semantics.behaviours.data import PREDICTED
 from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Region
-from trainlint.semantics.library import Call, as_tensor
+from trainlint.semantics.library import Call, as_tensor, holds, modules_in
 from trainlint.semantics.values import (
+    ELSEWHERE,
+    FALSE,
     HIDDEN,
     LOG_PROBABILITIES,
     LOG_SIGMOID,
@@ -366,7 +368,7 @@ class GradientCutBeforeLoss(Rule):
     """The loss is cut off from the model that it should train."""
 
     code, name = "TL111", "gradient-cut-before-loss"
-    message = "{what}: `backward` (@) brings no gradient to the model"
+    message = "{what}: `backward` (@) brings no gradient to {whom}"
 
     @on("backward", "training_loss")
     def check(self, fact: Any, report: Report) -> None:
@@ -378,10 +380,11 @@ class GradientCutBeforeLoss(Rule):
         end = Step(report.space(), node, "backward")
         if loss.graph is True and loss.trace and loss.trace[0].label == LEAF and cut_by_hand(loss):
             made = loss.trace[0]
-            report(made.node, made.space, what="the loss is made a leaf of its own").because([end])
+            report(made.node, made.space, what="the loss is made a leaf of its own", whom="the model").because([end])
         elif loss.graph is False and loss.deps and not any(dep.live for dep in loss.deps):
             for step in dict.fromkeys(dep.cut for dep in loss.deps if dep.cut is not None):
-                report(step.node, step.space, what=f"`{step.label}` cuts the loss off").because([end])
+                draft = report(step.node, step.space, what=f"`{step.label}` cuts the loss off", whom="the model")
+                draft.because([end])
 
     @on("add")
     def added(self, fact: Any, report: Report) -> None:
@@ -418,10 +421,49 @@ class GradientCutBeforeLoss(Rule):
         for _, node, space, term in region.of("idle"):
             for event in region.of("backward"):
                 if isinstance(event.loss, Tensor) and term.deps <= event.loss.deps:
-                    draft = report(node, space, what="this term of the loss is computed without gradients")
+                    draft = report(
+                        node, space, what="this term of the loss is computed without gradients", whom="the model"
+                    )
                     cuts = dict.fromkeys(dep.cut for dep in term.deps if dep.cut is not None)
                     draft.because([Step(event.space, event.node, "backward"), *cuts])
                     break
+
+    @on("program", having="backward step")
+    def inside(self, region: Region, report: Report) -> None:
+        """Models and layers that an optimizer should train with others, of which an operation keeps all gradients."""
+        backwards = [event for event in region.of("backward") if isinstance(event.loss, Tensor)]
+        if any(ELSEWHERE in event.loss.deps for event in backwards):
+            return
+        steps = (event.optimizer for event in region.of("step") if isinstance(event.optimizer, Instance))
+        owned = [optimizer.attrs.get("$modules", frozenset()) for optimizer in dict.fromkeys(steps)]
+        for event in backwards:
+            live = [dep for dep in event.loss.deps if dep.live]
+            learnt, reached = {dep.node for dep in live}, {i for dep in live for i in descendants(dep.module)}
+            together = {i for held in owned if not held.isdisjoint(reached) for i in held}
+            whole = [(d.module, d.module, d.cut) for d in event.loss.deps if d.cut is not None and d.node is not None]
+            parts = [(e.module, *pair) for e in region.of("dissected") if e.node in learnt for pair in e.layers]
+            for model, layer, step in whole + parts:
+                if id(layer) in together and is_new(model, layer) and is_never_reached(layer, region):
+                    what = f"`{step.label}` cuts a layer off from the loss"
+                    draft = report(step.node, step.space, what=what, whom=f"`{layer.describe()}`")
+                    made = [] if layer.born is None else [layer.born]
+                    draft.because([Step(event.space, event.node, "backward"), *made])
+
+
+def is_new(model: Instance, layer: Instance) -> bool:
+    """Whether a layer of a model is to be learnt: it was not loaded, frozen or copied from another."""
+    around = [inner for inner in modules_in(model) if holds(inner, layer)]
+    marks = ("$loaded", "$pretrained", "$edited")
+    return not any(m.attrs.get("$frozen", FALSE) is not FALSE or not m.attrs.keys().isdisjoint(marks) for m in around)
+
+
+def is_never_reached(layer: Instance, region: Region) -> bool:
+    """Whether gradients are kept from a layer in each call of a model that it is part of."""
+    losses = [event.loss.deps for event in region.of("backward") if isinstance(event.loss, Tensor)]
+    reached = {(dep.module, dep.node): dep.live for deps in losses for dep in sorted(deps, key=lambda dep: dep.live)}
+    inside = {(event.module, event.node) for event in region.of("dissected") if layer in dict(event.layers)}
+    calls = {(e.module, e.node) for e in region.of("model") if e.grad is not False and holds(e.module, layer)}
+    return all(call in inside or reached.get(call) is False for call in calls)
 
 
 def is_idle_term(node: Any, term: Tensor, rest: Tensor) -> bool:

@@ -707,6 +707,7 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         data = mix_data(first.data, other.data) if isinstance(other, Tensor) else first.data
         deps = first.deps | other.deps if isinstance(other, Tensor) else first.deps
         deps = cut(deps, interp.step(node, "comparison")) if deps else deps
+        interp.severs(node, *(side for side in (first, other) if isinstance(side, Tensor)))
         shape, last, batched = broadcast(form(left), form(right))
         nature = mask_of(operator, left, right)
         return Tensor(kinds=MASK, lo=0, hi=1, nature=nature, graph=False, deps=deps,

@@ -21,6 +21,10 @@ FIELDS = {
     "loaded": "module",
     "built": "instance",
     "edit": "module tensor",
+    # Something in a forward pass stopped gradients; the layers of a called module that none of them reach therefore,
+    # each with what stopped them.
+    "severed": "",
+    "dissected": "module layers",
     # The step. `before` is the state of the optimizer's gradients, `scale` how they were scaled.
     "made": "instance",  # an optimizer or a scheduler
     "backward": "loss kept engine",

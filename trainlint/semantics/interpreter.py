@@ -21,6 +21,7 @@ import libcst as cst
 from trainlint.semantics import arithmetic
 from trainlint.semantics.classes import build_class, instantiate
 from trainlint.semantics.containers import as_dict, is_exactly, update
+from trainlint.semantics.dissection import Unreached, unreached
 from trainlint.semantics.events import RECORDS
 from trainlint.semantics.journal import APPLIED, MISSING, Delta, Journal, widen
 from trainlint.semantics.modules import ModuleIndex, contents
@@ -271,6 +272,8 @@ class Interpreter:
         self.memos: dict[int, dict[Any, Any]] = {}  # by function: the memos of each key, and how many shapes were seen
         self.runs: dict[int, int] = {}
         self.spent: dict[int, list[int]] = {}  # by function: steps in it and below, number of runs
+        self.dissecting = False  # whether layers inside a model are tied to what they give
+        self.dissected: dict[Any, Unreached] = {}  # what came of it, by model and call
         self.choosing = False  # whether what runs is one of several alternatives that a setting picks
         self.chosen = 0  # how many such picks the program has behind it
         self.discarded: Any = None  # the expression whose value is thrown away
@@ -383,6 +386,18 @@ class Interpreter:
         region = self.region
         if region is not None:
             region.events.append(RECORDS[kind](kind, node, self.frame.space, *details))
+
+    def severs(self, node: Any, *tensors: Tensor) -> None:
+        """What is computed here passes no gradient on to these, which may matter within a forward pass."""
+        if self.module_depth and any(tensor.graph is not False for tensor in tensors):
+            self.event("severed", node)
+
+    def dissect(self, module: Instance, arguments: Arguments, node: Any) -> Unreached:
+        """The layers of a model that no gradient reaches from what it gives at this call."""
+        key = (module, node)
+        if key not in self.dissected:
+            self.dissected[key] = unreached(self, module, arguments, node)
+        return self.dissected[key]
 
     @contextmanager
     def in_region(self, kind: str, node: Any, value: Any = None) -> Iterator[Region]:

@@ -15,6 +15,7 @@ import libcst as cst
 from trainlint.config import UsageError
 from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics import containers
+from trainlint.semantics.dissection import tied
 from trainlint.semantics.registry import registrar
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
@@ -830,7 +831,8 @@ class Library:
         """Run a module's forward; the outermost call leaves its mark on what comes out."""
         from trainlint.semantics.behaviours.layers import mark_output, run_forward
 
-        outermost = interp.module_depth == 0
+        outermost, region = interp.module_depth == 0, interp.region
+        happened = len(region.events) if region is not None else 0
         training = interp.read(module.attrs, "training")
         begun, before = interp.steps, interp.journal.mark()
         interp.modules.runs(module)
@@ -844,6 +846,11 @@ class Library:
         if outermost and is_learner(self, module):
             result = mark_output(interp, module, training, result, arguments, node, before)
             interp.emit("output", (node, module, result))
+            if region is not None and any(event.kind == "severed" for event in region.events[happened:]):
+                if found := interp.dissect(module, arguments, node):
+                    interp.event("dissected", node, module, found)
+        elif interp.dissecting and module.cls.__class__ is Api:
+            result = tied(interp, module, result, node)
         return result
 
     def call_decorated(self, interp: Interpreter, function: Function, arguments: Arguments, node: Any) -> Value:
@@ -1266,6 +1273,7 @@ def children_of(module: Instance) -> Iterator[Instance]:
 
 def severed(interp: Interpreter, tensor: Tensor, step: Step) -> frozenset[Dep]:
     """What a tensor descends from, of which gradients reach nothing behind an operation."""
+    interp.severs(step.node, tensor)
     if not tensor.deps and interp.module_depth and tensor.graph:
         return frozenset((ELSEWHERE._replace(live=False, cut=step),))  # of the model that is running, told by its mark
     return cut(tensor.deps, step)

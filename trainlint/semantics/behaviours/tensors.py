@@ -393,6 +393,7 @@ def sampled(call: Call) -> Value:
 def sampled_outside_graph(call: Call) -> Value:
     result = sampled(call)
     assert isinstance(result, Tensor)
+    call.interp.severs(call.node, result)
     return result.but(graph=False, deps=cut(result.deps, call.interp.step(call.node, call.short_name)))
 
 
@@ -916,6 +917,7 @@ def from_data(call: Call) -> Value:
     if isinstance(value, Tensor):
         leaf = fresh(call)
         step = call.interp.step(call.node, call.short_name)
+        call.interp.severs(call.node, value)
         copied = value.but(graph=leaf.graph, lib=leaf.lib, grown=frozenset(), deps=cut(value.deps, step), shape=None)
         return copied.but(trace=(leaf_step(call),)) if leaf.graph and value.deps else copied
     tensor = as_tensor(value)
