@@ -10,6 +10,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.repairs import flows_only, index_of, local_activation, maker_of
+from trainlint.checks.weights import is_conditional, loads_before_learning
 from trainlint.edits import rename, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import PREDICTED
@@ -443,18 +444,23 @@ class GradientCutBeforeLoss(Rule):
             whole = [(d.module, d.module, d.cut) for d in event.loss.deps if d.cut is not None and d.node is not None]
             parts = [(e.module, *pair) for e in region.of("dissected") if e.node in learnt for pair in e.layers]
             for model, layer, step in whole + parts:
-                if id(layer) in together and is_new(model, layer) and is_never_reached(layer, region):
+                if id(layer) in together and is_never_reached(layer, region) and not is_given(model, layer, region):
                     what = f"`{step.label}` cuts a layer off from the loss"
                     draft = report(step.node, step.space, what=what, whom=f"`{layer.describe()}`")
                     made = [] if layer.born is None else [layer.born]
                     draft.because([Step(event.space, event.node, "backward"), *made])
 
 
-def is_new(model: Instance, layer: Instance) -> bool:
-    """Whether a layer of a model is to be learnt: it was not loaded, frozen or copied from another."""
+def is_given(model: Instance, layer: Instance, region: Region) -> bool:
+    """Whether a layer of a model has its weights from elsewhere: loaded, frozen, or following those of another."""
     around = [inner for inner in modules_in(model) if holds(inner, layer)]
-    marks = ("$loaded", "$pretrained", "$edited")
-    return not any(m.attrs.get("$frozen", FALSE) is not FALSE or not m.attrs.keys().isdisjoint(marks) for m in around)
+    if any(
+        m.attrs.get("$frozen", FALSE) is not FALSE or "$pretrained" in m.attrs or "$edited" in m.attrs for m in around
+    ):
+        return True
+    if not region.has("loaded"):
+        return any("$loaded" in inner.attrs for inner in around)
+    return any(holds(e.module, layer) and not is_conditional(e) for e in loads_before_learning(region))
 
 
 def is_never_reached(layer: Instance, region: Region) -> bool:

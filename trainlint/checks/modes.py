@@ -21,6 +21,7 @@ from trainlint.checks.repairs import (
     is_left,
     model_of,
 )
+from trainlint.checks.weights import is_conditional, loads_before_learning
 from trainlint.edits import (
     CodeEdit,
     imported,
@@ -706,21 +707,10 @@ def is_new(interp: Interpreter, module: Instance, region: Region) -> bool:
         row = interp.library.class_row(inner.api_path) if isinstance(inner.cls, Api) else None
         if inner.cls is None or (isinstance(inner.cls, Api) and (row is None or "model" in row.raw)):
             return False
-    loads = []
-    for event in region.events:
-        if event.kind == "backward":
-            break
-        if event.kind == "loaded" and (holds(module, event.module) or holds(event.module, module)):
-            loads.append(event)
-    if not loads and not region.has("loaded"):
+    loads = loads_before_learning(region)
+    if not any(holds(module, e.module) or holds(e.module, module) for e in loads) and not region.has("loaded"):
         return module.attrs.get("$loaded") is not TRUE
-    return all(is_conditional(e) for e in loads)
-
-
-def is_conditional(event: Any) -> bool:
-    """Whether an event comes on a condition other than that the file is run as a program."""
-    way = path_to(event.space.source.tree, event.node)
-    return any(isinstance(n, cst.If) and all(n.body is not body for body in event.space.deferred) for n in way)
+    return all(is_conditional(e) for e in loads if holds(module, e.module) or holds(e.module, module))
 
 
 class ModeCallWithoutParentheses(Rule):

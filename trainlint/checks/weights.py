@@ -1,8 +1,9 @@
-"""Weights that are changed by hand, and graphs that are kept without need."""
+"""Weights that are loaded or changed by hand, and graphs that are kept without need."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 import libcst as cst
@@ -16,7 +17,7 @@ from trainlint.semantics.interpreter import Interpreter, Region, nested, outward
 from trainlint.semantics.library import PURE, modules_in
 from trainlint.semantics.modules import project_bases
 from trainlint.semantics.values import ELSEWHERE, FALSE, Api, Class, Instance, Step, Tensor, options
-from trainlint.syntax import nodes_in
+from trainlint.syntax import nodes_in, path_to
 from trainlint.syntax.code import called, is_name, is_plain
 
 # Methods that give a new tensor, and whose twins with a `_` change the one they are called on.
@@ -359,3 +360,15 @@ def own_gradient(expression: Any, owner: Any) -> bool:
         isinstance(node, cst.Attribute) and node.attr.value == "grad" and node.value.deep_equals(owner)
         for node in nodes_in(expression)
     )
+
+
+def loads_before_learning(region: Region) -> list[Any]:
+    """The events of weights that were loaded before anything was learnt."""
+    before = takewhile(lambda event: event.kind != "backward", region.events)
+    return [event for event in before if event.kind == "loaded"]
+
+
+def is_conditional(event: Any) -> bool:
+    """Whether an event comes on a condition other than that the file is run as a program."""
+    way = path_to(event.space.source.tree, event.node)
+    return any(isinstance(n, cst.If) and all(n.body is not body for body in event.space.deferred) for n in way)

@@ -42,9 +42,9 @@ def unreached(interp: Interpreter, module: Instance, arguments: Arguments, node:
             return ()
         deps |= tensor.deps
     reached = {id(dep.module) for dep in deps if dep.live}
-    stopped = {dep.module: dep.cut for dep in deps if dep.cut is not None and id(dep.module) not in reached}
     if ELSEWHERE in deps or not reached:
         return ()
+    stopped = {dep.module: dep.cut for dep in deps if dep.cut is not None and id(dep.module) not in reached}
     return tuple((layer, stopped[layer]) for layer in sorted(stopped, key=lambda layer: layer.number))
 
 
@@ -55,7 +55,8 @@ def look_again(interp: Interpreter, module: Instance, arguments: Arguments, node
 
     library, mark = interp.library, interp.journal.mark()
     quiet: dict[str, Any] = {"emit": lambda kind, fact: None, "region": None, "memos": {}, "dissecting": True}
-    quiet |= {"runs": dict(interp.runs), "spent": {k: list(v) for k, v in interp.spent.items()}}
+    quiet |= {"runs": dict(interp.runs), "spent": {k: list(v) for k, v in interp.spent.items()}, "reads": []}
+    quiet |= {"steps": interp.steps, "forwards": interp.forwards}
     before = {name: getattr(interp, name) for name in quiet}
     on_call, library.on_call = library.on_call, lambda call: None
     for name, value in quiet.items():
