@@ -24,6 +24,7 @@ from trainlint.checks.totals import (
     overwrites_total,
     overwritten_sum,
     replaced_in,
+    replaced_lists,
     resets,
     sets_to_zero,
     starts_at_zero,
@@ -338,7 +339,7 @@ class MetricAveraging(Rule):
     """A total over batches is divided by the wrong number."""
 
     code, name = "TL802", "metric-averaging"
-    message = "{what} is divided by {count}, so the result {result}"
+    message = "{what}, so the result {result}"
 
     @on("divide")
     def check(self, fact: Any, report: Report) -> None:
@@ -388,9 +389,22 @@ class MetricAveraging(Rule):
         if wrong and not compensated(report, node):
             self.tell(node, left.tally, report, *names, "depends on the batch size")
 
+    @on("multiply")
+    def weighted(self, fact: Any, report: Report) -> None:
+        """A total of a batch is multiplied by the number of its samples, as its mean should be."""
+        _, node, left, right, *_ = fact
+        for total, size in ((left, right), (right, left)):
+            measured = total.tally
+            if measured is not None and measured.what == "sum" and measured.loops and isinstance(size, Number):
+                if size.batch or (size.tally is not None and size.tally.what == "size"):
+                    way = report.interp.way_to(node, "multiplied")
+                    step = next((step for frame, step in way if frame is measured.frame), way[-1][1])
+                    what = "the total of a batch is weighted with its size, as its mean should be"
+                    report(step.node, step.space, what=what, result="counts samples twice")
+
     def tell(self, node: Any, total: Tally, report: Report, what: str, count: str, result: str) -> None:
         """Report a division of a total, and where that is added up."""
-        draft = report(node, what=what, count=count, result=result)
+        draft = report(node, what=f"{what} is divided by {count}", result=result)
         if total.node is not None:
             draft.because([Step(total.frame.space, total.node, "added up")])
 
@@ -815,6 +829,8 @@ class MetricAccumulator(Rule):
                 report(
                     reset, space, what="the total is set to 0 in each turn, so only the last is left behind the loop"
                 )
+        for assign in replaced_lists(index, loop, with_contexts(index, loop)):
+            report(assign, space, what="the list is made anew in each turn, so only the last is left behind the loop")
         for first, second, starved in misdirected(index, blocks):
             what = f"`{starved}`, which is read, gets nothing, and another total of its kind gets two different things"
             report(second.node, space, what=what).because([Step(space, first.node, "the other")])

@@ -415,7 +415,7 @@ class GradientCutBeforeLoss(Rule):
                     if dep.cut is not None and id(dep.module) in trained:
                         what = f"`{dep.cut.label}` cuts a term of the loss off from what is trained with it"
                         step = Step(backward.space, backward.node, "backward")
-                        report(dep.cut.node, dep.cut.space, what=what).because([step])
+                        report(dep.cut.node, dep.cut.space, what=what, whom="the model").because([step])
 
     @on("program", having="idle backward")
     def idle(self, region: Region, report: Report) -> None:

@@ -817,11 +817,11 @@ class DropoutMisuse(Rule):
         if call.path == F_DROPOUT and isinstance(call.receiver, Instance):
             return  # a layer's call: told of where it was made
         p, node = call.value("p"), call.argument("p")
-        written = node.__class__ in (cst.Float, cst.Integer, cst.BinaryOperation)
+        known = isinstance(p, Const) or node.__class__ is cst.BinaryOperation
         share = usual(p) or 0
         if share >= 1 and isinstance(p, Const):
             report(node, what=f"dropout with p={share:g} drops everything: `p` is the share that goes")
-        elif 0.8 < share < 1 and written:
+        elif 0.8 < share < 1 and known:
             report(node, what=f"dropout with p={share:g} drops nearly everything: `p` is the share that goes")
 
     @on("layer")

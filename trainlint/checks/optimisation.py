@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import libcst as cst
@@ -10,11 +11,12 @@ from trainlint.api import Report, Rule, on, on_call
 from trainlint.checks.repairs import assigned, definition, index_of, reaching
 from trainlint.checks.schedules import always, counts, inner_loops, over_batches
 from trainlint.checks.totals import adds_up
+from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, nested
-from trainlint.semantics.library import Call, Library, modules_in
+from trainlint.semantics.library import Call, Library, holds, modules_in
 from trainlint.semantics.modules import carried, contents, is_self
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -103,12 +105,13 @@ class OptimizerMissesParameters(Rule):
         else:
             self.left_out(region, losses, models, owned, report)
             for model in models:
-                if id(model) not in owned and isinstance(model.cls, Class) and not is_loaded(model):
-                    self.left_behind(region, model, owned, report)
+                if id(model) not in owned and isinstance(model.cls, Class) and not starts_loaded(region, model):
+                    if not self.left_behind(region, model, owned, report):
+                        self.given_in_part(region, model, owned, report)
 
-    def left_behind(self, region: Region, model: Instance, owned: frozenset[int], report: Report) -> None:
+    def left_behind(self, region: Region, model: Instance, owned: frozenset[int], report: Report) -> bool:
         """A new layer behind one of its model that is learnt, which no optimizer holds: gradients only pass through."""
-        inside = modules_in(model)
+        inside, found = modules_in(model), False
         places = {id(m.born.node) for m in inside if id(m) in owned and m.born is not None}
         handed = handed_on(region)
         for layer in inside:
@@ -118,12 +121,31 @@ class OptimizerMissesParameters(Rule):
             if not any(before is m for m in inside):
                 continue
             if any(m.attrs.get("$frozen", FALSE) is not FALSE or "$edited" in m.attrs or is_set(m) for m in inside):
-                return
+                return True
             if id(layer.born.node) not in places and id(layer) not in handed:
                 what = (
                     "no optimizer holds this layer, though the one before it is learnt (@), so it stays as it was made"
                 )
                 report(layer.born.node, layer.born.space, what=what).because([before.born])
+                found = True
+        return found
+
+    def given_in_part(self, region: Region, model: Instance, owned: frozenset[int], report: Report) -> None:
+        """Layers of a model that is new as a whole, which no optimizer holds: what is learnt has random inputs."""
+        inside, library = modules_in(model), report.interp.library
+        if any(m.cls is None or m.attrs.get("$frozen", FALSE) is not FALSE or "$edited" in m.attrs for m in inside):
+            return
+        if any(isinstance(m.cls, Api) and library.is_model(m.cls.path) for m in inside):
+            return
+        if not handed_on(region).isdisjoint(map(id, inside)):
+            return
+        ran = report.interp.modules.ran
+        missed = [m for m in inside if id(m) not in owned and m.born is not None and id(m.born.node) in ran]
+        missed = [m for m in missed if isinstance(m.cls, Api) and has_own_weights(library, m)]
+        for optimizer in optimizers(report.interp) if missed else ():
+            if optimizer.born is not None and any(id(m) in optimizer.attrs["$modules"] for m in inside):
+                what = "the optimizer holds a part of the model; the rest (@) stays as it was made at random"
+                report(optimizer.born.node, optimizer.born.space, what=what).because([missed[0].born])
 
     def put_in_later(self, model: Instance, owned: frozenset[int], report: Report) -> None:
         """Layers that the model got after the optimizer was made."""
@@ -205,6 +227,13 @@ def holds_numbers(optimizer: Instance) -> bool:
 def is_loaded(model: Instance) -> bool:
     """Whether weights are, or may be, loaded into a model or a part of it."""
     return any("$loaded" in m.attrs for m in modules_in(model))
+
+
+def starts_loaded(region: Region, model: Instance) -> bool:
+    """Whether weights are, or may be, loaded into a model or a part of it before it learns."""
+    if not region.has("loaded"):
+        return is_loaded(model)
+    return any(holds(model, e.module) or holds(e.module, model) for e in loads_before_learning(region))
 
 
 def runs_in(losses: list[Tensor], model: Instance, training: bool) -> bool:
@@ -294,7 +323,8 @@ class LearningRateExtreme(Rule):
         for _, node, space, optimizer in made:
             if optimizer.family != "optimizer":
                 continue
-            rate = usual(optimizer.attrs.get("lr"))
+            given = self.raised_to(optimizer, made) or optimizer.attrs.get("lr")
+            rate = usual(given)
             if rate is None or not self.trains(region, optimizer, rate):
                 continue
             limit = self.LIMITS.get(optimizer.api_path.rpartition(".")[2])
@@ -308,10 +338,10 @@ class LearningRateExtreme(Rule):
             params = group.attrs.get("params") or UNKNOWN
             # One group that takes it is enough for a rate too high; with one of 0, others may be meant to learn.
             enough = any if rate > limit else all
-            given = [contents(option) for option in options(params)]
-            if not all(enough(map(takes_the_rate, groups)) for groups in given if groups):
+            held = [contents(option) for option in options(params)]
+            if not all(enough(map(takes_the_rate, groups)) for groups in held if groups):
                 continue
-            if any(
+            if given is optimizer.attrs.get("lr") and any(
                 e.instance.family == "scheduler"
                 and any(one is optimizer for one in options(e.instance.attrs.get("optimizer") or UNKNOWN))
                 and e.instance.api_path.rpartition(".")[2]
@@ -327,7 +357,7 @@ class LearningRateExtreme(Rule):
             if moved and not isinstance(optimizer.attrs["lr"], Const):
                 continue  # an option's default, which is meant for the steps that are taken by hand
             name = optimizer.describe()
-            place = origin(optimizer.attrs["lr"], node, space)
+            place = origin(given, node, space)
             told = f"{rate:g} (@)" if place is not None else f"{rate:g}"
             if rate > limit:
                 if name == "SGD" and region.has("clip"):
@@ -338,6 +368,11 @@ class LearningRateExtreme(Rule):
             else:
                 what = f"a learning rate of {told} learns nothing, whatever a schedule multiplies it with"
             report(node, space, what=what).because([place])
+
+    def raised_to(self, optimizer: Instance, made: Iterable[Any]) -> Value | None:
+        """The rate that a one-cycle schedule takes an optimizer to, whatever that was made with."""
+        cycles = (e.instance for e in made if e.instance.api_path.endswith(".OneCycleLR"))
+        return next((c.attrs.get("max_lr") for c in cycles if c.attrs.get("optimizer") is optimizer), None)
 
     @on("stepped")
     def rush(self, fact: Any, report: Report) -> None:

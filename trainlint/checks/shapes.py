@@ -622,10 +622,11 @@ class PredictionAxis(Rule):
     code, name = "TL803", "prediction-axis"
     message = "{what}"
 
-    @on_call("torch.argmax", "torch.max")
+    @on_call("torch.argmax", "torch.max", "torch.topk")
     def over_batch(self, call: Call, report: Report) -> None:
-        tensor, dim = call.tensor, const(shapes.axis(call, 1) or Const(None))
-        if not call.actual.endswith(("argmax", "max")):
+        tensor = call.tensor
+        dim = const(shapes.axis(call, 2 if call.actual.endswith("topk") else 1) or Const(None))
+        if not call.actual.endswith(("argmax", "max", "topk")):
             return
         other = dim == 0 and tensor.axis == 1 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
         index = index_of(report.space())

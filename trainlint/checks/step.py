@@ -1079,6 +1079,16 @@ class AmpMisuse(Rule):
         elif region.kind == "program":
             self.never_updated(region, report)
             self.past_the_engine(region, report)
+            self.inside(region, report)
+
+    def inside(self, region: Region, report: Report) -> None:
+        """A backward pass that runs under autocast as well."""
+        for event, entered in nested(region.events) if region.has("backward") else ():
+            casts = [outer.value for outer in entered if outer.block == "autocast"]
+            if event.kind == "backward" and casts and not any(map(disabled, casts)):
+                if is_plain_call(event.node, "backward"):
+                    what = "`backward` runs under autocast, which is for the forward pass and casts its operations anew"
+                    report(event.node, event.space, what=what)
 
     def past_the_engine(self, region: Region, report: Report) -> None:
         """A plain `backward` for an optimizer that an Accelerator has prepared."""

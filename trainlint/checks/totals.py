@@ -269,6 +269,38 @@ def resets(loop: Any) -> Iterator[Any]:
             yield statement
 
 
+def replaced_lists(index: Index, loop: Any, whole: Any) -> Iterator[Any]:
+    """Where a loop sets a list anew in each turn that begins empty, beside another that it collects in; behind the
+    `whole` that the loop stands in, functions in one statement are given both."""
+    for block in blocks_of(loop):
+        feeds = [feed for statement in block if (feed := feed_of(statement)) is not None and feed.how == "append"]
+        others = [feed.target for feed in feeds if isinstance(feed.target, cst.Name)]
+        for part in block if others else ():
+            name = part.targets[0].target if isinstance(part, cst.Assign) and len(part.targets) == 1 else None
+            if not isinstance(name, cst.Name) or sum(is_name(n, name.value) for n in nodes_in(loop)) > 1:
+                continue
+            before, inside = assigned_around(index, name, loop)
+            begun = begun_as(index, name)
+            if inside == [part] and before and begun is not None and is_empty_list(begun[1]):
+                alike = (other for other in others if (also := begun_as(index, other)) and is_start(begun[1], also[1]))
+                if any(given_together(index, whole, name.value, other.value) for other in alike):
+                    yield part
+
+
+def is_empty_list(node: Any) -> bool:
+    return (isinstance(node, cst.List) and not node.elements) or (is_plain_call(node, "list") and not node.args)
+
+
+def given_together(index: Index, statement: Any, one: str, other: str) -> bool:
+    """Whether one of those that follow a statement in its block gives both names to functions."""
+    block: Any = index.parent(statement)
+    for line in block.body[block.body.index(statement) + 1 :]:
+        calls = [node for node in nodes_in(line) if isinstance(node, cst.Call)]
+        if isinstance(line, cst.SimpleStatementLine) and {one, other} <= {n for call in calls for n in names_in(call)}:
+            return True
+    return False
+
+
 def misdirected(index: Index, blocks: list[list[Feed]]) -> Iterator[tuple[Feed, Feed, str]]:
     """Two things that a block adds to one total, and another that starts like it, is read, and gets neither."""
     for feeds in blocks:

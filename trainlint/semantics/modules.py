@@ -82,6 +82,11 @@ class Flow(NamedTuple):
     chain: Instance | None = None  # the Sequential that ran it
 
 
+def is_mixing(layer: Instance | None) -> bool:
+    """Whether a layer has weights that mix its inputs; a norm scales each by itself."""
+    return layer is not None and "$init" in layer.attrs and "Norm" not in layer.api_path
+
+
 class Stored:
     """`self.name = value` in a method of a module: `made` are the places where the values were made."""
 
@@ -165,10 +170,11 @@ class ModuleIndex:
         flow = Flow(tensor, path, module, node, interp.frame.space, before, chain)
         self.flows[id(tensor)] = flow
         if module is not None and "$init" in module.attrs:
-            while before is not None and (before.layer is None or "$init" not in before.layer.attrs):
+            before = self.elements(given)
+            while before is not None and not is_mixing(before.layer):
                 before = before.before
             if before is not None:
-                module.attrs["$behind"] = (before.layer,)  # the last layer with weights that its input went through
+                module.attrs["$behind"] = (before.layer,)  # the last such layer that its input went through
         interp.emit("layer", flow)
 
     def flow(self, value: Value | None) -> Flow | None:
