@@ -24,7 +24,7 @@ from trainlint.semantics.behaviours.data import (
     roots,
     sameness,
 )
-from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, outwards, target_names
+from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, nested, outwards, target_names
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     NONE,
@@ -384,19 +384,23 @@ class SplitOverlap(Rule):
             if served_by(loader) not in sources and (whole := [o for o in trained if serves_some(loader, o)]):
                 sources[served_by(loader)] = [other.born for other in whole]
         alike = [event for event in evaluated if served_by(event.loader) in sources]
-        if len(alike) < len(evaluated):
+        whole_story = len(alike) == len(evaluated)
+        if not whole_story:
             self.chosen(trained, evaluated, report)
-            alike = [event for event in alike if event.loader not in trained]
-            if not is_idle(region):
-                alike = [e for e in alike if is_called_held_out(e.loader) and self.is_learnt_before(region, e)]
-            if not alike:
-                return
+            self.contained(region, trained, evaluated, report)
         others = [loader for *_, loader in region.of("loader") if served_by(loader) not in sources]
         gone = out_of_sight(region)
         if any(id(loader) in gone for loader in others):
             return
         used = {id(loader) for loader in (*trained, *(e.loader for e in evaluated))}
         idle = [loader for loader in others if id(loader) not in used]
+        if not whole_story:
+            spare = is_idle(region)
+            stages = stages_of(region, evaluated)
+            alone = [e for e in alike if all(other in alike for other in stages[stage_of(e, stages)])]
+            said = [e for e in alike if is_called_held_out(e.loader) and self.is_learnt_before(region, e)]
+            apart = alike if spare else said
+            alike = [e for e in alike if (e in apart if e.loader not in trained else idle and e in alone)]
         for event in alike:
             loader, (at, *loops) = event.loader, places_of(event, region)
             if loader not in trained and loader.born is not None:
@@ -410,6 +414,19 @@ class SplitOverlap(Rule):
         before = region.events[: region.events.index(event)]
         learnt = [e.loader for e in before if e.kind == "trained"]
         return any(served_by(o) == served_by(event.loader) or serves_some(event.loader, o) for o in learnt)
+
+    def contained(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
+        """A part is evaluated of what is trained on as a whole, or the same part, and is not said to be for that."""
+        for event in evaluated:
+            loader, part = event.loader, event.loader.attrs.get("dataset")
+            if loader in trained or not isinstance(part, Instance) or not is_subset(part) or not serves_whole(loader):
+                continue
+            whole, same = identity(part.attrs.get("dataset")), same_data(loader)
+            place = next(i for i, other in enumerate(region.events) if other is event)
+            earlier = [other.loader for other in region.events[:place] if other.kind == "trained"]
+            learnt = [o for o in earlier if serves_whole(o) and same_data(o) in {whole, same} - {None}]
+            if learnt and not is_said_to_train(event, region):
+                self.tell(loader, trained, [other.born for other in learnt], report)
 
     def tell(self, loader: Instance, trained: list[Instance], sources: Sequence[Step | None], report: Report) -> None:
         """A loader serves for an evaluation what others serve for training: the mistake is in those where the program
@@ -629,6 +646,38 @@ def read_from(made: Step) -> Step | None:
     path = value_before(made.space, keyword(made.node, "root") or next(iter(positional(made.node)), None))
     texts = [n.raw_value for n in nodes_in(path) if isinstance(n, cst.SimpleString)] if path is not None else []
     return Step(made.space, path, "read from here") if any(part_in_path(text) for text in texts) else None
+
+
+def stages_of(region: Region, events: Sequence[Any]) -> dict[Any, list[Any]]:
+    """Events by the innermost loop that they happen in."""
+    wanted = {id(event) for event in events}
+    found: dict[Any, list[Any]] = {}
+    for event, inside in nested(region.events):
+        if id(event) in wanted:
+            loop = next((outer.node for outer in reversed(inside) if outer.block == "loop"), None)
+            found.setdefault(loop, []).append(event)
+    return found
+
+
+def stage_of(event: Any, stages: dict[Any, list[Any]]) -> Any:
+    return next(loop for loop, events in stages.items() if any(event is other for other in events))
+
+
+def is_said_to_train(event: Any, region: Region) -> bool:
+    """Whether a program calls the data that a loop goes through training data, as it does to compare results on them
+    with those on others."""
+    made = [step for step in (event.loader.born, born_at(event.loader)) if step is not None]
+    names = [name for step in made for name in assigned_to(step)]
+    given = [name for place in places_of(event, region)[:1] for name in names_in(place.node)]
+    return any("train" in name.lower() for name in (*names, *given))
+
+
+def assigned_to(made: Step) -> list[str]:
+    """The names that a statement gives what it makes alone."""
+    statement: Any = index_of(made.space).statement(made.node) if made.space.source is not None else None
+    targets = statement.targets if isinstance(statement, cst.Assign) else []
+    alone = len(targets) == 1 and not isinstance(targets[0].target, cst.Tuple)
+    return [*names_in(targets[0].target)] if alone else []
 
 
 def is_said_held_out(loader: Instance) -> bool:

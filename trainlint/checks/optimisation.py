@@ -323,7 +323,8 @@ class LearningRateExtreme(Rule):
         for _, node, space, optimizer in made:
             if optimizer.family != "optimizer":
                 continue
-            given = self.raised_to(optimizer, made) or optimizer.attrs.get("lr")
+            raised = self.raised_to(optimizer, made)
+            given = raised or optimizer.attrs.get("lr")
             rate = usual(given)
             if rate is None or not self.trains(region, optimizer, rate):
                 continue
@@ -341,7 +342,7 @@ class LearningRateExtreme(Rule):
             held = [contents(option) for option in options(params)]
             if not all(enough(map(takes_the_rate, groups)) for groups in held if groups):
                 continue
-            if given is optimizer.attrs.get("lr") and any(
+            if raised is None and any(
                 e.instance.family == "scheduler"
                 and any(one is optimizer for one in options(e.instance.attrs.get("optimizer") or UNKNOWN))
                 and e.instance.api_path.rpartition(".")[2]

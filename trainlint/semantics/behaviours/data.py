@@ -40,7 +40,9 @@ from trainlint.semantics.values import (
     Tuple,
     Union,
     Value,
+    bounds,
     const,
+    is_number,
     join_all,
     mix_data,
     truth,
@@ -468,14 +470,14 @@ def concat_frames(call: Call) -> Value:
 
 @behaviour("permutation")
 def permutation(call: Call) -> Value:
-    tensor = call.tensor
-    if isinstance(call.receiver, Instance):
-        tensor = as_tensor(call.value("x", 1) or UNKNOWN)
+    """The rows of an array in a random order, or the places of as many rows as a number says."""
+    given = call.value("x", 1) or UNKNOWN if isinstance(call.receiver, Instance) else call.first
+    tensor = as_tensor(given)
+    if is_number(given):
+        tensor = tensor.but(kinds=INDICES, lo=0, hi=max(0, bounds(given)[1] - 1))
     lib = "torch" if call.path.startswith("torch.") else "numpy"
     order = ordered(tensor.data if tensor.data.tokens else NO_DATA, draw(call))
-    return tensor.but(
-        lib=lib, data=order._replace(shuffled=True), nature="a permutation", graph=False, shape=None, kinds=INDICES
-    )
+    return tensor.but(lib=lib, data=order._replace(shuffled=True), nature="a permutation", graph=False, shape=None)
 
 
 @behaviour("shuffle_in_place")
@@ -1290,6 +1292,12 @@ def sameness(value: Value, depth: int = 0) -> Any:
             value.data.splits,
             value.data.order if value.data.order is not None else Same(value),
         )
+    if (
+        isinstance(value, Tensor)
+        and value.data.order
+        and all(key[0] in ("drawn", "chosen") for key in value.data.order)
+    ):
+        return value.data.order  # places drawn at random, and which of them
     return object() if is_anything(value) else Same(value)
 
 

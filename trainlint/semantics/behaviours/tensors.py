@@ -222,6 +222,15 @@ def to_integer(call: Call) -> Value:
     return tensor.but(graph=False, kinds=kinds, shape=None, dtype="int64", deps=stopped(call))
 
 
+@behaviour("tolist")
+def tolist(call: Call) -> Value:
+    """The rows as a list, which can be indexed and cut as an array can."""
+    number = item(call)
+    if call.tensor.shape == ():
+        return number
+    return call.tensor.but(graph=False, grown=frozenset(), deps=stopped(call), lib="numpy")
+
+
 @behaviour("item")
 def item(call: Call) -> Value:
     tensor = call.tensor
