@@ -110,7 +110,7 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
     if isinstance(value, Instance):
         if value.family == "iterable" or "$members" in value.attrs or is_drawn(value):
             return False
-        if any(isinstance(v, Tensor) and v.data.shuffled for v in value.attrs.values()):
+        if any(isinstance(v, Tensor) and v.data.shuffled for k, v in value.attrs.items() if k != "$indices"):
             return False
         tensors = value.attrs.get("$tensors")
         if isinstance(tensors, Tuple):
@@ -123,9 +123,21 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
             return "[0]" in value.attrs  # it is seen to be indexed
         inner = value.attrs.get("dataset")
         if isinstance(inner, Value):
-            return "$indices" not in value.attrs and ordered_data(inner, depth + 1)
+            return not is_anything(value.attrs.get("$indices", NONE)) and ordered_data(inner, depth + 1)
         return value.family == "dataset"
     return False
+
+
+def takes_shuffled(dataset: Value | None) -> bool:
+    """Whether a data set is a part of another at places that were shuffled."""
+    places = dataset.attrs.get("$indices") if isinstance(dataset, Instance) else None
+    return isinstance(places, Tensor) if not isinstance(places, ListObject) else "$shuffled" in places.attrs
+
+
+def made_in_loop(loader: Instance, region: Region) -> bool:
+    """Whether a loader is made in each turn of a loop, and may serve other samples, or in another order, each time."""
+    made = (inside for event, inside in nested(region.events) if event.kind == "loader" and event.loader is loader)
+    return any(outer.block == "loop" for inside in made for outer in inside)
 
 
 def in_stored_order(item: Function) -> bool:
@@ -183,6 +195,8 @@ class TrainNotShuffled(Rule):
             size = loader.attrs.get("batch_size")
             whole = isinstance(size, Number) and size.nature == "a length"
             if ordered_data(dataset) and not whole and dataset_part(dataset) not in HELD_OUT:
+                if takes_shuffled(dataset) and made_in_loop(loader, region):
+                    continue
                 at = asked_in_order(loader)
                 report(at.node, at.space).because([loader.born, Step(space, node, "trained on here")])
 
@@ -1006,7 +1020,8 @@ def may_be_parted(interp: Interpreter, loader: Instance) -> bool:
 
 def is_drawn(dataset: Instance) -> bool:
     """Whether a data set serves random numbers that it draws when it is made."""
-    return any(isinstance(v, Tensor) and v.data.shuffled and not v.data.tokens for v in dataset.attrs.values())
+    held = (v for k, v in dataset.attrs.items() if k != "$indices" and isinstance(v, Tensor))
+    return any(v.data.shuffled and not v.data.tokens for v in held)
 
 
 def serves_items(dataset: Instance) -> bool:
