@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from typing import Any, TypeGuard
 
 import libcst as cst
@@ -398,17 +398,13 @@ class SplitOverlap(Rule):
             if served_by(loader) not in sources and (whole := [o for o in trained if serves_some(loader, o)]):
                 sources[served_by(loader)] = [other.born for other in whole]
         alike = [event for event in evaluated if served_by(event.loader) in sources]
-        whole_story = len(alike) == len(evaluated)
-        if not whole_story:
+        idle = unused_loaders(region, sources, [*trained, *(event.loader for event in evaluated)])
+        if len(alike) < len(evaluated):
             self.chosen(trained, evaluated, report)
             self.contained(region, trained, evaluated, report)
-        others = [loader for *_, loader in region.of("loader") if served_by(loader) not in sources]
-        gone = out_of_sight(region)
-        if any(id(loader) in gone for loader in others):
+        if idle is None:
             return
-        used = {id(loader) for loader in (*trained, *(e.loader for e in evaluated))}
-        idle = [loader for loader in others if id(loader) not in used]
-        if not whole_story:
+        if len(alike) < len(evaluated):
             spare = is_idle(region)
             stages = stages_of(region, evaluated)
             alone = [e for e in alike if all(other in alike for other in stages[stage_of(e, stages)])]
@@ -660,6 +656,13 @@ def read_from(made: Step) -> Step | None:
     path = value_before(made.space, keyword(made.node, "root") or next(iter(positional(made.node)), None))
     texts = [n.raw_value for n in nodes_in(path) if isinstance(n, cst.SimpleString)] if path is not None else []
     return Step(made.space, path, "read from here") if any(part_in_path(text) for text in texts) else None
+
+
+def unused_loaders(region: Region, learnt: Container[Any], used: Iterable[Instance]) -> list[Instance] | None:
+    """The loaders of other data than what is learnt that are not used; None where code out of view may use one."""
+    others = [loader for *_, loader in region.of("loader") if served_by(loader) not in learnt]
+    gone, known = out_of_sight(region), {id(loader) for loader in used}
+    return None if any(id(o) in gone for o in others) else [o for o in others if id(o) not in known]
 
 
 def stages_of(region: Region, events: Sequence[Any]) -> dict[Any, list[Any]]:

@@ -139,6 +139,8 @@ class OptimizerMissesParameters(Rule):
             return
         if not handed_on(region).isdisjoint(map(id, inside)):
             return
+        if any(e.module in inside and e.module is not model for e in region.of("mode")):
+            return  # a part with a mode of its own is there to be used as it is
         ran = report.interp.modules.ran
         missed = [m for m in inside if id(m) not in owned and m.born is not None and id(m.born.node) in ran]
         missed = [m for m in missed if isinstance(m.cls, Api) and has_own_weights(library, m)]

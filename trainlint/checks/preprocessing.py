@@ -10,7 +10,7 @@ import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
 from trainlint.checks.augmenting import changed_when_read, has_base, own_random, picks_by_flag
-from trainlint.checks.data import HELD_OUT, is_subset, same_data, same_options, since_training, source
+from trainlint.checks.data import HELD_OUT, is_subset, parts_of, same_data, same_options, since_training, source
 from trainlint.semantics.behaviours.data import (
     augments,
     dataset_part,
@@ -385,7 +385,9 @@ class PreprocessingDiffers(Rule):
     def check(self, region: Region, report: Report) -> None:
         made = region.of("dataset")
         served = [d for e in region.of("loader") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
+        learnt = {id(d) for e in region.of("trained") for d in parts_of(e.loader.attrs.get("dataset"))}
         trained = [(d, normalisations(d)) for *_, d in made if dataset_part(d) == "train" and source(d)]
+        trained = [(d, found) for d, found in trained if id(d) in learnt] or trained  # part of them may be held out
         within = rewritten([*served, *(d for *_, d in made)]) if trained else []
         for _, node, space, dataset in made if trained else ():
             part, given = dataset_part(dataset), normalisations(dataset)

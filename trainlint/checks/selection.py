@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
-from trainlint.checks.data import HELD_OUT, TEST, VALIDATION, is_idle
+from trainlint.checks.data import HELD_OUT, TEST, USES, VALIDATION, is_idle, is_subset, served_by, unused_loaders
 from trainlint.checks.repairs import index_of
 from trainlint.edits import set_argument
 from trainlint.findings import Safety, Severity
@@ -49,7 +49,10 @@ class TestSetSelects(Rule):
     def forgotten(self, region: Region, report: Report) -> None:
         """The names speak of validation, but the data are for the test: those for validation are not used, or the same
         data are the test data elsewhere in the program."""
-        idle = is_idle(region, ("val",))
+        learnt = {served_by(event.loader) for event in region.of("trained")}
+        used = [event.loader for kind in USES for event in region.of(kind)]
+        parts = (loader.attrs.get("dataset") for loader in unused_loaders(region, learnt, used) or ())
+        idle = is_idle(region, ("val",)) or any(isinstance(part, Instance) and is_subset(part) for part in parts)
         gone_through = [e for kind in ("evaluated", "gathered", "walked") for e in region.of(kind)]
         tested = {id(e.loader.attrs.get("dataset")) for e in gone_through if is_named_test(e)}
         for event in region.of("selected"):

@@ -1082,11 +1082,13 @@ class AmpMisuse(Rule):
             self.inside(region, report)
 
     def inside(self, region: Region, report: Report) -> None:
-        """A backward pass that runs under autocast as well."""
+        """A scaled backward pass that runs under autocast as well."""
         for event, entered in nested(region.events) if region.has("backward") else ():
             casts = [outer.value for outer in entered if outer.block == "autocast"]
             if event.kind == "backward" and casts and not any(map(disabled, casts)):
-                if is_plain_call(event.node, "backward"):
+                if is_plain_call(event.node, "backward") and any(
+                    dep.module.family == "scaler" for dep in event.loss.deps
+                ):
                     what = "`backward` runs under autocast, which is for the forward pass and casts its operations anew"
                     report(event.node, event.space, what=what)
 
