@@ -138,7 +138,7 @@ def rearranged(call: Call) -> Value:
 @behaviour("blend")
 def blend(call: Call) -> Value:
     """Pooling and the like: values among those that there were."""
-    return call.tensor.but(graph=graph_of(call.interp, call.tensor), shape=None)
+    return noted(call, call.tensor.but(graph=graph_of(call.interp, call.tensor), shape=None))
 
 
 @behaviour("move")
