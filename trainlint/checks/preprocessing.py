@@ -453,14 +453,13 @@ class PreprocessingDiffers(Rule):
         """The same of a module, which is trained in a loop."""
         calls = [event for event in region.of("model") if event.inputs]
         for event in calls:
-            if event.grad or event.inputs[0].data.part not in HELD_OUT:
-                continue
-            trained = [e for e in calls if e.module is event.module and e.grad and e.inputs[0].data.part == "train"]
-            found = {scaled_apart(e.inputs[0], event.inputs[0]) for e in trained}
-            if len(found) == 1 and (how := found.pop()):
-                part = HELD_OUT[event.inputs[0].data.part]
-                because = [Step(trained[0].space, trained[0].node, "trained")]
-                report(event.node, event.space, part=part, how=how).because(because)
+            trained = [e for e in calls if e.module is event.module and e.grad and len(e.inputs) == len(event.inputs)]
+            for place, judged in enumerate(event.inputs if not event.grad else ()):
+                given = [e.inputs[place] for e in trained if e.inputs[place].data.part == "train"]
+                found = {scaled_apart(one, judged) for one in given} if judged.data.part in HELD_OUT else set()
+                if len(found) == 1 and (how := found.pop()):
+                    because = [Step(trained[0].space, trained[0].node, "trained")]
+                    report(event.node, event.space, part=HELD_OUT[judged.data.part], how=how).because(because)
 
 
 def differently(held_out: set[tuple[Any, ...] | None], trained: list[tuple[Instance, Any]]) -> str:

@@ -113,13 +113,14 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
 
 
 def chosen_by(dataset: Instance, given: dict[str, Any]) -> tuple[Any, ...]:
-    """What decides on the samples of a data set, of what it was made with: the rows that it counts, where they are what
-    it was given, else all but its transforms."""
+    """What decides on the samples of a data set, of what it was made with: the rows that it counts, where they are
+    known, else all but its transforms."""
     from trainlint.semantics.behaviours.data import sameness
 
     assert isinstance(dataset.cls, Class)
     rows = dataset.attrs.get(counted(dataset.cls))
-    if any(value is rows for value in given.values()) and isinstance(rows, (Tensor, ListObject)):
+    listed = isinstance(rows, ListObject) and any(value is rows for value in given.values())
+    if isinstance(rows, Value) and (listed or (isinstance(rows, Tensor) and rows.data.tokens)):
         return (sameness(rows),)
     choosing = {k: v for k, v in given.items() if v is not dataset and not is_transform(k, v)}
     return tuple((k, sameness(v)) for k, v in sorted(choosing.items()))

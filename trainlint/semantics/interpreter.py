@@ -33,6 +33,7 @@ from trainlint.semantics.values import (
     MASKS,
     NAN,
     NONE,
+    OF_BATCH,
     STEPS,
     TINY,
     TRUE,
@@ -63,6 +64,7 @@ from trainlint.semantics.values import (
     bounds,
     is_bool,
     is_number,
+    is_of_batch,
     join,
     join_all,
     join_choices,
@@ -1831,6 +1833,9 @@ class Interpreter:
             return ListObject(tuple(items))
         made = ListObject(None, join_all(items))
         self.note_picked(node, made)
+        clause = node.for_in
+        if not clause.ifs and clause.inner_for_in is None and is_of_batch(self.peek(clause.iter) or UNKNOWN):
+            made.attrs[OF_BATCH] = TRUE
         return made
 
     def note_picked(self, node: Any, made: ListObject) -> None:

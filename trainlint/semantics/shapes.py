@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainlint.semantics.registry import registrar
 from trainlint.semantics.values import (
+    FALSE,
     MASK,
     NONE,
     UNKNOWN,
@@ -29,6 +30,7 @@ from trainlint.semantics.values import (
     Value,
     const,
     is_bool,
+    is_of_batch,
     truth,
 )
 
@@ -627,13 +629,21 @@ def stack(call: Call) -> Form:
         if any(form(p).shape != joined.shape for p in parts):
             return NOTHING
         parts_known, count = joined, len(parts)
+    people = is_of_batch(call.first)
     if parts_known.shape is None:
-        return NOTHING
+        return Form(None, None, people and const(dim) == 0)
     at = place(dim, len(parts_known.shape), 1)
     if at is None:
         return NOTHING
     shape = parts_known.shape
-    return Form((*shape[:at], count, *shape[at:]), None, parts_known.batched and at != 0)
+    return Form((*shape[:at], count, *shape[at:]), None, people if at == 0 else parts_known.batched)
+
+
+@shape_of("pad_sequence")
+def pad_sequence(call: Call) -> Form:
+    given = form(call.interp.element_of(call.first)).shape
+    first = truth(call.value("batch_first", 1) or FALSE)
+    return NOTHING if not given else Form((None, None, *given[1:]), None, first is True)
 
 
 @shape_of("vstack", "hstack")
@@ -1168,7 +1178,7 @@ def literal(interp: Interpreter, value: Value, depth: int = 0) -> Form:
         items = interp.known_items(value)
         if items is None:
             inner = literal(interp, interp.element_of(value), depth + 1)
-            return NOTHING if inner.shape is None else Form((None, *inner.shape))
+            return NOTHING if inner.shape is None else Form((None, *inner.shape), None, is_of_batch(value))
         if not items:
             return Form((0,))
         forms = {literal(interp, item, depth + 1) for item in items[:32]}

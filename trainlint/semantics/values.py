@@ -517,6 +517,14 @@ class ListObject(Object):
         return "[" + ", ".join(item.describe() for item in self.items) + "]"
 
 
+OF_BATCH = "$batch"  # marks a list that has something of each sample of a batch
+
+
+def is_of_batch(value: Value) -> bool:
+    """Whether a list has something of each sample of a batch, in their order."""
+    return isinstance(value, ListObject) and OF_BATCH in value.attrs
+
+
 class DictObject(Object):
     """A dict: known constant keys are attrs of themselves; `rest` is the join of what unknown keys may hold."""
 

@@ -20,6 +20,7 @@ from trainlint.semantics.values import (
     MASK,
     NO_DATA,
     NONE,
+    OF_BATCH,
     TRUE,
     UNKNOWN,
     Api,
@@ -1699,7 +1700,9 @@ def collated(call: Call, loader: Instance, dataset: Value | None) -> Value:
     sample = sample_of(call.interp, dataset)
     result: Value = UNKNOWN
     if isinstance(function, (Function, Method)) or (isinstance(function, Instance) and isinstance(function.cls, Class)):
-        result = call.interp.call(function, Arguments([ListObject(None, sample)]), call.node)
+        batch = ListObject(None, sample)
+        batch.attrs[OF_BATCH] = TRUE
+        result = call.interp.call(function, Arguments([batch]), call.node)
     return as_batch(result, info_of(dataset), collate=False)
 
 

@@ -19,6 +19,7 @@ from trainlint.semantics.values import (
     INF,
     NAN,
     NONE,
+    OF_BATCH,
     TINY,
     TRUE,
     UNKNOWN,
@@ -45,6 +46,7 @@ from trainlint.semantics.values import (
     bounds,
     const,
     is_number,
+    is_of_batch,
     join,
     join_all,
     measured_on,
@@ -190,6 +192,12 @@ def element(call: Call, value: Value) -> Value:
 @builtin("zip")
 def zip_(call: Call) -> Value:
     known = [call.interp.known_items(v) for v in arguments_of(call)]
+    if call.arguments.open and len(known) == 1 and known[0] is not None:  # the columns of rows of unknown number
+        columns = [ListObject(None, item) for item in known[0]]
+        given = call.interp.peek(call.node.args[0].value) if isinstance(call.node, cst.Call) else None
+        for column in columns if given is not None and is_of_batch(given) else ():
+            column.attrs[OF_BATCH] = TRUE
+        return Tuple(tuple(columns))
     if known and all(k is not None for k in known):
         rows = zip(*[k for k in known if k is not None])
         return Tuple(tuple(Tuple(row) for row in rows))

@@ -18,6 +18,7 @@ from trainlint.semantics.values import (
     BOOL,
     CHOSEN,
     ELSEWHERE,
+    FALSE,
     HIDDEN,
     INDICES,
     INF,
@@ -384,6 +385,17 @@ def parameters_of(value: Value, depth: int = 0) -> list[Tensor]:
 def pack(call: Call) -> Value:
     """The steps of all sequences one after the other, without what pads them."""
     return call.tensor.but(shape=None, nature=PACKED)
+
+
+@behaviour("unpack")
+def unpack(call: Call) -> Value:
+    """The sequences beside each other again, padded, and how long each is."""
+    packed, first = call.tensor, truth(call.value("batch_first", 1) or FALSE)
+    wide = packed.shape[-1] if packed.shape else packed.last
+    padded = packed.but(
+        shape=(None, None, wide), batched=first is True, nature=None, axis=None if first is None else int(first)
+    )
+    return Tuple((padded, Tensor(lo=1, graph=False, shape=(None,), batched=True, data=packed.data)))
 
 
 @behaviour("of_distribution")
@@ -933,12 +945,10 @@ def from_data(call: Call) -> Value:
     graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
     keeps = is_number(value) or tensor.kinds or tensor.data is not NO_DATA
     lo, hi, nature = listed(call, value)
-    return trainable(
-        call,
-        tensor.but(graph=graph, deps=NO_DEPS, shape=None, lib=fresh(call).lib)
-        if keeps
-        else Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data, lo=lo, hi=hi, nature=nature),
-    )
+    made = Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data, lo=lo, hi=hi, nature=nature)
+    if keeps:
+        made = tensor.but(graph=graph, deps=NO_DEPS, shape=None, lib=fresh(call).lib)
+    return trainable(call, made)
 
 
 LISTED = "numbers written down"  # the nature of unlike ones
