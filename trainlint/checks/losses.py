@@ -15,7 +15,7 @@ from trainlint.edits import rename, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import PREDICTED
 from trainlint.semantics.behaviours.tensors import LEAF
-from trainlint.semantics.behaviours.training import descendants
+from trainlint.semantics.behaviours.training import descendants, optimizers
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.library import Call, as_tensor, holds, modules_in
 from trainlint.semantics.values import (
@@ -379,7 +379,8 @@ class GradientCutBeforeLoss(Rule):
         if not isinstance(loss, Tensor):
             return
         end = Step(report.space(), node, "backward")
-        if loss.graph is True and loss.trace and loss.trace[0].label == LEAF and cut_by_hand(loss):
+        leaf = report.interp.modules.leaves.get(id(loss), (loss, ""))[1] == "tensor" and bool(optimizers(report.interp))
+        if loss.graph is True and loss.trace and loss.trace[0].label == LEAF and (leaf or cut_by_hand(loss)):
             made = loss.trace[0]
             report(made.node, made.space, what="the loss is made a leaf of its own", whom="the model").because([end])
         elif loss.graph is False and loss.deps and not any(dep.live for dep in loss.deps):

@@ -679,7 +679,7 @@ def straight(body: Any, position: int, name: str, first: Any, function: Function
         assigned = assignment(body[back], name)
         if assigned is None:
             return False
-        if assigned is first:
+        if is_around(assigned, first):
             break
         if not (assigned.__class__ is cst.Call and is_name(argument_of(assigned), name)):
             return False
@@ -697,7 +697,7 @@ def is_first_of_heads(interp: Interpreter, function: Function, before: Flow, flo
     body = getattr(function.node.body, "body", None)
     if name.__class__ is not cst.Name or not isinstance(body, (list, tuple)):
         return False
-    made = next((i for i, line in enumerate(body) if assignment(line, name.value) is before.node), None)
+    made = next((i for i, line in enumerate(body) if is_around(assignment(line, name.value), before.node)), None)
     if made is None:
         return False
     rest = list(body[made + 1 :])
@@ -734,6 +734,13 @@ def writes(tree: Any, name: str) -> bool:
 
 def argument_of(call: Any) -> Any:
     return call.args[0].value if call.__class__ is cst.Call and len(call.args) == 1 else None
+
+
+def is_around(node: Any, call: Any) -> bool:
+    """Whether a node is a call, or one after the other is called on what it gives: `drop(layer(x))`."""
+    while node.__class__ is cst.Call and node is not call:
+        node = argument_of(node)
+    return node is call
 
 
 def assignment(statement: Any, name: str) -> Any:

@@ -947,7 +947,8 @@ def from_data(call: Call) -> Value:
     lo, hi, nature = listed(call, value)
     made = Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data, lo=lo, hi=hi, nature=nature)
     if keeps:
-        made = tensor.but(graph=graph, deps=NO_DEPS, shape=None, lib=fresh(call).lib)
+        trace = (leaf_step(call),) if graph and is_number(value) else tensor.trace
+        made = tensor.but(graph=graph, deps=NO_DEPS, shape=None, lib=fresh(call).lib, trace=trace)
     return trainable(call, made)
 
 
