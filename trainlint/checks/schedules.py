@@ -163,6 +163,8 @@ class SchedulerGranularity(Rule):
     ) -> str | None:
         """What is wrong with one step of one scheduler."""
         scheduler, given, kind = event.scheduler, event.given, kind_of(event.scheduler)
+        if not isinstance(scheduler, Instance):
+            return None
         if kind == "ReduceLROnPlateau":
             return self.plateau(region, event, given, inside)
         if given is not None or not counts(region.node, region.value):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -181,10 +182,21 @@ def cut_of(value: Tensor) -> Step | None:
     return next((dep.cut for dep in value.deps if dep.cut is not None), None)
 
 
+def parts_of(module: Instance) -> Iterator[Instance]:
+    """The parts of ready-made models that a module holds, or lists."""
+    children = module.attrs.get("$children")
+    listed = children.items or () if isinstance(children, ListObject) else ()
+    for held in (*module.attrs.values(), *listed):
+        if isinstance(held, Instance) and "$whole" in held.attrs:
+            yield held
+
+
 def is_frozen(module: Instance, possibly: bool = False) -> bool:
     """Whether no parameter of a module takes gradients, or `possibly` none on some way here; a layer put in after the
     freezing does."""
-    settings = (inner.attrs.get("$frozen", FALSE) for inner in modules_in(module))
+    inside = modules_in(module)
+    settings = [inner.attrs.get("$frozen", FALSE) for inner in inside]
+    settings += [part.attrs["$frozen"] for inner in inside for part in parts_of(inner) if "$frozen" in part.attrs]
     return all(setting is TRUE or (possibly and TRUE in options(setting)) for setting in settings)
 
 
@@ -723,6 +735,15 @@ def copy(call: Call) -> Value:
     if isinstance(call.first, Instance) and call.first.family == "weights" and call.actual == "copy.copy":
         return call.first  # the same tensors in another dict
     return duplicate(call.interp, call.first, {})
+
+
+@behaviour("averaged")
+def averaged(call: Call) -> Value:
+    """`AveragedModel(model)`: a copy of a model, which follows it without gradients; it stands for the copy within."""
+    copied = duplicate(call.interp, call.first, {})
+    for inner in modules_in(copied) if isinstance(copied, Instance) and copied.family == "module" else ():
+        call.interp.write(inner.attrs, "$edited", TRUE)
+    return copied
 
 
 def duplicate(interp: Interpreter, value: Value, seen: dict[int, Value], depth: int = 0) -> Value:
