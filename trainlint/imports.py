@@ -98,6 +98,9 @@ class Finder:
                     break
             else:
                 found = found[:3]
+            if PACKAGE in self.listing(folder):  # its modules are imported by scripts beside or above the package
+                root = next((above for above in found if PACKAGE not in self.listing(above)), folder)
+                found = [root, *(above for above in found if above != root)]
             found += [os.path.join(above, name) for name in BESIDE for above in found if name in self.listing(above)]
             self._paths[folder] = found
         return found
