@@ -969,6 +969,7 @@ def exchanged_sizes(call: Any, index: Index, shape: Shape | None) -> tuple[list[
         given.insert(0, call.func.value)
     if len(given) == 2 and isinstance(given[1], (cst.Tuple, cst.List)):
         given[1:] = [element.value for element in given[1].elements]
+    given[:1] = [without_copies(node) for node in given[:1]]
     if len(given) < 4 or not all(isinstance(node, cst.Name) for node in given):
         return None
     tensor, *wanted = given
@@ -988,6 +989,16 @@ def exchanged_sizes(call: Any, index: Index, shape: Shape | None) -> tuple[list[
     real = {id(name) for name, size in zip(names, known, strict=True) if size != 1}
     before, after = ([name for name in order if id(name) in real] for order in (names, bound))
     return None if before == after else ([name.value for name in names], [name.value for name in wanted])
+
+
+COPIES = frozenset("clone contiguous copy cpu cuda detach double float half numpy to".split())
+
+
+def without_copies(node: Any) -> Any:
+    """What calls that keep the shape begin with: `x.cpu().numpy()` gives `x`."""
+    while isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value in COPIES:
+        node = node.func.value
+    return node
 
 
 def sized(node: Any) -> cst.Name | None:
