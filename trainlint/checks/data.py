@@ -108,7 +108,7 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
     if isinstance(value, Union):
         return all(ordered_data(option, depth + 1) for option in value.options)
     if isinstance(value, Instance):
-        if value.family == "iterable" or "$members" in value.attrs or is_drawn(value):
+        if value.family == "iterable" or {"$members", "$few"} & value.attrs.keys() or is_drawn(value):
             return False
         if any(isinstance(v, Tensor) and v.data.shuffled for k, v in value.attrs.items() if k != "$indices"):
             return False

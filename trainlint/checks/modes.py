@@ -719,7 +719,7 @@ class ModeCallWithoutParentheses(Rule):
     code, name = "TL305", "mode-call-without-parentheses"
     message = "`{name}` is named but not called, so it does nothing"
     fixable = Safety.SAFE
-    METHODS = frozenset(("eval", "train", "zero_grad", "step", "backward", "requires_grad_"))
+    METHODS = frozenset(("eval", "train", "zero_grad", "step", "backward", "requires_grad_", "apply_gradients"))
 
     @on("statement")
     def check(self, fact: Any, report: Report) -> None:
@@ -727,7 +727,9 @@ class ModeCallWithoutParentheses(Rule):
         if isinstance(node.value, cst.Attribute):
             if all(self.of_library(option) for option in options(value)):
                 name = node.value.attr.value
-                report(node.value, name=name).fix("call it", call_it(node.value))
+                draft = report(node.value, name=name)
+                if name != "apply_gradients":  # which needs to be told them
+                    draft.fix("call it", call_it(node.value))
         elif isinstance(node.value, cst.Call) and isinstance(value, Instance) and value.family == "context":
             if "$grad" in value.attrs and "$immediate" not in value.attrs:
                 report(node.value, name="with")

@@ -314,7 +314,7 @@ class LearningRateExtreme(Rule):
     message = "{what}"
     # Above this, the optimizer diverges; of the Adam kind, each step is about as long as the rate.
     ADAM = "Adam AdamW NAdam Nadam RAdam Adamax RMSprop adam adamw nadam radam adamax rmsprop"
-    LIMITS = {"SGD": 9.0, **dict.fromkeys(ADAM.split(), 0.2)}  # noqa: RUF012
+    LIMITS = {"SGD": 9.0, "sgd": 9.0, **dict.fromkeys(ADAM.split(), 0.2)}  # noqa: RUF012
     OWN_RATE = frozenset(("OneCycleLR", "CyclicLR"))
     # A function gives what the rate is multiplied with: over a rate of 1, it is the rate itself.
     FACTORS = frozenset(("LambdaLR",))

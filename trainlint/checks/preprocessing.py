@@ -502,6 +502,9 @@ def scaling(generator: Instance) -> frozenset[Any] | None:
     return frozenset((name, value.value) for name, value in known.items() if value.value)
 
 
+_BY_NUMBER = re.compile(r"divided by \d")
+
+
 def scaled_apart(trained: Value | None, judged: Tensor) -> str:
     """In words, what was done to only one of two parts of the same data; "" where they are known to be scaled alike,
     or nothing is known."""
@@ -510,7 +513,11 @@ def scaled_apart(trained: Value | None, judged: Tensor) -> str:
     mine, theirs = judged.data.scaled, trained.data.scaled
     of_one = trained.data.part == "train" and bool(trained.data.tokens & judged.data.tokens)
     from_its_file = bool(trained.data.tokens) and judged.data.part == "test" and not judged.data.splits
-    if mine is None or theirs is None or bool(mine) == bool(theirs) or not (of_one or from_its_file):
+    if mine is None or theirs is None or not (of_one or from_its_file):
+        return ""
+    if mine and theirs:  # by the same statistics, perhaps, yet not by the same constant
+        mine, theirs = (frozenset(one for one in found if _BY_NUMBER.match(one[0])) for found in (mine, theirs))
+    if bool(mine) == bool(theirs):
         return ""
     if theirs:
         return f"not {min(theirs)[0]} as the training data are"

@@ -263,6 +263,16 @@ class StepOrder(Rule):
             self.unreached(region, report)
             self.unfed(region, report)
 
+    @on_call("jax_gradient.__call__")
+    def unused(self, call: Call, report: Report) -> None:
+        """A function asks for gradients and does nothing with them."""
+        asked, index = call.receiver, index_of(report.space())
+        if not isinstance(asked, Instance) or truth(asked.attrs["$value"]) or truth(asked.attrs["$aux"]) is not False:
+            return
+        if isinstance(index.parent(call.node), cst.Assign) and index.function(call.node) is not None:
+            if is_unread(index, call.node):
+                report(call.node, what="nothing is done with these gradients, so nothing is learnt")
+
     @on_call("optax.update", "tape.gradient", "flax_state.apply_gradients", "optax.apply_updates")
     def thrown_away(self, call: Call, report: Report) -> None:
         """What a step of a library without side effects gives is not looked at any more."""
@@ -807,7 +817,10 @@ class ClipMisplaced(Rule):
     @on_call("tensorflow.clip_by_norm", "tensorflow.clip_by_global_norm", "torch.clamp")
     def dropped(self, call: Call, report: Report) -> None:
         """What is clipped is new, and gradients are left as they are."""
-        if call.node is report.interp.discarded and not called(call.node).endswith("_"):
+        dropped: Any = report.interp.discarded
+        if isinstance(dropped, cst.ListComp):
+            dropped = dropped.elt
+        if call.node is dropped and not called(call.node).endswith("_"):
             if call.path != "torch.clamp" or call.tensor.nature == "a gradient":
                 report(call.node, what="into new tensors that nobody keeps, so the clipping does nothing")
 

@@ -11,6 +11,7 @@ from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.values import (
     FALSE,
     NONE,
+    TRUE,
     UNKNOWN,
     Api,
     DictObject,
@@ -44,7 +45,11 @@ def hub_data(call: Call) -> Value:
         return Instance(None)
     if split is not None and split.key != NONE.key:
         part = const(split)
-        return dataset(call, part) if isinstance(part, str) and part.isalpha() else Instance(None)  # or a few rows
+        if isinstance(part, str) and not part.isalpha() and "+" not in part:
+            few = dataset(call)
+            few.attrs["$few"] = TRUE  # some rows of a part, perhaps just to try
+            return few
+        return dataset(call, part) if isinstance(part, str) and part.isalpha() else Instance(None)
     parts = DictObject({name: dataset(call, name) for name in PARTS})
     parts.attrs[DictObject.REST] = UNKNOWN
     return parts
