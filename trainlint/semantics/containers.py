@@ -14,7 +14,11 @@ from trainlint.semantics.shapes import form, indexed, row_of_frame
 from trainlint.semantics.values import (
     BOOL,
     HIDDEN,
+    LOG_PROBABILITIES,
+    LOGITS,
     NONE,
+    PROBABILITIES,
+    SIGMOID,
     UNKNOWN,
     Api,
     Class,
@@ -421,6 +425,10 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
         interp.library.set_attribute(interp, owner, "", value, target)
 
 
+# What a model gives for each of its units.
+OUTPUTS = LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES
+
+
 def stored(owner: Tensor, value: Value, index: Value | slice | None, node: cst.CSTNode) -> Tensor:
     """A tensor after some of its elements were overwritten."""
     columns = owner.data.columns
@@ -439,9 +447,11 @@ def stored(owner: Tensor, value: Value, index: Value | slice | None, node: cst.C
         elif owner.lib == value.lib == "numpy" and value.data.tokens and part.tokens <= value.data.tokens:
             came = value.data._replace(columns=None, order=None)  # an array that is filled row by row
             part = mix_data(part, came) if part.tokens else came
+        blank = owner.lib == "torch" and owner.lo == owner.hi == 0 and not owner.kinds and not owner.deps
+        filled = blank and value.kinds != 0 and value.kinds & ~OUTPUTS == 0  # step by step, as decoders do
         return owner.but(
-            kinds=owner.kinds if owner.kinds == value.kinds else 0,
-            lo=min(owner.lo, value.lo), hi=max(owner.hi, value.hi),
+            kinds=value.kinds if filled or owner.kinds == value.kinds else 0,
+            trace=value.trace if filled else owner.trace, lo=min(owner.lo, value.lo), hi=max(owner.hi, value.hi),
             nature=owner.nature if owner.nature == value.nature else None, deps=owner.deps | value.deps, data=part,
             graph=owner.graph or value.graph, grown=owner.grown | value.grown,
         )  # fmt: skip
