@@ -2023,7 +2023,7 @@ class Interpreter:
         self.emit("choices", None)
 
         def run(option: Value) -> bool:
-            self.emit("choice", None)
+            self.emit("choice", option if isinstance(option, Instance) else None)
             results.append(self.call(option, arguments, node))
             return True
 

@@ -33,7 +33,7 @@ from trainlint.semantics.behaviours.python import candidate
 from trainlint.semantics.behaviours.training import OPTIMIZERS, optimizers
 from trainlint.semantics.classes import instantiate
 from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOfBudget, OutOfTime, Region, dotted_name
-from trainlint.semantics.library import Call, Library
+from trainlint.semantics.library import Call, Library, modules_in
 from trainlint.semantics.modules import carried, project_bases
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.uses import uses
@@ -76,20 +76,24 @@ LITTER = 300_000  # objects from which on it pays to look for those that earlier
 MAX_SECONDS = 60.0
 TOO_LONG = "the analysis takes too long and is cut short here; what was found so far stands"
 
+# Where the code of an alternative stands, or the model that it calls, where one of these is known.
+Alternative = tuple[Namespace, Any] | Instance | None
+
 
 class Choice:
     """Alternatives of which a program takes one: the calls that it is made in, whether it is the first choice of the
-    program, where the code of each alternative stands if it is a branch, and what was found before the first and in
-    each, with the calls that it was found in. `starts` are the numbers of events of the region before each."""
+    program, where the code of each alternative stands if it is a branch, or the model that it calls, and what was found
+    before the first and in each, with the calls that it was found in. `starts` are the numbers of events of the region
+    before each."""
 
     def __init__(self, calls: list[Any], is_first: bool) -> None:
         self.calls = list(calls)
         self.is_first = is_first
-        self.code: list[tuple[Namespace, Any] | None] = [None]
+        self.code: list[Alternative] = [None]
         self.drafts: list[list[tuple[Draft, list[Any]]]] = [[]]
         self.starts: list[int] = []
 
-    def begin(self, code: tuple[Namespace, Any] | None, events: list[Any]) -> None:
+    def begin(self, code: Alternative, events: list[Any]) -> None:
         """Go on to the next alternative."""
         self.code.append(code)
         self.drafts.append([])
@@ -105,21 +109,21 @@ class Choice:
         uses = [(bool(drafts), use_of_losses(stretch)) for drafts, stretch in zip(alternatives, stretches, strict=True)]
         return all(use == ("trained" if found else "") for found, use in uses)
 
-    def stands(self, draft: Draft, entered: list[Any], code: tuple[Namespace, Any] | None) -> bool:
+    def stands(self, draft: Draft, entered: list[Any], code: Alternative) -> bool:
         """Whether a finding of one alternative holds whatever the others do: all that explains it is there, or nothing
         was chosen before that the alternative could go together with."""
-        if self.is_first and code is not None and code[0] is draft.space and path_to(code[1], draft.node):
+        if self.is_first and isinstance(code, tuple) and code[0] is draft.space and path_to(code[1], draft.node):
             return True
         return self.explains(draft, entered, code)
 
-    def explains(self, draft: Draft, entered: list[Any], code: tuple[Namespace, Any] | None) -> bool:
-        """Whether a finding and all the places that explain it are in the branch of an alternative, or in functions,
-        or their classes, that it entered: then it stands, whatever else could be chosen."""
+    def explains(self, draft: Draft, entered: list[Any], code: Alternative) -> bool:
+        """Whether a finding and all the places that explain it are in the branch of an alternative, in the classes of
+        its model, or in functions, or their classes, that it entered: then it stands, whatever else could be chosen."""
         places = [(draft.space, draft.node), *((s.space, s.node) for s in draft.related)]
+        own = [code] if isinstance(code, tuple) else classes_of(code) if code is not None else []
 
         def scopes(space: Namespace) -> Iterator[Any]:
-            if code is not None and code[0] is space:
-                yield code[1]
+            yield from (node for where, node in own if where is space)
             yield from self.scopes(space, entered)
 
         return draft.explained and all(any(path_to(scope, node) for scope in scopes(space)) for space, node in places)
@@ -131,6 +135,12 @@ class Choice:
                 members = [function] if owner is None else owner.attrs.values()
                 if not any(isinstance(m, Function) and id(m.node) in self.calls for m in members):
                     yield function.node if owner is None else owner.node
+
+
+def classes_of(model: Instance) -> list[tuple[Namespace, Any]]:
+    """Where the classes of the project are that a model and its parts are made of."""
+    classes = [module.cls for module in modules_in(model) if isinstance(module.cls, Class)]
+    return [(cls.space, cls.node) for one in classes for cls in (one, *project_bases(one))]
 
 
 def use_of_losses(events: list[Any]) -> str:
