@@ -22,6 +22,7 @@ from trainlint.semantics.values import (
     ELSEWHERE,
     FALSE,
     HIDDEN,
+    INDICES,
     LOG_PROBABILITIES,
     LOG_SIGMOID,
     LOGITS,
@@ -295,6 +296,9 @@ def averages(call: Call) -> bool:
     return mean and not call.arguments.open
 
 
+BY_CLASS = (CROSS_ENTROPY, NLL)  # losses on the scores of classes, one of which is right
+
+
 class LossArgumentsSwapped(LossRule):
     """A loss is given the targets first and the predictions second."""
 
@@ -308,7 +312,8 @@ class LossArgumentsSwapped(LossRule):
         first, second = call.value(call.row.params[0]), call.value(call.row.params[1])
         if first is None or not isinstance(second, Tensor) or may_be_another(call):
             return
-        if self.learnt_target(call, first, second) if is_plain_data(first) else self.no_target(call, first, second):
+        plain = is_plain_data(first) or (isinstance(first, Tensor) and first.must_be(INDICES) and call.path in BY_CLASS)
+        if self.learnt_target(call, first, second) if plain else self.no_target(call, first, second):
             given = "targets first and the model's output second; it takes predictions first"
             if call.actual.startswith("keras."):
                 given = "the model's output first and targets second; it takes the targets first"
@@ -481,7 +486,21 @@ def is_idle_term(node: Any, term: Tensor, rest: Tensor) -> bool:
     trained = {id(dep.module) for dep in rest.deps if dep.live and dep.node is not None}
     if not any(id(dep.module) in trained for dep in term.deps) or any(dep.live for dep in term.deps):
         return False
-    return not any(dep.cut is not None and contains(node, dep.cut.node) for dep in term.deps)
+    holds = is_cut_here if term.nature == "a loss" else contains
+    return not any(dep.cut is not None and holds(node, dep.cut.node) for dep in term.deps)
+
+
+def is_cut_here(node: Any, cut: Any) -> bool:
+    """Whether a term of a sum, or a factor of it, is what an operation that cuts gradients gives, whatever is done with
+    that; not what a loss makes of it, which is an argument there."""
+    while node is not cut and isinstance(node, (cst.UnaryOperation, cst.Attribute, cst.Call)):
+        if isinstance(node, cst.UnaryOperation):
+            node = node.expression
+        else:
+            node = node.func if isinstance(node, cst.Call) else node.value
+    if isinstance(node, cst.BinaryOperation):
+        return is_cut_here(node.left, cut) or is_cut_here(node.right, cut)
+    return node is cut
 
 
 def is_aside(term: Tensor, rest: Tensor) -> bool:
