@@ -443,6 +443,7 @@ class GradientCutBeforeLoss(Rule):
             return
         steps = (event.optimizer for event in region.of("step") if isinstance(event.optimizer, Instance))
         owned = [optimizer.attrs.get("$modules", frozenset()) for optimizer in dict.fromkeys(steps)]
+        idle = [dep.module for event in region.of("idle") for dep in event.term.deps if dep.cut is not None]
         for event in backwards:
             live = [dep for dep in event.loss.deps if dep.live]
             learnt, reached = {dep.node for dep in live}, {i for dep in live for i in descendants(dep.module)}
@@ -450,6 +451,8 @@ class GradientCutBeforeLoss(Rule):
             whole = [(d.module, d.module, d.cut) for d in event.loss.deps if d.cut is not None and d.node is not None]
             parts = [(e.module, *pair) for e in region.of("dissected") if e.node in learnt for pair in e.layers]
             for model, layer, step in whole + parts:
+                if any(holds(told, layer) for told in idle):  # at the term of the loss that was to reach it
+                    continue
                 if id(layer) in together and is_never_reached(layer, region) and not is_given(model, layer, region):
                     what = f"`{step.label}` cuts a layer off from the loss"
                     draft = report(step.node, step.space, what=what, whom=f"`{layer.describe()}`")
