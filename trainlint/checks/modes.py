@@ -57,7 +57,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import Index, nodes_in, path_to
-from trainlint.syntax.code import called, contains, is_equality, is_plain_call, last_name, names_in, positional
+from trainlint.syntax.code import called, contains, is_equality, is_plain_call, keyword, last_name, names_in, positional
 
 LEARNING = ("backward", "step", "autograd")
 # What code that looks at the mode by itself writes.
@@ -217,6 +217,11 @@ class MissingEvalMode(Rule):
     def switch(self, call: ModelCall, region: Region, for_good: bool, draft: Draft) -> None:
         """Offer to evaluate in eval mode; and to go back to train mode, unless nothing is trained here."""
         if draft.node is not call.node:
+            return
+        given = keyword(draft.node, "training")
+        if given is not None:
+            if isinstance(given, cst.Name) and given.value == "True":
+                draft.fix("evaluate in eval mode", set_argument(draft.node, "training", "False"))
             return
         index, model = index_of(draft.space), model_of(draft.node)
         place = judged_statement(index, region, draft)

@@ -47,6 +47,7 @@ from trainlint.semantics.values import (
 )
 from trainlint.syntax import Index, nodes_in
 from trainlint.syntax.code import LITERALS, called, contains, is_plain, is_plain_call, names_in, positional
+from trainlint.syntax.index import BindingKind
 
 # Methods of a gradient that scale it where it is, and these with those that take it away.
 SCALING = frozenset(("clamp_", "clip_", "div_", "mul_"))
@@ -71,8 +72,13 @@ class MissingZeroGrad(Rule):
             report(node).repair(self.clear)
 
     def clear(self, draft: Draft) -> None:
-        optimizer = stepped(draft.node)
-        if optimizer is not None and line_of(index_of(draft.space), draft.node) is not None:
+        index, optimizer = index_of(draft.space), stepped(draft.node)
+        if optimizer is None or line_of(index, draft.node) is None:
+            return
+        if any(binding.kind is BindingKind.FUNCTION for binding in index.lookup(optimizer)):
+            return  # a closure, which has to clear by itself
+        calls = map(stepped, nodes_in(index.function(draft.node) or index.module.node))
+        if sum(other is not None and optimizer.deep_equals(other) for other in calls) == 1:
             draft.fix("clear the gradients after the step", insert_after(draft.node, optimizer, ".zero_grad()"))
 
     @on("loop", having="backward step")
