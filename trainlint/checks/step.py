@@ -1052,7 +1052,7 @@ class TrainingUnderNoGrad(Rule):
         for node, events in backwards.items():
             found = [self.unrecorded(event.loss, calls, owned) for event in events]
             if all(found):  # code that runs both ways runs backward on one of them only
-                call = found[0][0]
+                call = found[0][-1]  # the nearest to the loss
                 draft = report(call.node, call.space).because([Step(events[0].space, node, "trained on here")])
                 draft.because(decorated(call))
 
@@ -1063,7 +1063,8 @@ class TrainingUnderNoGrad(Rule):
         trained = loss.graph is True and not (loss.trace and loss.trace[0].label == LEAF)  # a tensor on the way
         if trained or not deps or any(dep.live or dep.node is None for dep in deps):
             return []
-        found = [event for dep in deps for event in calls.get(dep.node, ())]
+        nodes = {dep.node for dep in deps}
+        found = [event for node, events in calls.items() if node in nodes for event in events]
         at_times = {event.node for event in found if event.grad is not False}
         return [e for e in found if e.node not in at_times and id(e.module) in owned] if at_times else found
 

@@ -1641,7 +1641,7 @@ def as_batch(value: Value, info: DataInfo, collate: bool = True) -> Value:
     if isinstance(value, (Const, Number)):
         number = value is not NONE and collate
         return Tensor(graph=False, data=info, shape=(None,) if number else None, batched=number)
-    return Tensor(graph=False, data=info, batched=collate)
+    return Tensor(graph=False, data=info._replace(scaled=None), batched=collate)
 
 
 def info_of(dataset: Value | None) -> DataInfo:

@@ -358,6 +358,8 @@ def optimizer_step(call: Call) -> Value:
         if isinstance(optimizer, Instance) and searches(optimizer):
             advance(interp, optimizer, AFTER_STEP, certain=True, node=call.node)
             value = interp.call(closure, Arguments(), call.node)
+        if value is UNKNOWN and isinstance(optimizer, Instance):
+            interp.write(optimizer.attrs, "$state", ANY)  # it was not followed
     if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
         take_step(interp, optimizer, call.node)
     else:
