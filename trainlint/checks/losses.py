@@ -34,6 +34,7 @@ from trainlint.semantics.values import (
     Const,
     DictObject,
     Instance,
+    Number,
     Step,
     Tensor,
     Union,
@@ -402,6 +403,8 @@ class GradientCutBeforeLoss(Rule):
                 report.interp.event("idle", node, term)
             elif isinstance(term, Tensor) and isinstance(rest, Tensor) and is_aside(term, rest):
                 report.interp.event("aside", node, term)
+            elif isinstance(term, Number) and isinstance(rest, Tensor) and is_number_of_it(term, rest):
+                report.interp.event("idle", node, term)
 
     @on("program", having="aside backward step")
     def aside(self, region: Region, report: Report) -> None:
@@ -428,9 +431,8 @@ class GradientCutBeforeLoss(Rule):
         for _, node, space, term in region.of("idle"):
             for event in region.of("backward"):
                 if isinstance(event.loss, Tensor) and term.deps <= event.loss.deps:
-                    draft = report(
-                        node, space, what="this term of the loss is computed without gradients", whom="the model"
-                    )
+                    how = "is a plain number" if isinstance(term, Number) else "is computed without gradients"
+                    draft = report(node, space, what=f"this term of the loss {how}", whom="the model")
                     cuts = dict.fromkeys(dep.cut for dep in term.deps if dep.cut is not None)
                     draft.because([Step(event.space, event.node, "backward"), *cuts])
                     break
@@ -493,6 +495,14 @@ def is_idle_term(node: Any, term: Tensor, rest: Tensor) -> bool:
     return not any(dep.cut is not None and holds(node, dep.cut.node) for dep in term.deps)
 
 
+def is_number_of_it(term: Number, rest: Tensor) -> bool:
+    """Whether a number was taken of what a model computed that a loss trains."""
+    if rest.graph is not True or rest.shape != ():
+        return False
+    trained = {id(dep.module) for dep in rest.deps if dep.live and dep.node is not None}
+    return any(dep.cut is not None and id(dep.module) in trained for dep in term.deps)
+
+
 def is_cut_here(node: Any, cut: Any) -> bool:
     """Whether a term of a sum, or a factor of it, is what an operation that cuts gradients gives, whatever is done with
     that; not what a loss makes of it, which is an argument there."""
@@ -510,7 +520,7 @@ def is_aside(term: Tensor, rest: Tensor) -> bool:
     """Whether a loss trains something, but not all that it was computed with, which one that it is added to trains."""
     if term.graph is not True or not (term.nature == "a loss" or term.shape == ()):
         return False
-    trained = {id(dep.module) for dep in term.deps if dep.live}
+    trained = {id(dep.module) for dep in term.deps if dep.live and not dep.scales}
     lost = {id(dep.module) for dep in term.deps if dep.cut is not None} - trained
     return bool(trained) and any(dep.live and id(dep.module) in lost for dep in rest.deps)
 

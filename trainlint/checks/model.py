@@ -779,11 +779,14 @@ class OutputActivation(Rule):
     severity = Severity.WARNING
     exclusive = True
     RELU = ("torch.relu", "torch.nn.functional.relu6")
+    RESIZED = ("torch.nn.functional.interpolate", "torch.nn.Upsample")
     SCORING = (LINEAR, "torch.nn.functional.linear", *CONVOLUTIONS, *TRANSPOSED)
 
     @on_call(CROSS_ENTROPY, BCE, BCE_WITH_LOGITS, LOG_SOFTMAX)
     def check(self, call: Call, report: Report) -> None:
         flow = call.interp.modules.elements(call.first)
+        while flow is not None and flow.path in self.RESIZED:
+            flow = flow.before
         if flow is None:
             given = as_tensor(call.first)
             if call.path == BCE and given.must_be(HIDDEN) and given.nature == "a ReLU output" and given.hi > 1:

@@ -773,7 +773,7 @@ class WhereNanGradient(Rule):
         if not isinstance(operand, Tensor) or operand.lib != "torch" or operand.lo > 0:
             return
         recorded = operand.graph or (operand.graph is None and report.interp.module_depth > 0)
-        if recorded and inner.deep_equals(condition.left):
+        if recorded and vanishes_with(inner, condition.left):
             report(branch, function=function)
 
     def singular(self, node: Any) -> tuple[str, Any] | None:
@@ -791,6 +791,17 @@ class WhereNanGradient(Rule):
             if not node.args and isinstance(node.func, cst.Attribute):
                 return called(node), node.func.value
         return None
+
+
+def vanishes_with(node: Any, factor: Any) -> bool:
+    """Whether an expression is 0 where another is: that itself, or a product or quotient of it."""
+    if node.deep_equals(factor):
+        return True
+    if not isinstance(node, cst.BinaryOperation):
+        return False
+    if isinstance(node.operator, cst.Multiply):
+        return vanishes_with(node.left, factor) or vanishes_with(node.right, factor)
+    return isinstance(node.operator, cst.Divide) and vanishes_with(node.left, factor)
 
 
 class NanComparison(Rule):

@@ -415,6 +415,14 @@ def is_served_in_maps(tensor: Tensor) -> bool:
     return maps and bool(tensor.deps) and bool(tensor.data.tokens)
 
 
+def is_behind_models(interp: Interpreter) -> bool:
+    """Whether the place at hand is in no model: in a script, a function, or a module without layers, as losses are."""
+    owner = interp.frame.env.get("self")
+    if not isinstance(owner, Instance) or interp.module_depth != 1:
+        return interp.module_depth == 0
+    return owner.family == "module" and len(modules_in(owner)) == 1
+
+
 class SoftmaxDim(Rule):
     """A softmax over the wrong axis."""
 
@@ -444,7 +452,7 @@ class SoftmaxDim(Rule):
         if single:
             what = "runs over an axis of size 1 (@); every output is 1, whatever the input"
             report(call.node, softmax=call.short_name, what=what).because(why(tensor))
-        elif number in (0, -len(tensor.shape or ())) and is_served_in_maps(tensor) and not call.interp.module_depth:
+        elif number in (0, -len(tensor.shape or ())) and is_served_in_maps(tensor) and is_behind_models(call.interp):
             report(call.node, softmax=call.short_name, what=OVER_BATCH).because(why(tensor)).repair(self.over_classes)
 
     @on_call("torch.nn.Softmax", "torch.nn.LogSoftmax")
@@ -590,7 +598,7 @@ def is_hypothetical(region: Region | None) -> bool:
     for outer in outwards(region):
         if outer.kind == "expected failure":
             return True
-        looped |= outer.kind == "loop"
+        looped |= outer.kind == "loop" and not outer.exact
         if looped and isinstance(outer.value, Function) and outer.value.name == "forward":
             return True
     return False

@@ -55,6 +55,7 @@ from trainlint.semantics.values import (
     join_all,
     measured_on,
     mix_data,
+    taken_of,
     usual,
 )
 
@@ -189,7 +190,8 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
         if nature is None and operator in ("Multiply", "Divide", "FloorDivide") and counts_batches(left, right):
             nature = STEPS
         common = usual_of(operator, left, right)
-        return Number(lo, hi, whole, nature, of=measured_on(left, right), default=common)
+        of, deps = measured_on(left, right), taken_of(left, right)
+        return Number(lo, hi, whole, nature, of=of, default=common, deps=deps)
     if operator in ("Multiply", "Divide", "FloorDivide") and counts_batches(left, right):
         return Number(nature=STEPS)  # a number of epochs that nothing is known of
     if operator == "Modulo" and isinstance(left, Const) and isinstance(left.value, str) and isinstance(right, Tuple):
@@ -407,6 +409,8 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
         return None
     if operator == "Multiply":
         if not MASKS.isdisjoint((a, b)):
+            if "a one-hot code" in (a, b):
+                return "a one-hot code"  # of fewer
             return None  # what a mask selects is not known to be the bad elements
         if a and (b or is_number(right)):
             return a
@@ -459,6 +463,15 @@ def chosen(*values: Value) -> str | None:
     return next(iter(chances)) if len(chances) == 1 and natures - chances == {"a one-hot code"} else None
 
 
+def chooses(operator: str, left: Value, right: Value) -> bool:
+    """Whether two masks are put together, the first of which may choose nothing yet."""
+    if not operator.startswith("Bit"):
+        return False
+    first, other = (left, right) if isinstance(left, Tensor) else (right, left)
+    blank = bounds(first) == (0, 0) and isinstance(other, Tensor) and other.kinds == MASK
+    return blank or (isinstance(first, Tensor) and first.kinds == MASK)
+
+
 def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Tensor:
     a, b = bounds(left), bounds(right)
     first = left if isinstance(left, Tensor) else right
@@ -483,7 +496,8 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         elif operator == "Subtract" and getattr(right, "nature", None) == "a maximum":
             hi = min(hi, 0.0)  # what the largest was subtracted from
     elif operator in ("BitAnd", "BitOr", "BitXor"):
-        lo, hi, nature = (0.0, 1.0, CHOSEN) if first.kinds == MASK else (-INF, INF, None)
+        masked = chooses(operator, left, right)
+        lo, hi, nature = (0.0, 1.0, CHOSEN) if masked else (-INF, INF, None)
     elif operator == "MatrixMultiply" and are_units(left, right):
         lo, hi, nature = -1.0, 1.0, "a cosine"
     elif operator == "MatrixMultiply" and a[0] >= 0 and b[0] >= 0:
@@ -503,13 +517,15 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         data = first.data._replace(stats=frozenset())
     if data.scale is not None and not (data.scale is CENTRED and operator == "Subtract"):
         data = data._replace(scale=None)
+    if operator == "Add":
+        deps |= taken_of(left, right)
     graph = graph_of(interp, left, right)
     if graph is not False and deps and (is_opaque(left) or is_opaque(right)):
         deps |= {ELSEWHERE}
     if graph is not False and rescales(operator, left, right, node):
         if first.nature == "a loss" or any(dep.node is not None and dep.module is not FACTOR for dep in deps):
             deps = (deps or frozenset((ELSEWHERE,))) | {Dep(FACTOR, None, node)}
-    kinds = MASK if operator.startswith("Bit") and first.kinds == MASK else kinds_of(operator, left, right)
+    kinds = MASK if chooses(operator, left, right) else kinds_of(operator, left, right)
     trace = first.trace
     if is_logistic(operator, left, right):
         kinds, nature, trace = SIGMOID, "a sigmoid output", (interp.step(node, "sigmoid"),)
@@ -523,7 +539,9 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
             shape, last, batched = scaled(form(left))
         elif not isinstance(left, Tensor) and operator == "Multiply":
             shape, last, batched = scaled(form(right))
-    floating = first.dtype is not None and first.dtype.startswith("float") and (is_number(left) or is_number(right))
+    formats = {side.dtype for side in (left, right) if isinstance(side, Tensor)}
+    floating = len(formats) == 1 and all(is_number(side) or isinstance(side, Tensor) for side in (left, right))
+    floating = floating and first.dtype is not None and first.dtype.startswith("float")
     return Tensor(
         kinds=kinds,
         lo=lo,
@@ -656,7 +674,7 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
     if isinstance(value, Union):
         return join_all(unary(interp, operator, o, node) for o in value.options)
     if isinstance(value, Number):
-        return Number(0.0 - value.hi, 0.0 - value.lo, value.integer) if operator == "Minus" else value
+        return Number(0.0 - value.hi, 0.0 - value.lo, value.integer, deps=value.deps) if operator == "Minus" else value
     if isinstance(value, Tensor):
         if operator == "Plus":
             return value
@@ -779,7 +797,7 @@ def tallied(value: Value, tally: Tally | None) -> Value:
     if isinstance(value, Tensor):
         return value.but(tally=tally)
     if isinstance(value, Number):
-        return Number(value.lo, value.hi, value.integer, value.nature, value.batch, tally, value.of)
+        return Number(value.lo, value.hi, value.integer, value.nature, value.batch, tally, value.of, deps=value.deps)
     return value
 
 

@@ -16,6 +16,7 @@ from trainlint.semantics.values import (
     HIDDEN,
     LOG_PROBABILITIES,
     LOGITS,
+    MASK,
     NONE,
     PROBABILITIES,
     SIGMOID,
@@ -449,6 +450,8 @@ def stored(owner: Tensor, value: Value, index: Value | slice | None, node: cst.C
             part = mix_data(part, came) if part.tokens else came
         blank = owner.lib == "torch" and owner.lo == owner.hi == 0 and not owner.kinds and not owner.deps
         filled = blank and value.kinds != 0 and value.kinds & ~OUTPUTS == 0  # step by step, as decoders do
+        if blank and value.kinds == MASK:
+            owner = owner.but(kinds=MASK, nature=value.nature)
         return owner.but(
             kinds=value.kinds if filled or owner.kinds == value.kinds else 0,
             trace=value.trace if filled else owner.trace, lo=min(owner.lo, value.lo), hi=max(owner.hi, value.hi),

@@ -94,7 +94,8 @@ CHEAP = 500
 NAMES_OF_SEQUENCES = frozenset(dir(list)) | frozenset(dir(set)) | frozenset(dir(deque))
 STARS = "_*"  # in a name space: the modules out of view all of whose names were imported
 UNROLL = 8  # items of a known list that a loop walks one by one,
-UNROLL_LINE = 24  # or if its body is a single line, as where layers are applied in turn
+UNROLL_LINE = 24  # or if its body is a single line, as where layers are applied in turn,
+UNROLL_LAYERS = 160  # or if they are layers and its body is a single condition, as where their weights are drawn
 
 
 TEST = frozenset(("test",))
@@ -116,9 +117,10 @@ class OutOfTime(Exception):
 class Region:
     """A stretch of the run that rules ask about: a loop, a `with` block, a call, the program. Holds its events.
 
-    `value` is what a loop walks over, or the object that a program is just one method of."""
+    `value` is what a loop walks over, or the object that a program is just one method of; `exact` if the loop takes its
+    items one by one, each as it is."""
 
-    __slots__ = ("_by_kind", "_sorted", "events", "frame", "kind", "node", "parent", "seen", "space", "value")
+    __slots__ = ("_by_kind", "_sorted", "events", "exact", "frame", "kind", "node", "parent", "seen", "space", "value")
 
     def __init__(self, kind: str, node: Any, space: Namespace, parent: Region | None, value: Any = None) -> None:
         self.kind = kind
@@ -128,6 +130,7 @@ class Region:
         self.events: list[Any] = []
         self.seen: set[Any] = set()
         self.value = value
+        self.exact = False
         self._by_kind: dict[str, list[Any]] = {}
         self._sorted = 0
 
@@ -769,14 +772,21 @@ class Interpreter:
         iterable = self.eval(node.iter)
         iterable = not_none(iterable)
         known = self.known_items(iterable)
-        with self.in_region("loop", node, source_of(iterable)):
-            single = len(node.body.body) == 1 and node.body.body[0].__class__ is cst.SimpleStatementLine
-            if known is not None and len(known) <= (UNROLL_LINE if single else UNROLL):
+        with self.in_region("loop", node, source_of(iterable)) as region:
+            if known is not None and len(known) <= self.turns_at_most(node, known):
+                region.exact = True
                 return self.loop(node, [partial(self.bind, node.target, item) for item in known], exact=True)
             item = self.element_of(iterable)
             first = iterable.first if isinstance(iterable, Sequence) and iterable.first is not None else item
             turns = [lambda: self.bind(node.target, first), lambda: self.bind(node.target, item)]
             return self.loop(node, turns, exact=False, special=first is not item)
+
+    def turns_at_most(self, node: cst.For, items: tuple[Value, ...]) -> int:
+        """Of how many items a loop takes each as it is."""
+        kind = node.body.body[0].__class__ if len(node.body.body) == 1 else None
+        if kind is cst.If and all(isinstance(item, Instance) and item.family == "module" for item in items):
+            return UNROLL_LAYERS
+        return UNROLL_LINE if kind is cst.SimpleStatementLine else UNROLL
 
     def while_(self, node: cst.While) -> bool:
         held: list[bool] = []  # whether the test surely held, turn by turn: what a turn changes may end the loop

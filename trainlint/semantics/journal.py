@@ -23,6 +23,7 @@ from trainlint.semantics.values import (
     join_all,
     join_tallies,
     measured_on,
+    taken_of,
 )
 
 
@@ -180,7 +181,8 @@ def widen(old: Value, new: Value) -> Value:
             for v in (old, new)
         )
         lo, hi = olo if nlo >= olo else float("-inf"), ohi if nhi <= ohi else float("inf")
-        return Number(lo, hi, whole, tally=join_tallies(old, new), of=measured_on(old, new))
+        of, deps = measured_on(old, new), taken_of(old, new)
+        return Number(lo, hi, whole, tally=join_tallies(old, new), of=of, deps=deps)
     if isinstance(old, Tensor) and isinstance(new, Tensor):
         lo = old.lo if new.lo >= old.lo else float("-inf")
         hi = old.hi if new.hi <= old.hi else float("inf")

@@ -329,7 +329,7 @@ class Uses:
         parameters: set[str] = set()
         called_names: set[str] = set()
         inside: set[int] = set()
-        plain: set[int] = set()  # documentation, and what names are only compared with
+        plain: set[int] = set()  # documentation, what names are only compared with, keys of what is given or looked up
         nodes: list[Any] = list(nodes_in(tree))
         for node in nodes:
             kind = node.__class__
@@ -340,6 +340,10 @@ class Uses:
                 inside.update(id(inner) for inner in imported)  # `einops.layers` is no layer's name
             elif kind is cst.Expr and node.value.__class__ is cst.SimpleString:
                 plain.add(id(node.value))
+            elif kind is cst.Subscript and getattr(getattr(node.value, "attr", None), "value", "") not in DYNAMIC:
+                plain.update(id(element.slice.value) for element in node.slice if element.slice.__class__ is cst.Index)
+            elif kind is cst.Return and node.value.__class__ is cst.Dict:
+                plain.update(id(element.key) for element in node.value.elements if element.__class__ is cst.DictElement)
             elif kind is cst.Comparison and node.comparisons[0].operator.__class__ in (cst.In, cst.NotIn):
                 plain.add(id(node.left))
             elif kind is cst.Call:

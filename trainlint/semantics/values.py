@@ -137,9 +137,9 @@ STEPS = "a number of steps"  # the nature of what is computed, or else set, from
 class Number(Value):
     """A Python number of unknown value within [lo, hi]; `batch` marks the size of a batch axis, `default` is what an
     option is when nobody sets it, `defined` where that option is, `of` tells the parts of
-    the data that it was measured on."""
+    the data that it was measured on, `deps` the modules of the tensors that it was taken of."""
 
-    __slots__ = ("batch", "default", "defined", "hi", "integer", "lo", "nature", "of", "tally")
+    __slots__ = ("batch", "default", "defined", "deps", "hi", "integer", "lo", "nature", "of", "tally")
 
     def __init__(
         self,
@@ -152,6 +152,7 @@ class Number(Value):
         of: frozenset[str] = NOTHING,
         default: float | None = None,
         defined: Step | None = None,
+        deps: frozenset[Dep] = frozenset(),
     ) -> None:
         self.lo = lo
         self.hi = hi
@@ -162,6 +163,7 @@ class Number(Value):
         self.tally = tally
         self.default = default
         self.defined = defined
+        self.deps = deps
 
     @property
     def key(self) -> object:
@@ -884,7 +886,8 @@ def join_numbers(a: Const | Number, b: Const | Number) -> Value:
     whole = all(v.integer if isinstance(v, Number) else isinstance(v.value, int) for v in (a, b))
     natures = {v.nature if isinstance(v, Number) else None for v in (a, b)}
     nature = natures.pop() if len(natures) == 1 else STEPS if natures == {STEPS, None} else None
-    return Number(min(alo, blo), max(ahi, bhi), whole, nature, tally=join_tallies(a, b), of=measured_on(a, b))
+    lo, hi, deps = min(alo, blo), max(ahi, bhi), taken_of(a, b)
+    return Number(lo, hi, whole, nature, tally=join_tallies(a, b), of=measured_on(a, b), deps=deps)
 
 
 def join_tallies(a: Value, b: Value) -> Tally | None:
@@ -895,6 +898,11 @@ def join_tallies(a: Value, b: Value) -> Tally | None:
     if a.tally.what == b.tally.what:
         return a.tally
     return a.tally._replace(what="some") if {a.tally.what, b.tally.what} <= {"mean", "sum", "some"} else None
+
+
+def taken_of(*values: Value) -> frozenset[Dep]:
+    """The modules that the tensors come from of which numbers were taken."""
+    return NO_DEPS.union(*(value.deps for value in values if isinstance(value, Number)))
 
 
 def measured_on(*values: Value) -> frozenset[str]:

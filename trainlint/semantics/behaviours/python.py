@@ -18,6 +18,7 @@ from trainlint.semantics.values import (
     FALSE,
     INF,
     NAN,
+    NO_DEPS,
     NONE,
     OF_BATCH,
     TINY,
@@ -45,6 +46,7 @@ from trainlint.semantics.values import (
     Value,
     bounds,
     const,
+    cut,
     is_number,
     is_of_batch,
     join,
@@ -325,7 +327,8 @@ def float_(call: Call) -> Value:
             return Number()
         return NAN if math.isnan(number) else Const(number)
     nature, of = getattr(call.first, "nature", None), measured_on(call.first)
-    return Number(*bounds(call.first), nature=nature, tally=call.first.tally, of=of)
+    deps = cut(getattr(call.first, "deps", NO_DEPS), call.interp.step(call.node, "float"))
+    return Number(*bounds(call.first), nature=nature, tally=call.first.tally, of=of, deps=deps)
 
 
 @builtin("str", "repr", "format")

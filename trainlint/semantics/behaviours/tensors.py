@@ -236,7 +236,14 @@ def tolist(call: Call) -> Value:
 def item(call: Call) -> Value:
     tensor = call.tensor
     call.interp.event("item", call.node, tensor)
-    return Number(tensor.lo, tensor.hi, nature=tensor.nature, tally=tensor.tally, of=measured_on(tensor))
+    return Number(
+        tensor.lo,
+        tensor.hi,
+        nature=tensor.nature,
+        tally=tensor.tally,
+        of=measured_on(tensor),
+        deps=cut(tensor.deps, call.interp.step(call.node, call.short_name)),
+    )
 
 
 @behaviour("concatenate")
