@@ -378,6 +378,12 @@ class SplitOverlap(Rule):
         if any(may_be_parted(report.interp, loader) for loader in trained):
             return
         seen = {same_data(loader): loader.born for loader in trained}
+        for loader in held_out:
+            part = loader.attrs.get("dataset")
+            if isinstance(part, Instance) and is_subset(part) and serves_whole(loader):
+                whole = identity(part.attrs.get("dataset"))
+                if whole is not None and whole in seen:
+                    seen[same_data(loader)] = seen[whole]
         if held_out and all(same_data(loader) in seen.keys() - {None} for loader in held_out):
             for loader in held_out:
                 if given is not None and (loader in trained or loader.born is seen[same_data(loader)]):

@@ -332,6 +332,16 @@ class LossArgumentsSwapped(LossRule):
             draft = report(call.argument("y_true", 0), loss=call.short_name, given=given)
             draft.repair(partial(self.swap, call.node))
 
+    @on_call("metric.add_batch")
+    def measure(self, call: Call, report: Report) -> None:
+        """A metric of the hub, which is fed by names."""
+        given, asked = call.value("predictions", 1), call.value("references", 2)
+        if not isinstance(given, Tensor) or not isinstance(asked, Tensor) or is_answer(given) or not is_answer(asked):
+            return
+        if given.data.tokens or is_plain_data(given):
+            told = "the targets as predictions and predictions as references"
+            report(call.argument("predictions", 1), loss=called(call.node), given=told)
+
     def learnt_target(self, call: Call, first: Value, second: Tensor) -> bool:
         """Whether data come first and what a model computes second."""
         inside = call.interp.module_depth > 0 and second.kinds != 0  # what a model computes is told by its mark later
@@ -354,6 +364,11 @@ class LossArgumentsSwapped(LossRule):
         if len(pair) == 2 and pair[0].value is draft.node and not any(a.keyword or a.star for a in pair):
             first, second = (argument.value for argument in pair)
             draft.fix("swap the arguments", replace(first, second), replace(second, first))
+
+
+def is_answer(value: Tensor) -> bool:
+    """Whether a value is what a model has made of data."""
+    return value.data.columns == PREDICTED or any(dep.node is not None for dep in value.deps)
 
 
 def may_be_another(call: Call) -> bool:

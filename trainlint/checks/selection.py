@@ -9,16 +9,38 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
-from trainlint.checks.data import HELD_OUT, TEST, USES, VALIDATION, is_idle, is_subset, served_by, unused_loaders
+from trainlint.checks.data import (
+    HELD_OUT,
+    TEST,
+    USES,
+    VALIDATION,
+    is_idle,
+    is_subset,
+    same_data,
+    served_by,
+    unused_loaders,
+)
 from trainlint.checks.repairs import index_of
 from trainlint.edits import set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import SPLITS, dataset_part
 from trainlint.semantics.behaviours.keras import rows_of
-from trainlint.semantics.interpreter import Region, target_names
+from trainlint.semantics.interpreter import Interpreter, Region, target_names
 from trainlint.semantics.library import Call
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import Const, Instance, ListObject, Step, Tensor, Tuple, Value
+from trainlint.semantics.values import (
+    FALSE,
+    NONE,
+    Const,
+    Instance,
+    ListObject,
+    Step,
+    Tensor,
+    Tuple,
+    Value,
+    const,
+    truth,
+)
 from trainlint.syntax import nodes_in, path_to
 from trainlint.syntax.code import called, contains, is_plain, is_plain_call, keyword, names_in, positional, words_in
 
@@ -107,6 +129,23 @@ class TestSetSelects(Rule):
         if isinstance(first, Tensor) and first.data.part == "test" and named_test(node):
             report(node, what="when training stops")
 
+    @on("program", having="watched tested")
+    def by_engine(self, region: Region, report: Report) -> None:
+        """An engine looks at the test data on the way, by which it keeps a checkpoint or stops, and judges on them."""
+        events = region.events
+        for place, event in enumerate(events):
+            what = deciding(report.interp, event.trainer) if event.kind == "watched" else ""
+            if not what or len(event.judged) != 1 or event.judged[0].born is None:
+                continue
+            (loader,) = event.judged
+            dataset = loader.attrs.get("dataset")
+            tested = [one for later in events[place:] if later.kind == "tested" for one in later.loaders]
+            if dataset_part(dataset) == "test" and same_data(loader) in {same_data(one) for one in tested} - {None}:
+                words = set(words_in(event.given)) if event.given is not None else statement_names(loader.born)
+                if not any(map(VALIDATION.search, words)):
+                    at = Step(event.space, event.given, "given here") if event.given is not None else loader.born
+                    report(at.node, at.space, what=what).because([Step(event.space, event.node, "trained here")])
+
     @on("program", having="fitted predicted")
     def watched(self, region: Region, report: Report) -> None:
         """Callbacks of Keras look at the test data, on which the model is evaluated afterwards."""
@@ -143,6 +182,20 @@ def watching(call: Call) -> str:
             return "when training stops"
         if one.describe() == "ModelCheckpoint" and isinstance(best, Const) and best.value is True:
             return "which checkpoint is kept"
+    return ""
+
+
+def deciding(interp: Interpreter, trainer: Instance) -> str:
+    """In words, what a `Trainer` of Lightning or Hugging Face decides by the validation data; "" for nothing."""
+    settings, given = trainer.attrs.get("args"), trainer.attrs.get("callbacks")
+    if isinstance(settings, Instance) and truth(settings.attrs.get("load_best_model_at_end", FALSE)) is True:
+        return "which checkpoint is kept"
+    for one in (given, *(interp.known_items(given) or ())) if given is not None else ():
+        if not isinstance(one, Instance) or one.family != "engine_callback":
+            continue
+        monitor = const(one.attrs.get("monitor", NONE))
+        if isinstance(monitor, str) and "train" not in monitor:
+            return "when training stops" if one.describe() == "EarlyStopping" else "which checkpoint is kept"
     return ""
 
 

@@ -16,6 +16,7 @@ from trainlint.checks.schedules import always, inner_loops, over_batches, stop_o
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
 from trainlint.prefilter import OTHER_FRAMEWORKS
+from trainlint.semantics.behaviours.engines import automatic
 from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
@@ -513,6 +514,12 @@ class StepOrder(Rule):
         """Lightning runs backward on what `training_step` returns; None tells it to skip the batch."""
         method, module, value, region = fact
         manual = module.attrs.get("automatic_optimization")
+        again = region.of("backward")
+        asked = isinstance(value, Tensor) or (bool(again) and called(again[0].node) == "manual_backward")
+        if again and automatic(module) and asked:
+            what = "Lightning runs `backward` and `step` on what `training_step` returns (@), so this is done twice"
+            place = Step(method.space, method.node.name, "training_step")
+            report(again[0].node, again[0].space, what=what).because([place])
         if value.key == NONE.key and (manual is None or truth(manual) is True):
             if region.has("loss", "model", "outside") and not region.has("backward", "step") and not by_hand(module):
                 what = "`training_step` returns nothing, so Lightning skips every batch and nothing is learnt"

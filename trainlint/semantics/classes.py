@@ -93,7 +93,7 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
             from trainlint.semantics.interpreter import Arguments as Args
 
             interp.call_function(post, Args([instance]), node)
-    elif cls.family == "loader":
+    elif cls.family in ("loader", "engine"):
         interp.call(Method(instance, "__init__"), arguments, node)
     else:
         interp.library.initialise_base(interp, instance, arguments, node)

@@ -64,6 +64,8 @@ FIELDS = {
     "coded": "estimator data again given",  # `given`: the expression that the data came by
     "fitted": "estimator x y call",
     "predicted": "estimator x",  # x is None where a model is judged on folds of its own
+    "watched": "trainer judged given",  # an engine trains, and looks at these loaders on the way
+    "tested": "loaders",  # and judges the model on these in the end
     "measured": "parts",  # a score was computed on these parts of the data
     "trained": "loader",
     "evaluated": "loader",

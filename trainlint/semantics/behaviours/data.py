@@ -1293,12 +1293,10 @@ def sameness(value: Value, depth: int = 0) -> Any:
             value.data.splits,
             value.data.order if value.data.order is not None else Same(value),
         )
-    if (
-        isinstance(value, Tensor)
-        and value.data.order
-        and all(key[0] in ("drawn", "chosen") for key in value.data.order)
-    ):
-        return value.data.order  # places drawn at random, and which of them
+    if isinstance(value, Tensor) and (order := value.data.order):
+        kinds = {key[0] for key in order}
+        if "drawn" in kinds and kinds <= {"drawn", "chosen"}:
+            return order  # places drawn at random, and which of them
     return object() if is_anything(value) else Same(value)
 
 

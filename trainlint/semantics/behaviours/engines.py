@@ -116,11 +116,12 @@ def lightning(
     train: Value | None = None,
     val: Value | None = None,
     test: Value | None = None,
-    trial: bool = False,
+    trainer: Value | None = None,
     named: Any = None,
 ) -> None:
-    """What `Trainer.fit` and then `Trainer.test` do with a module, a data module, or both. What a `trial` validates on
+    """What `Trainer.fit` and then `Trainer.test` do with a module, a data module, or both. What a trial validates on
     is no matter: nobody asks it what the model is worth. `named` is the expression that the validation data came by."""
+    trial = is_trial(trainer)
     for stage in ("fit", "test"):
         for owner in (data, module):
             run_hook(interp, owner, "prepare_data")
@@ -128,15 +129,21 @@ def lightning(
         if stage == "fit":
             trained = served(interp, module, data, train, "train")
             held_out = NONE if trial else served(interp, module, data, val, "val")
-            learn(interp, module, data, trained)
+            learn(interp, module, data, trained, begin(interp, module))
             judge(interp, module, data, held_out, "validation_step", "val_dataloader")
             if trained is not NONE and held_out is not NONE:
-                interp.emit("validated", (loaders_in(interp, trained), loaders_in(interp, held_out), named))
+                judged = loaders_in(interp, held_out)
+                interp.emit("validated", (loaders_in(interp, trained), judged, named))
+                if isinstance(trainer, Instance) and interp.region is not None:
+                    interp.event("watched", named or interp.region.node, trainer, judged, named)
         else:
-            judge(interp, module, data, served(interp, module, data, test, "test"), "test_step", "test_dataloader")
+            tested = served(interp, module, data, test, "test")
+            judge(interp, module, data, tested, "test_step", "test_dataloader")
+            if test is None and tested is not NONE and interp.region is not None:
+                interp.event("tested", interp.region.node, loaders_in(interp, tested))
 
 
-def learn(interp: Interpreter, module: Instance | None, data: Value | None, loader: Value) -> None:
+def learn(interp: Interpreter, module: Instance | None, data: Value | None, loader: Value, optimizer: Value) -> None:
     """An epoch of training, run by the engine: forward and loss are the module's, all else is the engine's."""
     step = hook(module, "training_step")
     place = step or hook(data, "train_dataloader")
@@ -157,7 +164,19 @@ def learn(interp: Interpreter, module: Instance | None, data: Value | None, load
         loss = loss.attrs.get("loss", UNKNOWN) if isinstance(loss, DictObject) else loss
         interp.event("clear", place.node, None)
         interp.event("backward", place.node, loss if isinstance(loss, Tensor) else Tensor(), None, True)
-        stepped(interp, place.node, UNKNOWN)
+        stepped(interp, place.node, optimizer if isinstance(optimizer, Instance) else UNKNOWN)
+
+
+def begin(interp: Interpreter, module: Instance | None) -> Value:
+    """The optimizers that the engine steps. How their schedules are set up is told where the hook runs alone."""
+    function = hook(module, "configure_optimizers")
+    if module is None or function is None or not automatic(module):
+        return UNKNOWN
+    reached = id(function.node) in interp.visited
+    made = made_by(interp, module, function)
+    if not reached:
+        interp.visited.discard(id(function.node))
+    return made
 
 
 def judge(
@@ -194,7 +213,8 @@ def batch_of(interp: Interpreter, loader: Value) -> Value:
 
 def automatic(module: Instance) -> bool:
     """Whether Lightning itself runs backward and step."""
-    wanted = module.attrs.get("automatic_optimization")
+    name = "automatic_optimization"
+    wanted = module.attrs.get(name) or (module.cls.find(name) if isinstance(module.cls, Class) else None)
     return wanted is None or truth(wanted) is True
 
 
@@ -218,20 +238,47 @@ def configured(value: Value) -> Value:
     return found[0] if len(found) == 1 else Tuple(found)
 
 
-@behaviour("lightning_optimizers")
-def lightning_optimizers(call: Call) -> Value:
-    """`self.optimizers()` in a module that steps by itself: made once."""
-    interp, module = call.interp, call.receiver
-    if not isinstance(module, Instance) or hook(module, "configure_optimizers") is None:
+def made_for(interp: Interpreter, module: Value | None) -> Value:
+    """The optimizers of a Lightning module, made once by its hook."""
+    function = hook(module, "configure_optimizers")
+    if not isinstance(module, Instance) or function is None:
         return UNKNOWN
     made = interp.read(module.attrs, "$optimizers")
     if not isinstance(made, Value):
-        given = run_hook(interp, module, "configure_optimizers") or UNKNOWN
-        schedulers = (v for v in carried(given) if isinstance(v, Instance) and v.family == "scheduler")
-        interp.event("escape", call.node, tuple(schedulers))  # Lightning may move them
-        made = configured(given)
+        made = made_by(interp, module, function)
         interp.write(module.attrs, "$optimizers", made)
     return made
+
+
+def made_by(interp: Interpreter, module: Instance, function: Function) -> Value:
+    """The optimizers that the hook of a Lightning module makes. The engine may move the schedulers beside them."""
+    given = run_hook(interp, module, "configure_optimizers") or UNKNOWN
+    schedulers = (v for v in carried(given) if isinstance(v, Instance) and v.family == "scheduler")
+    interp.event("escape", function.node, tuple(schedulers))
+    return configured(given)
+
+
+@behaviour("lightning_optimizers")
+def lightning_optimizers(call: Call) -> Value:
+    """`self.optimizers()` in a module that steps by itself."""
+    return made_for(call.interp, call.receiver)
+
+
+@behaviour("lightning_hyperparameters")
+def hyperparameters(call: Call) -> Value:
+    """`self.save_hyperparameters()` in an `__init__`: what it was given, as `self.hparams`."""
+    interp, module = call.interp, call.receiver
+    function = interp.frame.function
+    if not isinstance(module, Instance) or function is None or function.node.name.value != "__init__":
+        return NONE
+    given = call.value("arguments", 1)
+    if given is None or (isinstance(given, Const) and isinstance(given.value, str)):
+        params = function.node.params
+        names = [param.name.value for param in (*params.params[1:], *params.kwonly_params)]
+        given = Instance(None)
+        given.attrs.update((name, interp.frame.env[name]) for name in names if name in interp.frame.env)
+    interp.write(module.attrs, "hparams", given)
+    return NONE
 
 
 @behaviour("lightning_backward")
@@ -250,6 +297,15 @@ def lightning_fit(call: Call) -> Value:
         data, train = train, None
     if isinstance(module, Instance) and hook(module, "training_step") is not None:
         named = None if val is None else call.argument("val_dataloaders", 3)
-        lightning(call.interp, module, data, train, val, trial=is_trial(call.receiver), named=named)
+        lightning(call.interp, module, data, train, val, trainer=call.receiver, named=named)
         call.interp.event("escape", call.node, (module,))
     return NONE
+
+
+@behaviour("lightning_test")
+def lightning_test(call: Call) -> Value:
+    """`trainer.test(model, dataloaders)`: what the model is worth."""
+    interp = call.interp
+    loader = served(interp, None, call.value("datamodule"), call.value("dataloaders", 2), "test")
+    interp.event("tested", call.node, loaders_in(interp, loader))
+    return UNKNOWN

@@ -6,14 +6,17 @@ from typing import Any
 
 import libcst as cst
 
+from trainlint.semantics.behaviours.data import predicted
 from trainlint.semantics.behaviours.engines import behind, run
 from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.values import (
     FALSE,
+    NO_DATA,
     NONE,
     TRUE,
     UNKNOWN,
     Api,
+    Class,
     DictObject,
     Function,
     Instance,
@@ -25,7 +28,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called
+from trainlint.syntax.code import called, keyword
 
 PARTS = {"train": "train", "validation": "val", "test": "test"}
 
@@ -83,7 +86,14 @@ def hub_chosen(call: Call) -> Value:
 
 @behaviour("hub_split")
 def hub_split(call: Call) -> Value:
-    return DictObject({name: dataset(call, name) for name in ("train", "test")})
+    whole = call.receiver
+    inside = isinstance(whole, Instance) and whole.attrs.get("$part") == "train"
+    parts = {"train": dataset(call, "train"), "test": dataset(call, "validation" if inside else "test")}
+    for part in parts.values():
+        part.attrs["$random"] = TRUE
+        if isinstance(whole, Instance):
+            part.attrs["dataset"] = whole
+    return DictObject(dict(parts))
 
 
 @behaviour("hub_transform")
@@ -124,15 +134,30 @@ ANSWERS = "a model's answers"  # the nature of what a `Trainer` gives to `comput
 def trainer(call: Call) -> Value:
     """A `Trainer`, which hands all answers of an evaluation to a function for the metrics."""
     made = Instance(Api(call.actual), "engine", call.interp.step(call.node, call.short_name))
-    made.attrs.update(zip(call.row.params, call.arguments.positional))
-    made.attrs.update(call.arguments.keywords)
-    made.attrs["$given"] = call.argument("eval_dataset", 4)
+    equip(call, made, dict(zip(call.row.params, call.arguments.positional)))
+    return made
+
+
+@behaviour("initialise_engine")
+def initialise_engine(call: Call) -> Value:
+    """`super().__init__(…)` of a `Trainer` of the project's own."""
+    if isinstance(call.first, Instance):
+        equip(call, call.first, dict(zip(call.row.params[1:], call.arguments.positional[1:])))
+    return NONE
+
+
+def equip(call: Call, made: Instance, given: dict[str, Value]) -> None:
+    """Note what a `Trainer` is made with, and run its function for the metrics."""
+    for name, value in (given | call.arguments.keywords).items():
+        call.interp.write(made.attrs, name, value)
+    if made.born is not None:
+        made.attrs["$given"] = made.born._replace(node=keyword(made.born.node, "eval_dataset"))
     measure = call.value("compute_metrics")
     if behind(measure) is not None and measure is not None:
-        answers = Tensor(lib="numpy", graph=False, nature=ANSWERS, batched=True)
-        labels = Tensor(lib="numpy", graph=False, batched=True)
+        answers = Tensor(lib="numpy", graph=False, nature=ANSWERS, batched=True, data=predicted(None))
+        asked = NO_DATA._replace(tokens=frozenset((id(made),)))
+        labels = Tensor(lib="numpy", graph=False, batched=True, data=asked)
         run(call.interp, measure, Tuple((answers, labels), ("predictions", "label_ids")))
-    return made
 
 
 @behaviour("hub_train")
@@ -142,9 +167,41 @@ def train(call: Call) -> Value:
     if isinstance(trainer, Instance):
         both = [trainer.attrs.get(name) for name in ("train_dataset", "eval_dataset")]
         served = [server(one, trainer) for one in both if isinstance(one, Instance) and one.family == "dataset"]
-        if len(served) == len(both):
-            call.interp.emit("validated", ([served[0]], [served[1]], trainer.attrs.get("$given")))
+        own = isinstance(trainer.cls, Class) and any(map(trainer.cls.find, LOADERS))
+        if len(served) == len(both) and not own:
+            written = trainer.attrs.get("$given")
+            given = written.node if written is not None and written.space is call.interp.frame.space else None
+            call.interp.emit("validated", ([served[0]], [served[1]], given))
+            call.interp.event("watched", call.node, trainer, [served[1]], given)
+        rated(call, trainer)
     return UNKNOWN
+
+
+@behaviour("hub_evaluate")
+def evaluate(call: Call) -> Value:
+    """`trainer.evaluate(…)` or `trainer.predict(…)`: on the data set given, or on the one it was made with."""
+    trainer, given = call.receiver, call.arguments.positional[1:] or [*call.arguments.keywords.values()]
+    if isinstance(trainer, Instance):
+        judged = given[0] if given else trainer.attrs.get("eval_dataset")
+        if isinstance(judged, Instance) and judged.family == "dataset":
+            call.interp.event("tested", call.node, [server(judged, trainer)])
+    return UNKNOWN
+
+
+LOADERS = ("get_train_dataloader", "get_eval_dataloader")  # with one of its own, a class decides what is served
+
+
+def rated(call: Call, trainer: Instance) -> None:
+    """Note the optimizer that a `Trainer` makes for itself where nothing is said of it but its rate."""
+    settings = trainer.attrs.get("args")
+    if not isinstance(settings, Instance) or settings.family != "engine_settings":
+        return
+    rate = settings.attrs.get("learning_rate")
+    own = "optimizers" in trainer.attrs or (isinstance(trainer.cls, Class) and trainer.cls.find("create_optimizer"))
+    if isinstance(rate, Value) and not own and "optim" not in settings.attrs:
+        optimizer = Instance(Api("torch.optim.AdamW"), "engine_optimizer", settings.born)
+        optimizer.attrs["learning_rate"] = rate
+        call.interp.event("rated", call.node, optimizer)
 
 
 def server(dataset: Instance, trainer: Instance) -> Instance:
