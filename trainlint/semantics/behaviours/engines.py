@@ -269,7 +269,7 @@ def hyperparameters(call: Call) -> Value:
     """`self.save_hyperparameters()` in an `__init__`: what it was given, as `self.hparams`."""
     interp, module = call.interp, call.receiver
     function = interp.frame.function
-    if not isinstance(module, Instance) or function is None or function.node.name.value != "__init__":
+    if not isinstance(module, Instance) or function is None or function is not hook(module, "__init__"):
         return NONE
     given = call.value("arguments", 1)
     if given is None or (isinstance(given, Const) and isinstance(given.value, str)):
