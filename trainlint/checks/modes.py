@@ -740,13 +740,15 @@ class ModeCallWithoutParentheses(Rule):
                 report(node.value, name="with")
 
     def of_library(self, value: Value) -> bool:
-        """Whether a value is one of these methods, as the library has it."""
-        return (
-            isinstance(value, Method)
-            and value.function is None
-            and value.name in self.METHODS
-            and (value.receiver is UNKNOWN or isinstance(value.receiver, (Instance, Tensor)))
-        )
+        """Whether a value is one of these methods, as the library has it or a module of the project has its own."""
+        if not isinstance(value, Method):
+            return False
+        receiver = value.receiver
+        family = receiver.family if isinstance(receiver, Instance) else ""
+        if value.function is not None:
+            return family == "module" and value.name in ("eval", "train")
+        known = value.name in self.METHODS or (family, value.name) == ("scaler", "update")
+        return known and (receiver is UNKNOWN or isinstance(receiver, (Instance, Tensor)))
 
     @on("enter")
     def entered(self, fact: Any, report: Report) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import libcst as cst
@@ -10,7 +11,7 @@ import libcst as cst
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.checks.repairs import assigned, definition, index_of, reaching
 from trainlint.checks.schedules import always, counts, inner_loops, over_batches
-from trainlint.checks.totals import adds_up
+from trainlint.checks.totals import adds_up, feeds_of
 from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
@@ -44,7 +45,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import Index, nodes_in
-from trainlint.syntax.code import called, is_name, is_plain_call, names_in, positional
+from trainlint.syntax.code import called, is_name, is_plain_call, keyword, names_in, positional
 
 # The name that stands for all of PyTorch's optimizers.
 OPTIMIZER = "torch.optim.SGD"
@@ -108,6 +109,53 @@ class OptimizerMissesParameters(Rule):
                 if id(model) not in owned and isinstance(model.cls, Class) and not starts_loaded(region, model):
                     if not self.left_behind(region, model, owned, report):
                         self.given_in_part(region, model, owned, report)
+
+    @on("loop")
+    def sorted_out(self, region: Region, report: Report) -> None:
+        """A loop sorts parameters into lists, one of which nobody reads."""
+        space, loop = region.space, region.node
+        if space.source is None or space is not report.space() or not isinstance(loop, cst.For):
+            return
+        index, interp = space.source.index, report.interp
+        feeds = [feed for block in feeds_of(loop) for feed in block if feed.how == "append"]
+        feeds = [feed for feed in feeds if isinstance(feed.target, cst.Name) and isinstance(feed.given[0], cst.Name)]
+        if len({feed.target.value for feed in feeds}) < 2 or index.function(loop) is None:
+            return
+        for feed in feeds:
+            if is_only_filled(index, feed.target) and lists_parameters(interp.peek(feed.target)):
+                others = [interp.peek(o.target) for o in feeds if o.given[0].deep_equals(feed.given[0])]
+                interp.event("sorted", feed.node, [other for other in others if isinstance(other, ListObject)])
+
+    @on("program", having="sorted made")
+    def given_to_nobody(self, region: Region, report: Report) -> None:
+        """Of the lists that parameters are sorted into, an optimizer gets another only."""
+        held = {
+            id(v): o for o in optimizers(report.interp) for v in carried(tuple(o.attrs["param_groups"].attrs.values()))
+        }
+        for event in region.of("sorted"):
+            optimizer = next((held[id(other)] for other in event.others if id(other) in held), None)
+            if optimizer is not None:
+                what = "the parameters in this list are given to no optimizer, so they are never learnt"
+                report(event.node, event.space, what=what).because([optimizer.born])
+
+    @on("program", having="made step")
+    def filtered(self, region: Region, report: Report) -> None:
+        """An optimizer is given the parameters of some form only, and no other one the rest."""
+        stepped = [e.optimizer for e in region.of("step")]
+        if any(not isinstance(o, Instance) or not o.attrs.get("$complete") for o in stepped):
+            return
+        for _, node, space, optimizer in region.of("made"):
+            if not any(optimizer is o for o in stepped) or space.source is None or not isinstance(node, cst.Call):
+                continue
+            place = leaves_biases_out(space.source.index, next(iter(positional(node)), None) or keyword(node, "params"))
+            alone = not any(
+                o is not optimizer and o.attrs["$modules"] & optimizer.attrs["$modules"]
+                for o in optimizers(report.interp)
+            )
+            whole = optimizer.attrs["$modules"] and "$added" not in optimizer.attrs
+            if place is not None and alone and whole and not region.has("given", "autograd"):
+                what = "biases and the parameters of norms are left out here, and no optimizer holds them"
+                report(place, space, what=what).because([optimizer.born])
 
     def left_behind(self, region: Region, model: Instance, owned: frozenset[int], report: Report) -> bool:
         """A new layer behind one of its model that is learnt, which no optimizer holds: gradients only pass through."""
@@ -213,6 +261,82 @@ class OptimizerMissesParameters(Rule):
                 what = "`{}` has parameters of its own, but no optimizer holds them, so they are never learnt"
                 draft = report(model.born.node, model.born.space, what=what.format(model.describe()))
                 draft.because(optimizer.born for optimizer in together)
+
+
+def is_only_filled(index: Index, name: cst.Name) -> bool:
+    """Whether a list is begun once, and all that is done with it is to append to it, or to count what it holds."""
+    bindings = index.lookup(name)
+    if len(bindings) != 1 or not isinstance(bindings[0].origin, cst.Assign):
+        return False
+    for use in index.references(bindings[0]):
+        above = index.parent(use)
+        if isinstance(above, cst.Attribute) and above.attr.value == "append":
+            continue
+        if not isinstance(above, cst.Arg) or not is_plain_call(index.parent(above), "len"):
+            return False
+    return True
+
+
+def lists_parameters(value: Value | None) -> bool:
+    """Whether a list surely holds parameters of modules."""
+    held = contents(value) if isinstance(value, ListObject) else ()
+    tensors = [item for item in held if isinstance(item, Tensor) and item.deps]
+    return bool(held) and len(tensors) == len(held) and all(d.node is None for item in tensors for d in item.deps)
+
+
+def leaves_biases_out(index: Index, given: Any) -> Any:
+    """Where `[p for p in model.parameters() if p.ndim > 1]`, or the same by the name of the parameter, is all that an
+    optimizer is given."""
+    given = definition(index, given) or given
+    if isinstance(given, cst.List) and len(given.elements) == 1:
+        group = given.elements[0].value
+        entries = group.elements if isinstance(group, cst.Dict) else ()
+        held = [e.value for e in entries if isinstance(e, cst.DictElement) and is_written(e.key, "params")]
+        given = (definition(index, held[0]) or held[0]) if held else None
+    if not isinstance(given, (cst.ListComp, cst.GeneratorExp)) or not isinstance(given.elt, cst.Name):
+        return None
+    clause = given.for_in
+    walked = called(clause.iter) in ("parameters", "named_parameters")
+    if not walked or clause.inner_for_in is not None or len(clause.ifs) != 1:
+        return None
+    test = clause.ifs[0].test
+    return given if has_axes(test, given.elt.value) or is_not_bias(test, clause.target) else None
+
+
+def has_axes(test: Any, name: str) -> bool:
+    """Whether a test asks for more than one axis: `p.ndim > 1`, `p.dim() >= 2`, `len(p.shape) != 1`."""
+    if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1 or name not in names_in(test.left):
+        return False
+    left: Any = test.left
+    (target,) = test.comparisons
+    measured = called(left) in ("dim", "ndimension") or (isinstance(left, cst.Attribute) and left.attr.value == "ndim")
+    measured = measured or (is_plain_call(left, "len") and any(called_shape(arg) for arg in positional(left)))
+    limits = {cst.GreaterThan: "1", cst.GreaterThanEqual: "2", cst.NotEqual: "1"}
+    limit = limits.get(type(target.operator))
+    return measured and isinstance(target.comparator, cst.Integer) and target.comparator.value == limit
+
+
+def called_shape(node: Any) -> bool:
+    """Whether an expression is the shape of something."""
+    return (isinstance(node, cst.Attribute) and node.attr.value == "shape") or called(node) == "size"
+
+
+def is_not_bias(test: Any, target: Any) -> bool:
+    """Whether a test asks for names of parameters without "bias": `"bias" not in name`, `not name.endswith("bias")`."""
+    names = set(names_in(target))
+    if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
+        asked: Any = test.expression
+        given = positional(asked) if called(asked) == "endswith" else []
+        return bool(given) and not names.isdisjoint(names_in(asked)) and is_bias(given[0])
+    if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1:
+        return False
+    compared = test.comparisons[0]
+    inside = isinstance(compared.comparator, cst.Name) and compared.comparator.value in names
+    return isinstance(compared.operator, cst.NotIn) and inside and is_bias(test.left)
+
+
+def is_bias(node: Any) -> bool:
+    return isinstance(node, cst.SimpleString) and node.evaluated_value in ("bias", ".bias")
 
 
 def holds_numbers(optimizer: Instance) -> bool:
@@ -321,56 +445,78 @@ class LearningRateExtreme(Rule):
 
     @on("program", having="made")
     def check(self, region: Region, report: Report) -> None:
-        made = region.of("made")
-        for _, node, space, optimizer in made:
-            if optimizer.family != "optimizer":
-                continue
-            raised = self.raised_to(optimizer, made)
-            given = raised or optimizer.attrs.get("lr")
-            rate = usual(given)
-            if rate is None or not self.trains(region, optimizer, rate):
-                continue
-            limit = self.LIMITS.get(optimizer.api_path.rpartition(".")[2])
-            if limit is None or (0 < rate <= limit) or not optimizer.attrs["$modules"]:
-                continue
-            group = group_of(optimizer)
-            if group is None:
-                continue
-            if not at_own_rate(optimizer) and not any(e.optimizer is optimizer for e in region.of("rushed")):
-                continue
-            params = group.attrs.get("params") or UNKNOWN
-            # One group that takes it is enough for a rate too high; with one of 0, others may be meant to learn.
-            enough = any if rate > limit else all
-            held = [contents(option) for option in options(params)]
-            if not all(enough(map(takes_the_rate, groups)) for groups in held if groups):
-                continue
-            if raised is None and any(
-                e.instance.family == "scheduler"
-                and any(one is optimizer for one in options(e.instance.attrs.get("optimizer") or UNKNOWN))
-                and e.instance.api_path.rpartition(".")[2]
-                in (self.OWN_RATE | self.FACTORS if rate > 0 else self.OWN_RATE)
-                for e in made
-            ):
-                continue
-            if any(
-                not isinstance(e.node, cst.FunctionDef) and optimizer in carried(e.values) for e in region.of("escape")
-            ):
-                continue
-            moved = any(not optimizer.attrs["$modules"].isdisjoint(descendants(e.module)) for e in region.of("edit"))
-            if moved and not isinstance(optimizer.attrs["lr"], Const):
-                continue  # an option's default, which is meant for the steps that are taken by hand
-            name = optimizer.describe()
-            place = origin(given, node, space)
-            told = f"{rate:g} (@)" if place is not None else f"{rate:g}"
-            if rate > limit:
-                if name == "SGD" and region.has("clip"):
-                    continue  # clipped gradients take a high rate
-                what = f"a learning rate of {told} is far too high for {name}: training diverges"
-            elif rate < 0:
-                what = f"a learning rate of {told} makes the loss grow"
-            else:
-                what = f"a learning rate of {told} learns nothing, whatever a schedule multiplies it with"
-            report(node, space, what=what).because([place])
+        made = [*region.of("made")]
+        for event in made:
+            if event.instance.family == "optimizer":
+                raised = self.raised_to(event.instance, made)
+                shared = raised or event.instance.attrs.get("lr")
+                if self.is_told(region, event, shared, made, report, raised=raised is not None) or raised is not None:
+                    continue
+                for rate in own_rates(event.instance):
+                    if self.is_told(region, event, rate, made, report, own=True):
+                        break
+
+    def is_told(
+        self,
+        region: Region,
+        event: Any,
+        given: Value | None,
+        made: list[Any],
+        report: Report,
+        raised: bool = False,
+        own: bool = False,
+    ) -> bool:
+        """Report a rate that an optimizer is made with, that a schedule has `raised` or that is a group's `own`."""
+        _, node, space, optimizer = event
+        rate, limit = usual(given), self.LIMITS.get(optimizer.api_path.rpartition(".")[2])
+        if rate is None or limit is None or (0 < rate <= limit) or not optimizer.attrs["$modules"]:
+            return False
+        group = group_of(optimizer)
+        if group is None or not self.trains(region, optimizer, rate):
+            return False
+        if not at_own_rate(optimizer) and not any(e.optimizer is optimizer for e in region.of("rushed")):
+            return False
+        if own and rate == 0:
+            return False  # a way to leave some as they are
+        # One group that takes it is enough for a rate too high; with one of 0, others may be meant to learn.
+        enough = any if rate > limit else all
+        held = [contents(option) for option in options(group.attrs.get("params") or UNKNOWN)]
+        if not own and not all(enough(map(takes_the_rate, groups)) for groups in held if groups):
+            return False
+        if not raised and any(map(partial(self.is_rescheduled, optimizer, rate, limit), made)):
+            return False
+        if any(not isinstance(e.node, cst.FunctionDef) and optimizer in carried(e.values) for e in region.of("escape")):
+            return False
+        moved = any(not optimizer.attrs["$modules"].isdisjoint(descendants(e.module)) for e in region.of("edit"))
+        if moved and not isinstance(given, Const):
+            return False  # an option's default, which is meant for the steps that are taken by hand
+        name = optimizer.describe()
+        if rate > limit and name == "SGD" and region.has("clip"):
+            return False  # clipped gradients take a high rate
+        place = given.defined if own and isinstance(given, Number) else None if own else origin(given, node, space)
+        told = f"{rate:g} (@)" if place is not None else f"{rate:g}"
+        if rate > limit:
+            what = f"a learning rate of {told} is far too high for {name}: training diverges"
+        elif rate < 0:
+            what = f"a learning rate of {told} makes the loss grow"
+        else:
+            what = f"a learning rate of {told} learns nothing, whatever a schedule multiplies it with"
+        report(node, space, what=what).because([place])
+        return True
+
+    def is_rescheduled(self, optimizer: Instance, rate: float, limit: float, event: Any) -> bool:
+        """Whether what is made is a schedule that may take an optimizer to another rate than its own from the first
+        step on."""
+        scheduler = event.instance
+        if scheduler.family != "scheduler":
+            return False
+        if not any(one is optimizer for one in options(scheduler.attrs.get("optimizer") or UNKNOWN)):
+            return False
+        kind = scheduler.describe()
+        if kind in self.FACTORS and rate > 0:
+            factor = usual(scheduler.attrs.get("$first"))
+            return factor is None or rate * factor <= limit
+        return kind in self.OWN_RATE
 
     def raised_to(self, optimizer: Instance, made: Iterable[Any]) -> Value | None:
         """The rate that a one-cycle schedule takes an optimizer to, whatever that was made with."""
@@ -447,10 +593,18 @@ def group_of(optimizer: Instance) -> DictObject | None:
     return group if isinstance(group, DictObject) else None
 
 
+def own_rates(optimizer: Instance) -> list[Value]:
+    """The rates that groups of an optimizer bring along, where it is known which groups there are."""
+    group = group_of(optimizer)
+    held = contents(group.attrs.get("params") or UNKNOWN) if group is not None else []
+    groups = [one for one in held if isinstance(one, DictObject) and DictObject.REST not in one.attrs]
+    return [one.attrs["lr"] for one in groups if "lr" in one.attrs]
+
+
 def at_own_rate(optimizer: Instance) -> bool:
     """Whether the groups of an optimizer have the rate that it was made with, and nobody has set another."""
     group = group_of(optimizer)
-    return group is not None and group.attrs.get("lr") is optimizer.attrs.get("lr")
+    return group is not None and group.attrs.get("lr") is optimizer.attrs.get("lr", UNKNOWN)
 
 
 def takes_the_rate(held: Value) -> bool:
@@ -647,8 +801,12 @@ def used_as_rate(interp: Interpreter, name: str) -> bool:
 
 
 def is_text(index: Any, text: str) -> bool:
-    held = index.value if isinstance(index, cst.Index) else None
-    return isinstance(held, cst.SimpleString) and held.evaluated_value == text
+    return isinstance(index, cst.Index) and is_written(index.value, text)
+
+
+def is_written(node: Any, text: str) -> bool:
+    """Whether a text is written here."""
+    return isinstance(node, cst.SimpleString) and node.evaluated_value == text
 
 
 class AdamL2(Rule):

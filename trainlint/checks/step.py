@@ -265,6 +265,7 @@ class StepOrder(Rule):
         if region.kind == "loop":
             self.step_first(region, report)
             self.wasted(region, report)
+            self.not_gathered(region, report)
         elif region.kind == "program":
             self.never_stepped(region, report)
             self.unreached(region, report)
@@ -469,6 +470,32 @@ class StepOrder(Rule):
             what = "these gradients are cleared before any step uses them: the optimizer of this loss never steps here"
             report(backward.node, backward.space, what=what).because([missing.born])
             report.interp.event("told", missing.born, self.code)
+
+    def not_gathered(self, region: Region, report: Report) -> None:
+        """Each turn fills gradients of a loss that is divided, and clears them, and every nth only steps, so it takes
+        those of its own batch."""
+        if not region.has("backward") or not region.has("clear") or region.has("gradient", "named", "autograd"):
+            return
+        flow = list(nested(region.events))
+        for optimizer in dict.fromkeys(e.optimizer for e in region.of("step") if isinstance(e.optimizer, Instance)):
+            steps = [(e, inside) for e, inside in flow if e.kind == "step" and e.optimizer is optimizer]
+            every = [block for _, inside in steps[:1] for block in inside if block.block == "periodic"]
+            if len(by_node(e for e, _ in steps)) > 1 or len(every) != 1 or any(map(always, (i for _, i in steps))):
+                continue
+            number = const(report.interp.eval(every[0].value)) if every[0].space is report.space() else None
+            if isinstance(number, int) and number <= 1:
+                continue
+            clears = [e for e in region.of("clear") if e.optimizer in (None, optimizer)]
+            backwards = [e for e in region.of("backward") if touches(optimizer, e.loss.deps, True) is not False]
+            if not clears or not backwards or any(e.engine is not None for e in backwards):
+                continue
+            shared = all(any(dep.module is FACTOR for dep in e.loss.deps) for e in backwards)  # by several batches
+            if shared and all(touches(optimizer, e.loss.deps, True) and is_unconditional(region, e) for e in backwards):
+                clear = next((e for e in clears if is_unconditional(region, e)), None)
+                if clear is not None:
+                    what = "gradients are cleared at every batch, so a step after several of them (@) takes the last's"
+                    place = Step(steps[0][0].space, steps[0][0].node, "the step")
+                    report(clear.node, clear.space, what=what).because([place])
 
     def is_wiped(self, region: Region, backward: Any, known: list[Instance]) -> bool:
         """Whether each optimizer that a backward reaches clears, or is left, before it steps."""
@@ -887,6 +914,9 @@ class ClipMisplaced(Rule):
         if state == {"used"} or (state == {"clear"} and clips_late(region.events, clips[0].node, steps)):
             return "after the step that uses them (@), so the clipping does nothing", [step]
         empty = state <= {"used", "clear"} or (state <= {"clear", "wiped"} and is_filled_next(region, clips[0], owners))
+        # Where gradients are added up over turns, some are there already; the last come after each clipping.
+        turns = [e for e in region.events if e in backwards or (e.kind == "clip" and e.node is clips[0].node)]
+        empty |= turns[0] is clips[0] and all(is_filled_next(region, clip, owners) for clip in region.of("clip"))
         if empty:
             known = {id(e) for e in backwards}
             later = (e for e in region.events[region.events.index(clips[0]) :] if id(e) in known)

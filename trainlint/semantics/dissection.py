@@ -48,6 +48,13 @@ def unreached(interp: Interpreter, module: Instance, arguments: Arguments, node:
     return tuple((layer, stopped[layer]) for layer in sorted(stopped, key=lambda layer: layer.number))
 
 
+def runs_quietly(interp: Interpreter, module: Instance, arguments: Arguments, node: Any) -> bool:
+    """Whether all layers that what a model gives comes from run where gradients are not recorded."""
+    tensors = [tensor for value in look_again(interp, module, arguments, node)[:1] for tensor in tensors_in(value)]
+    deps = {dep for tensor in tensors if tensor is not None for dep in tensor.deps}
+    return None not in tensors and bool(deps) and not any(dep.live or dep.cut is not None for dep in deps)
+
+
 def look_again(interp: Interpreter, module: Instance, arguments: Arguments, node: Any) -> list[Value]:
     """What a module gives, and what it keeps, with the layers tied to it."""
     from trainlint.semantics.behaviours.layers import run_forward
@@ -55,7 +62,7 @@ def look_again(interp: Interpreter, module: Instance, arguments: Arguments, node
 
     library, mark = interp.library, interp.journal.mark()
     quiet: dict[str, Any] = {"emit": lambda kind, fact: None, "region": None, "memos": {}, "dissecting": True}
-    quiet |= {"runs": dict(interp.runs), "spent": {k: list(v) for k, v in interp.spent.items()}, "reads": []}
+    quiet |= {"runs": {}, "spent": {k: list(v) for k, v in interp.spent.items()}, "reads": []}
     quiet |= {"steps": interp.steps, "forwards": interp.forwards}
     before = {name: getattr(interp, name) for name in quiet}
     on_call, library.on_call = library.on_call, lambda call: None

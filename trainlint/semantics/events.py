@@ -88,6 +88,7 @@ FIELDS = {
     "picked": "made",
     "rated": "optimizer",
     "rushed": "optimizer",
+    "sorted": "others",  # parameters were put into a list that nobody reads, others into these
     "learnt": "",
     "idle": "term",
     "aside": "term",

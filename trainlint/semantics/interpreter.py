@@ -21,7 +21,7 @@ import libcst as cst
 from trainlint.semantics import arithmetic
 from trainlint.semantics.classes import build_class, instantiate
 from trainlint.semantics.containers import as_dict, is_exactly, update
-from trainlint.semantics.dissection import Unreached, unreached
+from trainlint.semantics.dissection import Unreached, runs_quietly, unreached
 from trainlint.semantics.events import RECORDS
 from trainlint.semantics.journal import APPLIED, MISSING, Delta, Journal, widen
 from trainlint.semantics.modules import ModuleIndex, contents
@@ -279,6 +279,7 @@ class Interpreter:
         self.spent: dict[int, list[int]] = {}  # by function: steps in it and below, number of runs
         self.dissecting = False  # whether layers inside a model are tied to what they give
         self.dissected: dict[Any, Unreached] = {}  # what came of it, by model and call
+        self.quiet: dict[Any, bool] = {}  # the same: whether the model itself turns gradients off
         self.choosing = False  # whether what runs is one of several alternatives that a setting picks
         self.chosen = 0  # how many such picks the program has behind it
         self.discarded: Any = None  # the expression whose value is thrown away
@@ -403,6 +404,15 @@ class Interpreter:
         if key not in self.dissected:
             self.dissected[key] = unreached(self, module, arguments, node)
         return self.dissected[key]
+
+    def is_unrecorded(self, module: Instance, result: Value, arguments: Arguments, node: Any) -> bool:
+        """Whether a model computes what it gives without recording gradients, though its caller has them recorded."""
+        if not isinstance(result, Tensor) or result.graph is not False or result.deps or self.dissecting:
+            return False
+        key = (id(module), id(node))
+        if key not in self.quiet:
+            self.quiet[key] = runs_quietly(self, module, arguments, node)
+        return self.quiet[key]
 
     @contextmanager
     def in_region(self, kind: str, node: Any, value: Any = None) -> Iterator[Region]:

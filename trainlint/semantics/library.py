@@ -844,7 +844,8 @@ class Library:
             if outermost:
                 interp.forwards += interp.steps - begun
         if outermost and is_learner(self, module):
-            result = mark_output(interp, module, training, result, arguments, node, before)
+            quiet = bool(interp.grad) and interp.is_unrecorded(module, result, arguments, node)
+            result = mark_output(interp, module, training, result, arguments, node, before, quiet)
             interp.emit("output", (node, module, result))
             if region is not None and any(event.kind == "severed" for event in region.events[happened:]):
                 if found := interp.dissect(module, arguments, node):

@@ -99,14 +99,21 @@ def run_known(interp: Interpreter, module: Instance, paths: tuple[str, ...], arg
 
 
 def mark_output(
-    interp: Interpreter, module: Instance, training: Any, result: Value, arguments: Arguments, node: Any, since: int
+    interp: Interpreter,
+    module: Instance,
+    training: Any,
+    result: Value,
+    arguments: Arguments,
+    node: Any,
+    since: int,
+    quiet: bool = False,
 ) -> Value:
     """Tie what a model gives, or has computed `since` and kept, to the model, the mode it ran in, and whether gradients
-    are recorded."""
+    are recorded; a `quiet` one turns them off itself."""
     mode: bool | str | None = truth(training) if isinstance(training, Value) else None
     if isinstance(training, Union) and TRUE in training.options and FALSE in training.options:
         mode = "either"
-    grad = interp.grad
+    grad = False if quiet else interp.grad
     frozen = is_frozen(module) or is_weightless(module)
     inputs = [v for v in arguments.values() if isinstance(v, Tensor)]
     recorded = grad

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from trainlint.semantics.journal import MISSING
 from trainlint.semantics.library import Call, behaviour, modules_in
 from trainlint.semantics.values import (
     ELSEWHERE,
@@ -188,6 +189,7 @@ def add_param_group(call: Call) -> Value:
         attrs = call.receiver.attrs
         call.interp.write(attrs, "$modules", attrs.get("$modules", frozenset()) | ids)
         call.interp.write(attrs, "$complete", bool(attrs.get("$complete")) and complete)
+        call.interp.write(attrs, "$added", TRUE)
     return NONE
 
 
@@ -398,7 +400,8 @@ def take_step(interp: Interpreter, optimizer: Instance, node: Any, scaler: Insta
 
 def move_weights(interp: Interpreter, changed: Callable[[Instance], bool], but: Value = NONE) -> None:
     """The weights of some modules change: what `state_dict()` gave out before changes with them."""
-    for weights in interp.flags.get(WEIGHTS, ()):
+    given_out = interp.read(interp.flags, WEIGHTS)
+    for weights in given_out if given_out is not MISSING else ():
         if weights not in options(but) and weights.attrs["$moved"] is not TRUE and changed(weights.attrs["$of"][0]):
             interp.write(weights.attrs, "$moved", TRUE)
 
@@ -460,6 +463,11 @@ def scheduler(call: Call) -> Value:
         value = call.value(name)
         if value is not None:
             instance.attrs[name] = value
+    factor = instance.attrs.get("lr_lambda")
+    if call.short_name == "LambdaLR" and isinstance(factor, (Function, Method)):
+        from trainlint.semantics.interpreter import Arguments
+
+        instance.attrs["$first"] = call.interp.call(factor, Arguments([Const(0)]), call.node)
     call.interp.event("made", call.node, instance)
     return instance
 
