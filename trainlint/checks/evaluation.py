@@ -17,6 +17,7 @@ from trainlint.checks.totals import (
     divides,
     feeds_of,
     is_fed,
+    is_never_emptied,
     is_number_of_turn,
     mates,
     measures_walked,
@@ -678,6 +679,9 @@ class MetricAccumulator(Rule):
         share = overwritten_sum(index_of(report.space()), unscaled(left_node), right_node, is_measured)
         if share is not None:
             report(share, what=LAST).because([Step(report.space(), node, "the division")])
+            return
+        if is_never_emptied(index_of(report.space()), node, unscaled(left_node), right_node):
+            report(node, what="the total is never reset, so it also holds what was added up before it was divided last")
             return
         if left.tally is None or left.tally.frame is not report.interp.frame:
             return

@@ -446,10 +446,14 @@ class GradientCutBeforeLoss(Rule):
         for _, node, space, term in region.of("idle"):
             for event in region.of("backward"):
                 if isinstance(event.loss, Tensor) and term.deps <= event.loss.deps:
-                    how = "is a plain number" if isinstance(term, Number) else "is computed without gradients"
-                    draft = report(node, space, what=f"this term of the loss {how}", whom="the model")
-                    cuts = dict.fromkeys(dep.cut for dep in term.deps if dep.cut is not None)
-                    draft.because([Step(event.space, event.node, "backward"), *cuts])
+                    cuts = list(dict.fromkeys(dep.cut for dep in term.deps if dep.cut is not None))
+                    added, step = Step(space, node, "the term"), Step(event.space, event.node, "backward")
+                    if len(cuts) == 1 and not isinstance(term, Number) and not is_in_function_of(cuts[0], added):
+                        place, cuts, what = cuts[0], [added], f"`{cuts[0].label}` cuts a term of the loss off"
+                    else:
+                        how = "is a plain number" if isinstance(term, Number) else "is computed without gradients"
+                        place, what = added, f"this term of the loss {how}"
+                    report(place.node, place.space, what=what, whom="the model").because([step, *cuts])
                     break
 
     @on("program", having="backward step")
@@ -475,6 +479,13 @@ class GradientCutBeforeLoss(Rule):
                     draft = report(step.node, step.space, what=what, whom=f"`{layer.describe()}`")
                     made = [] if layer.born is None else [layer.born]
                     draft.because([Step(event.space, event.node, "backward"), *made])
+
+
+def is_in_function_of(one: Step, other: Step) -> bool:
+    """Whether two places are in one function, or both in none."""
+    return one.space is other.space and index_of(one.space).function(one.node) is index_of(other.space).function(
+        other.node
+    )
 
 
 def is_given(model: Instance, layer: Instance, region: Region) -> bool:

@@ -65,11 +65,11 @@ def has_own_weights(library: Library, module: Instance) -> bool:
 
 def is_set(layer: Instance) -> bool:
     """Whether a layer's weight may be another one than it was made with, or than was drawn for it."""
-    weight, drawn = layer.attrs.get("weight"), layer.attrs.get("$init")
+    weight = layer.attrs.get("weight")
     if weight is None or (isinstance(layer.cls, Class) and getattr(weight, "nature", None) == "a parameter"):
         return False
     own = isinstance(weight, Instance) and weight.attrs.get("$whole") is layer
-    return not own or not drawn or drawn[0].endswith("copy_")
+    return not own or layer.attrs.get("$init", "") == "" or "$copied" in layer.attrs
 
 
 def trained_modules(losses: list[Tensor]) -> list[Instance]:
@@ -514,8 +514,8 @@ class LearningRateExtreme(Rule):
             return False
         kind = scheduler.describe()
         if kind in self.FACTORS and rate > 0:
-            factor = usual(scheduler.attrs.get("$first"))
-            return factor is None or rate * factor <= limit
+            factors = scheduler.attrs["$factors"]
+            return not factors or rate * max(factors) <= limit
         return kind in self.OWN_RATE
 
     def raised_to(self, optimizer: Instance, made: Iterable[Any]) -> Value | None:
@@ -576,8 +576,7 @@ class LearningRateExtreme(Rule):
         loops = [loop for e, inside in steps if e.optimizer is optimizer for loop in inner_loops(inside)]
         if loops:
             reached = any(touches(optimizer, e.loss.deps, False) is True for e in region.of("backward"))
-            real = any(isinstance(loop.value, Instance) and loop.value.family == "loader" for loop in loops)
-            return region.has("loss") or (reached and (real or rate <= 0))  # all else may be a mere trial
+            return region.has("loss") or (reached and (region.has("loader") or rate <= 0))  # all else may be a trial
         if getattr(getattr(region.node, "name", None), "value", "") != "configure_optimizers":
             return False
         params = optimizer.attrs["param_groups"].attrs["element"].attrs.get("params")

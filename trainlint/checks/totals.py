@@ -180,6 +180,36 @@ def loop_of(index: Index, name: cst.Name) -> Any:
     return next((above for above in around if isinstance(above, (cst.For, cst.While, cst.FunctionDef))), None)
 
 
+def is_never_emptied(index: Index, quotient: Any, total: Any, divisor: Any) -> bool:
+    """Whether every nth turn of a loop divides by n what each turn adds to a total, which the loop never sets to 0."""
+    if not isinstance(total, cst.Name):
+        return False
+    tests: list[Any] = []
+    for above in index.ancestors(quotient):
+        if isinstance(above, (cst.For, cst.While)):
+            before, inside = assigned_around(index, total, above)
+            turns = [part for test in tests for part in nodes_in(test) if isinstance(part, cst.BinaryOperation)]
+            every = [part.right for part in turns if isinstance(part.operator, cst.Modulo)]
+            apart = any(one.deep_equals(factor) for one in every for factor in factors_of(divisor))
+            return apart and bool(inside) and all(map(adds_up, inside)) and any(map(sets_to_zero, before))
+        if isinstance(above, cst.If):
+            if any(isinstance(part, (cst.Break, cst.Return, cst.Raise)) for part in nodes_in(above.body)):
+                return False
+            tests.append(above.test)
+        elif isinstance(above, cst.FunctionDef):
+            return False
+    return False
+
+
+def factors_of(node: Any) -> Iterator[Any]:
+    """What a product multiplies; any other expression is its only factor."""
+    if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Multiply):
+        yield from factors_of(node.left)
+        yield from factors_of(node.right)
+    else:
+        yield node
+
+
 def is_total(index: Index, name: Any, loop: Any) -> bool:
     """Whether a name is 0 before a loop, and only added to in it, or set to 0 again."""
     if not isinstance(name, cst.Name):

@@ -363,9 +363,21 @@ def own_gradient(expression: Any, owner: Any) -> bool:
 
 
 def loads_before_learning(region: Region) -> list[Any]:
-    """The events of weights that were loaded before anything was learnt."""
+    """The events of weights that were loaded before anything was learnt, other than to go on with an earlier run."""
     before = takewhile(lambda event: event.kind != "backward", region.events)
-    return [event for event in before if event.kind == "loaded"]
+    resumed = {id(branch_of(event)) for event in region.of("resumed")} - {id(None)}
+    return [event for event in before if event.kind == "loaded" and id(branch_of(event)) not in resumed]
+
+
+def branch_of(event: Any) -> Any:
+    """The innermost branch or function in which something happens, None outside all: what is run as a program is no
+    branch."""
+    for node in reversed(path_to(event.space.source.tree, event.node)):
+        if isinstance(node, cst.FunctionDef):
+            return node
+        if isinstance(node, cst.If) and all(node.body is not body for body in event.space.deferred):
+            return node
+    return None
 
 
 def is_conditional(event: Any) -> bool:

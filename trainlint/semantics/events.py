@@ -34,6 +34,7 @@ FIELDS = {
     "given": "optimizer",  # gradients of others were put in the place of its own
     "clip": "states spent",
     "step": "optimizer before scaler scale",
+    "resumed": "optimizer",  # given the state that it had in an earlier run
     "scheduler": "scheduler optimizers first given",
     "scaler_update": "scaler",
     # What becomes of outputs. A running total or list has got what it was `former`ly filled with in another loop.

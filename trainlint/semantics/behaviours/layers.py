@@ -633,6 +633,8 @@ def initialise(call: Call) -> Value:
         weight = layer.attrs.get("weight")
         if weight is target or (isinstance(weight, Instance) and weight.attrs.get("data") is target):
             interp.write(layer.attrs, "$init", (call.path, interp.step(call.node, call.short_name)))
+            if call.path.endswith("copy_"):
+                interp.write(layer.attrs, "$copied", TRUE)
         found = True
     if not found and call.path.startswith("opaque."):
         interp.library.escape(interp, call.arguments, call.node)

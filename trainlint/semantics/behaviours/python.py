@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -55,6 +56,7 @@ from trainlint.semantics.values import (
     options,
     source_of,
     truth,
+    usual,
 )
 from trainlint.syntax.code import called
 
@@ -303,17 +305,31 @@ def dict_(call: Call) -> Value:
 @behaviour("integer")
 def int_(call: Call) -> Value:
     value = call.first
-    if isinstance(value, Const) and isinstance(value.value, (int, float)):
-        try:
-            return Const(int(value.value))
-        except (ValueError, OverflowError):
-            return Number(integer=True)
+    common = computed(call, ROUNDING.get(call.short_name, int))
+    if common is not None and isinstance(value, Const):
+        return Const(common)
     if isinstance(value, Tensor):
         call.interp.event("item", call.node, value)
     lo, hi = bounds(value)
     lo = math.floor(lo) if lo not in (-INF, INF) else lo
     nature, of = getattr(value, "nature", None), measured_on(value)
-    return Number(0.0 if 0 <= lo < 1 else lo, hi, integer=True, nature=nature, tally=value.tally, of=of)
+    lo, whole = 0.0 if 0 <= lo < 1 else lo, common is None or isinstance(common, int)
+    return Number(lo, hi, integer=whole, nature=nature, tally=value.tally, of=of, default=common)
+
+
+ROUNDING: dict[str, Callable[..., Any]] = {"round": round, "ceil": math.ceil, "floor": math.floor}
+
+
+def computed(call: Call, function: Callable[..., Any]) -> Any:
+    """What a function gives for the numbers that its arguments are when the program is run as it stands; None where
+    these are not known, or it fails."""
+    given = [usual(value) for value in arguments_of(call)]
+    if None in given or not given:
+        return None
+    try:
+        return function(*given)
+    except (ArithmeticError, TypeError, ValueError):
+        return None
 
 
 @builtin("float")
@@ -372,12 +388,15 @@ def extreme(call: Call) -> Value:
     tensors = [v for v in values if isinstance(v, Tensor)]
     if tensors:
         return tensors[0].but(lo=lo, hi=hi, kinds=0)
+    common = computed(call, max if call.path == "max" else min)
+    if common is not None and all(isinstance(v, Const) for v in values):
+        return Const(common)
     known = all(is_number(v) for v in values) or lo > -INF or hi < INF
     # The lesser of a number of batches and some limit is a number of batches; so is the greater of it and 1.
     tally = next((v.tally for v in values if v.tally is not None and v.tally.what in COUNTS), None)
     if tally is not None and call.path == "max" and any(v.tally is None and bounds(v)[1] > 1 for v in values):
         tally = None
-    return Number(lo, hi, tally=tally, of=measured_on(*values)) if known else UNKNOWN
+    return Number(lo, hi, tally=tally, of=measured_on(*values), default=common) if known else UNKNOWN
 
 
 @builtin("sum")
@@ -886,10 +905,23 @@ def number(call: Call) -> Value:
     return Number()
 
 
+@behaviour("math_function")
+def math_function(call: Call) -> Value:
+    common = computed(call, getattr(math, call.short_name))
+    if common is not None and all(isinstance(value, Const) for value in arguments_of(call)):
+        return Const(common)
+    lo, hi = RANGES.get(call.short_name, (-INF, INF))
+    return Number(lo, hi, default=common)
+
+
+RANGES = {"cos": (-1.0, 1.0), "sin": (-1.0, 1.0), "exp": (0.0, INF)}
+
+
 @behaviour("math_sqrt")
 def math_sqrt(call: Call) -> Value:
     lo, hi = bounds(call.first)
-    return Number(TINY if lo > 0 else 0.0, math.sqrt(hi) if 0 <= hi < INF else INF)
+    common = computed(call, math.sqrt)
+    return Number(TINY if lo > 0 else 0.0, math.sqrt(hi) if 0 <= hi < INF else INF, default=common)
 
 
 @behaviour("chain")

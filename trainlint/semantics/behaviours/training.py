@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from trainlint.semantics.journal import MISSING
-from trainlint.semantics.library import Call, behaviour, modules_in
+from trainlint.semantics.library import Call, behaviour, modules_in, severed
 from trainlint.semantics.values import (
     ELSEWHERE,
     FALSE,
@@ -369,6 +369,13 @@ def optimizer_step(call: Call) -> Value:
     return value
 
 
+@behaviour("resume")
+def resume(call: Call) -> Value:
+    """An optimizer goes on with the state of an earlier run."""
+    call.interp.event("resumed", call.node, call.receiver)
+    return NONE
+
+
 def searches(optimizer: Instance) -> bool:
     """Whether a step moves the weights several times, asking for the gradients anew each time."""
     return optimizer.api_path.endswith(".LBFGS") and usual(optimizer.attrs.get("max_iter")) != 1
@@ -427,7 +434,11 @@ def as_optimizer(interp: Interpreter, receiver: Value, node: Any) -> Instance | 
 
 @behaviour("autograd_grad")
 def autograd_grad(call: Call) -> Value:
+    """Gradients, which are constants for all that is computed from them unless a graph of theirs is asked for."""
     call.interp.event("autograd", call.node, call.tensor, call.value("inputs", 1))
+    if truth(call.value("create_graph", 4) or FALSE) is False and not call.arguments.open:
+        deps = severed(call.interp, call.tensor, call.interp.step(call.node, "grad"))
+        return Sequence(Tensor(graph=False, deps=deps))
     return Sequence(Tensor(graph=None, deps=call.tensor.deps))
 
 
@@ -463,13 +474,26 @@ def scheduler(call: Call) -> Value:
         value = call.value(name)
         if value is not None:
             instance.attrs[name] = value
-    factor = instance.attrs.get("lr_lambda")
-    if call.short_name == "LambdaLR" and isinstance(factor, (Function, Method)):
-        from trainlint.semantics.interpreter import Arguments
-
-        instance.attrs["$first"] = call.interp.call(factor, Arguments([Const(0)]), call.node)
+    instance.attrs["$factors"] = factors(call)
     call.interp.event("made", call.node, instance)
     return instance
+
+
+STEPS = (0, 1, 10, 100, 1000, 10_000)
+
+
+def factors(call: Call) -> tuple[float, ...]:
+    """What a function multiplies the rate with at several steps, the first one and as many more as are known."""
+    from trainlint.semantics.interpreter import Arguments
+
+    function, found = call.value("lr_lambda", 1), []
+    if isinstance(function, (Function, Method)):
+        for step in STEPS:
+            factor = usual(call.interp.call(function, Arguments([Const(step)]), call.node))
+            if factor is None:
+                break
+            found.append(factor)
+    return tuple(found)
 
 
 @behaviour("scheduler_step")
