@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import libcst as cst
@@ -13,15 +13,16 @@ from trainlint.semantics.interpreter import dotted_name, literal_value
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import Api, Class, Const, Function, Instance, Step, Value
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, is_name
+from trainlint.syntax.code import called, is_name, names_in
 
 MOST_FUNCTIONS = 30  # that are looked through for one method
 
 # Calls that draw numbers.
 DRAWS = re.compile(
     r"(numpy\.random|random)\.(?!(seed|default_rng|RandomState|Generator|Random|get_state|set_state)$)\w+$"
-    r"|torch\.(rand|randn|randint|randperm|bernoulli)$"
+    r"|torch\.((rand|randn|randint)(_like)?|normal|randperm|bernoulli)$"
 )
+SWITCHES = re.compile(r"train|aug|jitter|distort", re.IGNORECASE)
 # Functions that turn a picture over, or cut and colour it anew.
 CHANGES = re.compile(
     r"torchvision\.transforms\.(v2\.)?functional\.(hflip|vflip|horizontal_flip|vertical_flip|rotate|affine|crop|resized_crop"
@@ -122,6 +123,44 @@ def changed_when_read(dataset: Value) -> Step | None:
     return next(changes(dataset, item, item.node.body, False, 0), None)
 
 
+def changed_by_switch(dataset: Instance, others: Iterable[Value]) -> Step | None:
+    """Where a data set of the project's own class changes a sample at random as it is read because an attribute says
+    so, one that speaks of training or that says otherwise in another data set of its class."""
+    item = dataset.cls.find("__getitem__") if isinstance(dataset.cls, Class) else None
+    alike = [other for other in others if isinstance(other, Instance) and other.cls is dataset.cls]
+    if not isinstance(item, Function):
+        return None
+    for statement in (node for node in nodes_in(item.node.body) if isinstance(node, cst.If)):
+        held = outcome(statement.test, item, dataset)
+        if held not in (True, "by chance"):
+            continue
+        names = [n.attr.value for n in nodes_in(statement.test) if isinstance(n, cst.Attribute)]
+        off = (outcome(statement.test, item, other) is False for other in alike)
+        if any(name in dataset.attrs for name in names) and (any(map(SWITCHES.search, names)) or any(off)):
+            found = next(made_anew(statement.body, item, dataset, held == "by chance"), None)
+            if found is not None:
+                return found
+    return None
+
+
+def made_anew(body: Any, function: Function, dataset: Instance, by_chance: bool) -> Iterator[Step]:
+    """The statements in a piece of code that make something anew of itself and of numbers drawn (`x = x + noise`), or
+    of itself alone where they run `by_chance`."""
+    assert isinstance(dataset.cls, Class)
+    for node in nodes_in(body):
+        if isinstance(node, cst.If) and is_drawn(node.test, function, dataset):
+            yield from made_anew(node.body, function, dataset, True)
+        elif isinstance(node, (cst.Assign, cst.AugAssign)):
+            name = node.targets[0].target if isinstance(node, cst.Assign) else None
+            itself = isinstance(name, cst.Name) and name.value in names_in(node.value)
+            calls = [call for call in nodes_in(node.value) if isinstance(call, cst.Call)]
+            draws = [call for call in calls if DRAWS.match(target(call, function, dataset.cls)[0])]
+            if draws and (itself or name is None):
+                yield Step(function.space, draws[0], called(draws[0]))
+            elif itself and by_chance:
+                yield Step(function.space, node, "a change by chance")
+
+
 def changes(dataset: Instance, function: Function, body: Any, by_chance: bool, depth: int) -> Iterator[Step]:
     """The random changes in a piece of code that surely runs, `by_chance` at a number drawn."""
     for statement in getattr(body, "body", ()):
@@ -176,8 +215,10 @@ def known(test: Any, dataset: Instance) -> bool | None:
     """Whether a condition on an attribute of a data set holds; None where that is not known."""
     if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
         value, (compared,) = attribute(test.left, dataset), test.comparisons
-        if isinstance(value, Const) and isinstance(compared.comparator, (cst.SimpleString, cst.Integer)):
+        if isinstance(value, Const) and isinstance(compared.comparator, (cst.SimpleString, cst.Integer, cst.Float)):
             other = literal_value(compared.comparator)
+            if isinstance(compared.operator, cst.GreaterThan) and isinstance(value.value, (int, float)):
+                return bool(value.value > other)
             if isinstance(compared.operator, (cst.Equal, cst.NotEqual)):
                 return bool(value.value == other) == isinstance(compared.operator, cst.Equal)
         return None

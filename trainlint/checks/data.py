@@ -11,7 +11,7 @@ import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
 from trainlint.checks.repairs import argument_for, definition, index_of, reaching
-from trainlint.checks.rows import all_rows, drawn_apart, is_within, rows_in, span
+from trainlint.checks.rows import all_rows, drawn_apart, is_held_out_of, is_within, rows_in, span
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import (
     Same,
@@ -53,6 +53,7 @@ VALIDATION = re.compile(r"(^|_|\d)(val(?!u)|dev(_|$|set|l)|eval(_|$|set|l))|vali
 TEST = re.compile(r"test", re.IGNORECASE)
 HELD_OUT = {"val": "validation", "test": "test"}  # parts of the data, and what users call them
 JUDGED = "evaluated on the data it was trained on"
+UNSPLIT = "trained on all rows, those among them that are held out (@) and that it is evaluated on"
 REDRAWN = "evaluated on a part of a second random split, which holds rows that it was trained on"
 
 
@@ -182,7 +183,7 @@ class TrainNotShuffled(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.is_test:
             return
-        trained = {(event.node, event.loader.attrs.get("dataset") or event.loader) for event in region.of("trained")}
+        trained = {(event.node, served_at(event.loader)) for event in region.of("trained")}
         loops = Counter(node for node, _ in trained)
         for _, node, space, loader in region.of("trained"):
             if loader.born is None or not fixed_order(loader):
@@ -216,6 +217,14 @@ class TrainNotShuffled(Rule):
         if wanted and isinstance(data, Tensor) and data.data.shuffled is not True:
             if classifies_rows(call.interp, call.receiver):
                 report(call.argument("shuffle"))
+
+
+def served_at(loader: Instance) -> Any:
+    """What tells the data of a loader from others: for a training part, where it is made, however often."""
+    dataset = loader.attrs.get("dataset")
+    if isinstance(dataset, Instance) and dataset.born is not None and dataset_part(dataset) == "train":
+        return dataset.born.node
+    return dataset or loader
 
 
 def batched_at(loader: Instance) -> Any:
@@ -288,6 +297,7 @@ class SplitOverlap(Rule):
             self.wholes(region, trained, since_training(region, evaluated), report)
             if not is_seeded_elsewhere(region):
                 self.redrawn(trained, [event.loader for event in evaluated], report)
+            self.kept(region, since_training(region, evaluated), report)
         elif trained and region.has("passed", "gathered"):
             self.passes(region, trained, report)
         elif not evaluated and region.has("split"):
@@ -414,7 +424,7 @@ class SplitOverlap(Rule):
             spare = is_idle(region)
             stages = stages_of(region, evaluated)
             alone = [e for e in alike if all(other in alike for other in stages[stage_of(e, stages)])]
-            said = [e for e in alike if is_called_held_out(e.loader) and self.is_learnt_before(region, e)]
+            said = [e for e in alike if is_called_held_out(e, region) and self.is_learnt_before(region, e)]
             apart = alike if spare else said
             alike = [e for e in alike if (e in apart if e.loader not in trained else idle and e in alone)]
         for event in alike:
@@ -468,6 +478,20 @@ class SplitOverlap(Rule):
             for loader in (event.loader for event in evaluated):
                 if same_data(loader) == identity(whole) and loader.born is not None:
                     report(loader.born.node, loader.born.space, how=JUDGED).because([part.born, spare.born])
+
+    def kept(self, region: Region, evaluated: Sequence[Any], report: Report) -> None:
+        """What is evaluated was split off rows, and these are trained on with those held out among them."""
+        halved = {id(e.node) for e in region.of("split") if len({piece.part for piece in e.held}) > 1}
+        for event in evaluated:
+            place = next(i for i, other in enumerate(region.events) if other is event)
+            learnt = [other.loader for other in region.events[:place] if other.kind == "trained"]
+            read = [(o, rows_in(o.attrs.get("dataset")) if serves_whole(o) else None) for o in learnt]
+            rows = rows_in(event.loader.attrs.get("dataset")) if serves_whole(event.loader) else None
+            if rows is not None and all(is_held_out_of(rows, others, halved) for _, others in read):
+                for other, _ in read:
+                    at = bound_to(other) or other.born
+                    if at is not None:
+                        report(at.node, at.space, how=UNSPLIT).because([event.loader.born])
 
     def redrawn(self, trained: list[Instance], judged: list[Instance], report: Report) -> None:
         """The part that is trained on and the one that is evaluated come from two random splits of the same data."""
@@ -709,13 +733,16 @@ def is_said_held_out(loader: Instance) -> bool:
     return isinstance(dataset, Instance) and dataset.cls is not None and is_declared(dataset)
 
 
-def is_called_held_out(loader: Instance) -> bool:
-    """Whether a loader is given a name that speaks of validation or test data alone."""
-    made = loader.born
+def is_called_held_out(event: Any, region: Region) -> bool:
+    """Whether the data that a loop goes through have a name that speaks of validation or test data alone: where their
+    loader is made, or, if a helper makes it, where it is given to the loop."""
+    made = event.loader.born
     in_file = made is not None and made.space.source is not None
-    statement = index_of(made.space).statement(made.node) if made is not None and in_file else None
-    targets = statement.targets if isinstance(statement, cst.Assign) else ()
-    words = [word for target in targets for word in words_in(target.target)]
+    statement = index_of(made.space).statement(made.node) if in_file else None
+    targets: list[Any] = [target.target for target in statement.targets] if isinstance(statement, cst.Assign) else []
+    if isinstance(statement, cst.Return):
+        targets = [place.node for place in places_of(event, region)[:1]]
+    words = [word for target in targets for word in words_in(target)]
     return any(VALIDATION.search(w) or TEST.search(w) for w in words) and not any("train" in w.lower() for w in words)
 
 

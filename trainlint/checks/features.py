@@ -9,7 +9,7 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
-from trainlint.semantics.behaviours.data import steps_of
+from trainlint.semantics.behaviours.data import IMAGENET, Same, steps_of
 from trainlint.semantics.classes import indexed_together
 from trainlint.semantics.interpreter import Region, outwards
 from trainlint.semantics.library import Call, as_tensor, column_now, modules_in
@@ -27,6 +27,11 @@ def place(fact: Any, report: Report) -> tuple[Any, Any]:
     return (node, source.born.space) if how == "sample" else (node, report.space())
 
 
+def block_of(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What was done to rows; of those that a loop gathered, whatever it took in each turn."""
+    return key[:2] if key[0] == "filled" else key
+
+
 class PairingBroken(Rule):
     """Inputs are reordered without their labels."""
 
@@ -39,13 +44,13 @@ class PairingBroken(Rule):
         if how == "sample" and indexed_together(source.attrs.get("dataset")):
             return  # told of where that data set is made
         orders = [t.data.order for t in map(as_tensor, values) if t.data.tokens]
-        known = [order for order in orders if order is not None]
+        known = [frozenset(map(block_of, order)) for order in orders if order is not None]
         if len(known) < 2 or len(known) < len(orders):
             return
         first, others = known[0], known[1:]
         for other in others:
             apart = first ^ other
-            if not apart or any(key[0] not in MOVES for key in apart):
+            if not apart or any(key[0] not in MOVES or key[1].__class__ is Same for key in apart):
                 continue
             if how == "fit" and self.meant(node, report):
                 return
@@ -123,7 +128,6 @@ def holds(inputs: tuple[Any, ...], target: tuple[Any, ...]) -> bool:
 
 # -------------------------------------------------------------------------- scale
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 FAR = 0.1  # statistics of one's own photographs are nearer than this
 STEMS = ("conv1", "features", "conv_proj", "stem", "Conv2d_1a_3x3", "conv0")
 

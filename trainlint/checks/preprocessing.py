@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
-from trainlint.checks.augmenting import changed_when_read, has_base, own_random, picks_by_flag
+from trainlint.checks.augmenting import changed_by_switch, changed_when_read, has_base, own_random, picks_by_flag
 from trainlint.checks.data import HELD_OUT, is_subset, parts_of, same_data, same_options, since_training, source
 from trainlint.semantics.behaviours.data import (
     augments,
@@ -158,6 +158,7 @@ class AugmentationInEvaluation(Rule):
             if step is None or not any(is_plain(made) for *_, made in region.of("dataset")):
                 changes = [changed_when_read(one) for one in options(read_by(dataset))]
                 step = None if None in changes else changes[0]
+            step = step or changed_by_switch(dataset, (made.dataset for made in region.of("dataset")))
             if step is not None:
                 at = transform_given(dataset.born.node)
                 draft = report(at, dataset.born.space, how=augmented(HELD_OUT.get(part or "", "held-out"), step.label))
@@ -455,7 +456,7 @@ class PreprocessingDiffers(Rule):
         for event in calls:
             trained = [e for e in calls if e.module is event.module and e.grad and len(e.inputs) == len(event.inputs)]
             for place, judged in enumerate(event.inputs if not event.grad else ()):
-                given = [e.inputs[place] for e in trained if e.inputs[place].data.part == "train"]
+                given = [e.inputs[place] for e in trained if is_trained_part(e.inputs[place], judged)]
                 found = {scaled_apart(one, judged) for one in given} if judged.data.part in HELD_OUT else set()
                 if len(found) == 1 and (how := found.pop()):
                     because = [Step(trained[0].space, trained[0].node, "trained")]
@@ -502,6 +503,12 @@ def scaling(generator: Instance) -> frozenset[Any] | None:
     return frozenset((name, value.value) for name, value in known.items() if value.value)
 
 
+def is_trained_part(trained: Tensor, judged: Tensor) -> bool:
+    """Whether a model was trained on the training part of data, or on the other side of a cut."""
+    other_side = trained.data.part is None and bool(trained.data.splits and judged.data.splits)
+    return trained.data.part == "train" or other_side
+
+
 _BY_NUMBER = re.compile(r"divided by \d")
 
 
@@ -511,7 +518,7 @@ def scaled_apart(trained: Value | None, judged: Tensor) -> str:
     if not isinstance(trained, Tensor) or trained.data.part in HELD_OUT or judged.data.part not in HELD_OUT:
         return ""
     mine, theirs = judged.data.scaled, trained.data.scaled
-    of_one = trained.data.part == "train" and bool(trained.data.tokens & judged.data.tokens)
+    of_one = is_trained_part(trained, judged) and bool(trained.data.tokens & judged.data.tokens)
     from_its_file = bool(trained.data.tokens) and judged.data.part == "test" and not judged.data.splits
     if mine is None or theirs is None or not (of_one or from_its_file):
         return ""

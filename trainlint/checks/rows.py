@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple, TypeGuard
 
 from trainlint.semantics.behaviours.data import Same, is_one
@@ -61,7 +62,29 @@ def drawn_apart(rows: Value | None, others: Value | None) -> bool:
     if mine.order is None or theirs.order is None or mine.splits <= theirs.splits or theirs.splits <= mine.splits:
         return False
     kept, drawn = zip(*(parted(data.order) for data in (mine, theirs)), strict=True)
-    return kept[0] == kept[1] and all(drawn) and drawn[0] != drawn[1]
+    if any(key[1].__class__ is Same for key in drawn[0] ^ drawn[1]):
+        return False  # the seeds may be equal
+    folds = not drawn[1] and len(theirs.splits) == 1 and theirs.splits.isdisjoint(mine.splits)
+    return kept[0] == kept[1] and bool(drawn[0]) and (bool(drawn[1]) or folds) and drawn[0] != drawn[1]
+
+
+def is_held_out_of(rows: Value | None, others: Value | None, halved: Collection[int]) -> bool:
+    """Whether rows were held out by a split of just the others, on which no model that they judge must be trained. Of
+    what was held out itself, and then `halved`, the two parts are held out from yet others."""
+    if not isinstance(rows, Tensor) or not isinstance(others, Tensor):
+        return False
+    mine, theirs = rows.data, others.data
+    if (
+        not is_one(mine)
+        or mine.tokens != theirs.tokens
+        or mine.part not in ("val", "test")
+        or not theirs.splits <= mine.splits
+    ):
+        return False
+    last = mine.splits - theirs.splits
+    if len(last) != 1 or not last.isdisjoint(halved) or theirs.part in ("val", "test"):
+        return False
+    return mine.order is not None and theirs.order is not None and theirs.order <= mine.order
 
 
 def parted(order: Any) -> tuple[frozenset[Any], frozenset[Any]]:

@@ -16,6 +16,7 @@ from trainlint.checks.data import (
     VALIDATION,
     is_idle,
     is_subset,
+    places_of,
     same_data,
     served_by,
     unused_loaders,
@@ -65,7 +66,9 @@ class TestSetSelects(Rule):
                 datasets = (e.loader.attrs.get("dataset") for e in region.of("evaluated"))
                 judged = {id(dataset) for dataset in datasets if dataset and dataset_part(dataset) != "train"}
                 # Where several are judged, as in a loop around whole trainings, it is not known which of them chooses.
-                report.interp.event("selected", node, space, what, judged if len(judged) == 1 else set())
+                told = any(is_declared(e.loader.attrs.get("dataset")) for e in region.of("evaluated"))
+                own = () if told else tuple(region.of("evaluated"))  # where only names tell, others must
+                report.interp.event("selected", node, space, what, judged if len(judged) == 1 else set(), own)
 
     @on("program", having="selected")
     def forgotten(self, region: Region, report: Report) -> None:
@@ -74,10 +77,13 @@ class TestSetSelects(Rule):
         learnt = {served_by(event.loader) for event in region.of("trained")}
         used = [event.loader for kind in USES for event in region.of(kind)]
         parts = (loader.attrs.get("dataset") for loader in unused_loaders(region, learnt, used) or ())
-        idle = is_idle(region, ("val",)) or any(isinstance(part, Instance) and is_subset(part) for part in parts)
+        idle = is_idle(region, ("val",)) or any(
+            isinstance(part, Instance) and (is_subset(part) or dataset_part(part) == "val") for part in parts
+        )
         gone_through = [e for kind in ("evaluated", "gathered", "walked") for e in region.of(kind)]
-        tested = {id(e.loader.attrs.get("dataset")) for e in gone_through if is_named_test(e)}
+        named = [e for e in gone_through if is_named_test(e, region)]
         for event in region.of("selected"):
+            tested = {id(e.loader.attrs.get("dataset")) for e in named if all(e is not own for own in event.own)}
             if idle or not tested.isdisjoint(event.judged):
                 report(event.node, event.where, what=event.what)
 
@@ -85,13 +91,14 @@ class TestSetSelects(Rule):
         """Whether the program too takes these data for its test data, and has no validation data beside them; None
         where it does, and names speak of validation."""
         words = set(words_in(region.node)) | set(words_in(node))
-        declared = False
+        declared, said = False, True
         called: dict[str | None, list[tuple[set[str], ...]]] = {}
         for event in region.of("evaluated"):
             dataset = event.loader.attrs.get("dataset")
-            named = names_of(event)
+            named = names_of(event, region)
             words.update(*named)
             declared = declared or is_declared(dataset)
+            said = said and is_named_test(event, region)
             called.setdefault(dataset_part(dataset), []).append(named)
         if called.keys() >= {"val", "test"}:
             alone = (
@@ -103,7 +110,7 @@ class TestSetSelects(Rule):
             if not any(VALIDATION.search(word) for names in alone for word in names):
                 return True  # the program tells them apart, and chooses by the test data
         if any(VALIDATION.search(word) for word in words):
-            return None if declared else False
+            return None if declared or (said and called) else False
         return declared or any(TEST.search(word) for word in words)
 
     @on("search")
@@ -204,17 +211,18 @@ def named_test(node: Any) -> bool:
     return any(TEST.search(w) for w in words) and not any(VALIDATION.search(w) for w in words)
 
 
-def names_of(event: Any) -> tuple[set[str], ...]:
-    """The names of the data that a loop evaluates: in its head, and where the loader and its dataset were made."""
+def names_of(event: Any, region: Region) -> tuple[set[str], ...]:
+    """The names of the data that a loop evaluates: in its head, or where its function is given them, and where the
+    loader and its dataset were made."""
     made = (event.loader, event.loader.attrs.get("dataset"))
     born = (one.born if isinstance(one, Instance) else None for one in made)
-    head = event.node.iter if isinstance(event.node, cst.For) else event.node
-    return set(words_in(head)), *(statement_names(step) if step is not None else set() for step in born)
+    given = {word for place in places_of(event, region) for word in words_in(place.node)}
+    return given, *(statement_names(step) if step is not None else set() for step in born)
 
 
-def is_named_test(event: Any) -> bool:
+def is_named_test(event: Any, region: Region) -> bool:
     """Whether the loop that evaluates a loader, and what makes the loader, call it the test data."""
-    head, loader, _ = names_of(event)
+    head, loader, _ = names_of(event, region)
     words = head | loader
     return any(map(TEST.search, words)) and not any(map(VALIDATION.search, words))
 

@@ -46,6 +46,7 @@ from trainlint.semantics.values import (
     Step,
     Tensor,
     Value,
+    bounds,
     const,
     is_opaque,
     options,
@@ -1080,6 +1081,15 @@ class NormalizeChannels(Rule):
                     what = "has means for pixels from 0 to 255, but `ToTensor` gives them from 0 to 1"
                     report(item.born.node, space=item.born.space, what=what)
             ready = name == "ToTensor" or (ready and name not in RESHAPING and given is None)
+
+    @on_call("albumentations.Normalize")
+    def divided(self, call: Call, report: Report) -> None:
+        """albumentations takes means of pixels from 0 to 1, and multiplies them by `max_pixel_value`."""
+        most, kind = call.value("max_pixel_value"), call.value("normalization")
+        means = constants(call.value("mean"))
+        usual = (most is None or bounds(most)[0] > 1) and (kind is None or const(kind) == "standard")
+        if usual and isinstance(means, tuple) and means and all(isinstance(n, (int, float)) and n > 1 for n in means):
+            report(call.node, what="has means for pixels from 0 to 255, and multiplies them by 255 (`max_pixel_value`)")
 
 
 class BatchNormLastBatch(Rule):

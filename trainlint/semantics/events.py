@@ -96,7 +96,7 @@ FIELDS = {
     "handed": "weights",
     "paired": "",
     "given_transform": "dataset subset former now",  # of a data set and the part of it that it was reached by
-    "selected": "where what judged",  # in which file the comparison is
+    "selected": "where what judged own",  # in which file the comparison is; what was evaluated in its own loop
     "passed": "loader",
     "brought": "loader argument",  # by which argument of a call a loop was given what it goes through
 }

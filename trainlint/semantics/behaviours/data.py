@@ -53,7 +53,7 @@ from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_name
 
 if TYPE_CHECKING:
-    from trainlint.semantics.interpreter import Interpreter
+    from trainlint.semantics.interpreter import Interpreter, Region
     from trainlint.semantics.namespace import Namespace
     from trainlint.syntax.index import Index
 
@@ -97,12 +97,13 @@ def ordered(data: DataInfo, key: Any) -> DataInfo:
 
 
 def draw(call: Call) -> Any:
-    """What identifies a random permutation: two that are drawn from equal states of a generator are the same."""
+    """What identifies a random permutation: two that are drawn from equal states of a generator are the same. Of a seed
+    that is not known it is known only that it equals itself."""
     interp = call.interp
     state = call.value("random_state") or call.value("generator")
     given = isinstance(state, Instance) and state.family == "generator"
     if state is not None and not given and not (isinstance(state, Const) and state.value is None):
-        return ("drawn", state.key) if isinstance(state, Const) else None
+        return None if is_anything(state) else ("drawn", state.key if isinstance(state, Const) else Same(state))
     source = state if given else call.receiver
     if isinstance(source, Instance) and source.family == "generator":
         where, name = source.attrs, SEED
@@ -178,8 +179,8 @@ def rows_at(index: Tensor, data: DataInfo, node: Any) -> DataInfo:
     return data._replace(order=data.order | index.data.order)
 
 
-def columns_at(owner: Tensor, indices: list[Value | slice]) -> tuple[Any, ...] | None:
-    """The columns that an index picks from a table."""
+def columns_at(owner: Tensor, indices: list[Value | slice], at_rows: bool = False) -> tuple[Any, ...] | None:
+    """The columns that an index picks from a table, or where it chooses rows first (`iloc`)."""
     columns = owner.data.columns
     if columns == PREDICTED:
         return columns
@@ -194,7 +195,8 @@ def columns_at(owner: Tensor, indices: list[Value | slice]) -> tuple[Any, ...] |
             return picked(columns, names)
         if isinstance(first, (ListObject, Sequence)) and columns[0] in ("all", "only"):
             return ("all", frozenset(), hash((id(first), columns)))
-        return columns if isinstance(first, slice) or (isinstance(first, Tensor) and first.kinds == MASK) else None
+        of_rows = isinstance(first, Tensor) and (first.kinds == MASK or (at_rows and first.shape != ()))
+        return columns if isinstance(first, slice) or of_rows else None
     if len(indices) != 2 or not (isinstance(first, (slice, Tensor))):
         return None
     if last == slice(None):
@@ -441,8 +443,38 @@ def array(call: Call) -> Value:
     value = call.first
     tensor = as_tensor(value).but(lib="numpy", graph=False, shape=None)
     if isinstance(value, ListObject) and value.items is None:
-        return with_origin(tensor, value)  # rows gathered one by one
+        return with_origin(filled_rows(tensor, value), value)  # rows gathered one by one
     return tensor
+
+
+def note_rows(call: Call, target: ListObject, loop: Region | None) -> None:
+    """Note from which rows a loop takes what it puts into a list: how they were ordered, which run of the loop it is,
+    and which of the rows are taken in a turn, in words. Lists with equal rows hold the same; those that are filled in
+    one block belong together."""
+    source = call.interp.frame.space.source
+    taken: Any = call.node.args[0].value if call.node.args else None
+    order, whole = None, taken
+    while isinstance(whole, cst.Subscript):
+        whole = whole.value
+    rows = call.interp.peek(whole) if loop is not None and taken is not None and whole is not taken else None
+    if isinstance(rows, Tensor) and rows.data.tokens and rows.data.order is not None and source is not None:
+        block: Any = source.index.statement(call.node)
+        for _ in range(2):  # the line, and the block around it
+            block = source.index.parent(block)
+        order = rows.data.order | {("filled", (id(block), Same(loop)), cst.Module([]).code_for_node(taken))}
+    if order is not None or "$rows" in target.attrs:
+        call.interp.write(target.attrs, "$rows", order)
+
+
+def filled_rows(rows: Tensor, items: Value) -> Tensor:
+    """Rows that were put into a list one by one, with what is known of their order."""
+    if not isinstance(items, ListObject) or items.items is not None:
+        return rows
+    order = items.attrs.get("$rows")
+    if order is None or not rows.data.tokens or rows.data.order is not None:
+        return rows
+    shuffled = items.attrs.get("$shuffled", frozenset())
+    return rows.but(data=rows.data._replace(order=None if shuffled is None else order | shuffled))
 
 
 @behaviour("sample")
@@ -571,7 +603,9 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         data = data._replace(stats=frozenset())
     index = indices[0] if indices else None
     if data.columns is not None:
-        data = data._replace(columns=columns_at(owner, indices))
+        read = node.value if isinstance(node, cst.Subscript) else None
+        at_rows = isinstance(read, cst.Attribute) and read.attr.value in ("loc", "iloc")
+        data = data._replace(columns=columns_at(owner, indices, at_rows))
     data = rows_of(interp, owner, data, index, node)
     if isinstance(index, Tensor) and index.data.shuffled:
         data = data._replace(shuffled=True)
@@ -587,6 +621,10 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
             if not is_nothing(boundary):
                 place, spelled = nearby(interp, boundary, text) if alone else (boundary, text)
                 data = cut_at(interp, owner.but(data=data), place, spelled, side)
+        if data.part is None and is_one(data) and min(data.tokens) >= 0:
+            if data.splits - owner.data.splits - one_sided(interp):  # the other side is taken, too
+                part = assigned_part(interp, node)
+                data = data._replace(part=part if part != "train" else None)
     elif isinstance(index, Tensor) and index.data.splits:
         if data.fits and not data.splits and index.data.part is not None:
             interp.emit("split", (interp.frame.space, None, owner, "cross-validation"))
@@ -606,6 +644,36 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         for place, side in drawn_sides(index, node):
             taken(interp, owner.but(data=data), place, side)  # of one side alone it is not known that it is a part
     return data
+
+
+def assigned_part(interp: Interpreter, node: Any) -> str | None:
+    """The part of the data that the program calls what an expression gives, where it assigns it to a name."""
+    space = interp.frame.space
+    if space.source is None:
+        return None
+    index, place = space.source.index, -1
+    above: Any = index.parent(node)
+    while not isinstance(above, (cst.BaseSmallStatement, cst.BaseCompoundStatement)):
+        if isinstance(above, cst.Tuple):
+            place = next(i for i, element in enumerate(above.elements) if element is node)
+        elif (
+            not isinstance(above, (cst.Attribute, cst.Subscript, cst.Element))
+            and getattr(above, "func", None) is not node
+        ):
+            return None
+        node, above = above, index.parent(above)
+    target: Any = above.targets[0].target if isinstance(above, cst.Assign) and above.value is node else None
+    if place >= 0:
+        fits = isinstance(target, cst.Tuple) and len(target.elements) == len(node.elements)
+        target = target.elements[place].value if fits else None
+    name = target.attr if isinstance(target, cst.Attribute) else target
+    return named_part(name.value) if isinstance(name, cst.Name) else None
+
+
+def named_part(name: str) -> str | None:
+    """The part of the data that a name speaks of."""
+    parts = {PART_WORDS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in PART_WORDS}
+    return parts.pop() if len(parts) == 1 else None
 
 
 def drawn_sides(index: Tensor, node: Any) -> list[tuple[Any, str]]:
@@ -1028,7 +1096,9 @@ def after_transform(call: Call, data: DataInfo, what: str) -> DataInfo:
     """Data after the transform of an estimator: which columns they are, and what they are scaled by."""
     scaler = call.receiver
     if is_composed(call.interp, scaler):
-        return data._replace(columns=None, scaled=None)
+        chain = made_of(call.interp, scaler) if isinstance(scaler, Instance) and scaler.family == "pipeline" else []
+        kept = bool(chain) and all(learnt_by(call.interp, step) in KEEPS_COLUMNS for step in chain)
+        return data._replace(columns=data.columns if kept else None, scaled=None)
     data = data._replace(columns=data.columns if what in KEEPS_COLUMNS else None)
     if what != "scaler" or not isinstance(scaler, Instance):
         return data
@@ -1309,7 +1379,7 @@ def is_anything(value: Value) -> bool:
 class Same:
     """Equal for one and the same object; holds it, since the `id` of an object that is gone may come again."""
 
-    value: Value
+    value: Any
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Same) and other.value is self.value
@@ -1742,7 +1812,8 @@ def fixed_transform(call: Call) -> Value:
     transform = Instance(Api(call.actual), "transform", call.interp.step(call.node, call.short_name))
     transform.attrs.update(call.arguments.keywords)
     if call.short_name == "Normalize":
-        transform.attrs["$normalize"] = (call.value("mean", 0), call.value("std", 1))
+        known = [Tuple(tuple(map(Const, numbers))) if is_of_albumentations(transform) else None for numbers in IMAGENET]
+        transform.attrs["$normalize"] = (call.value("mean", 0) or known[0], call.value("std", 1) or known[1])
     transform.attrs["$given"] = size_given(call)
     return transform
 
@@ -1784,16 +1855,31 @@ def scale_of(transform: Value | None, before: tuple[Any, ...] | None = None) -> 
         name = step.describe()
         if "$normalize" in step.attrs:
             mean, std = (constants(value) for value in step.attrs["$normalize"])
-            plain = scale is not None and scale[0] == "plain" and mean is not None and std is not None
-            scale = ("normalised", mean, std, step.born) if plain else None
-        elif name == "ToTensor":
+            plain = (scale is not None and scale[0] == "plain") or divides(step)
+            known = plain and mean is not None and std is not None
+            scale = ("normalised", mean, std, step.born) if known else None
+        elif name in ("ToTensor", "ToFloat"):
             scale = ("plain", step.born)
         elif name not in KEEP_SCALE and "$augments" not in step.attrs:
             scale = None
     return scale
 
 
-KEEP_SCALE = frozenset(("Resize", "CenterCrop", "Pad", "Scale", "FiveCrop", "TenCrop", "Grayscale"))
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+KEEP_SCALE = frozenset(
+    """Resize CenterCrop Pad Scale FiveCrop TenCrop Grayscale PadIfNeeded LongestMaxSize SmallestMaxSize Crop
+    ToTensorV2""".split()
+)
+
+
+def is_of_albumentations(transform: Value | None) -> bool:
+    return isinstance(transform, Instance) and transform.api_path.startswith("albumentations.")
+
+
+def divides(normalize: Instance) -> bool:
+    """Whether a `Normalize` takes pixels as they are read, and itself divides them by the greatest possible."""
+    most = normalize.attrs.get("max_pixel_value")  # named, as it nearly always is
+    return is_of_albumentations(normalize) and (most is None or (usual(most) or 0) > 1)
 
 
 @behaviour("transformed")
@@ -1804,6 +1890,9 @@ def transformed(call: Call) -> Value:
     given = call.value("img", 1)
     before = given.data.scale if isinstance(given, Tensor) else None
     scale = scale_of(call.receiver, before)
+    if scale is not None and is_of_albumentations(call.receiver):  # `transform(image=image, mask=mask)`
+        image = Tensor(graph=False, data=NO_DATA._replace(scale=scale))
+        return DictObject({DictObject.REST: UNKNOWN, "image": image})
     if scale is None:
         tensors = [given] if isinstance(given, Tensor) else []
         return mixed_tensor(call.interp, tensors) if tensors else UNKNOWN

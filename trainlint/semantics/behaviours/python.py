@@ -10,6 +10,7 @@ import libcst as cst
 
 from trainlint.semantics import containers
 from trainlint.semantics.arithmetic import is_modest
+from trainlint.semantics.behaviours.data import note_rows, ordered
 from trainlint.semantics.classes import inherited_fields
 from trainlint.semantics.journal import MISSING
 from trainlint.semantics.library import Call, behaviour, builtin
@@ -266,6 +267,9 @@ def list_(call: Call) -> Value:
 
 @builtin("sorted")
 def sorted_(call: Call) -> Value:
+    rows = call.first
+    if isinstance(rows, Tensor) and rows.data.tokens and rows.lib != "torch":
+        return rows.but(lib="numpy", data=ordered(rows.data, ("sorted", call.interp.step(call.node, "sorted"))))
     return ListObject(None, element(call, call.first))
 
 
@@ -622,7 +626,9 @@ def append(call: Call) -> Value:
         value = values[1]
         loop = call.interp.nearest_loop()
         if target.attrs.get("$filled", MISSING) is not call.node:  # where its only items come from
-            call.interp.write(target.attrs, "$filled", None if "$filled" in target.attrs else call.node)
+            known = "$filled" in target.attrs
+            call.interp.write(target.attrs, "$filled", None if known else call.node)
+            note_rows(call, target, None if known else loop)
         if value.tally is not None and value.tally.what != "some" and loop is not None:
             call.interp.event("filled", call.node, target.attrs.get(EMPTIED, target) or object(), None, loop.node)
             call.interp.notice_left_over(call.node, call.node.args[0].value, value.tally)

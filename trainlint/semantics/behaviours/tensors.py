@@ -10,7 +10,7 @@ import libcst as cst
 from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
-from trainlint.semantics.behaviours.data import with_origin
+from trainlint.semantics.behaviours.data import filled_rows, with_origin
 from trainlint.semantics.library import PACKED, Call, as_tensor, behaviour, mixed_tensor, severed
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
@@ -251,7 +251,7 @@ def concatenate(call: Call) -> Value:
     parts = call.interp.known_items(call.first)
     if parts is None:
         element = call.interp.element_of(call.first)
-        return as_tensor(element).but(shape=None)
+        return filled_rows(as_tensor(element), call.first).but(shape=None)
     if not parts:
         return Tensor()
     tensors = [as_tensor(p) for p in parts]
