@@ -39,6 +39,7 @@ from trainlint.semantics.values import (
     Tensor,
     Union,
     Value,
+    cut,
     options,
     truth,
 )
@@ -445,7 +446,7 @@ class GradientCutBeforeLoss(Rule):
     def idle(self, region: Region, report: Report) -> None:
         for _, node, space, term in region.of("idle"):
             for event in region.of("backward"):
-                if isinstance(event.loss, Tensor) and term.deps <= event.loss.deps:
+                if isinstance(event.loss, Tensor) and cut(term.deps) <= event.loss.deps:
                     cuts = list(dict.fromkeys(dep.cut for dep in term.deps if dep.cut is not None))
                     added, step = Step(space, node, "the term"), Step(event.space, event.node, "backward")
                     if len(cuts) == 1 and not isinstance(term, Number) and not is_in_function_of(cuts[0], added):
@@ -512,11 +513,13 @@ def is_never_reached(layer: Instance, region: Region) -> bool:
 def is_idle_term(node: Any, term: Tensor, rest: Tensor) -> bool:
     """Whether a loss has lost all its gradients, and one that it is added to trains a model that it was computed with.
     One that is detached in the sum itself is there for the log."""
-    if term.graph is not False or rest.graph is not True or not (term.nature == "a loss" or is_detached(term)):
+    if term.graph is not False or rest.graph is not True:
+        return False
+    if not (term.nature == "a loss" or is_detached(term) or term.shape == rest.shape == ()):
         return False
     trained = {id(dep.module) for dep in rest.deps if dep.live and dep.node is not None}
-    if not any(id(dep.module) in trained for dep in term.deps) or any(dep.live for dep in term.deps):
-        return False
+    if not any(id(dep.module) in trained and dep.node is not None for dep in term.deps):
+        return False  # of weights alone, TL707 tells
     holds = is_cut_here if term.nature == "a loss" else contains
     return not any(dep.cut is not None and holds(node, dep.cut.node) for dep in term.deps)
 

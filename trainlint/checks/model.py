@@ -315,7 +315,7 @@ class ParameterNotRegistered(HiddenRule):
     kinds = ("tensor", "moved", "parameters")
     WORDS: ClassVar[dict[str, str]] = {
         "tensor": "is a plain tensor that asks for gradients, not a `Parameter`",
-        "moved": "is what moving a `Parameter` gives, which is a plain tensor",
+        "moved": "is what moving or scaling a `Parameter` gives, which is a plain tensor",
         "parameters": "keeps parameters in a plain container",
     }
 

@@ -22,11 +22,13 @@ from trainlint.semantics.arithmetic import (
     OF_TWO,
     POSITIONS,
     UNIT,
+    UNITS,
 )
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
+    CHOSEN,
     INF,
     LOGITS,
     MASKS,
@@ -57,6 +59,7 @@ HARMLESS = frozenset(
         OF_TWO,
         POSITIONS,
         UNIT,
+        UNITS,
         NEARLY_ONE,
         FROM_NEARLY_ONE,
     )
@@ -426,10 +429,32 @@ class UnguardedDivision(TrainedRule):
                 plan = partial(guard, right_node, EPS)
             self.tell(node, right, plan, report, nature=nature)
 
+    @on_call("torch.mean")
+    def of_selected(self, call: Call, report: Report) -> None:
+        """The mean of what a model's own decisions select."""
+        given = operand_of(call)
+        if not isinstance(given, cst.Subscript) or len(given.slice) != 1 or len(call.arguments.positional) > 1:
+            return
+        chosen = getattr(given.slice[0].slice, "value", None)
+        if not call.tensor.graph or not is_decision(report.interp, chosen):
+            return
+        if not is_asked_about(index_of(report.space()), chosen):
+            self.tell(call.node, call.tensor, None, report, nature="the number of elements that are selected")
+
     def clamp(self, divisor: Any, draft: Draft) -> None:
         """Offer to divide by a count of at least one: a sum over nothing is then 0."""
         if isinstance(divisor, cst.BaseExpression) and divisor is not draft.node:
             draft.fix("divide by at least 1", replace(divisor, divisor, ".clamp(min=1)"))
+
+
+def is_decision(interp: Interpreter, node: Any) -> bool:
+    """Whether an expression is a mask that compares what a model computed with a number."""
+    if not isinstance(node, cst.Comparison):
+        value = interp.peek(node)
+        return isinstance(value, Tensor) and value.nature == CHOSEN and bool(value.deps)
+    value, limit = interp.peek(node.left), node.comparisons[0].comparator
+    compared = isinstance(limit, (cst.Integer, cst.Float)) and len(node.comparisons) == 1
+    return compared and isinstance(value, Tensor) and bool(value.deps)
 
 
 # Methods that change how numbers are kept, or their shape, and no number.

@@ -605,24 +605,100 @@ def is_hypothetical(region: Region | None) -> bool:
     return False
 
 
+def tensors_of_torch(*values: Value | None) -> list[Tensor]:
+    """All values, if each is a tensor of torch; else none."""
+    found = [value for value in values if isinstance(value, Tensor) and value.lib == "torch"]
+    return found if len(found) == len(values) else []
+
+
 class LayerSizeMismatch(LossRule):
-    """A layer that cannot take the sizes it gets."""
+    """A layer that cannot take the sizes it gets, or tensors whose sizes do not go together."""
 
     code, name = "TL611", "layer-size-mismatch"
-    message = "`{layer}` takes {wanted} {axis} and gets {found}, an input of shape {shape} (@); it fails"
+    message = "{what} (@); it fails"
 
     @on("sizes")
     def check(self, fact: tuple[Call, int, int, int], report: Report) -> None:
         call, at, wanted, found = fact
-        if is_hypothetical(call.interp.region):
-            return
-        tensor = call.tensor
         axis = "features" if at == -1 else "channels"
-        shape = written(tensor)
+        given = f"gets {found}, an input of shape {written(call.tensor)}"
         born = call.receiver.born if isinstance(call.receiver, Instance) else None
-        report(call.node, layer=call.short_name, wanted=wanted, axis=axis, found=found, shape=shape).because(
-            (*why(tensor), born)
-        )
+        self.tell(call.node, f"`{call.short_name}` takes {wanted} {axis} and {given}", report, call.tensor, more=born)
+
+    def tell(self, node: Any, what: str, report: Report, *tensors: Tensor, more: Step | None = None) -> None:
+        if not is_hypothetical(report.interp.region):
+            route = max((tuple(why(tensor)) for tensor in tensors), key=len)
+            report(node, what=what).because((*route, more))
+
+    @on("add", "subtract", "multiply", "divide")
+    def elementwise(self, fact: Any, report: Report) -> None:
+        _, node, left, right, *_ = fact
+        if clashing := self.clashing(left, right):
+            what = f"{' and '.join(map(written, clashing))} are combined element by element, and cannot be broadcast"
+            self.tell(node, what, report, *clashing)
+
+    @on_call(*REGRESSION, BCE, BCE_WITH_LOGITS)
+    def compared(self, call: Call, report: Report) -> None:
+        if of_torch(call) and (clashing := self.clashing(call.tensor, target_of(call))):
+            compared = " with ".join(map(written, clashing))
+            what = f"`{call.short_name}` compares {compared}, which cannot be broadcast"
+            self.tell(call.node, what, report, *clashing)
+
+    def clashing(self, left: Value, right: Value) -> list[Tensor]:
+        tensors = tensors_of_torch(left, right)
+        return tensors if tensors and shapes.clash(*map(shapes.form, tensors)) else []
+
+    @on("matrixmultiply")
+    def product(self, fact: Any, report: Report) -> None:
+        _, node, left, right, *_ = fact
+        self.multiplied(node, tensors_of_torch(left, right), report)
+
+    @on_call("torch.matmul", "torch.bmm")
+    def called_product(self, call: Call, report: Report) -> None:
+        if call.actual.endswith(("matmul", "mm")):
+            other = call.value("other", 1) or call.value("mat2", 1)
+            self.multiplied(call.node, tensors_of_torch(call.first, other), report)
+
+    def multiplied(self, node: Any, factors: list[Tensor], report: Report) -> None:
+        left, right = (factor.shape for factor in factors or (Tensor(), Tensor()))
+        if not left or not right:
+            return
+        inner, outer = left[-1], right[-2 if len(right) > 1 else 0]
+        if inner is not None and outer is not None and inner != outer:
+            given = " is multiplied with ".join(map(written, factors))
+            self.tell(node, f"{given}, whose {outer} rows do not fit {inner} columns", report, *factors)
+
+    @on_call("torch.cat")
+    def joined(self, call: Call, report: Report) -> None:
+        items = tensors_of_torch(*(call.interp.known_items(call.first) or ()))
+        dim, ranks = const(shapes.axis(call, 1) or Const(0)), {len(item.shape or ()) for item in items}
+        if not call.actual.endswith(("cat", "concat", "concatenate")) or len(ranks) != 1 or not isinstance(dim, int):
+            return
+        for at, found in enumerate(zip(*(item.shape or () for item in items), strict=True)):
+            if at != dim % max(ranks) and len({size for size in found if size is not None}) > 1:
+                given = " and ".join(map(written, items))
+                self.tell(call.node, f"{given} are joined along axis {dim}, and differ in axis {at}", report, *items)
+                return
+
+    @on_call("torch.reshape")
+    def rearranged(self, call: Call, report: Report) -> None:
+        """Other axes for other elements than there are: a number written down for what a convolution does not give."""
+        given, wanted = call.tensor, shapes.sizes(call, 1, "shape", "size")
+        have = given.shape
+        if not call.actual.endswith(("view", "reshape")) or not wanted or not have or given.lib != "torch":
+            return
+        want, elements = wanted, "elements"
+        if shapes.product(have) is None or shapes.BATCH in wanted:
+            if not given.batched or wanted[0] not in (shapes.BATCH, -1):
+                return
+            have, want, elements = have[1:], wanted[1:], "elements of each sample"
+        whole, known = shapes.product(have), shapes.product(size for size in want if size != -1)
+        if not whole or not known or (wanted[0] == -1 and known % whole == 0):
+            return
+        if whole % known if -1 in wanted else whole != known:
+            self.tell(
+                call.node, f"`{called(call.node)}` asks for {known} {elements} in {written(given)}", report, given
+            )
 
 
 class PredictionAxis(Rule):

@@ -74,7 +74,7 @@ METHODS = {
 NEGATED = "probabilities with the other sign"  # as in an entropy
 # Exponentials of raw scores, which nothing bounds: one for each score, and several added up.
 EXPONENTIAL, EXPONENTIALS = "an exponential", "a sum of exponentials"
-UNIT = "a unit vector"
+UNIT, UNITS = "a unit vector", "a product of unit vectors"
 OF_TWO = "a difference of scores"
 DETERMINANT = "a determinant"
 TO_ONE = "1 minus "  # what is 0 where something reaches 1
@@ -382,6 +382,8 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
         return exponential(operator, left, right)
     if operator == "Divide" and b == "a norm" and isinstance(left, Tensor):
         return UNIT
+    if operator == "Multiply" and a == b == UNIT:
+        return UNITS
     if lo > 0:
         return None
     if lo == 0 and operator in ("Add", "Subtract"):
@@ -509,6 +511,8 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
     data = first.data
     if isinstance(left, Tensor) and isinstance(right, Tensor):
         deps = left.deps | right.deps
+        if operator == "Add" and {left.graph, right.graph} == {True, False}:  # a term that nothing is learnt from
+            deps = left.deps | cut(right.deps) if left.graph else cut(left.deps) | right.deps
         grown = left.grown | right.grown
         data = combine_data(interp, operator, left, right, node)
     elif data.tokens and operator in ("Divide", "Multiply"):
@@ -542,7 +546,7 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
     formats = {side.dtype for side in (left, right) if isinstance(side, Tensor)}
     floating = len(formats) == 1 and all(is_number(side) or isinstance(side, Tensor) for side in (left, right))
     floating = floating and first.dtype is not None and first.dtype.startswith("float")
-    return Tensor(
+    result = Tensor(
         kinds=kinds,
         lo=lo,
         hi=hi,
@@ -560,6 +564,14 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         batched=batched,
         route=first.route,
     )
+    if not (isinstance(left, Tensor) and isinstance(right, Tensor)) and is_made_in(node, first is left):
+        interp.modules.scaled(first, result)
+    return result
+
+
+def is_made_in(node: Any, left: bool) -> bool:
+    """Whether a side of an operation is a call."""
+    return getattr(node, "left" if left else "right", None).__class__ is cst.Call
 
 
 # What every table has of its own beside its columns.

@@ -175,7 +175,7 @@ class Frame:
 
     __slots__ = (
         "call", "caller", "closure", "cls", "env", "forks", "function", "globals", "loops", "mark", "on_yield",
-        "returns", "space", "yields",
+        "returns", "space", "tries", "yields",
     )  # fmt: skip
 
     def __init__(
@@ -192,6 +192,7 @@ class Frame:
         self.function = function
         self.mark = mark
         self.forks = 0  # how many branches, loops and the like are open, whose changes may be taken back
+        self.tries = 0  # how many `try` statements are open whose handlers take what fails
         self.returns: list[tuple[Value, Delta | None]] = []
         self.yields: list[tuple[Value, Value | None]] = []  # with what a loop walks over whose items are passed on
         self.loops: list[LoopExits] = []
@@ -1005,7 +1006,9 @@ class Interpreter:
         before = self.exits()
         self.frame.forks += 1
         mark = journal.mark()
+        self.frame.tries += bool(node.handlers)
         alive = self.suite(node.body)
+        self.frame.tries -= bool(node.handlers)
         if alive and node.orelse is not None:
             alive = self.suite(node.orelse.body)
         after = journal.cut(mark)
@@ -1996,6 +1999,8 @@ class Interpreter:
 
     def call(self, callee: Value, arguments: Arguments, node: Any) -> Value:
         kind = callee.__class__
+        if self.frame.tries and not takes(callee, arguments):
+            return UNKNOWN  # a handler is there for that
         if kind is Function:
             return self.call_function(callee, arguments, node)  # type: ignore[arg-type]
         if kind is Method:

@@ -1179,7 +1179,7 @@ class Library:
         if isinstance(manager, Instance) and "$autocast" in manager.attrs:
             with interp.in_region("autocast", node, manager):
                 return body(manager)
-        if isinstance(manager, Instance) and "$expected" in manager.attrs:
+        if called(node) in FAILING or (isinstance(manager, Instance) and "$expected" in manager.attrs):
             with interp.in_region("expected failure", node):
                 return body(manager)
         return body(manager)
@@ -1368,6 +1368,8 @@ MODULES = ("torch.nn.", "timm.models", "torchvision.models", "torch_geometric.nn
 TELLING = frozenset(("debug", "info", "warning", "warn", "error", "exception", "critical", "add_scalar", "add_graph"))
 # What NumPy calls the keywords of torch's functions, which take both.
 OTHER_NAMES = {"dim": "axis", "keepdim": "keepdims", "x": "X"}  # of NumPy and scikit-learn
+# Methods of `unittest.TestCase` that expect an exception.
+FAILING = frozenset(("assertRaises", "assertRaisesRegex"))
 MOVES = frozenset(("to", "cuda", "cpu", "float", "half"))
 # Methods that only tensors have: calling one tells what an unknown value is.
 TENSOR_METHODS = frozenset(

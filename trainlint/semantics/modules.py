@@ -202,6 +202,12 @@ class ModuleIndex:
         if leaf is not None and isinstance(new, Tensor):
             self.leaves[id(new)] = (new, leaf[1])
 
+    def scaled(self, old: Tensor, new: Tensor) -> None:
+        """`new` is computed of `old`, which was made for that: a trainable one is trainable no more."""
+        kind = self.leaves.get(id(old), (old, ""))[1]
+        if kind:
+            self.leaves[id(new)] = (new, "moved" if kind == "parameter" else kind)
+
     def runs(self, module: Instance) -> None:
         """A module is called."""
         if module.born is not None:

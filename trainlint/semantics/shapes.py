@@ -250,6 +250,13 @@ def broadcast(a: Form, b: Form) -> Form:
     return Form(tuple(reversed(result)), None, longest.batched)
 
 
+def clash(a: Form, b: Form) -> bool:
+    """Whether two shapes cannot be broadcast."""
+    sides = [f.shape if f.shape is not None else (None, f.last) for f in (a, b)]
+    pairs = zip(*(side[::-1] for side in sides))
+    return any(m is not None and n is not None and m != n and min(m, n) > 1 for m, n in pairs)
+
+
 def scaled(given: Form) -> Form:
     """The form of a stack of matrices or images that is scaled by something out of view: a number, or what has no more
     axes."""

@@ -487,7 +487,7 @@ def calls_in(node: Any) -> list[cst.Call]:
 
 # ------------------------------------------------------------------------ members
 
-MANY = 12  # layers that a function given to `apply` is run for one by one
+MANY = 64  # layers that a function given to `apply` is run for one by one
 
 
 @behaviour("parameters")
@@ -581,10 +581,15 @@ def module_itself(call: Call) -> Value:
 
 @behaviour("register_buffer")
 def register_buffer(call: Call) -> Value:
-    """A buffer takes no gradients; what it holds may be loaded or filled later."""
+    """A buffer takes no gradients; what it holds may be loaded or filled later, in the same shape."""
     module, name, tensor = call.receiver, const(call.value("name", 1) or UNKNOWN), call.value("tensor", 2)
     if isinstance(module, Instance) and isinstance(name, str) and isinstance(tensor, Tensor) and tensor.lib == "torch":
-        call.interp.write(module.attrs, name, Tensor(lib="torch", graph=False))
+        cls = module.cls
+        kept = (
+            isinstance(cls, Class) and not call.interp.modules.own(cls).stores[name] and 0 not in (tensor.shape or ())
+        )
+        shape = tensor.shape if kept else None
+        call.interp.write(module.attrs, name, Tensor(lib="torch", graph=False, shape=shape))
     return NONE
 
 

@@ -600,6 +600,8 @@ def sum_(call: Call) -> Value:
         if isinstance(dim, Const) and tensor.axis is not None and dim.value == tensor.axis:
             return made(call, lo=1.0, hi=1.0)
         return made(call, lo=TINY)
+    if tensor.nature == arithmetic.UNITS and call.value("dim", 1) is not None:
+        return made(call, lo=-1.0, hi=1.0, nature="a cosine")
     lo = TINY if tensor.lo > 0 else (0.0 if tensor.lo == 0 else -INF)
     hi = 0.0 if tensor.hi <= 0 else INF
     nature = None

@@ -436,10 +436,11 @@ def as_optimizer(interp: Interpreter, receiver: Value, node: Any) -> Instance | 
 def autograd_grad(call: Call) -> Value:
     """Gradients, which are constants for all that is computed from them unless a graph of theirs is asked for."""
     call.interp.event("autograd", call.node, call.tensor, call.value("inputs", 1))
-    if truth(call.value("create_graph", 4) or FALSE) is False and not call.arguments.open:
+    recorded = truth(call.value("create_graph", 4) or FALSE)
+    if recorded is False and not call.arguments.open:
         deps = severed(call.interp, call.tensor, call.interp.step(call.node, "grad"))
         return Sequence(Tensor(graph=False, deps=deps))
-    return Sequence(Tensor(graph=None, deps=call.tensor.deps))
+    return Sequence(Tensor(graph=call.interp.grad if recorded else None, deps=call.tensor.deps))
 
 
 @behaviour("clip_gradients")
