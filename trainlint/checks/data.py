@@ -1055,9 +1055,15 @@ def may_be_parted(interp: Interpreter, loader: Instance) -> bool:
 
 
 def is_drawn(dataset: Instance) -> bool:
-    """Whether a data set serves random numbers that it draws when it is made."""
-    held = (v for k, v in dataset.attrs.items() if k != "$indices" and isinstance(v, Tensor))
-    return any(v.data.shuffled and not v.data.tokens for v in held)
+    """Whether a data set serves random numbers that it draws when it is made, or samples that it makes of nothing,
+    whichever is asked for."""
+    held = [v for k, v in dataset.attrs.items() if k != "$indices" and isinstance(v, Tensor)]
+    if any(v.data.shuffled and not v.data.tokens for v in held):
+        return True
+    serve = dataset.cls.find("__getitem__") if isinstance(dataset.cls, Class) else None
+    if held or not isinstance(serve, Function) or len(serve.node.params.params) != 2:
+        return False
+    return serve.node.params.params[1].name.value not in words_in(serve.node.body)
 
 
 def serves_items(dataset: Instance) -> bool:

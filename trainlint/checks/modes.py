@@ -21,6 +21,7 @@ from trainlint.checks.repairs import (
     is_left,
     model_of,
 )
+from trainlint.checks.step import is_of_torch
 from trainlint.checks.weights import is_conditional, loads_before_learning
 from trainlint.edits import (
     CodeEdit,
@@ -38,7 +39,7 @@ from trainlint.semantics.behaviours.tensors import VOLATILE
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import Call, holds, modules_in
-from trainlint.semantics.modules import contents
+from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     FALSE,
@@ -248,12 +249,24 @@ class MissingEvalMode(Rule):
         """A model with loaded weights is asked for predictions, and nothing is learnt."""
         if not call.loaded or not (region.kind == "program" or (region.kind == "call" and call.grad is False)):
             return False
+        if not region.has(*LEARNING) and learns_out_of_view(region):
+            return False
         if measured(region, call.module, call.node):
             return True
         taken = (*region.of("predict"), *region.of("item"))
         return any(depends(event.value, call.module, call.node) for event in taken) or any(
             depends(value, call.module, call.node) for event in region.of("outside") for value in event.values
         )
+
+
+def learns_out_of_view(region: Region) -> bool:
+    """Whether gradients are cleared, or code out of view is handed a loss and an optimizer."""
+    handed = (carried(e.values) for kind in ("outside", "escape") for e in region.of(kind))
+    return region.has("clear") or any(
+        any(isinstance(v, Tensor) and v.graph is True and v.deps for v in values)
+        and any(isinstance(v, Instance) and v.family == "optimizer" for v in values)
+        for values in handed
+    )
 
 
 def judges_other_data(region: Region, module: Instance) -> bool:
@@ -499,9 +512,11 @@ def is_weightless(module: Instance, interp: Interpreter) -> bool:
 
 
 def is_graphless(call: ModelCall, region: Region) -> bool:
-    """Whether nothing is known of a module, and what it gives goes where only a tensor without a graph can."""
-    return call.module.cls is None and any(
-        depends(event.value, call.module, call.node) for event in region.of("graphless")
+    """Whether nothing is known of a module, and it is of another framework, or what it gives goes where only a tensor
+    without a graph can."""
+    return call.module.cls is None and (
+        not is_of_torch(call.space)
+        or any(depends(event.value, call.module, call.node) for event in region.of("graphless"))
     )
 
 

@@ -37,6 +37,7 @@ from trainlint.semantics.values import (
     SIGMOID,
     TANH,
     UNKNOWN,
+    Api,
     Instance,
     Tensor,
     Value,
@@ -133,6 +134,18 @@ def direct(operand: Tensor) -> bool:
     return operand.must_be(PROBABILITIES | SIGMOID) and operand.nature in ("a softmax output", "a sigmoid output")
 
 
+def is_only_drawn_from(call: Call) -> bool:
+    """Whether what a call gives, perhaps divided by a temperature, are the scores that a sample is drawn by: minus
+    infinity is never drawn, and no gradient comes back."""
+    index, node = index_of(call.interp.frame.space), call.node
+    around = index.parent(node)
+    while isinstance(around, cst.BinaryOperation) and around.left is node:
+        node, around = around, index.parent(around)
+    drawn = index.parent(around) if isinstance(around, cst.Arg) else None
+    maker = call.interp.eval(drawn.func) if isinstance(drawn, cst.Call) else None
+    return isinstance(maker, Api) and maker.path in ("jax.random.categorical", "tensorflow.random.categorical")
+
+
 class LogOfSoftmax(Rule):
     """A softmax or sigmoid is followed by a logarithm."""
 
@@ -143,7 +156,7 @@ class LogOfSoftmax(Rule):
     @on_call("torch.log")
     def check(self, call: Call, report: Report) -> None:
         operand = as_tensor(call.first)
-        if direct(operand) and reaches_zero(operand):
+        if direct(operand) and reaches_zero(operand) and not is_only_drawn_from(call):
             better = "log_softmax" if operand.must_be(PROBABILITIES) else "logsigmoid"
             draft = report(call.node, nature=operand.nature, better=better).because(operand.trace)
             draft.repair(partial(self.fuse, operand, operand_of(call), better))
@@ -501,6 +514,8 @@ class EpsMisplaced(Rule):
         if not 0 < lo <= hi <= 1e-4:
             return
         interp = report.interp
+        if guards_next(index_of(report.space()), node) and (left.lo >= 0 or called(left_node) == "sqrt"):
+            return
         if isinstance(left_node, cst.BinaryOperation) and isinstance(left_node.operator, cst.Divide):
             divisor = interp.eval(left_node.right)
             if isinstance(divisor, Tensor) and divisor.lo <= 0 and divisor.nature not in HARMLESS:
@@ -524,6 +539,15 @@ class EpsMisplaced(Rule):
                     if operand.lo >= 0 and isinstance(node, cst.BinaryOperation):
                         moved = replace(inner, inner, " + ", node.right)
                         draft.fix(f"guard the {what}'s operand", moved, unwrap(node, left_node))
+
+
+def guards_next(index: Index, node: Any) -> bool:
+    """Whether a sum is what something is divided by, or what a logarithm is taken of: that is what it guards."""
+    around = index.parent(node)
+    if isinstance(around, cst.BinaryOperation):
+        return isinstance(around.operator, cst.Divide) and around.right is node
+    call = index.parent(around) if isinstance(around, (cst.Arg, cst.Attribute)) else None
+    return isinstance(call, cst.Call) and called(call) in ("log", "log2", "log10")
 
 
 def is_guarded(node: Any, interp: Interpreter) -> bool:

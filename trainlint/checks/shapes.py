@@ -407,6 +407,7 @@ def is_equated(index: Index, call: Any) -> bool:
     return isinstance(outer, cst.Comparison) and isinstance(outer.comparisons[0].operator, (cst.Equal, cst.NotEqual))
 
 
+RESIZES = ("adaptive", "avgpool", "interpolate", "lppool", "maxpool", "upsampl")  # of these names, the channels stay
 OVER_BATCH = "runs over the batch: for each class the samples share 1 among them"
 
 
@@ -611,6 +612,11 @@ def tensors_of_torch(*values: Value | None) -> list[Tensor]:
     return found if len(found) == len(values) else []
 
 
+def keeps_channels(step: Step) -> bool:
+    """Whether a place of a route changed the size of images only."""
+    return step.label.partition(" ")[0].lower().replace("_", "").startswith(RESIZES)
+
+
 class LayerSizeMismatch(LossRule):
     """A layer that cannot take the sizes it gets, or tensors whose sizes do not go together."""
 
@@ -623,12 +629,23 @@ class LayerSizeMismatch(LossRule):
         axis = "features" if at == -1 else "channels"
         given = f"gets {found}, an input of shape {written(call.tensor)}"
         born = call.receiver.born if isinstance(call.receiver, Instance) else None
-        self.tell(call.node, f"`{call.short_name}` takes {wanted} {axis} and {given}", report, call.tensor, more=born)
+        what = f"`{call.short_name}` takes {wanted} {axis} and {given}"
+        known = at == -1 or not all(keeps_channels(step) for step in call.tensor.route)
+        self.tell(call.node, what, report, call.tensor, more=born, explained=known)
 
-    def tell(self, node: Any, what: str, report: Report, *tensors: Tensor, more: Step | None = None) -> None:
+    def tell(
+        self,
+        node: Any,
+        what: str,
+        report: Report,
+        *tensors: Tensor,
+        more: Step | None = None,
+        explained: bool = True,
+    ) -> None:
         if not is_hypothetical(report.interp.region):
             route = max((tuple(why(tensor)) for tensor in tensors), key=len)
-            report(node, what=what).because((*route, more))
+            draft = report(node, what=what).because((*route, more))
+            draft.explained &= explained
 
     @on("add", "subtract", "multiply", "divide")
     def elementwise(self, fact: Any, report: Report) -> None:

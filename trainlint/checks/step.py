@@ -10,7 +10,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.data import HELD_OUT
+from trainlint.checks.data import HELD_OUT, branches
 from trainlint.checks.repairs import around, definition, follows, index_of, line_of, stepped
 from trainlint.checks.schedules import always, inner_loops, over_batches, stop_of
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
@@ -754,10 +754,14 @@ def in_a_row(event: Any, then: Any) -> bool:
 
 
 def keeps_graph(grown: Any) -> bool:
-    """Whether a value that is kept holds its graph by itself, as tensors of PyTorch do; elsewhere a tape holds it. What
-    is not known is of the framework that the code imports."""
-    used = {value.path.partition(".")[0] for value in grown.space.attrs.values() if isinstance(value, Api)}
-    return getattr(grown.value, "lib", "torch") == "torch" and ("torch" in used or used.isdisjoint(OTHER_FRAMEWORKS))
+    """Whether a value that is kept holds its graph by itself, as tensors of PyTorch do; elsewhere a tape holds it."""
+    return getattr(grown.value, "lib", "torch") == "torch" and is_of_torch(grown.space)
+
+
+def is_of_torch(space: Namespace) -> bool:
+    """Whether what is not known in a file may be of PyTorch: it is of the framework that the code imports."""
+    used = {value.path.partition(".")[0] for value in space.attrs.values() if isinstance(value, Api)}
+    return "torch" in used or used.isdisjoint(OTHER_FRAMEWORKS)
 
 
 class GraphRetained(Rule):
@@ -850,6 +854,8 @@ class ClipMisplaced(Rule):
         clips = by_node(region.of("clip"))
         for node, found in clips.items():
             what, related = self.judge(region, found)
+            if what.startswith("while") and is_without_scaler(region, report, found[0]):
+                continue
             if what:
                 plan = partial(self.mend, what.split()[0], related, region, len(clips))
                 report(node, found[0].space, what=what).because(related).repair(plan)
@@ -928,6 +934,22 @@ class ClipMisplaced(Rule):
         if scaled and any(isinstance(e.scaler, Instance) for e in steps):
             return "while still multiplied by the loss scale; `unscale_` belongs before", [step]
         return "", []
+
+
+def is_without_scaler(region: Region, report: Report, clip: Any) -> bool:
+    """Whether a clipping stands in a branch beside one that steps through a scaler: what is scaled comes by there."""
+    scaled = {e.node for e in region.of("step") if isinstance(e.scaler, Instance)}
+    for fork, way in branches(Step(clip.space, clip.node, "")):
+        other = fork.orelse if way is fork.body else fork.body
+        for call in () if other is None else calls_in(other):
+            if call in scaled:
+                return True
+            # The frame at hand is the loop's: what is called there may hold the scaler.
+            is_here = isinstance(call.func, cst.Name) and contains(region.node, call)
+            held = report.interp.eval(call.func) if is_here else UNKNOWN
+            if any(isinstance(v, Instance) and v.family == "scaler" for v in carried(held)):
+                return True
+    return False
 
 
 def is_filled_next(region: Region, clip: Any, owners: list[Instance]) -> bool:

@@ -44,6 +44,7 @@ def unreached(interp: Interpreter, module: Instance, arguments: Arguments, node:
     reached = {id(dep.module) for dep in deps if dep.live}
     if ELSEWHERE in deps or not reached:
         return ()
+    reached.add(id(module))  # as a whole, it gave what it keeps from the call before
     stopped = {dep.module: dep.cut for dep in deps if dep.cut is not None and id(dep.module) not in reached}
     return tuple((layer, stopped[layer]) for layer in sorted(stopped, key=lambda layer: layer.number))
 

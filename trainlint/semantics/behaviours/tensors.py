@@ -360,6 +360,15 @@ def mixed(call: Call) -> Value:
     return mixed_tensor(call.interp, operands(call) or [call.tensor])
 
 
+@behaviour("tally")
+def tally(call: Call) -> Value:
+    """How often values occur: no rows any more, but a statistic of them."""
+    counts = mixed_tensor(call.interp, [call.tensor]).but(
+        shape=None, last=None, batched=False, data=stats(call, "count")
+    )
+    return Tuple((counts, UNKNOWN)) if call.actual.endswith("histogram") else counts
+
+
 @behaviour("determinant")
 def determinant(call: Call) -> Value:
     return mixed_tensor(call.interp, [call.tensor]).but(nature=arithmetic.DETERMINANT, shape=None)
@@ -585,7 +594,8 @@ def of_table(call: Call) -> DataInfo:
 def norm(call: Call) -> Value:
     tensor = call.tensor
     is_unknown = not (tensor.graph or tensor.nature)
-    is_safe = tensor.lo > 0 or tensor.nature == arithmetic.UNIT or tensor.must_be(LOGITS) or arithmetic.varies(tensor)
+    is_safe = tensor.lo > 0 or tensor.nature == arithmetic.UNIT or arithmetic.varies(tensor)
+    is_safe = is_safe or tensor.must_be(LOGITS) or tensor.must_be(PROBABILITIES)  # not all of them are 0
     return made(call, lo=TINY if is_unknown or is_safe else 0.0, nature="a norm", data=stats(call, "norm"))
 
 
