@@ -140,7 +140,7 @@ EVENTS = frozenset(
         *("backward", "stepped", "cleared", "training_loss", "training_step", "restored", "returned"),
         # Data.
         *("split", "fit", "leak", "dataset", "pair", "learnt", "search"),
-        *("windows", "standardised", "pretrained", "indexed", "fitted", "applied", "varied"),
+        *("windows", "standardised", "pretrained", "indexed", "fitted", "applied", "varied", "compiled"),
         # The loaders that an engine trains on, and those it validates on.
         "validated",
         # Shapes: sizes that cannot fit, a model's output, a step taken from a sequence, a recurrent layer.

@@ -594,6 +594,35 @@ class ThresholdOnLogits(Rule):
             if paths & {BCE_WITH_LOGITS, FOCAL} and paths <= {BCE_WITH_LOGITS, FOCAL, CROSS_ENTROPY}:
                 report(node, space, what=what).because(given.trace)
 
+    @on("compiled")
+    def measured(self, fact: Any, report: Report) -> None:
+        """A metric of Keras that counts what is above 0.5, beside a loss on logits."""
+        call, (name, from_logits), scores = fact
+        if name.replace("_", "").lower() not in ("binarycrossentropy", "binaryfocalcrossentropy"):
+            return
+        if truth(from_logits or FALSE) is not True or not isinstance(scores, Tensor) or not scores.must_be(LOGITS):
+            return
+        given = call.value("metrics", 3)
+        for metric in call.interp.known_items(given) or () if given is not None else ():
+            if isinstance(metric, Const) and metric.value in ("accuracy", "acc", "binary_accuracy"):
+                if scores.last == 1 or metric.value == "binary_accuracy":
+                    what = f'compared with 0.5 by the metric "{metric.value}"'
+                    report(call.argument("metrics", 3), what=what).because(scores.trace)
+            elif isinstance(metric, Instance) and metric.describe() in COUNTING and has_own_threshold(metric):
+                assert metric.born is not None
+                what = f"compared with 0.5 by `{metric.describe()}`"
+                report(metric.born.node, metric.born.space, what=what).because(scores.trace)
+
+
+COUNTING = ("BinaryAccuracy", "Precision", "Recall")  # metrics of Keras on probabilities
+
+
+def has_own_threshold(metric: Instance) -> bool:
+    """Whether a metric is told no threshold, so that it has the one that it comes with."""
+    made = metric.born.node if metric.born is not None else None
+    names = [arg.keyword.value if arg.keyword is not None else "" for arg in getattr(made, "args", ())]
+    return made.__class__ is cst.Call and set(names) <= {"name", "dtype"}
+
 
 class HandWrittenLoss(Rule):
     """A loss is written by hand that the framework has."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.losses import BCE, BCE_WITH_LOGITS, CROSS_ENTROPY, LOG_SOFTMAX
+from trainlint.checks.losses import BCE, BCE_WITH_LOGITS, CROSS_ENTROPY, KERAS, LOG_SOFTMAX
 from trainlint.checks.repairs import assigned, attribute_targets, attribute_uses, definition, index_of
 from trainlint.edits import imported, insert_at_start, overwrite, rename, replace, set_argument
 from trainlint.findings import Safety, Severity
@@ -62,6 +62,12 @@ RECURRENT = ("torch.nn.LSTM", "torch.nn.GRU", "torch.nn.RNN", "torch.nn.LSTMCell
 ACTIVATED = (LINEAR, *CONVOLUTIONS)
 NORMS = ("torch.nn.BatchNorm1d", "torch.nn.BatchNorm2d", "torch.nn.BatchNorm3d", "torch.nn.LayerNorm")
 DROPOUT = ("torch.nn.Dropout", "torch.nn.Dropout1d", "torch.nn.Dropout2d", "torch.nn.Dropout3d")
+# Layers of Keras and of the libraries of JAX, with the name of an attribute for the width of what they put out.
+DENSE = dict.fromkeys(("keras.layers.Dense", "flax.nnx.Linear", "haiku.Linear", "equinox.nn.Linear"), "units")
+DENSE["flax.linen.Dense"] = "features"
+OTHER_CONVOLUTIONS = ("keras.layers.Conv1D",)
+OTHER_NORMS = ("keras.layers.BatchNormalization", "flax.linen.BatchNorm", "flax.nnx.BatchNorm")
+OTHER_DROPOUT = ("keras.layers.Dropout", "flax.linen.Dropout", "flax.nnx.Dropout", "equinox.nn.Dropout")
 F_DROPOUT = "torch.nn.functional.dropout"
 WEIGHTED = (
     LINEAR, *CONVOLUTIONS, *RECURRENT, *NORMS, "torch.nn.ConvTranspose2d", "torch.nn.Embedding",
@@ -581,14 +587,14 @@ class LinearWithoutNonlinearity(Rule):
 
     @on("layer")
     def check(self, flow: Flow, report: Report) -> None:
-        if flow.layer is None or flow.before is None or flow.path not in (LINEAR, *CONVOLUTIONS):
+        if flow.layer is None or flow.before is None or flow.path not in (LINEAR, *CONVOLUTIONS, *DENSE):
             return
         before: Flow | None = flow.before
         while before is not None and before.path.rpartition(".")[2].lower().startswith("dropout"):
             before = before.before
         if before is None or before.path != flow.path or before.layer is None or before.layer is flow.layer:
             return
-        if not collapses(before.layer, flow.layer):
+        if not collapses(before.layer, flow.layer, flow.path):
             return
         first, second = before.layer.born, flow.layer.born
         if first is None or second is None:
@@ -598,7 +604,8 @@ class LinearWithoutNonlinearity(Rule):
                 [first._replace(label=f"`{before.layer.describe()}`")]
             )
             return
-        if before.chain is not None or flow.chain is not None or report.interp.module_depth < 2:
+        depth = 0 if flow.path == "keras.layers.Dense" else 1 if flow.path in DENSE else 2
+        if before.chain is not None or flow.chain is not None or report.interp.module_depth < depth:
             return  # where a program puts two networks in a row, each is one of its own
         function = report.interp.frame.function
         if function is None or before.space is not flow.space:
@@ -609,9 +616,12 @@ class LinearWithoutNonlinearity(Rule):
             )
 
 
-def collapses(first: Instance, second: Instance) -> bool:
+def collapses(first: Instance, second: Instance, path: str) -> bool:
     """Whether two layers in a row can do no more than one: the width between them holds all that goes in or out."""
-    names = ("in_features", "out_features") if first.api_path == LINEAR else ("in_channels", "out_channels")
+    if (name := DENSE.get(path)) is not None:
+        bound = any("kernel_constraint" in one.attrs or "trainable" in one.attrs for one in (first, second))
+        return not bound and at_least(first.attrs.get(name), second.attrs.get(name))
+    names = ("in_features", "out_features") if path == LINEAR else ("in_channels", "out_channels")
     start, between, end = (first.attrs.get(names[0]), first.attrs.get(names[1]), second.attrs.get(names[1]))
     for layer in (first, second):
         if not isinstance(layer.cls, Api):
@@ -713,7 +723,11 @@ def is_first_of_heads(interp: Interpreter, function: Function, before: Flow, flo
     assert before.layer is not None
     for head in heads:
         layer = interp.peek(head.func)
-        if not isinstance(layer, Instance) or layer.api_path != flow.path or not collapses(before.layer, layer):
+        if (
+            not isinstance(layer, Instance)
+            or layer.api_path != flow.path
+            or not collapses(before.layer, layer, flow.path)
+        ):
             return False
     return True
 
@@ -780,9 +794,9 @@ class OutputActivation(Rule):
     exclusive = True
     RELU = ("torch.relu", "torch.nn.functional.relu6")
     RESIZED = ("torch.nn.functional.interpolate", "torch.nn.Upsample")
-    SCORING = (LINEAR, "torch.nn.functional.linear", *CONVOLUTIONS, *TRANSPOSED)
+    SCORING = (LINEAR, "torch.nn.functional.linear", *CONVOLUTIONS, *TRANSPOSED, *DENSE, *OTHER_CONVOLUTIONS)
 
-    @on_call(CROSS_ENTROPY, BCE, BCE_WITH_LOGITS, LOG_SOFTMAX)
+    @on_call(CROSS_ENTROPY, BCE, BCE_WITH_LOGITS, LOG_SOFTMAX, KERAS)
     def check(self, call: Call, report: Report) -> None:
         flow = call.interp.modules.elements(call.first)
         while flow is not None and flow.path in self.RESIZED:
@@ -794,11 +808,16 @@ class OutputActivation(Rule):
                 report(call.argument("input", 0), loss=call.short_name, what=what, why=why).because(given.trace)
             return
         scored = flow.before
-        if scored is not None and scored.path in NORMS:
+        if scored is not None and scored.path in (*NORMS, *OTHER_NORMS):
             scored = scored.before
-        if flow.path in self.RELU and scored is not None and scored.path in self.SCORING:
+        told = call.actual.startswith("keras.") and call.path in (BCE, KERAS)  # of what leaves the range, by another
+        if flow.path in self.RELU and scored is not None and scored.path in self.SCORING and not told:
             what, why = "a ReLU", "negative ones are lost, and a score at zero gets no gradient"
-        elif flow.path in (*DROPOUT, F_DROPOUT) and dropout_rate(flow, 0.5) > 0 and flow.tensor.graph is not False:
+        elif (
+            flow.path in (*DROPOUT, *OTHER_DROPOUT, F_DROPOUT)
+            and dropout_rate(flow, 0.5) > 0
+            and flow.tensor.graph is not False
+        ):
             what, why = "dropout", "classes are struck out at random"
         else:
             return
@@ -811,7 +830,7 @@ def dropout_rate(flow: Flow, unknown: float = 0) -> float:
     """The rate of a dropout layer; 0 where it is not sure to be above, and `unknown` where a setting chooses it."""
     if flow.layer is None:
         return 0.5 if flow.path == F_DROPOUT else 0
-    rate = flow.layer.attrs.get("p", Const(0.5))
+    rate = flow.layer.attrs.get("p", flow.layer.attrs.get("rate", Const(0.5)))
     return bounds(rate)[0] if is_number(rate) else unknown
 
 

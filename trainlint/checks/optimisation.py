@@ -15,8 +15,9 @@ from trainlint.checks.totals import adds_up, feeds_of
 from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
+from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
-from trainlint.semantics.interpreter import Interpreter, Region, nested
+from trainlint.semantics.interpreter import Interpreter, Region, nested, target_names
 from trainlint.semantics.library import Call, Library, holds, modules_in
 from trainlint.semantics.modules import carried, contents, is_self
 from trainlint.semantics.namespace import Namespace
@@ -553,7 +554,7 @@ class LearningRateExtreme(Rule):
                 self.judge(optimizer, report)
 
     def is_usual(self, optimizer: Instance) -> bool:
-        rate = usual(optimizer.attrs.get("learning_rate", optimizer.attrs.get("lr")))
+        rate = own_rate(optimizer)
         return rate is not None and 0 < rate <= self.LIMITS.get(optimizer.describe(), 0.0)
 
     @on("applied")
@@ -563,7 +564,7 @@ class LearningRateExtreme(Rule):
             self.judge(call.receiver, report)
 
     def judge(self, optimizer: Instance, report: Report) -> None:
-        rate = usual(optimizer.attrs.get("learning_rate", optimizer.attrs.get("lr")))
+        rate = own_rate(optimizer)
         limit, clips = self.LIMITS.get(optimizer.describe()), {"clipnorm", "clipvalue", "global_clipnorm"}
         unclipped = optimizer.born is not None and not clips & optimizer.attrs.keys()
         if unclipped and optimizer.born and rate is not None and limit is not None and rate > limit:
@@ -583,6 +584,15 @@ class LearningRateExtreme(Rule):
         model = params.source if isinstance(params, Sequence) else None
         trained = isinstance(model, Instance) and isinstance(model.cls, Class) and "training_step" in model.cls.attrs
         return trained and optimizer.describe() != "SGD" and usual(optimizer.attrs["lr"]) != 0
+
+
+def own_rate(optimizer: Instance) -> float | None:
+    """The rate that an optimizer of Keras or optax is made with, or the highest that its schedule begins with."""
+    given = optimizer.attrs.get("learning_rate", optimizer.attrs.get("lr"))
+    if isinstance(given, Instance) and given.family == "schedule":
+        found = (given.attrs.get(name) for name in ("peak_value", "initial_learning_rate", "init_value"))
+        given = next((value for value in found if value is not None), None)
+    return usual(given)
 
 
 def group_of(optimizer: Instance) -> DictObject | None:
@@ -860,6 +870,19 @@ class PenaltyMisuse(Rule):
         elif right.graph is False and all(not dep.live for dep in right.deps) and report.interp.grad:
             report(node, what="the penalty is computed on detached weights, so it adds nothing to their gradients")
 
+    @on_call("optax.chain")
+    def chained(self, call: Call, report: Report) -> None:
+        """A chain of optax decays the weights behind an optimizer, which has turned the sign round already."""
+        made: Instance | None = None
+        for part, node in zip(call.arguments.positional, call.arguments.nodes):
+            if not isinstance(part, Instance) or part.family != "optax":
+                continue
+            if "learning_rate" in part.attrs:
+                made = part
+            elif made is not None and part.describe() == "add_decayed_weights":
+                what = "the decay comes after the optimizer (@), so it is added to the weights and makes them grow"
+                report(node or call.node, what=what).because([made.born])
+
     @on_call(OPTIMIZER)
     def decay(self, call: Call, report: Report) -> None:
         decay, rate = usual(call.value("weight_decay")), usual(call.value("lr", 1))
@@ -952,6 +975,37 @@ class OptimizerRecreated(Rule):
                         what = "the scheduler is made anew at every turn of the loop (@), so it never gets anywhere"
                         report(node, events[0].space, what=what).because([Step(region.space, region.node, "the loop")])
 
+    @on_call("optax.update")
+    def begun_for_it(self, call: Call, report: Report) -> None:
+        """A step of optax begins with a new state, or the next one does not get it."""
+        state, node, optimizer = call.value("state", 2), call.argument("state", 2), call.receiver
+        if not isinstance(optimizer, Instance) or not keeps_state(optimizer) or call.interp.nearest_loop() is None:
+            return
+        if isinstance(state, Instance) and state.family == "optimizer_state" and is_plain_call(node, "init"):
+            what = "each step begins with a new state of the optimizer, so it forgets its momentum"
+            report(node, what=what).because([state.born])
+        elif is_second_unread(index_of(report.space()), call.node):
+            what = "the new state of the optimizer is thrown away, so it forgets its momentum"
+            report(call.node, what=what)
+
+    @on("loop", having="begun advanced")
+    def begun_anew(self, region: Region, report: Report) -> None:
+        """Each turn of a loop over batches makes the optimizer's state anew, and steps from that."""
+        if not isinstance(region.node, cst.For) or is_plain_call(region.node.iter, "range"):
+            return
+        served = set(target_names(region.node.target))
+        if not any(served & set(names_in(arg.value)) for call in calls_in(region.node.body) for arg in call.args):
+            return
+        used = {id(event.state) for event in region.of("advanced")}
+        made: dict[Any, list[Any]] = {}
+        for event, inside in nested(region.events):
+            if event.kind == "begun" and not inner_loops(inside) and event.state.family == "optimizer_state":
+                made.setdefault(event.node, []).append(event)
+        for node, events in made.items():
+            if len(events) > 1 and all(id(event.state) in used for event in events):
+                what = "the optimizer's state is made anew at every turn of the loop (@), so it forgets its momentum"
+                report(node, events[0].space, what=what).because([Step(region.space, region.node, "the loop")])
+
     def renewed(self, region: Region, flow: list[Any], objects: list[Instance], report: Report) -> bool:
         """Whether each turn uses what it has made itself, on the same parameters as the turn before."""
         optimizer = objects[0].family == "optimizer"
@@ -1034,8 +1088,22 @@ def counted(region: Region) -> bool:
     return all(usual(item) is not None for item in region.value.items)
 
 
+def is_second_unread(index: Index, node: Any) -> bool:
+    """Whether the second of two results of a call gets a name that nobody reads."""
+    around: Any = index.parent(node)
+    target = around.targets[0].target if isinstance(around, cst.Assign) and len(around.targets) == 1 else None
+    if not isinstance(target, cst.Tuple) or len(target.elements) != 2:
+        return False
+    bindings = index.lookup(name) if isinstance(name := target.elements[1].value, cst.Name) else []
+    return bool(bindings) and not any(index.references(binding) for binding in bindings)
+
+
 def keeps_state(optimizer: Instance) -> bool:
     """Whether an optimizer remembers anything between steps."""
+    if optimizer.family == "optax":
+        parts = optimizer.attrs.get("$parts", ())
+        own = "learning_rate" in optimizer.attrs and (optimizer.describe() != "sgd" or "momentum" in optimizer.attrs)
+        return own or any(map(keeps_state, parts))
     if optimizer.api_path.endswith(".SGD"):
         momentum = optimizer.attrs.get("momentum")
         return momentum is not None and bounds(momentum)[0] > 0

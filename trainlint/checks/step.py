@@ -842,6 +842,31 @@ def without_scaler(loss: Tensor) -> frozenset[Dep]:
 # --------------------------------------------------------------------------- clipping and accumulation
 
 
+OPTAX_CLIPS = ("clip", "clip_by_global_norm", "clip_by_block_rms", "adaptive_grad_clip")
+
+
+def is_unread_later(index: Index, node: Any) -> bool:
+    """Whether the result of a call, or the first of several, gets a name that nothing behind it in its function, which
+    is no loop's body, reads."""
+    statement, function = index.statement(node), index.function(node)
+    target: Any = statement.targets[0].target if isinstance(statement, cst.Assign) else None
+    if isinstance(target, cst.Tuple) and target.elements:
+        target = target.elements[0].value
+    if function is None or not isinstance(target, cst.Name):
+        return False
+    line: Any = index.parent(statement)
+    while line is not None and line is not function:
+        block = index.parent(line)
+        if isinstance(line, (cst.For, cst.While)) or block is None:
+            return False
+        body = list(block.body) if isinstance(block, (cst.IndentedBlock, cst.Module)) else []
+        place = next((i for i, one in enumerate(body) if one is line), None)
+        if place is not None and any(target.value in names_in(one) for one in body[place + 1 :]):
+            return False
+        line = block
+    return line is function
+
+
 class ClipMisplaced(Rule):
     """Gradients are clipped where that has no effect."""
 
@@ -869,6 +894,21 @@ class ClipMisplaced(Rule):
         if call.node is dropped and not called(call.node).endswith("_"):
             if call.path != "torch.clamp" or call.tensor.nature == "a gradient":
                 report(call.node, what="into new tensors that nobody keeps, so the clipping does nothing")
+        elif call.path != "torch.clamp" and is_unread_later(index_of(report.space()), call.node):
+            report(call.node, what="into new tensors that nobody reads any more, so the clipping does nothing")
+
+    @on_call("optax.chain")
+    def chained(self, call: Call, report: Report) -> None:
+        """A chain of optax clips what an optimizer has made of the gradients."""
+        made: Value | None = None
+        for part, node in zip(call.arguments.positional, call.arguments.nodes):
+            plain = isinstance(part, Instance) and part.describe() == "sgd" and "momentum" not in part.attrs
+            if isinstance(part, Instance) and "learning_rate" in part.attrs and not plain:
+                made = part
+            elif made is not None and isinstance(part, Instance) and part.describe() in OPTAX_CLIPS:
+                what = "after the optimizer (@) has made updates of them, so its own state takes them as they are"
+                born = made.born if isinstance(made, Instance) else None
+                report(node or call.node, what=what).because([born])
 
     def mend(self, what: str, related: list[Step], region: Region, count: int, draft: Draft) -> None:
         """Offer the right place among the statements of one block, or what the clipping lacks."""

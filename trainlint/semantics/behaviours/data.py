@@ -1175,11 +1175,15 @@ def predictor_fit(call: Call) -> Value:
         call.interp.emit("pair", (call.node, (value, target), "fit", call))
     call.interp.event("fitted", call.node, call.receiver, value, target, call)
     call.interp.emit("learnt", call)
-    if isinstance(call.receiver, Instance) and "module" in call.receiver.attrs:
-        from trainlint.semantics.behaviours.skorch import fitted
-
-        fitted(call)
+    run_net(call)
     return call.receiver or UNKNOWN
+
+
+def run_net(call: Call) -> None:
+    """Run the net of skorch that is fitted, if it is one."""
+    from trainlint.semantics.behaviours.skorch import fitted
+
+    fitted(call)
 
 
 @behaviour("labelled_rows")
@@ -1211,6 +1215,7 @@ def pipeline_fit(call: Call) -> Value:
     call.interp.event("fitted", call.node, call.receiver, call.value("x", 1), call.value("y", 2), call)
     if is_transformer(call.interp, call.receiver):
         fit(call)
+    run_net(call)
     return call.receiver or UNKNOWN
 
 
@@ -1224,6 +1229,7 @@ def search_fit(call: Call) -> Value:
         call.interp.write(call.receiver.attrs, "best_estimator_", estimator)
         call.interp.event("fitted", call.node, estimator, call.value("x", 1), call.value("y", 2), call)
     call.interp.emit("search", call)
+    run_net(call)
     return call.receiver or UNKNOWN
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics import shapes as sizes
 from trainlint.semantics.behaviours.data import PART_WORDS, part_in_path, predicted, words_of
-from trainlint.semantics.behaviours.engines import run_hook
+from trainlint.semantics.behaviours.engines import behind, run, run_hook
 from trainlint.semantics.behaviours.pipelines import windows_over
 from trainlint.semantics.behaviours.training import stepped
 from trainlint.semantics.library import BEHAVIOURS, Call, Row, as_tensor, behaviour
@@ -32,6 +32,7 @@ from trainlint.semantics.values import (
     Function,
     Instance,
     ListObject,
+    Method,
     Tensor,
     Tuple,
     Value,
@@ -68,9 +69,31 @@ def activation_name(value: Value | None) -> str | None:
 UNBOUNDED = frozenset("relu relu6 elu selu celu gelu swish silu mish leaky_relu softplus softsign".split())
 
 
+ACTIVATIONS = {"relu": "torch.relu", "relu6": "torch.nn.functional.relu6"}  # by the names under which rules know them
+
+
 def activated(call: Call, value: Value | None, bare: int, width: int | None) -> Tensor:
     """What a layer with this activation puts out; `bare` is the kind without one, `width` the size of the last axis."""
     name = activation_name(value)
+    result = activated_by(call, name, bare, width)
+    layered, index = call.row.raw.get("forward") == "keras_weighted", call.interp.modules
+    if layered and name:
+        linear = Tensor(bare, lib="keras", last=width)
+        index.note(call.interp, linear, plain_path(call.path), call.receiver, call.first, call.node)
+        index.note(call.interp, result, ACTIVATIONS.get(name, name), None, linear, call.node)
+    elif name is not None:
+        path = plain_path(call.path) if layered else ACTIVATIONS.get(name, name)
+        index.note(call.interp, result, path, call.receiver if layered else None, call.first, call.node)
+    return result
+
+
+def plain_path(path: str) -> str:
+    """The path of a layer of Keras as if that was imported by itself."""
+    return path[path.find("keras.") :] if "keras." in path else path
+
+
+def activated_by(call: Call, name: str | None, bare: int, width: int | None) -> Tensor:
+    """What comes out behind an activation of this name: "" for none, None where it is not known."""
     layer = call.receiver
     born = layer.born if isinstance(layer, Instance) else None
     trace = (born._replace(label=name) if name else born,) if born and name is not None else ()
@@ -87,7 +110,7 @@ def activated(call: Call, value: Value | None, bare: int, width: int | None) -> 
 @behaviour("keras_weighted")
 def weighted(call: Call) -> Value:
     attrs = call.receiver.attrs if isinstance(call.receiver, Instance) else {}
-    units = attrs.get("units")
+    units = attrs.get("units", attrs.get("features"))
     width = sizes.size(units) if isinstance(units, Value) else None
     return activated(call, attrs.get("activation"), LOGITS, width)
 
@@ -141,8 +164,14 @@ def sequential(call: Call) -> Value:
     layers = call.receiver.attrs.get("layers") if isinstance(call.receiver, Instance) else None
     known = call.interp.known_items(layers) if isinstance(layers, Value) else None
     value: Value = call.first
+    index = call.interp.modules
+    outer = index.chain
     for layer in known or ():
+        if isinstance(layer, Tensor):  # an input, which says of what size the first layer's is
+            continue
+        index.chain = (call.receiver if isinstance(call.receiver, Instance) else None, call.node)
         value = put_through(call.interp, layer, type(call.arguments)([value]), call.node)
+    index.chain = outer
     return value if known else UNKNOWN
 
 
@@ -295,7 +324,9 @@ def mark(
         data = value.data
         for given in inputs:
             data = mix_data(data, given.data)
-        return value.but(deps=deps | own, graph=grad, data=data, lib="keras")
+        new = value.but(deps=deps | own, graph=grad, data=data, lib="keras")
+        interp.modules.same(value, new)
+        return new
 
     return for_tensors(Tensor(lib="keras") if result is UNKNOWN else result, marked)
 
@@ -354,9 +385,10 @@ def noisy(call: Call) -> Value:
         return call.first
     what = str(call.row.raw["mode"])
     blended = given if what != "batch norm" else given.plain()
-    return blended.but(
-        deps=given.deps | {call.interp.library.noise(what, call.node)._replace(training=mode)}, lib="keras"
-    )
+    deps = given.deps | {call.interp.library.noise(what, call.node)._replace(training=mode)}
+    result = blended.but(deps=deps, lib="keras")
+    call.interp.modules.note(call.interp, result, plain_path(call.path), layer, call.first, call.node)
+    return result
 
 
 @behaviour("tf_dropout")
@@ -393,8 +425,9 @@ def judge(call: Call, name: str, from_logits: Value | None, scores: Value, label
         return Tensor(lib="keras")
     row = call.interp.library.row(pair[0] if logits else pair[1])
     assert row is not None
-    if isinstance(scores, Tensor) and not learnt:
-        scores = scores.but(graph=None)
+    if isinstance(scores, Tensor) and not learnt and recorded(call.interp) is not True:
+        unmarked, scores = scores, scores.but(graph=None)
+        call.interp.modules.same(unmarked, scores)
     given = type(call.arguments)([], {"input": scores, "target": labels}, [], {"input": node, "target": call.node})
     return call.interp.library.perform(call.interp, row, given, call.node, actual=f"keras.losses.{name}")
 
@@ -420,8 +453,10 @@ def compile_(call: Call) -> Value:
     optimizer = call.value("optimizer", 1)
     if isinstance(call.receiver, Instance) and isinstance(optimizer, Instance):
         call.interp.write(call.receiver.attrs, "$optimizer", optimizer)
-    named = [named_loss(one) for one in parts_of(call.value("loss", 2))]
-    if any(name for name, _ in named):
+    losses = parts_of(call.value("loss", 2))
+    named = [named_loss(one) for one in losses]
+    written = [behind(one) or own_call(one) for one in losses]
+    if any(name for name, _ in named) or any(written):
         if isinstance(call.receiver, Instance) and len(named) == 1:
             call.interp.write(call.receiver.attrs, "$loss", Const(named[0][0]))
         with as_part(call.interp):
@@ -434,7 +469,17 @@ def compile_(call: Call) -> Value:
         several = named * len(scores) if len(named) == 1 else named
         for (name, from_logits), one in zip(several, scores if len(scores) == len(several) else ()):
             judge(call, name, from_logits, one, UNKNOWN, call.argument("loss", 2))
+        if len(losses) == len(scores) == 1 and written[0] and isinstance(scores[0], Tensor):
+            labels = Tensor(lib="keras", graph=False)
+            run(call.interp, own_call(losses[0]) or losses[0], labels, scores[0].but(graph=True))
+        call.interp.emit("compiled", (call, named[0] if len(named) == 1 else ("", None), scores[0]))
     return NONE
+
+
+def own_call(loss: Value) -> Method | None:
+    """The method by which a loss of a class of the project's judges."""
+    found = loss.cls.find("call") if isinstance(loss, Instance) and isinstance(loss.cls, Class) else None
+    return Method(loss, "call", found) if isinstance(found, Function) else None
 
 
 @behaviour("keras_windows")
@@ -521,7 +566,9 @@ def recording(interp: Interpreter, tape: Instance, body: Callable[[Value], bool]
 def gradient(call: Call) -> Value:
     """The gradients of a loss that was computed while a tape recorded."""
     loss = call.value("target", 1)
-    call.interp.event("backward", call.node, loss if isinstance(loss, Tensor) else Tensor(lib="keras"), None, True)
+    given = loss if isinstance(loss, Tensor) else Tensor(lib="keras")
+    call.interp.event("backward", call.node, given, None, True)
+    call.interp.emit("backward", (call.node, given))
     return UNKNOWN
 
 
@@ -593,4 +640,4 @@ def predict(call: Call) -> Value:
         result = call_(call)
     part = data.data.part if isinstance(data, Tensor) else None
     result = result if isinstance(result, Tensor) else Tensor(lib="keras")
-    return result.but(data=predicted(part), graph=False)
+    return result.but(data=predicted(part), graph=False, batched=True)

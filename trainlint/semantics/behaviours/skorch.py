@@ -8,7 +8,7 @@ import libcst as cst
 
 from trainlint.semantics.behaviours.keras import as_part
 from trainlint.semantics.library import Call, behaviour
-from trainlint.semantics.values import NONE, UNKNOWN, Api, Class, Instance, Tensor, Tuple, Value
+from trainlint.semantics.values import NONE, UNKNOWN, Api, Class, Instance, ListObject, Tensor, Tuple, Value
 from trainlint.syntax.code import keyword
 
 # What they judge by where no loss is named.
@@ -16,13 +16,14 @@ DEFAULTS = {
     "NeuralNetBinaryClassifier": "torch.nn.BCEWithLogitsLoss",
     "NeuralNetRegressor": "torch.nn.MSELoss",
     "EEGRegressor": "torch.nn.MSELoss",
+    "NeuralNetClassifier": "torch.nn.NLLLoss",
 }
 
 
 def fitted(call: Call) -> None:
     """A net is fitted: its module runs, its loss gets what that gives, and its optimizer steps."""
-    net = call.receiver
-    if not isinstance(net, Instance) or "module" not in net.attrs or net.born is None:
+    net = net_in(call.receiver)
+    if net is None or net.born is None:
         return
     names = [path.rpartition(".")[2] for path in (net.cls.api if isinstance(net.cls, Class) else (net.api_path,))]
     judge(call, net, names)
@@ -33,21 +34,39 @@ def fitted(call: Call) -> None:
         call.interp.event("rated", call.node, stepping)
 
 
+def net_in(estimator: Value | None, depth: int = 0) -> Instance | None:
+    """The net that an estimator is, or is around: as the last step of a pipeline, or in a search."""
+    if not isinstance(estimator, Instance) or depth > 3:
+        return None
+    if "module" in estimator.attrs:
+        return estimator
+    steps = estimator.attrs.get("steps")
+    last = steps.items[-1] if isinstance(steps, ListObject) and steps.items else None
+    inner = last.items[1] if isinstance(last, Tuple) and len(last.items) == 2 else estimator.attrs.get("estimator")
+    return net_in(inner, depth + 1) if isinstance(inner, Value) else None
+
+
 def judge(call: Call, net: Instance, names: list[str]) -> None:
     from trainlint.semantics.interpreter import Arguments
 
     default = next((DEFAULTS[name] for name in names if name in DEFAULTS), None)
     loss = part(call, net, "criterion", Api(default) if default else UNKNOWN)
-    if not isinstance(loss, Instance) or (loss.describe() == "NLLLoss" and "NeuralNet" not in names):
-        return  # a classifier takes the logarithm for this loss
+    if not isinstance(loss, Instance):
+        return
     module = part(call, net, "module", UNKNOWN)
     if not isinstance(module, Instance):
         return
     with as_part(call.interp):
         scores = call.interp.call(module, Arguments([Tensor()]), call.node)
     first = scores.items[0] if isinstance(scores, Tuple) and scores.items else scores
-    if isinstance(first, Tensor):
-        node = told(call, net)
+    node = told(call, net)
+    if isinstance(first, Tensor) and loss.describe() == "NLLLoss" and "NeuralNet" not in names:
+        call.interp.library.need("keras")
+        row = call.interp.library.row("keras.crossentropy")  # a classifier takes the logarithm for this loss
+        assert row is not None
+        given = Arguments([first, Tensor()], nodes=[node, node])
+        call.interp.library.perform(call.interp, row, given, call.node, actual="skorch.NLLLoss")
+    elif isinstance(first, Tensor):
         call.interp.call(loss, Arguments([first, Tensor()], nodes=[node, node]), call.node)
 
 
