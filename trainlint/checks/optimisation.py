@@ -874,7 +874,7 @@ class PenaltyMisuse(Rule):
     def chained(self, call: Call, report: Report) -> None:
         """A chain of optax decays the weights behind an optimizer, which has turned the sign round already."""
         made: Instance | None = None
-        for part, node in zip(call.arguments.positional, call.arguments.nodes):
+        for part, node in zip(call.arguments.positional, call.arguments.nodes, strict=False):
             if not isinstance(part, Instance) or part.family != "optax":
                 continue
             if "learning_rate" in part.attrs:

@@ -849,7 +849,9 @@ def is_unread_later(index: Index, node: Any) -> bool:
     """Whether the result of a call, or the first of several, gets a name that nothing behind it in its function, which
     is no loop's body, reads."""
     statement, function = index.statement(node), index.function(node)
-    target: Any = statement.targets[0].target if isinstance(statement, cst.Assign) else None
+    if not isinstance(statement, cst.Assign):
+        return False
+    target: Any = statement.targets[0].target
     if isinstance(target, cst.Tuple) and target.elements:
         target = target.elements[0].value
     if function is None or not isinstance(target, cst.Name):
@@ -901,7 +903,7 @@ class ClipMisplaced(Rule):
     def chained(self, call: Call, report: Report) -> None:
         """A chain of optax clips what an optimizer has made of the gradients."""
         made: Value | None = None
-        for part, node in zip(call.arguments.positional, call.arguments.nodes):
+        for part, node in zip(call.arguments.positional, call.arguments.nodes, strict=False):
             plain = isinstance(part, Instance) and part.describe() == "sgd" and "momentum" not in part.attrs
             if isinstance(part, Instance) and "learning_rate" in part.attrs and not plain:
                 made = part
