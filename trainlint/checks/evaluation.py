@@ -10,10 +10,12 @@ import libcst as cst
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import is_seeded_elsewhere
 from trainlint.checks.repairs import around, follows, index_of, is_bound_within
-from trainlint.checks.schedules import assigned_name, inner_loops
+from trainlint.checks.schedules import assigned_name, inner_loops, over_batches
 from trainlint.checks.totals import (
     adds_up,
     assigned_around,
+    begins_anew,
+    counts_calls,
     divides,
     feeds_of,
     is_fed,
@@ -28,6 +30,7 @@ from trainlint.checks.totals import (
     replaced_lists,
     resets,
     sets_to_zero,
+    shared,
     starts_at_zero,
     twins,
     uneven,
@@ -42,10 +45,13 @@ from trainlint.semantics.modules import carried
 from trainlint.semantics.values import (
     FALSE,
     UNKNOWN,
+    Api,
+    Class,
     Const,
     Dep,
     DictObject,
     Instance,
+    ListObject,
     Number,
     Step,
     Tally,
@@ -375,7 +381,10 @@ class MetricAveraging(Rule):
                 )
                 self.tell(node, left.tally, report, what, count, "is no mean of them")
                 return
-        if total == "sums" and not count and counts_turns(index_of(report.space()), right_node, left.tally):
+        index = index_of(report.space())
+        if total == "sums" and not count and counts_calls(index, right_node, left.tally.node):
+            wrong, names = True, ("a sum weighted with sizes", "the number of its terms")
+        elif total == "sums" and not count and counts_turns(index, right_node, left.tally):
             count = "batches"
             wrong, names = batched(loader) is True, ("a sum of all samples", "the number of batches")
         elif total == "means" and count in ("samples", "sizes"):
@@ -836,6 +845,16 @@ class MetricAccumulator(Rule):
                 report(
                     reset, space, what="the total is set to 0 in each turn, so only the last is left behind the loop"
                 )
+        for start, one, other in shared(index, blocks):
+            held = report.interp.peek(one)
+            if isinstance(held, ListObject) or all(map(is_meter, options(held or UNKNOWN))):
+                what = f"`{one.value}` and `{other.value}` are one and the same, so each gets what the other is given"
+                report(start, space, what=what)
+        for meter, start in begins_anew(loop) if region.has("model") and over_batches(region) else ():
+            if all(map(is_meter, options(report.interp.peek(meter) or UNKNOWN))):
+                if used_behind(index, meter, with_contexts(index, loop)) is not None:
+                    what = "this begins anew in each turn, so only the last batch is left behind the loop"
+                    report(start, space, what=what)
         for assign in replaced_lists(index, loop, with_contexts(index, loop)):
             report(assign, space, what="the list is made anew in each turn, so only the last is left behind the loop")
         for first, second, starved in misdirected(index, blocks):
@@ -863,6 +882,11 @@ class MetricAccumulator(Rule):
             if any(dep.module is module for dep in value.deps for module in calls.values()):
                 what = "this judges what the model gave before the loop, and what it gives here is never looked at"
                 report(event.node, event.space, what=what)
+
+
+def is_meter(value: Value) -> bool:
+    """Whether a value is an object of a known class that may add up what it is given."""
+    return isinstance(value, Instance) and isinstance(value.cls, (Api, Class)) and value.family in ("", "metric")
 
 
 def is_named_and_read(call: Any) -> bool:

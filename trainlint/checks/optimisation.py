@@ -10,7 +10,7 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.checks.repairs import assigned, definition, index_of, reaching
-from trainlint.checks.schedules import always, counts, inner_loops, over_batches
+from trainlint.checks.schedules import always, counts, ends_with, inner_loops, over_batches
 from trainlint.checks.totals import adds_up, feeds_of
 from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import imported, replace
@@ -1032,7 +1032,9 @@ class OptimizerRecreated(Rule):
         here = all(not level for level in levels)
         below = all(len(level) == 1 and (over_batches(level[0]) or draws_batches(level[0])) for level in levels)
         if not optimizer:
-            return here or (below and all(map(outlasts, objects)))
+            return here or (
+                below and all(outlasts(o) or ends_with(region, report, o.attrs.get("T_max")) for o in objects)
+            )
         listed = isinstance(region.value, Tuple) and not isinstance(region.node, cst.While)
         steady = region.value is None or (listed and counted(region))
         if here or (below and steady):

@@ -183,8 +183,10 @@ class SchedulerGranularity(Rule):
 
     def too_often(self, region: Region, report: Report, scheduler: Instance, kind: str) -> str | None:
         attrs = scheduler.attrs
-        if kind == "CosineAnnealingLR" and self.ends_with(region, report, attrs.get("T_max")):
+        if kind == "CosineAnnealingLR" and ends_with(region, report, attrs.get("T_max")):
             return "`CosineAnnealingLR` (@) is as long as there are epochs, but moves at every batch"
+        if kind == "SequentialLR" and fills(scheduler, turns(region, report)):
+            return "`SequentialLR` (@) is as long as there are epochs, but moves at every batch"
         if decays(attrs, kind) or (kind == "MultiStepLR" and self.spans(region, report, milestones(attrs))):
             return f"`{kind}` (@) is made for one step an epoch, but moves at every batch, so the rate soon is nothing"
         return None
@@ -193,15 +195,6 @@ class SchedulerGranularity(Rule):
         """Whether the last milestone lies in the later part of the loop's turns."""
         epochs = turns(region, report)
         return bool(places) and epochs is not None and epochs * LATE <= max(places or ()) <= epochs
-
-    def ends_with(self, region: Region, report: Report, length: Value | None) -> bool:
-        """Whether a length is that of the loop: as long as it surely is, or the very setting that ends the loop."""
-        known, epochs, stop = usual(length), turns(region, report), stop_of(region.node)
-        if known is not None or stop is None:
-            return known == epochs and known is not None and known > 1
-        end = report.interp.eval(stop)
-        named = isinstance(length, Api) and isinstance(end, Api) and length.path == end.path
-        return named or (isinstance(length, (Instance, Number)) and length is end)
 
     def plateau(self, region: Region, event: Any, given: Value | None, inside: tuple[Any, ...]) -> str | None:
         if given is None:
@@ -272,6 +265,16 @@ class SchedulerGranularity(Rule):
         return any(owner in ("", name) or "sched" in owner.lower() for owner in owners)
 
 
+def ends_with(region: Region, report: Report, length: Value | None) -> bool:
+    """Whether a length is that of the loop: as long as it surely is, or the very setting that ends the loop."""
+    known, epochs, stop = usual(length), turns(region, report), stop_of(region.node)
+    if known is not None or stop is None:
+        return known == epochs and known is not None and known > 1
+    end = report.interp.eval(stop)
+    named = isinstance(length, Api) and isinstance(end, Api) and length.path == end.path
+    return named or (isinstance(length, (Instance, Number)) and length is end)
+
+
 def intervals(value: Value, depth: int = 0) -> Iterator[tuple[Instance, str]]:
     """The schedulers in what `configure_optimizers` returns, and after what each is moved, where that is known."""
     if isinstance(value, Instance) and value.family == "scheduler":
@@ -295,9 +298,27 @@ def for_each_batch(scheduler: Instance, kind: str) -> bool:
     return kind == "OneCycleLR" and each is not None and not isinstance(each, Const) and usual(each) != 1
 
 
+def fills(scheduler: Instance, epochs: float | None) -> bool:
+    """Whether the last of some schedules in a row, a cosine, ends when so many steps are made."""
+    parts, begins = parts_of(scheduler), milestones(scheduler.attrs)
+    if not parts or not begins or epochs is None or kind_of(parts[-1]) != "CosineAnnealingLR":
+        return False
+    length = usual(parts[-1].attrs.get("T_max"))
+    return length is not None and length > 1 and begins[-1] + length == epochs
+
+
+def parts_of(scheduler: Instance) -> list[Instance]:
+    """The schedules that follow each other in one, or run side by side."""
+    held = scheduler.attrs.get("schedulers")
+    items = held.items if isinstance(held, (ListObject, Tuple)) else None
+    return [part for part in items or () if isinstance(part, Instance) and part.family == "scheduler"]
+
+
 def for_batches(scheduler: Instance, kind: str) -> bool:
     """Whether a schedule was made from the number of batches."""
     attrs = scheduler.attrs
+    if any(for_batches(part, kind_of(part)) for part in parts_of(scheduler)):
+        return True
     each = attrs.get("steps_per_epoch")
     if each is not None and kind == "OneCycleLR":
         known = usual(each)

@@ -751,6 +751,12 @@ class PredictionAxis(Rule):
                 "it tells a sample for each class, not a class for each sample"
             )
             report(call.node, what=what).because(why(tensor))
+        if dim is None and several and tensor.deps and tensor.must_be(SCORES) and called(call.node) == "argmax":
+            if not call.arguments.open and is_equated(index, call.node):
+                what = (
+                    f"`{call.short_name}` without `dim` runs over all of {written(tensor)} (@): it tells one place only"
+                )
+                report(call.node, what=what).because(why(tensor))
 
     @on_call("numpy.argmax")
     def over_samples(self, call: Call, report: Report) -> None:
@@ -791,7 +797,7 @@ class PredictionAxis(Rule):
             highest = greatest(index, side)
             choice = stripped(index, side)
             if highest is not None and is_output(origin(report.interp, searched(highest)[0]).node, given):
-                report(node, what=HIGHEST).because([Step(report.space(), highest, "max")])
+                report(node, what=HIGHEST).because([Step(report.space(), highest, called(highest))])
             elif is_over_first(choice):
                 made = origin(report.interp, searched(choice)[0])
                 if is_output(made.node, given) and (labels.batched or made.node in batches(report.interp.region)):
@@ -958,8 +964,10 @@ def greatest(index: Index, node: Any) -> Any:
 
 
 def is_over_axis(node: Any) -> bool:
-    """Whether a node is a call of `max` over one axis, which gives values and indices."""
-    return isinstance(node, cst.Call) and called(node) == "max" and searched(node)[1] is not None
+    """Whether a node is a call of `max` over one axis, or of `topk`, which give values and indices."""
+    if not isinstance(node, cst.Call):
+        return False
+    return called(node) == "topk" or (called(node) == "max" and searched(node)[1] is not None)
 
 
 def passed_on(node: Any) -> Any:

@@ -244,8 +244,7 @@ def overwritten_sum(index: Index, dividend: Any, divisor: Any, is_measured: bool
     """Where a method that adds to `self.count` gives `self.sum`, which is divided by it somewhere in the class, the
     share of this call alone: `self.sum = value * n`, `self.count += n`; what is measured of a batch may count 1."""
     methods = [above for above in index.ancestors(dividend) if isinstance(above, cst.ClassDef)]
-    if isinstance(divisor, cst.BinaryOperation) and isinstance(divisor.operator, cst.Add):
-        divisor = divisor.right if is_literal(divisor.left) else divisor.left  # a small constant guards it
+    divisor = unguarded(divisor)
     if not methods or not is_held(dividend) or not is_held(divisor):
         return None
     for method in (part for part in nodes_in(methods[0].body) if isinstance(part, cst.FunctionDef)):
@@ -261,6 +260,31 @@ def overwritten_sum(index: Index, dividend: Any, divisor: Any, is_measured: bool
                     if is_times(part.value, counts[0]) or are_measured_together(parts, part.value, counts[0]):
                         return part
     return None
+
+
+def unguarded(divisor: Any) -> Any:
+    """What a constant keeps from being 0: the `n` of `n + 1e-8`, `max(n, 1)` and `n or 1`."""
+    if isinstance(divisor, cst.BinaryOperation) and isinstance(divisor.operator, cst.Add):
+        return divisor.right if is_literal(divisor.left) else divisor.left
+    if isinstance(divisor, cst.BooleanOperation) and isinstance(divisor.operator, cst.Or):
+        return divisor.left
+    given = positional(divisor) if is_plain_call(divisor, "max") else []
+    return next((part for part in given if not is_literal(part)), divisor)
+
+
+def counts_calls(index: Index, count: Any, added: Any) -> bool:
+    """Whether the method that adds a product to a total of an object, `value * n`, adds 1 to an attribute as well: at
+    each call."""
+    weighted = isinstance(added, cst.AugAssign) and isinstance(added.value, cst.BinaryOperation)
+    line = index.parent(added) if weighted and isinstance(added.value.operator, cst.Multiply) else None
+    block: Any = index.parent(line) if line is not None else None
+    lines = (part.body for part in getattr(block, "body", ()) if isinstance(part, cst.SimpleStatementLine))
+    held = unguarded(count)
+    return is_held(held) and any(
+        adds_up(part) and part.target.deep_equals(held) and is_one(part.value)  # type: ignore[attr-defined]
+        for line in lines
+        for part in line
+    )
 
 
 def are_measured_together(parts: list[Any], one: Any, other: cst.Name) -> bool:
@@ -297,6 +321,45 @@ def resets(loop: Any) -> Iterator[Any]:
         uses = [n for n in nodes_in(loop.body) if is_name(n, name.value)]
         if len(added) == 1 and len(uses) == 2:
             yield statement
+
+
+def shared(index: Index, blocks: list[list[Feed]]) -> Iterator[tuple[Any, cst.Name, cst.Name]]:
+    """The statements that give one list or object two names, `losses = scores = []`, both of which are fed."""
+    for feed in (feed for feeds in blocks for feed in feeds if feed.how != "+="):
+        bindings = index.lookup(feed.target) if isinstance(feed.target, cst.Name) else []
+        origin: Any = bindings[0].origin if len(bindings) == 1 else None
+        if not isinstance(origin, cst.Assign) or len(origin.targets) == 1:
+            continue
+        for target in origin.targets:
+            name = target.target
+            if isinstance(name, cst.Name) and name.value != feed.target.value and len(index.lookup(name)) == 1:
+                uses = [index.parent(use) for use in index.references(index.lookup(name)[0])]
+                if any(isinstance(use, cst.Attribute) and use.attr.value == feed.how for use in uses):
+                    yield origin, feed.target, name
+
+
+def begins_anew(loop: Any) -> Iterator[tuple[cst.Name, Any]]:
+    """Where the body of a loop makes or resets an object, which it feeds behind that and does not use otherwise."""
+    starts = ((block, place, statement) for block in blocks_of(loop) for place, statement in enumerate(block))
+    for block, place, statement in starts:
+        name = started(statement)
+        if name is None:
+            continue
+        fed = [feed for part in block[place + 1 :] if (feed := feed_of(part)) is not None and feed.how == "update"]
+        fed = [feed for feed in fed if is_name(feed.target, name.value)]
+        if fed and sum(is_name(node, name.value) for node in nodes_in(loop)) == len(fed) + 1:
+            yield name, statement
+
+
+def started(statement: Any) -> cst.Name | None:
+    """The name of an object that a statement makes, `meter = Meter()`, or resets, `meter.reset()`."""
+    name: Any = None
+    if isinstance(statement, cst.Assign) and len(statement.targets) == 1 and isinstance(statement.value, cst.Call):
+        name = statement.targets[0].target
+    elif isinstance(statement, cst.Expr) and is_plain_call(statement.value, "reset"):
+        method: Any = statement.value
+        name = method.func.value if isinstance(method.func, cst.Attribute) and not method.args else None
+    return name if isinstance(name, cst.Name) else None
 
 
 def replaced_lists(index: Index, loop: Any, whole: Any) -> Iterator[Any]:

@@ -24,7 +24,7 @@ from trainlint.semantics.containers import as_dict, is_exactly, update
 from trainlint.semantics.dissection import Unreached, runs_quietly, unreached
 from trainlint.semantics.events import RECORDS
 from trainlint.semantics.journal import APPLIED, MISSING, Delta, Journal, widen
-from trainlint.semantics.modules import ModuleIndex, contents
+from trainlint.semantics.modules import ModuleIndex, contents, is_self
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
@@ -549,7 +549,9 @@ class Interpreter:
     def add_up(self, node: Any, old: Value, value: Value, result: Value) -> Value:
         """Mark a running total: what it adds up, and since when."""
         tally, loops = value.tally or Tally("size"), self.frame.loops
-        if not loops or tally.what not in ("mean", "sum", "size"):
+        target = node.targets[0].target if isinstance(node, cst.Assign) else node.target
+        is_held = target.__class__ is cst.Attribute and is_self(target.value)  # by an object that is fed turn by turn
+        if not (loops or is_held) or tally.what not in ("mean", "sum", "size"):
             return result
         self.notice_left_over(node, node.value, tally)
         what = tally.what + "s"
@@ -558,7 +560,7 @@ class Interpreter:
         if old.tally is None or old.tally.what != what:
             return result
         since = old.tally
-        here, before = loops[-1].region, since.loops[-1].region if since.loops else None
+        here, before = loops[-1].region if loops else None, since.loops[-1].region if since.loops else None
         if since.frame is self.frame and here is not None and before is not None and before.node is not here.node:
             self.event("filled", node, since, before.node, here.node)
         return arithmetic.tallied(result, since)
