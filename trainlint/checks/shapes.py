@@ -1080,9 +1080,11 @@ def exchanged_sizes(call: Any, index: Index, shape: Shape | None) -> tuple[list[
     if len(given) == 2 and isinstance(given[1], (cst.Tuple, cst.List)):
         given[1:] = [element.value for element in given[1].elements]
     given[:1] = [without_copies(node) for node in given[:1]]
-    if len(given) < 4 or not all(isinstance(node, cst.Name) for node in given):
+    if len(given) < 4 or not isinstance(given[0], cst.Name):
         return None
     tensor, *wanted = given
+    if not all(isinstance(node, cst.Name) for node in wanted):
+        return exchanged_axes(tensor, wanted, shape)
     bound = [reaching(index, name) for name in wanted]
     element = index.parent(bound[0]) if bound[0] is not None else None
     sizes: Any = index.parent(element) if isinstance(element, cst.Element) else None
@@ -1099,6 +1101,46 @@ def exchanged_sizes(call: Any, index: Index, shape: Shape | None) -> tuple[list[
     real = {id(name) for name, size in zip(names, known, strict=True) if size != 1}
     before, after = ([name for name in order if id(name) in real] for order in (names, bound))
     return None if before == after else ([name.value for name in names], [name.value for name in wanted])
+
+
+def exchanged_axes(tensor: cst.Name, wanted: list[Any], shape: Shape | None) -> tuple[list[str], list[str]] | None:
+    """The same of sizes that are asked of the tensor where they are given: `x.view(x.size(0), x.size(2), -1)`."""
+    if shape is None or len(wanted) != len(shape):
+        return None
+    axes = [axis_measured(node, tensor, len(shape)) for node in wanted]
+    rest = sorted({*range(len(shape))} - {*axes})
+    if len(rest) != 1 or axes.count(None) != 1 or not is_minus_one(wanted[axes.index(None)]):
+        if rest:
+            return None
+    else:
+        axes[axes.index(None)] = rest[0]
+    real = [axis for axis in axes if axis is not None and shape[axis] != 1]
+    if real == sorted(real):
+        return None
+    names = [f"{tensor.value}.shape[{axis}]" for axis in axes]
+    return sorted(names), names
+
+
+def axis_measured(node: Any, tensor: cst.Name, rank: int) -> int | None:
+    """The axis of a tensor whose size `x.size(1)` or `x.shape[1]` is."""
+    if isinstance(node, cst.Call) and called(node) == "size" and len(node.args) == 1:
+        owner: Any = getattr(node.func, "value", None)
+        at: Any = node.args[0].value
+    elif isinstance(node, cst.Subscript) and isinstance(node.value, cst.Attribute) and node.value.attr.value == "shape":
+        element = node.slice[0].slice
+        owner, at = node.value.value, element.value if isinstance(element, cst.Index) else None
+    else:
+        return None
+    sign = -1 if isinstance(at, cst.UnaryOperation) and isinstance(at.operator, cst.Minus) else 1
+    number = at.expression if isinstance(at, cst.UnaryOperation) else at
+    if not is_name(owner, tensor.value) or not isinstance(number, cst.Integer):
+        return None
+    axis = sign * int(number.value)
+    return axis % rank if -rank <= axis < rank else None
+
+
+def is_minus_one(node: Any) -> bool:
+    return isinstance(node, cst.UnaryOperation) and cst.Module([]).code_for_node(node) == "-1"
 
 
 COPIES = frozenset("clone contiguous copy cpu cuda detach double float half numpy to".split())

@@ -21,7 +21,7 @@ import libcst as cst
 from trainlint.semantics import arithmetic
 from trainlint.semantics.classes import build_class, instantiate
 from trainlint.semantics.containers import as_dict, is_exactly, update
-from trainlint.semantics.dissection import Unreached, runs_quietly, unreached
+from trainlint.semantics.dissection import Unreached, runs_quietly, tensors_in, unreached
 from trainlint.semantics.events import RECORDS
 from trainlint.semantics.journal import APPLIED, MISSING, Delta, Journal, widen
 from trainlint.semantics.modules import ModuleIndex, contents, is_self
@@ -408,7 +408,8 @@ class Interpreter:
 
     def is_unrecorded(self, module: Instance, result: Value, arguments: Arguments, node: Any) -> bool:
         """Whether a model computes what it gives without recording gradients, though its caller has them recorded."""
-        if not isinstance(result, Tensor) or result.graph is not False or result.deps or self.dissecting:
+        tensors = () if self.dissecting else tuple(tensors_in(result))
+        if not tensors or any(t is None or t.graph is not False or t.deps for t in tensors):
             return False
         key = (id(module), id(node))
         if key not in self.quiet:
