@@ -597,8 +597,8 @@ class LinearWithoutNonlinearity(Rule):
         if not collapses(before.layer, flow.layer, flow.path):
             return
         first, second = before.layer.born, flow.layer.born
-        if first is None or second is None:
-            return
+        if first is None or second is None or flow.space.holds_tests:
+            return  # the net of a test is there to be moved, saved or split, not to learn
         if before.chain is not None and before.chain is flow.chain:
             report(second.node, second.space, cls=flow.layer.describe(), before=before.layer.describe()).because(
                 [first._replace(label=f"`{before.layer.describe()}`")]
