@@ -487,13 +487,19 @@ class Interpreter:
         return True
 
     def running_sum(self, node: cst.Assign) -> Value | None:
-        """The value of `total = total + loss`; None for any other assignment."""
+        """The value of `total = total + loss`, or of several at once; None for any other assignment."""
         target, value = node.targets[0].target, node.value
-        if not (
-            value.__class__ is cst.BinaryOperation and value.operator.__class__ is cst.Add and len(node.targets) == 1
-        ):
+        if len(node.targets) > 1:
             return None
-        if not is_held_in(value.left, target):
+        if not (target.__class__ is cst.Tuple and value.__class__ is cst.Tuple):
+            return self.added_to(node, target, value)
+        pairs = [(a.value, b.value) for a, b in zip(target.elements, value.elements)]
+        if len(target.elements) != len(value.elements) or not any(is_sum_of(b, a) for a, b in pairs):
+            return None
+        return Tuple(tuple(self.added_to(node, a, b) or self.eval(b) for a, b in pairs))
+
+    def added_to(self, node: cst.Assign, target: Any, value: Any) -> Value | None:
+        if not is_sum_of(value, target):
             return None
         old, added = self.eval(value.left), self.eval(value.right)
         result = self.binary_values("Add", old, added, value, value.left, value.right)
@@ -2358,6 +2364,12 @@ def nested(events: list[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
             inside = inside[:-1]
         else:
             yield event, inside
+
+
+def is_sum_of(value: Any, target: Any) -> bool:
+    """Whether something is added to what a target holds."""
+    is_sum = value.__class__ is cst.BinaryOperation and value.operator.__class__ is cst.Add
+    return is_sum and is_held_in(value.left, target)
 
 
 def period_of(node: cst.If) -> Any:
