@@ -642,8 +642,9 @@ class LayerSizeMismatch(LossRule):
         more: Step | None = None,
         explained: bool = True,
     ) -> None:
-        if not is_hypothetical(report.interp.region):
-            route = max((tuple(why(tensor)) for tensor in tensors), key=len)
+        route = max((tuple(why(tensor)) for tensor in tensors), key=len)
+        shown = report.interp.frame.function is None and not route and more is None  # as textbooks show what fails
+        if not shown and not is_hypothetical(report.interp.region):
             draft = report(node, what=what).because((*route, more))
             draft.explained &= explained
 

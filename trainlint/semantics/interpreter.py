@@ -793,6 +793,9 @@ class Interpreter:
         iterable = not_none(iterable)
         known = self.known_items(iterable)
         with self.in_region("loop", node, source_of(iterable)) as region:
+            region.exact = (
+                node.target.__class__ is cst.Name and node.target.value == "_"
+            )  # whatever comes, it is the same
             if known is not None and len(known) <= self.turns_at_most(node, known):
                 region.exact = True
                 return self.loop(node, [partial(self.bind, node.target, item) for item in known], exact=True)

@@ -100,7 +100,7 @@ def shaped(call: Call, result: Value) -> Value:
         return result
     found, computed = rule(call), result
     if rule is not same and isinstance(result, Tensor) and result.axis is not None:
-        result = result.but(axis=None)  # axes may have changed places
+        result = result.but(axis=moved(call, result.axis, name))
     if isinstance(result, Sequence):
         return Sequence(with_form(result.element, found), result.source, result.first)
     route = call.tensor.route
@@ -112,6 +112,21 @@ def shaped(call: Call, result: Value) -> Value:
     if formed is not computed:
         call.interp.modules.same(computed, formed)  # still what the index of modules knows of it
     return formed
+
+
+def moved(call: Call, number: int, name: str) -> int | None:
+    """Where an axis is after a call that may put axes elsewhere, where that is known."""
+    given = call.tensor.shape
+    if given is None or not -len(given) <= number < len(given):
+        return None
+    rank, number = len(given), number % len(given)
+    if name == "unsqueeze":
+        at = place(axis(call, 1), rank, 1)
+        return None if at is None else number + (at <= number)
+    if name == "squeeze":
+        at = place(axis(call, 1), rank)
+        return None if at in (None, number) or given[at or 0] != 1 else number - ((at or 0) < number)
+    return None
 
 
 def here(call: Call, label: str) -> Step:
@@ -747,7 +762,8 @@ def pad(call: Call) -> Form:
 def matmul_form(a: Form, b: Form) -> Form:
     """`a @ b`."""
     if b.shape is None:
-        return Form(None, b.last if a.shape is None or len(a.shape) > 1 else None, a.batched and b.last is not None)
+        stacked = a.shape is None or len(a.shape) > 2  # else it may be a vector
+        return Form(None, b.last if stacked else None, a.batched and b.last is not None)
     if a.shape is None:
         return Form(None, b.shape[-1], a.batched) if len(b.shape) >= 2 else NOTHING
     if not a.shape or not b.shape:
@@ -1038,9 +1054,16 @@ def cell(call: Call) -> Form:
     """Of the state of one step of an RNN."""
     given, hidden = form(call.tensor), size(option(call, "hidden_size"))
     misfit(call, -1, size(option(call, "input_size")), width(call.tensor))
-    return (
-        Form(None, hidden, given.batched) if not given.shape else Form((*given.shape[:-1], hidden), None, given.batched)
-    )
+    if not given.shape:
+        before = form(as_state(call))
+        return before if before.shape and before.shape[-1] == hidden else Form(None, hidden, given.batched)
+    return Form((*given.shape[:-1], hidden), None, given.batched)
+
+
+def as_state(call: Call) -> Value | None:
+    """The state that a cell is given: of an LSTM, the first of two."""
+    given = call.value("hx", 1)
+    return given.items[0] if isinstance(given, Tuple) and given.items else given
 
 
 # -------------------------------------------------------------------------------- losses
@@ -1229,6 +1252,20 @@ def rank_kept(call: Call) -> Form:
     return NOTHING if given is None else Form((None,) * len(given))
 
 
+@frame_of("mean", "std", "var", "min", "max", "median", "sum")
+def statistics(call: Call) -> Form:
+    """One number a column, unless an axis is named."""
+    given, plain = call.tensor.shape, len(call.arguments.positional) == 1 and not call.arguments.keywords
+    return Form(given[1:]) if given and plain else NOTHING
+
+
+@frame_of("reset_index")
+def renumbered(call: Call) -> Form:
+    """A frame as it is, without its old index; with it, of one column more."""
+    dropped = truth(call.arguments.keywords.get("drop", UNKNOWN))
+    return form(call.tensor) if dropped else NOTHING
+
+
 @frame_of("copy", "fillna", "astype", "clip", "abs", "to_numpy", "values")
 def frame_itself(call: Call) -> Form:
     return form(call.tensor)
@@ -1330,8 +1367,8 @@ def row_of_frame(given: Shape | None, index: Any) -> Form:
             return Form((None,))
         if isinstance(index, ListObject):
             return Form((None, len(index.items) if index.items is not None else None))
-        if isinstance(index, Tensor):
-            return Form((None, None))
+        if isinstance(index, (Tensor, slice)):
+            return Form((None, given[1] if isinstance(index, slice) or index.kinds == MASK else None))
     return NOTHING
 
 

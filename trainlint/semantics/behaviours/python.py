@@ -403,9 +403,17 @@ def extreme(call: Call) -> Value:
     return Number(lo, hi, tally=tally, of=measured_on(*values), default=common) if known else UNKNOWN
 
 
+MANY = 24  # items that are added up one by one
+
+
 @builtin("sum")
 def sum_(call: Call) -> Value:
     items = call.interp.known_items(call.first)
+    if items and len(items) <= MANY and all(isinstance(item, Tensor) or is_number(item) for item in items):
+        total: Value = items[0]
+        for item in items[1:]:
+            total = call.interp.binary_values("Add", total, item, call.node, call.node, call.node)
+        return total
     value = join_all(items) if items else element(call, call.first)
     if isinstance(value, Tensor):
         return value.but(

@@ -29,7 +29,6 @@ from trainlint.semantics.values import (
     MASK,
     MASKS,
     NO_DATA,
-    NO_DEPS,
     NONE,
     PRESENT,
     PROBABILITIES,
@@ -61,6 +60,7 @@ from trainlint.semantics.values import (
     join_all,
     measured_on,
     mix_data,
+    taken_of,
     truth,
     usual,
 )
@@ -967,7 +967,7 @@ def from_data(call: Call) -> Value:
     made = Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data, lo=lo, hi=hi, nature=nature)
     if keeps:
         trace = (leaf_step(call),) if graph and is_number(value) else tensor.trace
-        made = tensor.but(graph=graph, deps=NO_DEPS, shape=None, lib=fresh(call).lib, trace=trace)
+        made = tensor.but(graph=graph, deps=taken_of(value), shape=None, lib=fresh(call).lib, trace=trace)
     return trainable(call, made)
 
 
