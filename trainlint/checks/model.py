@@ -15,6 +15,7 @@ from trainlint.checks.losses import BCE, BCE_WITH_LOGITS, CROSS_ENTROPY, KERAS, 
 from trainlint.checks.repairs import assigned, attribute_targets, attribute_uses, definition, index_of
 from trainlint.edits import imported, insert_at_start, overwrite, rename, replace, set_argument
 from trainlint.findings import Safety, Severity
+from trainlint.semantics.behaviours.keras import plain_path
 from trainlint.semantics.containers import derives
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor, leaves, modules_in
@@ -379,7 +380,7 @@ def registers_others(layer: Instance) -> bool:
 
 
 def is_dropout(layer: Instance) -> bool:
-    return isinstance(layer.cls, Api) and layer.cls.path in DROPOUT
+    return isinstance(layer.cls, Api) and plain_path(layer.cls.path) in (*DROPOUT, *OTHER_DROPOUT)
 
 
 def is_kept_elsewhere(layer: Instance, stored: Stored) -> bool:
@@ -392,8 +393,9 @@ def is_kept_elsewhere(layer: Instance, stored: Stored) -> bool:
 
 def computes(cls: Class) -> bool:
     """Whether a class has a `forward` of its own that does something."""
-    forward = cls.find("forward")
-    if not isinstance(forward, Function) or not isinstance(forward.node, cst.FunctionDef):
+    found = next((member for name in ("forward", "call", "__call__") if (member := cls.find(name))), None)
+    forward = found if isinstance(found, Function) else None
+    if forward is None or not isinstance(forward.node, cst.FunctionDef):
         return False
     return any(inner.__class__ is cst.Return or inner.__class__ is cst.Yield for inner in nodes_in(forward.node.body))
 
@@ -841,17 +843,18 @@ class DropoutMisuse(Rule):
     message = "{what}"
     severity = Severity.WARNING
 
-    @on_call(*DROPOUT, F_DROPOUT)
+    @on_call(*DROPOUT, F_DROPOUT, *OTHER_DROPOUT)
     def rate(self, call: Call, report: Report) -> None:
         if call.path == F_DROPOUT and isinstance(call.receiver, Instance):
             return  # a layer's call: told of where it was made
-        p, node = call.value("p"), call.argument("p")
+        name = "rate" if "rate" in call.row.params else "p"
+        p, node = call.value(name), call.argument(name)
         known = isinstance(p, Const) or node.__class__ is cst.BinaryOperation
         share = usual(p) or 0
         if share >= 1 and isinstance(p, Const):
-            report(node, what=f"dropout with p={share:g} drops everything: `p` is the share that goes")
+            report(node, what=f"dropout with {name}={share:g} drops everything: `{name}` is the share that goes")
         elif 0.8 < share < 1 and known:
-            report(node, what=f"dropout with p={share:g} drops nearly everything: `p` is the share that goes")
+            report(node, what=f"dropout with {name}={share:g} drops nearly everything: `{name}` is the share that goes")
 
     @on("layer")
     def before_norm(self, flow: Flow, report: Report) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -281,10 +282,24 @@ def outcome(branch: cst.If, way: list[Any]) -> str:
             return "which checkpoint is kept"
         if isinstance(inner, cst.Break):
             return "when training stops"
+    threaded = {name for outer in way if isinstance(outer, (cst.For, cst.While)) for name in threaded_in(outer)}
+    threaded -= set(names_in(branch.test))
     for inner in done:
         if isinstance(inner, cst.Assign) and counters & set(names_in(inner.value)):
             return "the epoch or the hyper-parameters"
+        if isinstance(inner, cst.Assign) and isinstance(inner.value, (cst.Name, cst.Tuple)):
+            if threaded & set(names_in(inner.value)):
+                return "which weights are kept"
     return ""
+
+
+def threaded_in(loop: cst.For | cst.While) -> Iterator[str]:
+    """The names that a loop gives to a call and gets anew from it, as states that are never changed in place."""
+    for node in nodes_in(loop.body):
+        if isinstance(node, cst.Assign) and isinstance(node.value, cst.Call):
+            given = {name for argument in node.value.args for name in names_in(argument.value)}
+            for target in node.targets:
+                yield from given & set(target_names(target.target))
 
 
 class NoHeldOutData(Rule):

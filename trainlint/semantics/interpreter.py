@@ -24,7 +24,7 @@ from trainlint.semantics.containers import as_dict, is_exactly, update
 from trainlint.semantics.dissection import Unreached, runs_quietly, tensors_in, unreached
 from trainlint.semantics.events import RECORDS
 from trainlint.semantics.journal import APPLIED, MISSING, Delta, Journal, widen
-from trainlint.semantics.modules import ModuleIndex, contents, is_self
+from trainlint.semantics.modules import MODEL_FAMILIES, ModuleIndex, contents, is_self
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
@@ -1653,7 +1653,7 @@ class Interpreter:
             if isinstance(owner, Instance):
                 if value is UNKNOWN:
                     value = Instance(None)
-                if owner.family == "module":
+                if owner.family in MODEL_FAMILIES:
                     self.modules.store(self, owner, name, value, node)
                 self.emit("store", (owner, name, value, node))
             if not self.library.set_attribute(self, owner, name, value, node):

@@ -26,6 +26,7 @@ from trainlint.semantics.values import (
     MASK,
     NAN,
     NO_DATA,
+    NOTHING,
     PRESENT,
     TRUE,
     UNKNOWN,
@@ -105,6 +106,7 @@ TABLES = {
     "braindecode": "data",
     "keras": "keras",
     "tensorflow": "keras",
+    "tensorflow_datasets": "keras",
     "tf_keras": "keras",
     "keras_core": "keras",
     "jax": "jax",
@@ -806,11 +808,28 @@ class Library:
             self.escape(interp, arguments, node)
         interp.event("outside", node, "?", tuple(arguments.values()))
         if "$meter" in instance.attrs:
-            interp.event("meter", node, *instance.attrs["$meter"])
+            metric, what = instance.attrs["$meter"]
+            interp.event("meter", node, metric, what)
+            if (measured := self.metered(interp, metric, what, arguments)) is not None:
+                return measured
         if any(isinstance(v, Tensor) for v in arguments.values()):
             return Tensor()
         # A method of a ready-made model, such as `get_classifier()`, gives a part of it.
         return interp.opaque_child(instance, "()") if "$whole" in instance.attrs else Instance(None)
+
+    def metered(self, interp: Interpreter, metric: Instance, what: str, arguments: Arguments) -> Value | None:
+        """What a metric of Keras gives when it is read: a number that knows on which parts it was measured."""
+        from trainlint.semantics.interpreter import FEEDS
+
+        fed = interp.read(metric.attrs, "$fed")
+        known: frozenset[str] = fed if isinstance(fed, frozenset) else NOTHING
+        if what in FEEDS:
+            interp.write(metric.attrs, "$fed", known | measured_on(*arguments.values()))
+        elif what.startswith("reset"):
+            interp.write(metric.attrs, "$fed", NOTHING)
+        elif what == "result" and known:
+            return Number(of=known)
+        return None
 
     def noise(self, what: str, node: Any) -> Dep:
         """What stands for all layers of a kind that do something else in training, as far as a result tells of them."""

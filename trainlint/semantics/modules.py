@@ -69,6 +69,11 @@ PLAIN_BASES = frozenset(
 )
 
 
+MODEL_FAMILIES = frozenset(("module", "keras", "flax"))  # of instances that are models or layers
+# The same of Keras and of the libraries of JAX.
+OTHER_BASES = frozenset("keras.Model keras.models.Model keras.layers.Layer flax.nnx.Module flax.linen.Module".split())
+
+
 class Flow(NamedTuple):
     """What a layer or activation gave: `path` names what ran, `layer` is the module whose call it was (if one), and
     `before` what made its input, where nothing lay between."""
@@ -144,7 +149,7 @@ class ModuleIndex:
         if found is None:
             found = self.stored[id(node)] = Stored(function.owner, name, node, interp.frame.space)
         found.value = value
-        if value.__class__ is Instance and value.family == "module" and value.born is not None:
+        if value.__class__ is Instance and value.family in MODEL_FAMILIES and value.born is not None:
             found.made.add(id(value.born.node))
             self.keepers[id(value)] = id(node)
             found.weighted = found.weighted or is_weighted(interp, value)
@@ -469,6 +474,9 @@ def is_weighted(interp: Interpreter, module: Instance) -> bool:
     """Whether a module surely holds weights to train."""
     from trainlint.semantics.library import modules_in
 
+    if module.family != "module":
+        row = interp.library.class_row(module.api_path)
+        return row is not None and (row.raw.get("forward") == "keras_weighted" or row.raw.get("mode") == "batch norm")
     for inner in modules_in(module):
         if isinstance(inner.cls, Api):
             row = interp.library.class_row(inner.cls.path)
@@ -509,7 +517,8 @@ def related(a: Class | None, b: Class) -> bool:
 
 def is_plain_module(cls: Class) -> bool:
     """Whether all that a class inherits is in view, but for what every module has."""
-    return bool(cls.api) and all(path in PLAIN_BASES for path in cls.api)
+    paths = [path[path.find("keras.") :] if "keras." in path else path for path in cls.api]
+    return bool(paths) and all(path in PLAIN_BASES or path in OTHER_BASES for path in paths)
 
 
 def contents(value: Value) -> tuple[Value, ...]:

@@ -296,6 +296,7 @@ def run_model(interp: Interpreter, model: Instance, arguments: Arguments, node: 
     inherited = interp.read(interp.flags, MODE)
     if isinstance(asked, Value) and asked.key != NONE.key:
         interp.write(interp.flags, MODE, asked)
+    interp.modules.runs(model)
     interp.module_depth += 1
     try:
         result = run()
