@@ -622,6 +622,7 @@ def collapses(first: Instance, second: Instance, path: str) -> bool:
     """Whether two layers in a row can do no more than one: the width between them holds all that goes in or out."""
     if (name := DENSE.get(path)) is not None:
         bound = any("kernel_constraint" in one.attrs or "trainable" in one.attrs for one in (first, second))
+        bound = bound or "use_bias" in first.attrs  # as where one weight is made of two thin ones
         return not bound and at_least(first.attrs.get(name), second.attrs.get(name))
     names = ("in_features", "out_features") if path == LINEAR else ("in_channels", "out_channels")
     start, between, end = (first.attrs.get(names[0]), first.attrs.get(names[1]), second.attrs.get(names[1]))

@@ -9,7 +9,7 @@ import libcst as cst
 from trainlint.semantics.behaviours.keras import as_part
 from trainlint.semantics.library import Call, behaviour
 from trainlint.semantics.values import NONE, UNKNOWN, Api, Class, Instance, ListObject, Tensor, Tuple, Value
-from trainlint.syntax.code import keyword
+from trainlint.syntax.code import keyword, names_in
 
 # What they judge by where no loss is named.
 DEFAULTS = {
@@ -26,12 +26,27 @@ def fitted(call: Call) -> None:
     if net is None or net.born is None:
         return
     names = [path.rpartition(".")[2] for path in (net.cls.api if isinstance(net.cls, Class) else (net.api_path,))]
-    judge(call, net, names)
+    own = {name for name in OWN_STEPS if isinstance(net.cls, Class) and net.cls.find(name) is not None}
+    if "get_loss" not in own:
+        judge(call, net, names)
+    if own or is_clipped(net):
+        return
     optimizer, rate = net.attrs.get("optimizer"), net.attrs.get("optimizer__lr", net.attrs.get("lr"))
     if isinstance(optimizer, Api) and isinstance(rate, Value):
         stepping = Instance(optimizer, "optimizer", net.born)
         stepping.attrs["lr"] = rate
         call.interp.event("rated", call.node, stepping)
+
+
+OWN_STEPS = ("get_loss", "train_step", "train_step_single", "initialize_optimizer")
+
+
+def is_clipped(net: Instance) -> bool:
+    """Whether callbacks of a net may clip its gradients, which lets it learn at high rates."""
+    given = keyword(net.born.node, "callbacks") if net.born is not None else None
+    return given is not None and (
+        not isinstance(given, (cst.List, cst.Tuple)) or any("Clip" in name for name in names_in(given))
+    )
 
 
 def net_in(estimator: Value | None, depth: int = 0) -> Instance | None:
@@ -60,7 +75,7 @@ def judge(call: Call, net: Instance, names: list[str]) -> None:
         scores = call.interp.call(module, Arguments([Tensor()]), call.node)
     first = scores.items[0] if isinstance(scores, Tuple) and scores.items else scores
     node = told(call, net)
-    if isinstance(first, Tensor) and loss.describe() == "NLLLoss" and "NeuralNet" not in names:
+    if isinstance(first, Tensor) and loss.describe() == "NLLLoss" and any("Classifier" in name for name in names):
         call.interp.library.need("keras")
         row = call.interp.library.row("keras.crossentropy")  # a classifier takes the logarithm for this loss
         assert row is not None
