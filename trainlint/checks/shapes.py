@@ -24,7 +24,14 @@ from trainlint.edits import replace, set_argument
 from trainlint.findings import Safety
 from trainlint.semantics import shapes
 from trainlint.semantics.arithmetic import NEGATED
-from trainlint.semantics.behaviours.data import RESHAPING, after_transforms, constants, raw_shape, steps_of
+from trainlint.semantics.behaviours.data import (
+    RESHAPING,
+    after_transforms,
+    constants,
+    raw_shape,
+    scales_to_one,
+    steps_of,
+)
 from trainlint.semantics.behaviours.hub import ANSWERS
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
@@ -1193,6 +1200,9 @@ class NormalizeChannels(Rule):
         dataset = fact[1]
         transform = dataset.attrs.get("transform")
         steps = steps_of(transform) if isinstance(transform, Value) else None
+        if dataset.api_path.startswith("torchvision.datasets."):
+            for item, what in misfits(steps or [], pictures=True):
+                report(item.born.node, space=item.born.space, what=what)
         raw = raw_shape(dataset)
         for i, step in enumerate(steps or ()):
             given = step.attrs.get("$normalize")
@@ -1209,22 +1219,9 @@ class NormalizeChannels(Rule):
 
     @on_call("torchvision.transforms.Compose")
     def scale(self, call: Call, report: Report) -> None:
-        items = call.interp.known_items(call.first)
-        ready = False
-        for item in items or ():
-            if not isinstance(item, Instance) or item.family != "transform":
-                return
-            name, given = item.describe(), item.attrs.get("$normalize")
-            if given is not None and ready and item.born is not None:
-                numbers = constants(given[0])
-                if (
-                    isinstance(numbers, tuple)
-                    and numbers
-                    and all(isinstance(n, (int, float)) and n > 1 for n in numbers)
-                ):
-                    what = "has means for pixels from 0 to 255, but `ToTensor` gives them from 0 to 1"
-                    report(item.born.node, space=item.born.space, what=what)
-            ready = name == "ToTensor" or (ready and name not in RESHAPING and given is None)
+        items = call.interp.known_items(call.first) or ()
+        for item, what in misfits([item for item in items if isinstance(item, Instance)]):
+            report(item.born.node, space=item.born.space, what=what)
 
     @on_call("albumentations.Normalize")
     def divided(self, call: Call, report: Report) -> None:
@@ -1234,6 +1231,32 @@ class NormalizeChannels(Rule):
         usual = (most is None or bounds(most)[0] > 1) and (kind is None or const(kind) == "standard")
         if usual and isinstance(means, tuple) and means and all(isinstance(n, (int, float)) and n > 1 for n in means):
             report(call.node, what="has means for pixels from 0 to 255, and multiplies them by 255 (`max_pixel_value`)")
+
+
+def misfits(steps: list[Instance], pictures: bool = False) -> Iterator[tuple[Any, str]]:
+    """Normalisations with means for pixels of another range than those that they get, in the order of the transforms;
+    `pictures` if what goes in is known to be pictures, whose pixels are integers."""
+    pixels, maker = "", ""  # "read" as integers, as "float" numbers of the same size, "scaled"; nothing is known
+    for step in steps:
+        name, given = step.describe(), step.attrs.get("$normalize")
+        if step.family != "transform":
+            return
+        means = constants(given[0]) if given is not None else None
+        if isinstance(means, tuple) and means and step.born is not None and pixels in ("scaled", "float"):
+            large = [isinstance(mean, (int, float)) and mean > 1 for mean in means]
+            what = "has means for pixels from 0 to {}, but `{}` gives them from 0 to {}"
+            if pixels == "scaled" and all(large):
+                yield step, what.format(255, maker, 1)
+            elif pixels == "float" and not any(large) and any(means):
+                yield step, what.format(1, maker, 255)
+        if scales_to_one(step):
+            pixels, maker = "scaled", name
+        elif name == "ToDtype":
+            pixels, maker = "float" if pixels == "read" and "scale" not in step.attrs else "", name
+        elif name == "PILToTensor" or (pictures and name == "ToImage"):
+            pixels = "read"
+        elif given is not None or (pixels != "read" and name in RESHAPING):
+            pixels = ""
 
 
 class BatchNormLastBatch(Rule):

@@ -1821,6 +1821,8 @@ def fixed_transform(call: Call) -> Value:
         known = [Tuple(tuple(map(Const, numbers))) if is_of_albumentations(transform) else None for numbers in IMAGENET]
         transform.attrs["$normalize"] = (call.value("mean", 0) or known[0], call.value("std", 1) or known[1])
     transform.attrs["$given"] = size_given(call)
+    if len(call.arguments.positional) > 1:
+        transform.attrs["scale"] = call.arguments.positional[1]  # that of `ToDtype`, the only one with such a second
     return transform
 
 
@@ -1864,17 +1866,25 @@ def scale_of(transform: Value | None, before: tuple[Any, ...] | None = None) -> 
             plain = (scale is not None and scale[0] == "plain") or divides(step)
             known = plain and mean is not None and std is not None
             scale = ("normalised", mean, std, step.born) if known else None
-        elif name in ("ToTensor", "ToFloat"):
+        elif scales_to_one(step):
             scale = ("plain", step.born)
         elif name not in KEEP_SCALE and "$augments" not in step.attrs:
             scale = None
     return scale
 
 
+def scales_to_one(step: Instance) -> bool:
+    """Whether a transform gives pixels from 0 to 1, whatever it gets."""
+    name = step.describe()
+    if name == "ToDtype":
+        return truth(step.attrs.get("scale", FALSE)) is True
+    return name in ("ToTensor", "ToFloat", "ConvertImageDtype")
+
+
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 KEEP_SCALE = frozenset(
     """Resize CenterCrop Pad Scale FiveCrop TenCrop Grayscale PadIfNeeded LongestMaxSize SmallestMaxSize Crop
-    ToTensorV2""".split()
+    ToTensorV2 ToImage ToPureTensor Identity""".split()
 )
 
 
