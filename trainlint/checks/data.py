@@ -418,6 +418,7 @@ class SplitOverlap(Rule):
         if len(alike) < len(evaluated):
             self.chosen(trained, evaluated, report)
             self.contained(region, trained, evaluated, report)
+            self.covering(region, trained, evaluated, report)
         if idle is None:
             return
         if len(alike) < len(evaluated):
@@ -453,6 +454,14 @@ class SplitOverlap(Rule):
             learnt = [o for o in earlier if serves_whole(o) and same_data(o) in {whole, same} - {None}]
             if learnt and not is_said_to_train(event, region):
                 self.tell(loader, trained, [other.born for other in learnt], report)
+
+    def covering(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
+        """What the program calls held out has all those rows in it that are trained on."""
+        for event in evaluated:
+            covered = [other for other in trained if other is not event.loader and serves_some(other, event.loader)]
+            alike = served_by(event.loader) in map(served_by, trained)
+            if covered and not alike and event.loader not in trained and is_called_held_out(event, region):
+                self.tell(event.loader, trained, [other.born for other in covered], report)
 
     def tell(self, loader: Instance, trained: list[Instance], sources: Sequence[Step | None], report: Report) -> None:
         """A loader serves for an evaluation what others serve for training: the mistake is in those where the program
@@ -671,12 +680,21 @@ def places_of(event: Any, region: Region) -> list[Step]:
 
 def made_apart(loader: Instance, trained: list[Instance]) -> list[Step]:
     """Where the data of a loader are made, if for it alone, and where it is made itself: the first is to blame."""
+    if all(is_cut_by_places(one) for one in (loader, *trained)):
+        return [step for step in (born_at(loader), loader.born) if step is not None]
     found = []
     for way in (bound_to, born_at):
         mine, *others = (way(one) for one in (loader, *trained))
         if mine is not None and all(step is None or step.node is not mine.node for step in others):
             found.append(mine)
     return [*(read_from(step) or step for step in found[:1]), *found[:1], *(s for s in (loader.born,) if s is not None)]
+
+
+def is_cut_by_places(loader: Instance) -> bool:
+    """Whether a loader serves a subset at places that the program drew at random itself."""
+    dataset = loader.attrs.get("dataset")
+    places = dataset.attrs.get("$indices") if isinstance(dataset, Instance) and "dataset" in dataset.attrs else None
+    return isinstance(places, Tensor) and any(key[0] == "drawn" for key in places.data.order or ())
 
 
 def read_from(made: Step) -> Step | None:
@@ -921,7 +939,15 @@ def serves_some(loader: Instance, other: Instance) -> bool:
     (whole, chosen), (other_whole, others) = indices_of(loader), indices_of(other)
     if whole is None or whole != other_whole or chosen is None:
         return False
-    return others is None or any(is_within(span(chosen), found) for found in (span(others), all_rows(others)))
+    if others is None or is_part_of(chosen, others):
+        return True
+    return any(is_within(span(chosen), found) for found in (span(others), all_rows(others)))
+
+
+def is_part_of(chosen: Value, places: Value) -> bool:
+    """Whether places are a part of those that were drawn once at random: `order[:n]` of `order`."""
+    mine, theirs = (one.data.order if isinstance(one, Tensor) else None for one in (chosen, places))
+    return mine is not None and theirs is not None and any(key[0] == "drawn" for key in theirs) and theirs < mine
 
 
 def indices_of(loader: Instance) -> tuple[Any, Value | None]:
