@@ -520,8 +520,9 @@ def is_idle_term(node: Any, term: Tensor, rest: Tensor) -> bool:
     trained = {id(dep.module) for dep in rest.deps if dep.live and dep.node is not None}
     if not any(id(dep.module) in trained and dep.node is not None for dep in term.deps):
         return False  # of weights alone, TL707 tells
-    holds = is_cut_here if term.nature == "a loss" else contains
-    return not any(dep.cut is not None and holds(node, dep.cut.node) for dep in term.deps)
+    cuts = [dep.cut for dep in term.deps if dep.cut is not None]
+    named = () if term.nature == "a loss" else ("detach", "data")  # these are written for nothing else
+    return not any(is_cut_here(node, c.node) or (c.label in named and contains(node, c.node)) for c in cuts)
 
 
 def is_number_of_it(term: Number, rest: Tensor) -> bool:
