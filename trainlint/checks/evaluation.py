@@ -19,6 +19,7 @@ from trainlint.checks.totals import (
     divides,
     feeds_of,
     is_fed,
+    is_held,
     is_never_emptied,
     is_number_of_turn,
     mates,
@@ -45,7 +46,6 @@ from trainlint.semantics.modules import carried
 from trainlint.semantics.values import (
     FALSE,
     UNKNOWN,
-    Api,
     Class,
     Const,
     Dep,
@@ -838,10 +838,15 @@ class MetricAccumulator(Rule):
         if space.source is None or space is not report.space() or not isinstance(loop, (cst.For, cst.While)):
             return
         index, blocks = space.source.index, feeds_of(loop)
+        for meter, start in begins_anew(loop) if region.has("model") and over_batches(region) else ():
+            if all(map(is_meter, options(report.interp.peek(meter) or UNKNOWN))):
+                if used_behind(index, meter, with_contexts(index, loop)) is not None:
+                    what = "this begins anew in each turn, so only the last batch is left behind the loop"
+                    report(start, space, what=what)
         if not any(blocks):
             return
-        for reset in resets(loop):
-            if used_behind(index, reset.targets[0].target, with_contexts(index, loop)) is not None:
+        for reset, name in resets(loop):
+            if used_behind(index, name, with_contexts(index, loop)) is not None:
                 report(
                     reset, space, what="the total is set to 0 in each turn, so only the last is left behind the loop"
                 )
@@ -850,20 +855,15 @@ class MetricAccumulator(Rule):
             if isinstance(held, ListObject) or all(map(is_meter, options(held or UNKNOWN))):
                 what = f"`{one.value}` and `{other.value}` are one and the same, so each gets what the other is given"
                 report(start, space, what=what)
-        for meter, start in begins_anew(loop) if region.has("model") and over_batches(region) else ():
-            if all(map(is_meter, options(report.interp.peek(meter) or UNKNOWN))):
-                if used_behind(index, meter, with_contexts(index, loop)) is not None:
-                    what = "this begins anew in each turn, so only the last batch is left behind the loop"
-                    report(start, space, what=what)
         for assign in replaced_lists(index, loop, with_contexts(index, loop)):
             report(assign, space, what="the list is made anew in each turn, so only the last is left behind the loop")
         for first, second, starved in misdirected(index, blocks):
             what = f"`{starved}`, which is read, gets nothing, and another total of its kind gets two different things"
             report(second.node, space, what=what).because([Step(space, first.node, "the other")])
         for first, second in twins(index, blocks):
-            for name in mates(loop, second):
-                if not is_fed(loop, name):
-                    what = f"two totals get the same, so they are always equal, and `{name}` goes into neither"
+            for mate in mates(loop, second):
+                if not is_fed(loop, mate):
+                    what = f"two totals get the same, so they are always equal, and `{mate}` goes into neither"
                     report(second.node, what=what).because([Step(space, first.node, "the other total")])
 
     @on("loop", having="model")
@@ -885,8 +885,19 @@ class MetricAccumulator(Rule):
 
 
 def is_meter(value: Value) -> bool:
-    """Whether a value is an object of a known class that may add up what it is given."""
-    return isinstance(value, Instance) and isinstance(value.cls, (Api, Class)) and value.family in ("", "metric")
+    """Whether a value is a metric of a library, or an object whose class adds up what it is given."""
+    if not isinstance(value, Instance) or value.family not in ("", "metric"):
+        return False
+    return value.family == "metric" or (
+        isinstance(value.cls, Class) and any(map(adds_to_self, nodes_in(value.cls.node)))
+    )
+
+
+def adds_to_self(node: Any) -> bool:
+    """Whether an attribute of `self`, or a part of one, is added to."""
+    if isinstance(node, cst.AugAssign):
+        return adds_up(node) and is_held(node.target)
+    return is_plain_call(node, "append") and isinstance(node.func, cst.Attribute) and is_held(node.func.value)
 
 
 def is_named_and_read(call: Any) -> bool:

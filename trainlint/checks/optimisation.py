@@ -391,7 +391,7 @@ class FrozenByAccident(Rule):
         for model in models.values():
             if isinstance(model.attrs.get("$froze"), Step):
                 self.new_layer(model, steps, report)
-            self.thawed(model, report)
+            self.thawed(region, model, report)
 
     def new_layer(self, model: Instance, steps: list[Instance], report: Report) -> None:
         library = report.interp.library
@@ -406,16 +406,17 @@ class FrozenByAccident(Rule):
                 report(froze.node, froze.space, what=what).because([module.born])
                 return
 
-    def thawed(self, model: Instance, report: Report) -> None:
+    def thawed(self, region: Region, model: Instance, report: Report) -> None:
         known = optimizers(report.interp)
         if not known or not all(o.attrs.get("$complete") for o in known):
             return
         owned: frozenset[int] = frozenset().union(*(o.attrs["$modules"] for o in known))
         inside = modules_in(model)
         parts = [v for v in model.attrs.values() if isinstance(v, Instance) and "$whole" in v.attrs]
+        later = {e.module: Step(e.space, e.node, "thawed") for e in region.of("thawed")}
         for module in (*inside, *parts):
-            place = module.attrs.get("$thawed")
-            if not isinstance(place, Step) or module.attrs.get("$frozen") is not FALSE:
+            place = module.attrs.get("$thawed") if module.attrs.get("$frozen") is FALSE else later.get(module)
+            if not isinstance(place, Step):
                 continue
             if owned.isdisjoint(descendants(module)) and id(model) not in owned:
                 what = "these parameters are thawed, but no optimizer holds them (@), so they are not learnt"

@@ -1162,7 +1162,11 @@ class TrainingUnderNoGrad(Rule):
         stepped, where others do at times."""
         deps = [dep for dep in loss.deps if not dep.scales]
         trained = loss.graph is True and not (loss.trace and loss.trace[0].label == LEAF)  # a tensor on the way
-        if trained or not deps or any(dep.live or dep.node is None for dep in deps):
+        # A penalty on parameters of the models that ran trains these no better.
+        ran = {i for dep in deps if dep.node is not None and not dep.live for i in descendants(dep.module)}
+        penalised = [dep for dep in deps if dep.node is None and id(dep.module) in ran]
+        deps = [dep for dep in deps if dep not in penalised]
+        if (trained and not penalised) or not deps or any(dep.live or dep.node is None for dep in deps):
             return []
         nodes = {dep.node for dep in deps}
         found = [event for node, events in calls.items() if node in nodes for event in events]

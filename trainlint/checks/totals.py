@@ -228,12 +228,14 @@ def is_of_turn(index: Index, loop: Any, assign: Any) -> bool:
         return False
     if any(isinstance(getattr(node, "operator", None), cst.Subtract) for node in nodes_in(assign.value)):
         return False
-    root = root_of(assign.value)
     counter = called(loop.iter) in ("enumerate", "range")
     assigns = [part for block in blocks_of(loop) for part in block if isinstance(part, cst.Assign)]
     made = {name for part in assigns for name in targets(part)}
     if not isinstance(assign.value, cst.Name):  # what the loop walks over may be kept for the next turn
         made.update(targets(loop))
+    root = root_of(assign.value)
+    if root not in made:  # `F.mse_loss(scores, y)`
+        root = next((name for name in names_in(assign.value) if name in made), root)
     if root is None or (counter and [root] == targets(loop)[:1]) or root not in made:
         return False
     afresh = {name for part in next(blocks_of(loop)) if isinstance(part, cst.Assign) for name in targets(part)}
@@ -310,17 +312,15 @@ def is_times(node: Any, factor: cst.Name) -> bool:
     return any(isinstance(one, cst.Name) and is_name(other, factor.value) for one, other in pairs)
 
 
-def resets(loop: Any) -> Iterator[Any]:
+def resets(loop: Any) -> Iterator[tuple[Any, cst.Name]]:
     """Where a loop sets a total to 0 in each turn, in its body, before it adds to it once; it reads it nowhere."""
     block = next(blocks_of(loop))
     for place, statement in enumerate(block):
-        name = statement.targets[0].target if sets_to_zero(statement) and len(statement.targets) == 1 else None
-        if not isinstance(name, cst.Name):
-            continue
-        added = [part for part in block[place + 1 :] if adds_up(part) and is_name(part.target, name.value)]
-        uses = [n for n in nodes_in(loop.body) if is_name(n, name.value)]
-        if len(added) == 1 and len(uses) == 2:
-            yield statement
+        for name in names_of(statement.targets[0].target) if sets_to_zero(statement) else ():
+            added = [part for part in block[place + 1 :] if adds_up(part) and is_name(part.target, name)]
+            uses = [n for n in nodes_in(loop.body) if is_name(n, name)]
+            if len(added) == 1 and len(uses) == 2 and len(statement.targets) == 1:
+                yield statement, added[0].target
 
 
 def shared(index: Index, blocks: list[list[Feed]]) -> Iterator[tuple[Any, cst.Name, cst.Name]]:
@@ -345,10 +345,16 @@ def begins_anew(loop: Any) -> Iterator[tuple[cst.Name, Any]]:
         name = started(statement)
         if name is None:
             continue
-        fed = [feed for part in block[place + 1 :] if (feed := feed_of(part)) is not None and feed.how == "update"]
-        fed = [feed for feed in fed if is_name(feed.target, name.value)]
+        fed = [part for part in block[place + 1 :] if tells(part, name.value)]
         if fed and sum(is_name(node, name.value) for node in nodes_in(loop)) == len(fed) + 1:
             yield name, statement
+
+
+def tells(statement: Any, name: str) -> bool:
+    """Whether a statement does nothing but to give something to a method of an object."""
+    call = statement.value if isinstance(statement, cst.Expr) else None
+    given = isinstance(call, cst.Call) and bool(call.args) and isinstance(call.func, cst.Attribute)
+    return given and is_name(call.func.value, name)  # type: ignore[union-attr]
 
 
 def started(statement: Any) -> cst.Name | None:
@@ -411,18 +417,28 @@ def starving(index: Index, name: cst.Name) -> Iterator[str]:
     block: Any = begun[0] if begun is not None else None
     lines = (line.body for line in getattr(block, "body", ()) if isinstance(line, cst.SimpleStatementLine))
     for part in (part for line in lines for part in line):
-        target = part.targets[0].target if isinstance(part, cst.Assign) else None
-        if begun is None or not isinstance(target, cst.Name) or target.value == name.value:
-            continue
-        if is_start(part.value, begun[1]) and is_only_read(index, target, part):  # type: ignore[attr-defined]
-            yield target.value
+        for target, value in begun_by(part) if begun is not None else ():
+            if target.value != name.value and is_start(value, begun[1]):  # type: ignore[index]
+                if is_only_read(index, target, part, value):
+                    yield target.value
 
 
-def is_only_read(index: Index, name: cst.Name, start: Any) -> bool:
+def begun_by(statement: Any) -> Iterator[tuple[cst.Name, Any]]:
+    """The names that an assignment sets, each with what it is set to: `losses, scores = [], []`."""
+    target, value = (
+        (statement.targets[0].target, statement.value) if isinstance(statement, cst.Assign) else (None, None)
+    )
+    pairs: list[tuple[Any, Any]] = [(target, value)]
+    if isinstance(target, cst.Tuple) and isinstance(value, cst.Tuple) and len(target.elements) == len(value.elements):
+        pairs = [(one.value, other.value) for one, other in zip(target.elements, value.elements, strict=True)]
+    yield from ((name, made) for name, made in pairs if isinstance(name, cst.Name))
+
+
+def is_only_read(index: Index, name: cst.Name, start: Any, value: Any) -> bool:
     """Whether a total that starts at a statement is read and not added to, nor given to anybody who could do so."""
     bindings = index.lookup(name)
     above: list[Any] = [index.parent(use) for use in index.references(bindings[0])]
-    if is_zero(start.value):
+    if is_zero(value):
         others = [binding.origin for binding in bindings if binding.origin is not start]
         quotients = [part for part in above if isinstance(part, cst.BinaryOperation) and is_dividend(part, name.value)]
         return all(isinstance(part, cst.AugAssign) and divides(part) for part in others) and bool(quotients or others)
@@ -430,10 +446,14 @@ def is_only_read(index: Index, name: cst.Name, start: Any) -> bool:
 
 
 def is_reading(index: Index, part: Any) -> bool:
-    """Whether what stands around a meter reads it: an attribute is taken, or it is written into a text."""
+    """Whether what stands around a meter or list reads it: an attribute is taken, it is written into a text, or what it
+    holds is put together."""
     if isinstance(part, cst.Arg):
-        return called(index.parent(part)) == "format"
+        return called(index.parent(part)) in ("format", *JOINING)
     return isinstance(part, cst.Attribute) and not isinstance(index.parent(part), cst.Call)
+
+
+JOINING = ("cat", "stack", "concatenate", "vstack", "hstack")
 
 
 def is_dividend(node: Any, name: str) -> bool:

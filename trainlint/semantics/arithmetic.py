@@ -687,7 +687,10 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
     if isinstance(value, Union):
         return join_all(unary(interp, operator, o, node) for o in value.options)
     if isinstance(value, Number):
-        return Number(0.0 - value.hi, 0.0 - value.lo, value.integer, deps=value.deps) if operator == "Minus" else value
+        if operator != "Minus":
+            return value
+        default = None if value.default is None else -value.default
+        return Number(0.0 - value.hi, 0.0 - value.lo, value.integer, default=default, deps=value.deps)
     if isinstance(value, Tensor):
         if operator == "Plus":
             return value

@@ -15,12 +15,13 @@ FIELDS = {
     "leave": "block",
     # Models: one was called (`mode` and `grad` as they were, `layers` says what in it depends on the mode and was not
     # put into the other one by itself), put into a mode, given weights from a file; a module was made; its
-    # parameters were changed in place.
+    # parameters were changed in place, or take gradients again.
     "model": "module mode grad inputs loaded layers",
     "mode": "module training",
     "loaded": "module",
     "built": "instance",
     "edit": "module tensor",
+    "thawed": "module",
     # Something in a forward pass stopped gradients; the layers of a called module that none of them reach therefore,
     # each with what stopped them.
     "severed": "",

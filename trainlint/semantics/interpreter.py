@@ -1914,6 +1914,8 @@ class Interpreter:
         known = self.known_items(iterable)
         exact = known is not None and len(known) <= UNROLL and clause.inner_for_in is None
         turns: tuple[Value, ...] = known if exact and known is not None else (self.element_of(iterable),)
+        if clause.ifs and (learnt := self.library.chosen(iterable, clause.ifs)) is not None:
+            turns = (learnt,)
         items: list[Value] = []
         env = self.frame.env
         names = list(target_names(clause.target))

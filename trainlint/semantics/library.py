@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
 from functools import cache, partial
 from importlib import resources
@@ -734,6 +734,12 @@ class Library:
                 if not drawn:
                     interp.write(dep.module.attrs, "$edited", TRUE)
                 interp.event("edit", node, dep.module, tensor)
+
+    def chosen(self, params: Value, conditions: Iterable[Any]) -> Value | None:
+        """What stands for those parameters of a model that a comprehension takes because they are learnt."""
+        from trainlint.semantics.behaviours.training import asks_for_gradients, learnt_only
+
+        return learnt_only(params) if any(asks_for_gradients(condition.test) for condition in conditions) else None
 
     def only_torch(self, space: Namespace) -> bool:
         """Whether torch is the only array library that a file imports."""

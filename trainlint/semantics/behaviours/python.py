@@ -538,10 +538,12 @@ def map_(call: Call) -> Value:
 @builtin("filter")
 def filter_(call: Call) -> Value:
     """`filter(f, model.parameters())` keeps its source."""
-    from trainlint.semantics.behaviours.training import Stream
+    from trainlint.semantics.behaviours.training import Stream, asks_for_gradients, learnt_only
 
     value = arguments_of(call)[1] if len(arguments_of(call)) > 1 else UNKNOWN
     if isinstance(value, Stream):
+        if asks_for_gradients(call.argument("function", 0)) and (learnt := learnt_only(value)) is not None:
+            return Stream(learnt, None)
         return Stream(value.element, value.source)
     return Sequence(element(call, value), source_of(value))
 

@@ -286,7 +286,8 @@ def size(call: Call) -> Value:
         return shape if dim is None else call.interp.library.get_item(call.interp, shape, [dim], call.node)
     if tensor.shape is not None and call.actual.endswith(("dim", "ndimension")):
         return Const(len(tensor.shape))
-    return Number(1, integer=True)
+    counted = call.actual.endswith(("numel", "nelement")) and tensor.batched and tensor.data.tokens
+    return Number(1, integer=True, tally=Tally("size") if counted else None)
 
 
 @behaviour("softmax")

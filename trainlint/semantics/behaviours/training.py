@@ -90,6 +90,28 @@ def spend(interp: Interpreter, value: Value) -> None:
         interp.write(value.attrs, "$spent", TRUE)
 
 
+def learnt_only(params: Value) -> Value | None:
+    """What stands for those of a module's parameters that take gradients, where some are surely frozen and of all it is
+    known; else None."""
+    module = params.source if isinstance(params, Stream) else None
+    if not isinstance(params, Stream) or not isinstance(module, Instance):
+        return None
+    frozen = {id(inner): inner.attrs.get("$frozen", FALSE) for inner in modules_in(module)}
+    if not any(state is TRUE for state in frozen.values()) or any(s not in (TRUE, FALSE) for s in frozen.values()):
+        return None
+    free = [m for m in modules_in(module) if all(frozen.get(i) is FALSE for i in descendants(m))]
+    leaf = Tensor(graph=True, deps=frozenset(Dep(inner, None, None) for inner in free))
+    return (Tuple((params.element.items[0], leaf)) if isinstance(params.element, Tuple) else leaf) if free else None
+
+
+def asks_for_gradients(test: Any) -> bool:
+    """Whether a condition, or what a lambda gives, is `p.requires_grad`."""
+    body = test.body if isinstance(test, cst.Lambda) else test
+    if not isinstance(body, cst.Attribute) or not isinstance(body.value, cst.Name):
+        return False
+    return body.attr.value == "requires_grad"
+
+
 def modules_of(value: Value, depth: int = 0) -> tuple[set[int], bool]:
     """Identities of the modules (and leaves) whose parameters a value holds, and whether that is all of them."""
     if depth > 6:
@@ -660,6 +682,7 @@ def freeze(interp: Interpreter, module: Instance, setting: Value, node: Any) -> 
         interp.write(module.attrs, "$froze", interp.step(node, "frozen"))
     elif setting is FALSE and known is not None and known is not FALSE:
         interp.write(module.attrs, "$thawed", interp.step(node, "thawed"))
+        interp.event("thawed", node, module)
     for inner in (*modules_in(module), *([whole] if isinstance(whole, Instance) and setting is not TRUE else [])):
         if not interp.forked or inner.number <= interp.forked:
             inner.attrs.setdefault("$frozen", FALSE)  # what it is on the ways through the program that do not come here
