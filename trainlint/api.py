@@ -139,7 +139,7 @@ EVENTS = frozenset(
         # function gave back while weights are out that `state_dict` gave.
         *("backward", "stepped", "cleared", "training_loss", "training_step", "restored", "returned"),
         # Data.
-        *("split", "fit", "leak", "dataset", "pair", "learnt", "search"),
+        *("split", "fit", "leak", "dataset", "pair", "learnt", "search", "picked"),
         *("windows", "standardised", "pretrained", "indexed", "fitted", "applied", "varied", "compiled"),
         # The loaders that an engine trains on, and those it validates on.
         "validated",

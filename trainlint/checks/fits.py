@@ -15,6 +15,7 @@ from trainlint.edits import delete, rename
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import PART_WORDS, SPLITS, dataset_part
 from trainlint.semantics.interpreter import Interpreter, Region
+from trainlint.semantics.library import as_tensor
 from trainlint.semantics.values import (
     UNKNOWN,
     DataInfo,
@@ -40,8 +41,19 @@ class FitBeforeSplit(Rule):
         for fit in data.data.fits:
             plotted = fit.projection and how == "slice"  # a projection cut in two is for a plot
             inside = how == "cross-validation" and is_called_training_part(fit, report.interp)
-            if not (fit.resampling or plotted or inside):
+            if not (fit.resampling or plotted or inside or fit.of is not None):
                 self.tell(fit, Step(space, node, f"split by {how}") if node is not None else None, report)
+
+    @on("pair")
+    def told(self, fact: Any, report: Report) -> None:
+        """The target's mean in groups of all rows, as a feature of rows that are then split."""
+        node, values, how, _ = fact
+        if len(values) < 2 or how == "members":
+            return
+        inputs, target = as_tensor(values[0]).data, as_tensor(values[-1]).data
+        for fit in inputs.fits if how == "split" or inputs.splits else ():
+            if fit.of is not None and fit.of == target.columns:
+                self.tell(fit, Step(report.space(), node, "with the target") if node is not None else None, report)
 
     @on("leak")
     def leak(self, fact: Any, report: Report) -> None:

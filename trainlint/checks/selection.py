@@ -58,7 +58,7 @@ class TestSetSelects(Rule):
 
     @on("loop", having="ranked")
     def check(self, region: Region, report: Report) -> None:
-        for _, node, space in region.of("ranked") if region.has("step", "fitted") else ():
+        for _, node, space in region.of("ranked") if region.has("step", "fitted") or tries(region) else ():
             what = chosen(node, space)
             verdict = self.is_test(node, region) if what else False
             if verdict:
@@ -119,6 +119,13 @@ class TestSetSelects(Rule):
         value = call.value("x", 1)
         if isinstance(value, Tensor) and value.data.part == "test" and named_test(call.argument("x", 1)):
             report(call.argument("x", 1), what="the hyper-parameters")
+
+    @on("picked")
+    def best(self, fact: tuple[Call, frozenset[str]], report: Report) -> None:
+        """`max(models, key=lambda model: model.score(X_test, y_test))`."""
+        call, parts = fact
+        if "test" in parts and named_test(call.argument("key")):
+            report(call.argument("key"), what="the best of several")
 
     @on("learnt")
     def stopped(self, call: Call, report: Report) -> None:
@@ -207,6 +214,17 @@ def deciding(interp: Interpreter, trainer: Instance) -> str:
     return ""
 
 
+def tries(region: Region) -> bool:
+    """Whether a loop goes through settings to see which of them is best for a model that has been trained: numbers that
+    stand in the loop's head, and choose no rows."""
+    loop = region.node
+    if not isinstance(loop, cst.For) or not any("test" in event.parts for event in region.of("measured")):
+        return False
+    listed = isinstance(loop.iter, (cst.List, cst.Tuple)) or called(loop.iter) in ("arange", "linspace")
+    chosen_rows = {name for node in nodes_in(loop.body) if isinstance(node, cst.Subscript) for name in names_in(node)}
+    return listed and chosen_rows.isdisjoint(target_names(loop.target))
+
+
 def named_test(node: Any) -> bool:
     words = list(words_in(node))
     return any(TEST.search(w) for w in words) and not any(VALIDATION.search(w) for w in words)
@@ -258,6 +276,8 @@ def chosen(node: Any, space: Namespace) -> str:
     statement = next((n for n in reversed(way) if isinstance(n, cst.Assign)), None)
     if statement is None or not isinstance(statement.targets[0].target, cst.Name):
         return ""
+    if any(isinstance(n, cst.Call) and contains(statement.value, n) for n in way[:-1]):
+        return ""  # scores above a threshold, which something is computed of
     flag = statement.targets[0].target.value
     function = next((n for n in reversed(way) if isinstance(n, (cst.FunctionDef, cst.Module))), None)
     for inner in nodes_in(function) if function is not None else ():

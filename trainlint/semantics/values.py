@@ -221,7 +221,8 @@ NAN = Number(nature="nan")  # no constant: it would not be equal to itself
 
 
 class Fit(NamedTuple):
-    """Statistics of data were taken here: `on` are the data tokens they were computed from."""
+    """Statistics of data were taken here: `on` are the data tokens they were computed from, `of` the only column, if
+    they tell of groups of its rows."""
 
     space: Namespace
     node: cst.CSTNode
@@ -229,6 +230,7 @@ class Fit(NamedTuple):
     on: frozenset[int]
     resampling: bool = False
     projection: bool = False
+    of: Any = None
 
     def __hash__(self) -> int:
         return hash(self.on)  # as for `Dep`

@@ -342,6 +342,62 @@ def same_frame(call: Call) -> Value:
     return tensor.but(lib="frame", shape=None, kinds=0, nature=None, lo=float("-inf"), hi=float("inf"))
 
 
+@behaviour("filled_frame")
+def filled_frame(call: Call) -> Value:
+    """The same rows with other values for gaps, or for what lies too far out: perhaps by statistics of all of them."""
+    tensor, given = as_tensor(same_frame(call)), [*call.arguments.positional[1:], *call.arguments.keywords.values()]
+    held = [inner for one in given for inner in (one.attrs.values() if isinstance(one, DictObject) else (one,))]
+    known = (one.data for one in held if isinstance(one, Tensor))
+    own = frozenset(token for data in known if not data.part and not data.splits for token, _ in data.stats)
+    if own & tensor.data.tokens and tensor.data.part is None and not tensor.data.splits:
+        what = "a value for gaps" if call.short_name == "fillna" else "a limit for values"
+        fit = Fit(call.interp.frame.space, call.node, what, own & tensor.data.tokens)
+        tensor = tensor.but(data=tensor.data._replace(fits=tensor.data.fits | {fit}))
+    return in_place(call, tensor)
+
+
+@behaviour("grouped")
+def grouped(call: Call) -> Value:
+    groups = Instance(Api(call.actual), "grouped", call.interp.step(call.node, call.short_name))
+    groups.attrs["$table"] = call.tensor
+    return groups
+
+
+@behaviour("grouped_column")
+def grouped_column(call: Call) -> Value:
+    table, names = groups_of(call), column_names(call.value("key", 1))
+    if table is None or names is None or table.data.columns is None:
+        return UNKNOWN
+    groups = Instance(Api("pandas.DataFrame.groupby"), "grouped", call.interp.step(call.node, "groupby"))
+    groups.attrs["$table"] = table.but(data=table.data._replace(columns=picked(table.data.columns, names)))
+    return groups
+
+
+def groups_of(call: Call) -> Tensor | None:
+    """The table whose rows are in groups."""
+    table = call.receiver.attrs.get("$table") if isinstance(call.receiver, Instance) else None
+    return table if isinstance(table, Tensor) else None
+
+
+@behaviour("grouped_statistic")
+def grouped_statistic(call: Call) -> Value:
+    """What each group of rows comes to in one column: alone, or (`transform`) beside each of the rows."""
+    table = groups_of(call)
+    if table is None or not is_column(table.data) or table.data.part is not None or table.data.splits:
+        return UNKNOWN
+    fit = Fit(call.interp.frame.space, call.node, "a statistic of the target", table.data.tokens, of=table.data.columns)
+    data = table.data if call.short_name == "transform" else NO_DATA._replace(order=None)
+    return Tensor(lib="frame", graph=False, data=data._replace(fits=data.fits | {fit}, columns=None))
+
+
+@behaviour("looked_up")
+def looked_up(call: Call) -> Value:
+    """Values are replaced by what another column, or a dict, has for them."""
+    made, found = as_tensor(frame(call)), call.value("arg", 1)
+    told = frozenset(fit for fit in found.data.fits if fit.of is not None) if isinstance(found, Tensor) else frozenset()
+    return made.but(data=made.data._replace(fits=made.data.fits | told))
+
+
 def in_place(call: Call, result: Tensor) -> Value:
     """The result of a method of a frame; with `inplace=True` it replaces the frame."""
     wanted = call.value("inplace")
@@ -965,9 +1021,11 @@ def fold_indices(call: Call) -> Value:
     value = as_tensor(call.value("x", 1) or UNKNOWN)
     call.interp.emit("split", (call.interp.frame.space, call.node, value, "cross-validation"))
     split = id(call.node)
+    once = call.receiver.attrs.get("n_splits") if isinstance(call.receiver, Instance) else None
+    held_out = "test" if isinstance(once, Const) and once.value == 1 and value.data.part != "train" else "val"
     parts = [
         Tensor(lib="numpy", graph=False, data=DataInfo(part=part, splits=frozenset((split,))))
-        for part in ("train", "val")
+        for part in ("train", held_out)
     ]
     return Sequence(Tuple(tuple(parts)))
 

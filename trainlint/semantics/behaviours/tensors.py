@@ -748,6 +748,11 @@ def amin(call: Call) -> Value:
     return made(call, lo=call.tensor.lo, hi=call.tensor.hi, nature="a minimum", data=stats(call, "min"))
 
 
+@behaviour("quantile")
+def quantile(call: Call) -> Value:
+    return made(call, lo=call.tensor.lo, hi=call.tensor.hi, data=stats(call, "quantile")).but(shape=None)
+
+
 @behaviour("indices")
 def indices(call: Call) -> Value:
     call.interp.event("predict", call.node, call.tensor)
