@@ -154,11 +154,18 @@ def made_anew(body: Any, function: Function, dataset: Instance, by_chance: bool)
             name = node.targets[0].target if isinstance(node, cst.Assign) else None
             itself = isinstance(name, cst.Name) and name.value in names_in(node.value)
             calls = [call for call in nodes_in(node.value) if isinstance(call, cst.Call)]
-            draws = [call for call in calls if DRAWS.match(target(call, function, dataset.cls)[0])]
+            draws = [call for call in calls if is_random(call, function, dataset.cls)]
             if draws and (itself or name is None):
                 yield Step(function.space, draws[0], called(draws[0]))
             elif itself and by_chance:
                 yield Step(function.space, node, "a change by chance")
+
+
+def is_random(call: cst.Call, function: Function, cls: Class) -> bool:
+    """Whether a call draws numbers, itself or in a method or function of the project's own."""
+    path, callee = target(call, function, cls)
+    inner = apis_called(callee, cls) if callee is not None else ()
+    return bool(DRAWS.match(path)) or any(DRAWS.match(path) for _, _, path in inner)
 
 
 def changes(dataset: Instance, function: Function, body: Any, by_chance: bool, depth: int) -> Iterator[Step]:

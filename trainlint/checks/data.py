@@ -109,7 +109,7 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
     if isinstance(value, Union):
         return all(ordered_data(option, depth + 1) for option in value.options)
     if isinstance(value, Instance):
-        if value.family == "iterable" or {"$members", "$few"} & value.attrs.keys() or is_drawn(value):
+        if value.family == "iterable" or {"$members", "$few", "$shuffled"} & value.attrs.keys() or is_drawn(value):
             return False
         if any(isinstance(v, Tensor) and v.data.shuffled for k, v in value.attrs.items() if k != "$indices"):
             return False
@@ -448,10 +448,10 @@ class SplitOverlap(Rule):
             loader, part = event.loader, event.loader.attrs.get("dataset")
             if loader in trained or not isinstance(part, Instance) or not is_subset(part) or not serves_whole(loader):
                 continue
-            whole, same = identity(part.attrs.get("dataset")), same_data(loader)
+            wholes, same = {identity(whole) for whole in wholes_of(part)}, same_data(loader)
             place = next(i for i, other in enumerate(region.events) if other is event)
             earlier = [other.loader for other in region.events[:place] if other.kind == "trained"]
-            learnt = [o for o in earlier if serves_whole(o) and same_data(o) in {whole, same} - {None}]
+            learnt = [o for o in earlier if serves_whole(o) and same_data(o) in (wholes | {same}) - {None}]
             if learnt and not is_said_to_train(event, region):
                 self.tell(loader, trained, [other.born for other in learnt], report)
 
@@ -604,7 +604,7 @@ class SplitOverlap(Rule):
                 if count > place and (who is fit.estimator or not of_its_fit)
                 if not (spare and of_its_fit and value is None)  # judged on some of the rows that it is fitted to
             )
-            if within(rows, fit.x) or (same_rows(rows, fit.x) and not told):
+            if within(rows, fit.x) or (same_rows(rows, fit.x) and not (told and rows.data.part == "train")):
                 report(event.node, event.space, how=JUDGED).because([Step(fit.space, fit.node, "fitted here")])
             elif drawn_apart(rows, fit.x):
                 report(event.node, event.space, how=REDRAWN).because([Step(fit.space, fit.node, "fitted here")])
@@ -632,13 +632,13 @@ def judges(value: Value | None, fitted: Tensor, of_it: bool) -> bool:
 
 
 def same_rows(rows: Tensor, fitted: Value | None) -> bool:
-    """Whether rows are those of the training part of a split that a model was fitted on, and no others of that part."""
+    """Whether rows are those of the training or test part of a split that a model was fitted on, and no others."""
     if not isinstance(fitted, Tensor) or not rows.data.tokens or not rows.data.splits:
         return False
     mine, theirs = rows.data, fitted.data
     chosen_alike = rows is fitted or (mine.order is not None and mine.order == theirs.order)
     of_one_part = (mine.tokens, mine.splits) == (theirs.tokens, theirs.splits)
-    return mine.part == theirs.part == "train" and of_one_part and chosen_alike
+    return mine.part in ("train", "test") and mine.part == theirs.part and of_one_part and chosen_alike
 
 
 def within(rows: Tensor, fitted: Value | None) -> bool:
@@ -910,6 +910,15 @@ def choices(loader: Instance, parts: Collection[Any] | None = None) -> list[tupl
     return found
 
 
+def wholes_of(part: Instance) -> Iterator[Instance]:
+    """The data sets that a data set is a part of, be it a part of a part."""
+    inner: Value | None = part
+    while isinstance(inner, Instance) and is_subset(inner):
+        inner = inner.attrs.get("dataset")
+        if isinstance(inner, Instance):
+            yield inner
+
+
 def is_subset(dataset: Instance) -> bool:
     """Whether a data set surely is a part of another."""
     return not {"$random", "$indices", "$span"}.isdisjoint(dataset.attrs)
@@ -1037,6 +1046,8 @@ def identity(dataset: Value | None) -> Any:
         return None
     if "$one_of" in dataset.attrs:
         return id(dataset)
+    if "$shuffled" in dataset.attrs:
+        return identity(dataset.attrs["dataset"])
     if is_random_part(dataset):
         drawn, whole = dataset.attrs.get("$draw"), identity(dataset.attrs.get("dataset"))
         alike = drawn is not None and whole is not None and UNKNOWN.key not in drawn and len(drawn) > 2

@@ -9,7 +9,7 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
-from trainlint.semantics.behaviours.data import IMAGENET, Same, steps_of
+from trainlint.semantics.behaviours.data import DRAWN_AGAIN, IMAGENET, Same, steps_of
 from trainlint.semantics.classes import indexed_together
 from trainlint.semantics.interpreter import Region, outwards
 from trainlint.semantics.library import Call, as_tensor, column_now, modules_in
@@ -50,9 +50,14 @@ class PairingBroken(Rule):
         first, others = known[0], known[1:]
         for other in others:
             apart = first ^ other
-            if not apart or any(key[0] not in MOVES or key[1].__class__ is Same for key in apart):
+            if not apart or any(key[0] not in MOVES for key in apart):
                 continue
-            if how == "fit" and self.meant(node, report):
+            if first - other and other - first and any(key[1].__class__ is Same for key in apart):
+                continue  # the seeds may be equal
+            if how in ("fit", "loss") and self.meant(node, report):
+                return
+            again = report.interp.flags.get(DRAWN_AGAIN, ())  # orders drawn for each batch, as to mix samples
+            if how == "loss" and any(key[0] == "sorted" or key in again for key in apart):
                 return
             steps = [key[1] for key in apart if isinstance(key[1], Step)]
             at, space = place(fact, report)
@@ -85,7 +90,7 @@ class LabelInFeatures(Rule):
     @on("pair")
     def check(self, fact: Any, report: Report) -> None:
         _node, values, how, source = fact
-        if how in ("split", "members") or len(values) < 2:
+        if how in ("split", "members", "loss") or len(values) < 2:
             return
         inputs, target = as_tensor(values[0]).data, as_tensor(values[-1]).data
         if not inputs.tokens or inputs.tokens != target.tokens or inputs.order is None or inputs.order != target.order:

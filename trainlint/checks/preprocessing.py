@@ -10,7 +10,16 @@ import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
 from trainlint.checks.augmenting import changed_by_switch, changed_when_read, has_base, own_random, picks_by_flag
-from trainlint.checks.data import HELD_OUT, is_subset, parts_of, same_data, same_options, since_training, source
+from trainlint.checks.data import (
+    HELD_OUT,
+    is_subset,
+    judged_loops,
+    parts_of,
+    same_data,
+    same_options,
+    since_training,
+    source,
+)
 from trainlint.semantics.behaviours.data import (
     augments,
     dataset_part,
@@ -133,7 +142,7 @@ class AugmentationInEvaluation(Rule):
                         draft = report(at, dataset.born.space, how=augmented(HELD_OUT[part], found[1].label))
                         draft.because([found[1], dataset.born])
 
-    @on("program", having="evaluated trained")
+    @on("program", having="trained")
     def own(self, region: Region, report: Report) -> None:
         """The project's own code changes pictures at random: in a transform for training that serves held-out data too,
         while others have one that does not; or in the class that reads both."""
@@ -142,7 +151,7 @@ class AugmentationInEvaluation(Rule):
         learnt = [d for loader in loaders for d in options(loader.attrs.get("dataset", UNKNOWN))]
         shared = {id(value) for dataset in learnt for value in transforms_in(dataset)}
         common = {step.node for dataset in learnt for step in random_steps(dataset)}
-        for event in region.of("evaluated"):
+        for event in judged_loops(region):
             dataset = event.loader.attrs.get("dataset")
             if not isinstance(dataset, Instance) or dataset.born is None or id(dataset) in seen:
                 continue

@@ -27,7 +27,7 @@ from trainlint.edits import set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import SPLITS, dataset_part
 from trainlint.semantics.behaviours.keras import rows_of
-from trainlint.semantics.interpreter import Interpreter, Region, target_names
+from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, target_names
 from trainlint.semantics.library import Call
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -46,7 +46,9 @@ from trainlint.semantics.values import (
 from trainlint.syntax import nodes_in, path_to
 from trainlint.syntax.code import called, contains, is_plain, is_plain_call, keyword, names_in, positional, words_in
 
+KEPT = "which checkpoint is kept"
 _KEEPS = re.compile(r"save|state_dict|deepcopy|checkpoint|^copy$")
+_DUMPS = ("joblib.dump", "pickle.dump")
 
 
 class TestSetSelects(Rule):
@@ -58,8 +60,11 @@ class TestSetSelects(Rule):
 
     @on("loop", having="ranked")
     def check(self, region: Region, report: Report) -> None:
-        for _, node, space in region.of("ranked") if region.has("step", "fitted") or tries(region) else ():
+        learns, tried = region.has("step", "fitted"), tries(region)
+        for _, node, space in region.of("ranked") if learns or tried or region.has("measured") else ():
             what = chosen(node, space)
+            if not learns and not tried and what != KEPT:
+                continue  # which of the samples, perhaps
             verdict = self.is_test(node, region) if what else False
             if verdict:
                 report(node, space, what=what)
@@ -99,7 +104,7 @@ class TestSetSelects(Rule):
             named = names_of(event, region)
             words.update(*named)
             declared = declared or is_declared(dataset)
-            said = said and is_named_test(event, region)
+            said = said and (is_named_test(event, region) or is_test_alone(named[2]))
             called.setdefault(dataset_part(dataset), []).append(named)
         if called.keys() >= {"val", "test"}:
             alone = (
@@ -196,7 +201,7 @@ def watching(call: Call) -> str:
         if one.describe() == "EarlyStopping":
             return "when training stops"
         if one.describe() == "ModelCheckpoint" and isinstance(best, Const) and best.value is True:
-            return "which checkpoint is kept"
+            return KEPT
     return ""
 
 
@@ -204,13 +209,13 @@ def deciding(interp: Interpreter, trainer: Instance) -> str:
     """In words, what a `Trainer` of Lightning or Hugging Face decides by the validation data; "" for nothing."""
     settings, given = trainer.attrs.get("args"), trainer.attrs.get("callbacks")
     if isinstance(settings, Instance) and truth(settings.attrs.get("load_best_model_at_end", FALSE)) is True:
-        return "which checkpoint is kept"
+        return KEPT
     for one in (given, *(interp.known_items(given) or ())) if given is not None else ():
         if not isinstance(one, Instance) or one.family != "engine_callback":
             continue
         monitor = const(one.attrs.get("monitor", NONE))
         if isinstance(monitor, str) and "train" not in monitor:
-            return "when training stops" if one.describe() == "EarlyStopping" else "which checkpoint is kept"
+            return "when training stops" if one.describe() == "EarlyStopping" else KEPT
     return ""
 
 
@@ -239,11 +244,15 @@ def names_of(event: Any, region: Region) -> tuple[set[str], ...]:
     return given, *(statement_names(step) if step is not None else set() for step in born)
 
 
+def is_test_alone(words: set[str]) -> bool:
+    """Whether names speak of test data, and of no validation."""
+    return any(map(TEST.search, words)) and not any(map(VALIDATION.search, words))
+
+
 def is_named_test(event: Any, region: Region) -> bool:
     """Whether the loop that evaluates a loader, and what makes the loader, call it the test data."""
     head, loader, _ = names_of(event, region)
-    words = head | loader
-    return any(map(TEST.search, words)) and not any(map(VALIDATION.search, words))
+    return is_test_alone(head | loader)
 
 
 def is_declared(dataset: Value | None) -> bool:
@@ -285,7 +294,7 @@ def chosen(node: Any, space: Namespace) -> str:
             return outcome(inner, way)
         if isinstance(inner, cst.Call) and _KEEPS.search(called(inner)):
             if any(flag in names_in(argument.value) for argument in inner.args):
-                return "which checkpoint is kept"
+                return KEPT
     return ""
 
 
@@ -298,8 +307,8 @@ def outcome(branch: cst.If, way: list[Any]) -> str:
     bodies = (b for b in (branch.body, branch.orelse) if isinstance(b, (cst.BaseSuite, cst.Else)))
     done = [node for body in bodies for node in nodes_in(body)]
     for inner in done:
-        if isinstance(inner, cst.Call) and _KEEPS.search(called(inner)):
-            return "which checkpoint is kept"
+        if isinstance(inner, cst.Call) and (_KEEPS.search(called(inner)) or dotted_name(inner.func) in _DUMPS):
+            return KEPT
         if isinstance(inner, cst.Break):
             return "when training stops"
     threaded = {name for outer in way if isinstance(outer, (cst.For, cst.While)) for name in threaded_in(outer)}

@@ -88,6 +88,7 @@ def is_one(data: DataInfo) -> bool:
 
 # ---------------------------------------------------------------- order of the rows
 
+DRAWN_AGAIN = "$drawn again"  # in the interpreter's flags: the random orders that were drawn in loops
 SEED = "$seed "  # in the interpreter's flags, with a library's name: the seed its generator was last set to
 
 
@@ -105,20 +106,22 @@ def draw(call: Call) -> Any:
     if state is not None and not given and not (isinstance(state, Const) and state.value is None):
         return None if is_anything(state) else ("drawn", state.key if isinstance(state, Const) else Same(state))
     source = state if given else call.receiver
+    library = call.path.partition(".")[0].replace("pandas", "numpy").replace("sklearn", "numpy")
     if isinstance(source, Instance) and source.family == "generator":
         where, name = source.attrs, SEED
+        library = source.api_path if library == "numpy" else library
     else:
-        where, name = (
-            interp.flags,
-            SEED + call.path.partition(".")[0].replace("pandas", "numpy").replace("sklearn", "numpy"),
-        )
+        where, name = interp.flags, SEED + library
     found = interp.read(where, name)
     if found is UNKNOWN:
         return None
-    if not isinstance(found, tuple):
-        return ("drawn", interp.step(call.node, "shuffled"))
-    interp.write(where, name, (found[0], found[1] + 1))
-    return ("drawn", *found)
+    key = ("drawn", interp.step(call.node, "shuffled"))
+    if isinstance(found, tuple):
+        interp.write(where, name, (found[0], found[1] + 1))
+        key = ("drawn", *found, library)
+    if interp.nearest_loop() is not None:
+        interp.write(interp.flags, DRAWN_AGAIN, interp.flags.get(DRAWN_AGAIN, frozenset()) | {key})
+    return key
 
 
 @behaviour("seed")
@@ -504,33 +507,38 @@ def array(call: Call) -> Value:
 
 
 def note_rows(call: Call, target: ListObject, loop: Region | None) -> None:
-    """Note from which rows a loop takes what it puts into a list: how they were ordered, which run of the loop it is,
-    and which of the rows are taken in a turn, in words. Lists with equal rows hold the same; those that are filled in
-    one block belong together."""
+    """Note from which rows a loop takes what it puts into a list: how they were ordered and split, which run of the
+    loop it is, and which of the rows are taken in a turn, in words. Lists with equal rows hold the same; those that are
+    filled in one block belong together."""
     source = call.interp.frame.space.source
     taken: Any = call.node.args[0].value if call.node.args else None
-    order, whole = None, taken
+    found, whole = None, taken
     while isinstance(whole, cst.Subscript):
         whole = whole.value
-    rows = call.interp.peek(whole) if loop is not None and taken is not None and whole is not taken else None
-    if isinstance(rows, Tensor) and rows.data.tokens and rows.data.order is not None and source is not None:
+    rows = call.interp.peek(whole) if loop is not None and taken is not None else None
+    if isinstance(rows, Tensor) and rows.data.tokens and source is not None:
         block: Any = source.index.statement(call.node)
         for _ in range(2):  # the line, and the block around it
             block = source.index.parent(block)
-        order = rows.data.order | {("filled", (id(block), Same(loop)), cst.Module([]).code_for_node(taken))}
-    if order is not None or "$rows" in target.attrs:
-        call.interp.write(target.attrs, "$rows", order)
+        key = ("filled", (id(block), Same(loop)), cst.Module([]).code_for_node(taken))
+        if whole is taken:  # all rows of what a turn has read
+            found = (frozenset((key,)), rows.data.splits)
+        elif rows.data.order is not None:
+            found = (rows.data.order | {key}, rows.data.splits)
+    if found is not None or "$rows" in target.attrs:
+        call.interp.write(target.attrs, "$rows", found)
 
 
 def filled_rows(rows: Tensor, items: Value) -> Tensor:
-    """Rows that were put into a list one by one, with what is known of their order."""
+    """Rows that were put into a list one by one, with what is known of their order. Windows are no parts of a split."""
     if not isinstance(items, ListObject) or items.items is not None:
         return rows
-    order = items.attrs.get("$rows")
-    if order is None or not rows.data.tokens or rows.data.order is not None:
+    found = items.attrs.get("$rows")
+    if found is None or not rows.data.tokens or rows.data.order is not None:
         return rows
-    shuffled = items.attrs.get("$shuffled", frozenset())
-    return rows.but(data=rows.data._replace(order=None if shuffled is None else order | shuffled))
+    (order, splits), shuffled = found, items.attrs.get("$shuffled", frozenset())
+    order = None if shuffled is None else order | shuffled
+    return rows.but(data=rows.data._replace(order=order, splits=splits))
 
 
 @behaviour("sample")

@@ -6,7 +6,7 @@ from typing import Any
 
 import libcst as cst
 
-from trainlint.semantics.behaviours.data import predicted
+from trainlint.semantics.behaviours.data import dataset_part, predicted
 from trainlint.semantics.behaviours.engines import behind, run
 from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.values import (
@@ -17,6 +17,7 @@ from trainlint.semantics.values import (
     UNKNOWN,
     Api,
     Class,
+    Const,
     DictObject,
     Function,
     Instance,
@@ -71,7 +72,19 @@ def hub_kept(call: Call) -> Value:
 @behaviour("hub_filtered")
 def hub_filtered(call: Call) -> Value:
     """Some of the rows."""
-    return dataset(call)
+    made, whole = dataset(call), call.receiver
+    if isinstance(whole, Instance) and "$part" in whole.attrs:
+        made.attrs["$part"] = whole.attrs["$part"]
+    return made
+
+
+@behaviour("hub_shuffled")
+def hub_shuffled(call: Call) -> Value:
+    """The same rows in a random order."""
+    made, whole = dataset(call), call.receiver
+    if isinstance(whole, Instance):
+        made.attrs["dataset"], made.attrs["$shuffled"] = whole, TRUE
+    return made
 
 
 @behaviour("hub_chosen")
@@ -87,12 +100,21 @@ def hub_chosen(call: Call) -> Value:
 @behaviour("hub_split")
 def hub_split(call: Call) -> Value:
     whole = call.receiver
-    inside = isinstance(whole, Instance) and whole.attrs.get("$part") == "train"
-    parts = {"train": dataset(call, "train"), "test": dataset(call, "validation" if inside else "test")}
-    for part in parts.values():
-        part.attrs["$random"] = TRUE
+    part = dataset_part(whole)
+    names = (
+        ("validation", "test") if part in ("val", "test") else ("train", "validation" if part == "train" else "test")
+    )
+    parts = {key: dataset(call, name) for key, name in zip(("train", "test"), names, strict=True)}
+    options_given = call.arguments.keywords
+    seed, sizes = options_given.get("seed"), [options_given.get(name, NONE) for name in ("test_size", "train_size")]
+    drawn: tuple[Any, ...] | None = ("drawn", call.interp.step(call.node, "split"))
+    if seed is not None:
+        known = all(isinstance(value, Const) for value in (seed, *sizes))
+        drawn = ("drawn", seed.key, *(size.key for size in sizes)) if known else None
+    for place, one in enumerate(parts.values()):
+        one.attrs.update({"$random": TRUE, "$draw": drawn, "$place": (place, 2)})
         if isinstance(whole, Instance):
-            part.attrs["dataset"] = whole
+            one.attrs["dataset"] = whole
     return DictObject(dict(parts))
 
 

@@ -1050,4 +1050,6 @@ def loss(call: Call) -> Value:
     if what:
         result = result.but(tally=call.interp.measure(what))
     call.interp.event("loss", call.node, call.path, call.tensor, result, call.value("reduction"))
+    if call.tensor.deps and isinstance(target := call.value("target", 1), Tensor):
+        call.interp.emit("pair", (call.node, (call.tensor, target), "loss", call))
     return result.but(data=NO_DATA._replace(part=call.tensor.data.part))
