@@ -25,6 +25,7 @@ from trainlint.findings import Safety
 from trainlint.semantics import shapes
 from trainlint.semantics.arithmetic import NEGATED
 from trainlint.semantics.behaviours.data import (
+    PREDICTED,
     RESHAPING,
     after_transforms,
     constants,
@@ -768,8 +769,10 @@ class PredictionAxis(Rule):
 
     @on_call("numpy.argmax")
     def over_samples(self, call: Call, report: Report) -> None:
-        """What a `Trainer` hands to `compute_metrics` has the samples first."""
-        if call.tensor.nature == ANSWERS and call.tensor.batched and const(shapes.axis(call, 1) or Const(None)) == 0:
+        """What a `Trainer` hands to `compute_metrics`, or a model of Keras predicts, has the samples first."""
+        given = call.tensor
+        shares = given.data.columns == PREDICTED and given.must_be(PROBABILITIES) and given.last != 1
+        if (given.nature == ANSWERS or shares) and given.batched and const(shapes.axis(call, 1) or Const(None)) == 0:
             what = (
                 f"`{call.short_name}` runs over the samples: it tells one for each class, not a class for each sample"
             )
