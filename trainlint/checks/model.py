@@ -366,6 +366,8 @@ class LayerUnused(Rule):
                 continue
             if not stored.weighted and (not is_dropout(value) or is_kept_elsewhere(value, stored)):
                 continue
+            if stored.space.source is not None and stored.space.source.problems:
+                continue  # it may be used where the file cannot be read
             if not registers_others(value) and not index.is_used(stored, spaces):
                 report(stored.node, stored.space, name=stored.name)
 
