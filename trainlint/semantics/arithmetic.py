@@ -513,6 +513,8 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
         deps = left.deps | right.deps
         if operator == "Add" and {left.graph, right.graph} == {True, False}:  # a term that nothing is learnt from
             deps = left.deps | cut(right.deps) if left.graph else cut(left.deps) | right.deps
+        if operator in ("Add", "Subtract") and is_weighted(left, right):
+            deps = frozenset(dep for dep in deps if dep.module is not FACTOR)
         grown = left.grown | right.grown
         data = combine_data(interp, operator, left, right, node)
     elif data.tokens and operator in ("Divide", "Multiply"):
@@ -526,7 +528,7 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
     graph = graph_of(interp, left, right)
     if graph is not False and deps and (is_opaque(left) or is_opaque(right)):
         deps |= {ELSEWHERE}
-    if graph is not False and rescales(operator, left, right, node):
+    if graph is not False and rescales(interp, operator, left, right, node):
         if first.nature == "a loss" or any(dep.node is not None and dep.module is not FACTOR for dep in deps):
             deps = (deps or frozenset((ELSEWHERE,))) | {Dep(FACTOR, None, node)}
     kinds = MASK if chooses(operator, left, right) else kinds_of(operator, left, right)
@@ -587,14 +589,41 @@ def as_column(value: Value) -> Value:
     return value
 
 
-def rescales(operator: str, left: Value, right: Value, node: Any) -> bool:
+def is_weighted(one: Tensor, other: Tensor) -> bool:
+    """Whether one of two terms has a weight, which their sum has not; it was not divided, as if both had to be."""
+    weights = [[dep.node for dep in term.deps if dep.module is FACTOR] for term in (one, other)]
+    if all(weights) or not any(weights):
+        return False
+    return all(isinstance(getattr(node, "operator", None), cst.Multiply) for nodes in weights for node in nodes)
+
+
+def rescales(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> bool:
     """Whether an operation divides by a number, or multiplies with one that is not just a weight written down."""
     if operator == "Divide":
         return not isinstance(right, Tensor)
-    if operator != "Multiply" or (isinstance(left, Tensor) and isinstance(right, Tensor)):
+    if operator != "Multiply" or (isinstance(left, Tensor) and isinstance(right, Tensor)) or is_in_blend(interp, node):
         return False
     ends = (getattr(node, "left", None), getattr(node, "right", getattr(node, "value", None)))
     return not any(end.__class__ in (cst.Float, cst.Integer) for end in ends)
+
+
+def is_in_blend(interp: Interpreter, node: Any) -> bool:
+    """Whether a product is a part of `w * x + (1 - w) * y` or its difference, which is of the size that x and y have."""
+    source = interp.frame.space.source
+    above: Any = source.index.parent(node) if source is not None else None
+    if not isinstance(above, cst.BinaryOperation) or not isinstance(above.operator, (cst.Add, cst.Subtract)):
+        return False
+    sides = [(side.left, side.right) for side in (above.left, above.right) if isinstance(side, cst.BinaryOperation)]
+    return any(is_rest_of(one, other) for mine in sides[:1] for theirs in sides[1:] for one in mine for other in theirs)
+
+
+def is_rest_of(one: Any, other: Any) -> bool:
+    """Whether of two expressions one is 1 minus the other."""
+    for rest, share in ((one, other), (other, one)):
+        if isinstance(rest, cst.BinaryOperation) and isinstance(rest.operator, cst.Subtract):
+            if getattr(rest.left, "value", "") in ("1", "1.0", "1.") and rest.right.deep_equals(share):
+                return True
+    return False
 
 
 STANDARDISED = "$standardised"  # in the interpreter's flags: the data whose first rows were, by their own statistics
