@@ -608,7 +608,7 @@ def rescales(interp: Interpreter, operator: str, left: Value, right: Value, node
 
 
 def is_in_blend(interp: Interpreter, node: Any) -> bool:
-    """Whether a product is a part of `w * x + (1 - w) * y` or its difference, which is of the size that x and y have."""
+    """Whether a product is a part of `w * x + (1 - w) * y`, or of a difference, of the size of x and y."""
     source = interp.frame.space.source
     above: Any = source.index.parent(node) if source is not None else None
     if not isinstance(above, cst.BinaryOperation) or not isinstance(above.operator, (cst.Add, cst.Subtract)):
