@@ -37,7 +37,7 @@ from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import calls_in, mode_matters
 from trainlint.semantics.behaviours.tensors import VOLATILE
 from trainlint.semantics.behaviours.training import descendants
-from trainlint.semantics.interpreter import Interpreter, Region, loop_use, nested, outwards, target_names
+from trainlint.semantics.interpreter import FEEDS, Interpreter, Region, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import Call, holds, modules_in
 from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.namespace import Namespace
@@ -67,13 +67,17 @@ MODE_NAMES = frozenset(("training", "is_training", "is_train", "train", "eval"))
 
 def measured(region: Region, module: Instance, node: Any = None) -> bool:
     """Whether a region judges a model's outputs (those of one call, if it is given): compares them, takes their loss,
-    or collects them over a data set."""
+    feeds a metric, or collects them over a data set."""
+    fed = {e.node for e in region.of("meter") if e.what in FEEDS}
     return (
         any(depends(e.value, module, node) for e in region.of("compare"))
         or any(depends(e.given, module, node) for e in region.of("loss"))
         or any(depends(e.value, module, node) and e.value.data.tokens for e in region.of("collect"))
         or (region.kind == "loop" and any(depends(e.value, module, node) for e in region.of("item")))
-        or any("metric" in e.path and any(depends(v, module, node) for v in e.values) for e in region.of("outside"))
+        or any(
+            ("metric" in e.path or e.node in fed) and any(depends(v, module, node) for v in e.values)
+            for e in region.of("outside")
+        )
     )
 
 
