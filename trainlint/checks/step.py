@@ -775,9 +775,9 @@ class GraphRetained(Rule):
     @on("loop", having="backward grown")
     def check(self, region: Region, report: Report) -> None:
         if not region.has("clear", "step") and any(
-            r.kind == "loop" and r.has("clear") for r in outwards(region.parent)
+            r.kind in ("loop", "call") and r.has("clear") for r in outwards(region.parent)
         ):
-            return  # the loop goes over the pieces of one batch
+            return  # the loop goes over the pieces of one batch, or of what a closure computes
         losses = [event.loss for event in region.of("backward")]
         used = {node for value in (*losses, *(e.value for e in region.of("autograd"))) for node in value.grown}
         for grown in region.of("grown"):
