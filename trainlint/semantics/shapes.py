@@ -813,10 +813,12 @@ def cdist(call: Call) -> Form:
 # -------------------------------------------------------------------------------- layers
 
 
-def misfit(call: Call, at: int, wanted: int | None, found: int | None) -> None:
-    """Tell of an axis whose size the layer cannot take."""
-    if wanted is not None and found is not None and wanted != found and wanted >= 0:
+def misfit(call: Call, at: int, wanted: int | None, found: int | None) -> bool:
+    """Whether a layer cannot take the size of an axis, which is told of."""
+    fails = wanted is not None and found is not None and wanted != found and wanted >= 0
+    if fails:
         call.interp.emit("sizes", (call, at, wanted, found))
+    return fails
 
 
 @shape_of("Linear", "LazyLinear", named=True)
@@ -870,7 +872,8 @@ def convolved(call: Call, axes: int, out: int | None, resized: Resize) -> Form:
     if given.shape is None:
         return NOTHING
     channel = len(given.shape) - axes - 1
-    misfit(call, channel, size(option(call, "in_channels")), given.shape[channel])
+    if misfit(call, channel, size(option(call, "in_channels")), given.shape[channel]):
+        return NOTHING
     return Form((*given.shape[:channel], out, *resized(given.shape[channel + 1 :])), None, given.batched)
 
 
@@ -1276,6 +1279,8 @@ def frame_itself(call: Call) -> Form:
 
 def indexed(given: Form, indices: list[Any]) -> Form:
     """`x[indices]`."""
+    if len(indices) == 1 and isinstance(indices[0], Tuple):
+        indices = list(indices[0].items)  # an index for each axis, put together before
     if any(isinstance(i, (Union, Sequence)) or i is UNKNOWN or isinstance(i, Instance) for i in indices):
         return NOTHING
     used = sum(axes_of(i) for i in indices)

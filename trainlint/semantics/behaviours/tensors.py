@@ -12,6 +12,7 @@ from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.behaviours.data import filled_rows, with_origin
 from trainlint.semantics.library import PACKED, Call, as_tensor, behaviour, mixed_tensor, severed
+from trainlint.semantics.shapes import product as whole_of
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
     ABSENT,
@@ -286,6 +287,8 @@ def size(call: Call) -> Value:
         return shape if dim is None else call.interp.library.get_item(call.interp, shape, [dim], call.node)
     if tensor.shape is not None and call.actual.endswith(("dim", "ndimension")):
         return Const(len(tensor.shape))
+    if call.actual.endswith(("numel", "nelement")) and (count := whole_of(tensor.shape or (None,))) is not None:
+        return Const(count)
     counted = call.actual.endswith(("numel", "nelement")) and tensor.batched and tensor.data.tokens
     return Number(1, integer=True, tally=Tally("size") if counted else None)
 
