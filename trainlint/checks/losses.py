@@ -422,6 +422,15 @@ class GradientCutBeforeLoss(Rule):
             elif isinstance(term, Number) and isinstance(rest, Tensor) and is_number_of_it(term, rest):
                 report.interp.event("idle", node, term)
 
+    @on_call("torch.cat")
+    def stacked(self, call: Call, report: Report) -> None:
+        """Terms are put beside each other to be added up."""
+        items = call.interp.known_items(call.first) if call.actual.endswith("stack") else None
+        terms = [item for item in items or () if isinstance(item, Tensor) and item.shape == ()]
+        for term in terms:
+            if any(is_idle_term(call.node, term, other) for other in terms):
+                report.interp.event("idle", call.node, term)
+
     @on("program", having="aside backward step")
     def aside(self, region: Region, report: Report) -> None:
         """A term is cut off from all that the next steps train, though it was computed with it."""
@@ -449,7 +458,8 @@ class GradientCutBeforeLoss(Rule):
                 if isinstance(event.loss, Tensor) and cut(term.deps) <= event.loss.deps:
                     cuts = list(dict.fromkeys(dep.cut for dep in term.deps if dep.cut is not None))
                     added, step = Step(space, node, "the term"), Step(event.space, event.node, "backward")
-                    if len(cuts) == 1 and not isinstance(term, Number) and not is_in_function_of(cuts[0], added):
+                    alone = len(cuts) == 1 and all(dep.cut is not None for dep in term.deps)
+                    if alone and not isinstance(term, Number) and not is_in_function_of(cuts[0], added):
                         place, cuts, what = cuts[0], [added], f"`{cuts[0].label}` cuts a term of the loss off"
                     else:
                         how = "is a plain number" if isinstance(term, Number) else "is computed without gradients"

@@ -674,6 +674,25 @@ class LayerSizeMismatch(LossRule):
         tensors = tensors_of_torch(left, right)
         return tensors if tensors and shapes.clash(*map(shapes.form, tensors)) else []
 
+    @on_call("torch.bmm")
+    def by_formula(self, call: Call, report: Report) -> None:
+        """An `einsum` that has one letter for axes of two sizes."""
+        formula, *given = call.arguments.positional or (UNKNOWN,)
+        text, tensors = const(formula), tensors_of_torch(*given)
+        operands = text.replace(" ", "").partition("->")[0].split(",") if isinstance(text, str) else []
+        if not call.actual.endswith("einsum") or not tensors or len(operands) != len(tensors):
+            return
+        sizes: dict[str, int] = {}
+        for letters, shape in zip(operands, (tensor.shape for tensor in tensors), strict=True):
+            if shape is None or len(shape) != len(letters):
+                continue
+            for letter, number in zip(letters, shape, strict=True):
+                if number is not None and number > 1 and sizes.setdefault(letter, number) != number:
+                    shapes_given = ", ".join(map(written, tensors))
+                    what = f"`{text}` has `{letter}` for sizes {sizes[letter]} and {number} in {shapes_given}"
+                    self.tell(call.node, what, report, *tensors)
+                    return
+
     @on("matrixmultiply")
     def product(self, fact: Any, report: Report) -> None:
         _, node, left, right, *_ = fact

@@ -292,7 +292,7 @@ def scaled(given: Form) -> Form:
     reciprocal round floor ceil trunc sign sgn zeros_like empty_like ones_like full_like rand_like randn_like
     randint_like Variable Parameter bernoulli zero fill uniform normal log_normal cauchy random sort astype copy
     scatter scatter_add index_add index_fill index_copy index_put lerp Softmax LogSoftmax Sigmoid Tanh ReLU
-    Identity LocalResponseNorm LayerNorm RMSNorm ascontiguousarray TransformerEncoder TransformerEncoderLayer
+    Identity LocalResponseNorm ascontiguousarray TransformerEncoder TransformerEncoderLayer
     permutation Dropout""".split()
 )
 def same(call: Call) -> Form:
@@ -819,6 +819,14 @@ def misfit(call: Call, at: int, wanted: int | None, found: int | None) -> bool:
     if fails:
         call.interp.emit("sizes", (call, at, wanted, found))
     return fails
+
+
+@shape_of("LayerNorm", "RMSNorm")
+def layer_norm(call: Call) -> Form:
+    given, wanted = form(call.tensor), option(call, "normalized_shape")
+    axes = listed(call.interp, wanted) if isinstance(wanted, (Tuple, ListObject)) else [size(wanted)]
+    misfit(call, -1, axes[-1] if axes else None, width(call.tensor))
+    return given
 
 
 @shape_of("Linear", "LazyLinear", named=True)

@@ -30,6 +30,7 @@ from trainlint.semantics.values import (
     MASK,
     MASKS,
     NO_DATA,
+    NO_DEPS,
     NONE,
     PRESENT,
     PROBABILITIES,
@@ -256,6 +257,8 @@ def concatenate(call: Call) -> Value:
     if not parts:
         return Tensor()
     tensors = [as_tensor(p) for p in parts]
+    if any(t.graph for t in tensors):  # no gradient goes to what has none
+        tensors = [t.but(deps=cut(t.deps)) if t.graph is False and t.deps else t for t in tensors]
     joined = join_all(tensors)
     assert isinstance(joined, Tensor)
     graph = graph_of(call.interp, *tensors)
@@ -973,7 +976,12 @@ def from_data(call: Call) -> Value:
     graph = truth(call.arguments.keywords["requires_grad"]) if "requires_grad" in call.arguments.keywords else False
     keeps = is_number(value) or tensor.kinds or tensor.data is not NO_DATA
     lo, hi, nature = listed(call, value)
+    items = (call.interp.known_items(value) or ()) if value.__class__ is ListObject else ()
+    deps = NO_DEPS.union(*(item.deps for item in items if isinstance(item, (Tensor, Number))))
     made = Tensor(graph=graph, lib=fresh(call).lib, data=tensor.data, lo=lo, hi=hi, nature=nature)
+    if deps:
+        deps = cut(deps, call.interp.step(call.node, call.short_name))
+        made = made.but(deps=deps, trace=(leaf_step(call),) if graph else ())
     if keeps:
         trace = (leaf_step(call),) if graph and is_number(value) else tensor.trace
         made = tensor.but(graph=graph, deps=taken_of(value), shape=None, lib=fresh(call).lib, trace=trace)
