@@ -347,14 +347,14 @@ def same_frame(call: Call) -> Value:
 
 @behaviour("filled_frame")
 def filled_frame(call: Call) -> Value:
-    """The same rows with other values for gaps, or for what lies too far out: perhaps by statistics of all of them."""
+    """The same rows with other values for gaps, or for what lies too far out, perhaps by statistics of all of them. A
+    mean for a few gaps hardly tells of these."""
     tensor, given = as_tensor(same_frame(call)), [*call.arguments.positional[1:], *call.arguments.keywords.values()]
     held = [inner for one in given for inner in (one.attrs.values() if isinstance(one, DictObject) else (one,))]
     known = (one.data for one in held if isinstance(one, Tensor))
     own = frozenset(token for data in known if not data.part and not data.splits for token, _ in data.stats)
-    if own & tensor.data.tokens and tensor.data.part is None and not tensor.data.splits:
-        what = "a value for gaps" if call.short_name == "fillna" else "a limit for values"
-        fit = Fit(call.interp.frame.space, call.node, what, own & tensor.data.tokens)
+    if call.short_name != "fillna" and own & tensor.data.tokens and tensor.data.part is None and not tensor.data.splits:
+        fit = Fit(call.interp.frame.space, call.node, "a limit for values", own & tensor.data.tokens)
         tensor = tensor.but(data=tensor.data._replace(fits=tensor.data.fits | {fit}))
     return in_place(call, tensor)
 
