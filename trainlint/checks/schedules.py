@@ -30,7 +30,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import last_name
+from trainlint.syntax.code import last_name, positional
 
 # After so many steps, a schedule that was meant for epochs has brought the rate down to nothing.
 BATCHES = 200
@@ -64,8 +64,9 @@ def stop_of(node: Any) -> Any:
         return counted_to(node)
     iterated = node.iter if isinstance(node, cst.For) else None
     while isinstance(iterated, cst.Call) and iterated.args:
-        if isinstance(iterated.func, cst.Name) and iterated.func.value == "range":
-            return stop_of_range([argument.value for argument in iterated.args])
+        if isinstance(iterated.func, cst.Name) and iterated.func.value in ("range", "trange"):
+            given = positional(iterated)
+            return stop_of_range(given) if given else None
         iterated = iterated.args[0].value
     return None
 
