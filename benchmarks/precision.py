@@ -32,6 +32,7 @@ but its author may have meant it, or the harm is small. `false`: the message is 
 What was false at the first reading was mended at its cause where that could be done, and became a test; the table is of
 what is found after that. So it tells less of precision on code that nobody has looked at than the first reading did.
 {first}
+{largest}
 
 `python benchmarks/precision.py` prints this table, from the judgements in
 [precision.jsonl](../benchmarks/precision.jsonl), which say why. With `--clone FOLDER` it fetches the repositories and
@@ -77,6 +78,13 @@ def first_reading() -> str:
     )
 
 
+def largest() -> str:
+    """How much of the table one repository makes up."""
+    name, number = Counter(j.repository for j in judgements()).most_common(1)[0]
+    right = 100 * sum(j.verdict == "true" for j in judgements() if j.repository == name) / number
+    return f"{number} of the findings are in {name}, a collection of many projects; {right:.1f} % of these are true."
+
+
 def judgements() -> list[Judgement]:
     """All judgements, in order of place."""
     return sorted(Judgement(**row) for row in _rows("precision.jsonl"))
@@ -110,7 +118,13 @@ def document() -> str:
     wrong = "\n".join(
         f"- {j.repository}, {j.path}:{j.line}, {j.code}: {j.why}" for j in judgements() if j.verdict == "false"
     )
-    return TEXT.format(first=first_reading(), table=table(judgements()), wrong=wrong or "None is left.", listed=listed)
+    return TEXT.format(
+        first=first_reading(),
+        largest=largest(),
+        table=table(judgements()),
+        wrong=wrong or "None is left.",
+        listed=listed,
+    )
 
 
 def again(folder: Path) -> int:
