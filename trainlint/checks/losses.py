@@ -475,21 +475,23 @@ class GradientCutBeforeLoss(Rule):
             return
         steps = (event.optimizer for event in region.of("step") if isinstance(event.optimizer, Instance))
         owned = [optimizer.attrs.get("$modules", frozenset()) for optimizer in dict.fromkeys(steps)]
-        idle = [dep.module for event in region.of("idle") for dep in event.term.deps if dep.cut is not None]
-        for event in backwards:
+        idle = {dep.module for event in region.of("idle") for dep in event.term.deps if dep.cut is not None}
+        told = {i for module in idle for i in descendants(module)}  # at the term of the loss that was to reach it
+        found: dict[tuple[Instance, Instance, Step], Any] = {}
+        for event in {event.loss.deps: event for event in backwards[::-1]}.values():
             live = [dep for dep in event.loss.deps if dep.live]
             learnt, reached = {dep.node for dep in live}, {i for dep in live for i in descendants(dep.module)}
-            together = {i for held in owned if not held.isdisjoint(reached) for i in held}
+            together = {i for held in owned if not held.isdisjoint(reached) for i in held} - told
             whole = [(d.module, d.module, d.cut) for d in event.loss.deps if d.cut is not None and d.node is not None]
             parts = [(e.module, *pair) for e in region.of("dissected") if e.node in learnt for pair in e.layers]
-            for model, layer, step in whole + parts:
-                if any(holds(told, layer) for told in idle):  # at the term of the loss that was to reach it
-                    continue
-                if id(layer) in together and is_never_reached(layer, region) and not is_given(model, layer, region):
-                    what = f"`{step.label}` cuts a layer off from the loss"
-                    draft = report(step.node, step.space, what=what, whom=f"`{layer.describe()}`")
-                    made = [] if layer.born is None else [layer.born]
-                    draft.because([Step(event.space, event.node, "backward"), *made])
+            found |= {place: event for place in whole + parts if id(place[1]) in together}
+        missed = missed_in(region) if found else frozenset()
+        for (model, layer, step), event in found.items():
+            if id(layer) in missed and not is_given(model, layer, region):
+                what = f"`{step.label}` cuts a layer off from the loss"
+                draft = report(step.node, step.space, what=what, whom=f"`{layer.describe()}`")
+                made = [] if layer.born is None else [layer.born]
+                draft.because([Step(event.space, event.node, "backward"), *made])
 
 
 def is_in_function_of(one: Step, other: Step) -> bool:
@@ -506,18 +508,31 @@ def is_given(model: Instance, layer: Instance, region: Region) -> bool:
         m.attrs.get("$frozen", FALSE) is not FALSE or "$pretrained" in m.attrs or "$edited" in m.attrs for m in around
     ):
         return True
+    weight = layer.attrs.get("weight")
+    if isinstance(weight, Tensor) and weight.graph is not True:
+        return True  # it was put in, and is not learnt
     if not region.has("loaded"):
         return any("$loaded" in inner.attrs for inner in around)
     return any(holds(e.module, layer) and not is_conditional(e) for e in loads_before_learning(region))
 
 
-def is_never_reached(layer: Instance, region: Region) -> bool:
-    """Whether gradients are kept from a layer in each call of a model that it is part of."""
-    losses = [event.loss.deps for event in region.of("backward") if isinstance(event.loss, Tensor)]
-    reached = {(dep.module, dep.node): dep.live for deps in losses for dep in sorted(deps, key=lambda dep: dep.live)}
-    inside = {(event.module, event.node) for event in region.of("dissected") if layer in dict(event.layers)}
-    calls = {(e.module, e.node) for e in region.of("model") if e.grad is not False and holds(e.module, layer)}
-    return all(call in inside or reached.get(call) is False for call in calls)
+def missed_in(region: Region) -> frozenset[int]:
+    """Identities of the models and layers from which gradients are kept in each call of a model that holds them."""
+    losses = {event.loss.deps for event in region.of("backward") if isinstance(event.loss, Tensor)}
+    reached: dict[tuple[Instance, Any], bool] = {}
+    for dep in (dep for deps in losses for dep in deps):
+        reached[dep.module, dep.node] = dep.live or reached.get((dep.module, dep.node), False)
+    lost: dict[tuple[Instance, Any], set[int]] = {}
+    for event in region.of("dissected"):
+        lost.setdefault((event.module, event.node), set()).update(id(layer) for layer, _ in event.layers)
+    missed: set[int] = set()
+    learning: set[int] = set()
+    for call in {(event.module, event.node) for event in region.of("model") if event.grad is not False}:
+        held = descendants(call[0])
+        away = held if reached.get(call) is False else held & lost.get(call, set())
+        missed |= away
+        learning |= held - away
+    return frozenset(missed - learning)
 
 
 def is_idle_term(node: Any, term: Tensor, rest: Tensor) -> bool:
