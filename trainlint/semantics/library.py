@@ -17,12 +17,13 @@ from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics import containers
 from trainlint.semantics.dissection import tied
 from trainlint.semantics.registry import registrar
-from trainlint.semantics.shapes import shaped
+from trainlint.semantics.shapes import shaped, size
 from trainlint.semantics.values import (
     ALIKE,
     CHOSEN,
     ELSEWHERE,
     FALSE,
+    LOGITS,
     MASK,
     NAN,
     NO_DATA,
@@ -506,6 +507,8 @@ class Library:
                 return Instance(Api(path), FRAMEWORKS[ready[1]], Step(interp.frame.space, node, last))
             model = Instance(None, "", Step(interp.frame.space, node, last))
             interp.write(model.attrs, "training", FALSE if last == "from_pretrained" else TRUE)
+            if "ForSequenceClassification." in path:
+                model.attrs["$classes"] = arguments.keywords.get("num_labels", UNKNOWN)
             return model
         if last[:1].isupper() and path.partition(".")[0] != "builtins":
             instance = Instance(Api(path), self.guess_family(path), Step(interp.frame.space, node, last))
@@ -1031,6 +1034,8 @@ class Library:
                     ((first if owner.shape[0] is None else Const(owner.shape[0])), *sizes) if owner.shape else ()
                 )
             return Sequence(Number(1, integer=True), first=first)
+        if name == "logits" and (classes := classes_of(owner)) is not None:
+            return owner.but(kinds=LOGITS if (classes or 0) > 1 else owner.kinds, shape=(None, classes), batched=True)
         if name == "grad":
             interp.event("gradient", node)
             return Tensor(nature="a gradient", graph=False, deps=owner.deps, lib=owner.lib)
@@ -1256,6 +1261,13 @@ def mixed_tensor(interp: Interpreter, tensors: list[Tensor]) -> Tensor:
         graph=graph_of(interp, *tensors) if tensors else None, deps=deps, data=data, grown=grown,
         lib=tensors[0].lib if tensors else "torch",
     )  # fmt: skip
+
+
+def classes_of(owner: Tensor) -> int | None:
+    """How many classes a classifier of Transformers scores that a tensor is from, where it was told."""
+    models = [dep.module for dep in owner.deps if dep.node is not None]
+    given = models[0].attrs.get("$classes") if len(models) == 1 else None
+    return size(given) if isinstance(given, Value) else None
 
 
 def unsure_graph(tensor: Tensor) -> Tensor:
