@@ -16,7 +16,7 @@ from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import PREDICTED
 from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import descendants, optimizers
-from trainlint.semantics.interpreter import Region
+from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor, holds, modules_in
 from trainlint.semantics.values import (
     ELSEWHERE,
@@ -33,7 +33,9 @@ from trainlint.semantics.values import (
     Class,
     Const,
     DictObject,
+    Function,
     Instance,
+    Method,
     Number,
     Step,
     Tensor,
@@ -415,7 +417,7 @@ class GradientCutBeforeLoss(Rule):
         """A term that trains nothing is added to one that trains a model."""
         _, _, left, right, left_node, right_node, _ = fact
         for node, term, rest in ((right_node, right, left), (left_node, left, right)):
-            if isinstance(term, Tensor) and isinstance(rest, Tensor) and is_idle_term(node, term, rest):
+            if isinstance(term, Tensor) and isinstance(rest, Tensor) and is_idle_term(report.interp, node, term, rest):
                 report.interp.event("idle", node, term)
             elif isinstance(term, Tensor) and isinstance(rest, Tensor) and is_aside(term, rest):
                 report.interp.event("aside", node, term)
@@ -428,7 +430,7 @@ class GradientCutBeforeLoss(Rule):
         items = call.interp.known_items(call.first) if call.actual.endswith("stack") else None
         terms = [item for item in items or () if isinstance(item, Tensor) and item.shape == ()]
         for term in terms:
-            if any(is_idle_term(call.node, term, other) for other in terms):
+            if any(is_idle_term(report.interp, call.node, term, other) for other in terms):
                 report.interp.event("idle", call.node, term)
 
     @on("program", having="aside backward step")
@@ -535,7 +537,7 @@ def missed_in(region: Region) -> frozenset[int]:
     return frozenset(missed - learning)
 
 
-def is_idle_term(node: Any, term: Tensor, rest: Tensor) -> bool:
+def is_idle_term(interp: Interpreter, node: Any, term: Tensor, rest: Tensor) -> bool:
     """Whether a loss has lost all its gradients, and one that it is added to trains a model that it was computed with.
     One that is detached in the sum itself is there for the log."""
     if term.graph is not False or rest.graph is not True:
@@ -547,7 +549,15 @@ def is_idle_term(node: Any, term: Tensor, rest: Tensor) -> bool:
         return False  # of weights alone, TL707 tells
     cuts = [dep.cut for dep in term.deps if dep.cut is not None]
     named = () if term.nature == "a loss" else ("detach", "data")  # these are written for nothing else
-    return not any(is_cut_here(node, c.node) or (c.label in named and contains(node, c.node)) for c in cuts)
+    here = [c.node for c in cuts if c.label in named and contains(node, c.node)]
+    return not any(is_cut_here(node, c.node) for c in cuts) and all(is_judged(interp, node, place) for place in here)
+
+
+def is_judged(interp: Interpreter, node: Any, cut: Any) -> bool:
+    """Whether a module or function of the project's gets what an operation cut off, as a criterion of its own does."""
+    calls = (part for part in nodes_in(node) if isinstance(part, cst.Call) and part is not cut)
+    given = (part.func for part in calls if any(contains(argument, cut) for argument in part.args))
+    return any(isinstance(interp.peek(func), (Instance, Function, Method)) for func in given)
 
 
 def is_number_of_it(term: Number, rest: Tensor) -> bool:
