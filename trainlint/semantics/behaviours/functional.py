@@ -71,7 +71,8 @@ def gradient(call: Call) -> Value:
 def differentiate(call: Call) -> Value:
     """Run the function of which gradients are asked, and give them as it was told to."""
     interp, asked = call.interp, call.receiver
-    assert isinstance(asked, Instance)
+    if not isinstance(asked, Instance):
+        return UNKNOWN
     rest = type(call.arguments)(
         call.arguments.positional[1:],
         call.arguments.keywords,
@@ -264,7 +265,7 @@ def apply(call: Call) -> Value:
         },
         call.arguments.nodes[2:],
     )
-    if "method" in call.arguments.keywords:
+    if "method" in call.arguments.keywords or not call.arguments.positional:
         return UNKNOWN
     result = put_through(call.interp, call.arguments.positional[0], rest, call.node)
     mutable = call.arguments.keywords.get("mutable")

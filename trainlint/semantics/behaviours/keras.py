@@ -404,6 +404,8 @@ def dropout(call: Call) -> Value:
 
 @behaviour("keras_call")
 def call_(call: Call) -> Value:
+    if not call.arguments.positional:
+        return UNKNOWN
     rest = type(call.arguments)(call.arguments.positional[1:], call.arguments.keywords, call.arguments.nodes[1:])
     return put_through(call.interp, call.arguments.positional[0], rest, call.node)
 

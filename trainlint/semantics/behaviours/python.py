@@ -161,6 +161,8 @@ def size_of(value: Value) -> Tally | None:
 @builtin("range")
 @behaviour("range")
 def range_(call: Call) -> Value:
+    if not arguments_of(call):
+        return UNKNOWN
     values = [v.value for v in arguments_of(call) if isinstance(v, Const) and isinstance(v.value, int)]
     if len(values) == len(arguments_of(call)) and values:
         try:
@@ -394,6 +396,8 @@ COUNTS = ("batches", "samples", "sizes")
 @builtin("max", "min")
 def extreme(call: Call) -> Value:
     values = arguments_of(call)
+    if not values:
+        return UNKNOWN
     if len(values) == 1:
         rank(call)
         items = call.interp.known_items(values[0])
