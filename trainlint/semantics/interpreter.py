@@ -75,7 +75,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, is_literal, is_plain_call, names_in
+from trainlint.syntax.code import called, is_literal, is_name, is_plain_call, names_in
 
 if TYPE_CHECKING:
     from trainlint.semantics.library import Library
@@ -411,7 +411,7 @@ class Interpreter:
         tensors = () if self.dissecting else tuple(tensors_in(result))
         if not tensors or any(t is None or t.graph is not False or t.deps for t in tensors):
             return False
-        key = (id(module), id(node))
+        key = (module, node)
         if key not in self.quiet:
             self.quiet[key] = runs_quietly(self, module, arguments, node)
         return self.quiet[key]
@@ -793,11 +793,9 @@ class Interpreter:
         iterable = not_none(iterable)
         known = self.known_items(iterable)
         with self.in_region("loop", node, source_of(iterable)) as region:
-            region.exact = (
-                node.target.__class__ is cst.Name and node.target.value == "_"
-            )  # whatever comes, it is the same
-            if known is not None and len(known) <= self.turns_at_most(node, known):
-                region.exact = True
+            unrolled = known is not None and len(known) <= self.turns_at_most(node, known)
+            region.exact = unrolled or is_name(node.target, "_")  # whatever comes for that, it is the same
+            if known is not None and unrolled:
                 return self.loop(node, [partial(self.bind, node.target, item) for item in known], exact=True)
             item = self.element_of(iterable)
             first = iterable.first if isinstance(iterable, Sequence) and iterable.first is not None else item

@@ -1035,7 +1035,7 @@ class Library:
                 )
             return Sequence(Number(1, integer=True), first=first)
         if name == "logits" and (classes := classes_of(owner)) is not None:
-            return owner.but(kinds=LOGITS if (classes or 0) > 1 else owner.kinds, shape=(None, classes), batched=True)
+            return owner.but(kinds=LOGITS if classes > 1 else owner.kinds, shape=(None, classes), batched=True)
         if name == "grad":
             interp.event("gradient", node)
             return Tensor(nature="a gradient", graph=False, deps=owner.deps, lib=owner.lib)

@@ -29,7 +29,7 @@ from trainlint.findings import Finding, Related, Severity, Span
 from trainlint.imports import PACKAGE, Disk, Finder, common_folder
 from trainlint.semantics.behaviours.engines import LIGHTNING, lightning
 from trainlint.semantics.behaviours.layers import calls_in, set_mode
-from trainlint.semantics.behaviours.python import candidate
+from trainlint.semantics.behaviours.settings import candidate
 from trainlint.semantics.behaviours.training import OPTIMIZERS, optimizers
 from trainlint.semantics.classes import instantiate
 from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOfBudget, OutOfTime, Region, dotted_name

@@ -11,7 +11,7 @@ import libcst as cst
 from trainlint.semantics import containers
 from trainlint.semantics.arithmetic import is_modest
 from trainlint.semantics.behaviours.data import note_rows, ordered
-from trainlint.semantics.classes import inherited_fields
+from trainlint.semantics.behaviours.settings import candidate
 from trainlint.semantics.journal import MISSING
 from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.namespace import Namespace
@@ -38,7 +38,6 @@ from trainlint.semantics.values import (
     Object,
     Partial,
     Sequence,
-    Step,
     Super,
     Tally,
     Tensor,
@@ -968,191 +967,6 @@ def chain(call: Call) -> Value:
     if call.row.name.endswith("chain") and all(isinstance(v, Sequence) for v in values):
         return ListObject(tuple(values))
     return Sequence(join_all(element(call, v) for v in values))
-
-
-@behaviour("argument_parser")
-def argument_parser(call: Call) -> Value:
-    parser = Instance(Api(call.path), "parser")
-    parser.attrs["$options"] = DictObject()
-    return parser
-
-
-@behaviour("argument_group")
-def argument_group(call: Call) -> Value:
-    return call.first
-
-
-@behaviour("add_argument")
-def add_argument(call: Call) -> Value:
-    """An option: its default is a candidate for the value, not the value."""
-    parser = call.first
-    target = parser.attrs.get("$options") if isinstance(parser, Instance) else None
-    if not isinstance(target, DictObject):
-        return UNKNOWN
-    flags = [v.value for v in arguments_of(call)[1:] if isinstance(v, Const) and isinstance(v.value, str)]
-    keywords = call.arguments.keywords
-    dest = keywords.get("dest")
-    name = str(dest.value) if isinstance(dest, Const) else option_name(flags)
-    value = candidate(keywords, call.interp.step(call.node, "the option"))
-    other = target.attrs.get(name, value)  # of another flag for the same setting, or of another command
-    call.interp.write(target.attrs, name, BOOL if BOOL in (value, other) else join(other, value))
-    return UNKNOWN
-
-
-@behaviour("set_defaults")
-def set_defaults(call: Call) -> Value:
-    """A flag that starts as what it sets may start as something else."""
-    parser = call.first
-    target = parser.attrs.get("$options") if isinstance(parser, Instance) else None
-    for name, value in target.known() if isinstance(target, DictObject) else ():
-        if isinstance(value, Const) and (call.arguments.open or name in call.arguments.keywords):
-            call.interp.write(target.attrs, name, BOOL)  # type: ignore[union-attr]
-    return UNKNOWN
-
-
-def option_name(flags: list[str]) -> str:
-    """What an option is called in the program: by the first of its long flags."""
-    long = [f for f in flags if f.startswith("--")] or flags
-    return long[0].lstrip("-").replace("-", "_") if long else ""
-
-
-@behaviour("click_option")
-def click_option(call: Call) -> Value:
-    """`@click.option("--lr", default=1e-3)`: the command line gives the function this argument."""
-    flags = [v.value for v in arguments_of(call) if isinstance(v, Const) and isinstance(v.value, str)]
-    named = [flag for flag in flags if not flag.startswith("-")]
-    keywords = dict(call.arguments.keywords)
-    if truth(keywords.get("is_flag", NONE)) is True or any("/" in flag for flag in flags):
-        keywords["default"] = BOOL
-    held = Instance(Api(call.actual))
-    known = "default" in keywords or "type" in keywords
-    name = named[0] if named else option_name([flag.partition("/")[0] for flag in flags])
-    held.attrs["$option"] = (
-        {name: candidate(keywords, call.interp.step(call.node, "the option"))} if known and name else {}
-    )
-    return held
-
-
-def candidate(keywords: dict[str, Value], defined: Step | None = None) -> Value:
-    """What an option may hold, where it is `defined`."""
-    default = keywords.get("default", NONE)
-    if isinstance(default, Number):
-        return default  # already one
-    action = keywords.get("action")
-    kind = keywords.get("type")
-    choices = keywords.get("choices")
-    if isinstance(action, Const) and action.value in ("store_true", "store_false"):
-        fixed = isinstance(default, Const) and default.value is (action.value == "store_true")
-        return default if fixed else BOOL  # no flag changes what is so already
-    if isinstance(choices, (ListObject, Tuple)) and choices.items is not None and len(choices.items) <= 8:
-        return join_all(choices.items)
-    if isinstance(default, Const) and isinstance(default.value, bool):
-        return BOOL
-    if is_number(default):
-        lo = bounds(default)[0]
-        whole = (
-            isinstance(default, Const)
-            and isinstance(default.value, int)
-            and not (isinstance(kind, Api) and kind.path == "float")
-        )
-        positive = lo > 0
-        known = default.value if isinstance(default, Const) else None
-        least = (1 if whole else TINY) if positive else (0 if lo == 0 else -INF)
-        return Number(least, integer=whole, default=known, defined=defined)
-    if isinstance(kind, Api) and kind.path in ("list", "tuple") and isinstance(default, (ListObject, Tuple)):
-        return default  # what is given instead comes in single characters
-    if isinstance(kind, Api) and kind.path == "int":
-        return join(default, Number(integer=True))
-    if isinstance(kind, Api) and kind.path == "float":
-        return join(default, Number())
-    if isinstance(default, Const) and isinstance(default.value, str):
-        return Text()
-    return join(default, UNKNOWN)
-
-
-@behaviour("parse_args")
-def parse_args(call: Call) -> Value:
-    parser = call.first
-    result = Instance(Api("argparse.Namespace"), "namespace")
-    target = parser.attrs.get("$options") if isinstance(parser, Instance) else None
-    if isinstance(target, DictObject):
-        for key, value in target.known():
-            if value is not UNKNOWN:  # of which it is known that it is the same at each look
-                result.attrs[key] = value
-    return result
-
-
-@behaviour("parse_known_args")
-def parse_known_args(call: Call) -> Value:
-    return Tuple((parse_args(call), UNKNOWN))
-
-
-FLAGS = "absl.flags.FLAGS"  # in the interpreter's flags, under this name: the settings that were defined
-
-
-@behaviour("define_flag")
-def define_flag(call: Call) -> Value:
-    """`flags.DEFINE_float("lr", 1e-3, "…")`: an option, read as `FLAGS.lr` or from what this gives."""
-    interp, name = call.interp, call.value("name")
-    keywords = {k: v for k in ("default", "choices") if (v := call.value(k)) is not None}
-    value = candidate(keywords, interp.step(call.node, "the option"))
-    if isinstance(name, Const):
-        interp.write(interp.flags, f"{FLAGS}.{name.value}", value)
-    holder = Instance(Api(call.actual))
-    holder.attrs["value"] = value
-    return holder
-
-
-@behaviour("launch")
-def launch(call: Call) -> Value:
-    """`app.run(main)` calls `main` with what the command line holds; a launcher may be given the arguments, or several
-    functions by their names, of which the command line picks one."""
-    from trainlint.semantics.interpreter import Arguments
-
-    given = call.interp.known_items(call.value("args") or NONE)
-    first = call.first
-    for function in (v for _, v in first.known()) if isinstance(first, DictObject) else (first,):
-        if isinstance(function, (Function, Method)):
-            settings = {} if given or not isinstance(function, Function) else settings_of(function)
-            call.interp.call(function, Arguments(list(given or ()), settings, open_=not given), call.node)
-    return UNKNOWN
-
-
-def settings_of(function: Function) -> dict[str, Value]:
-    """The arguments that the command line gives a function: each default is a candidate for the value."""
-    params = function.node.params
-    names = [p.name.value for p in (*params.posonly_params, *params.params, *params.kwonly_params)]
-    return {n: candidate({"default": function.defaults[n]}) if n in function.defaults else UNKNOWN for n in names}
-
-
-def field_of(cls: Class, name: str) -> Step | None:
-    """Where a class, or the base that it has it from, gives a member its value."""
-    lines = (line for line in cls.node.body.body if isinstance(line, cst.SimpleStatementLine))
-    for part in (part for line in lines for part in line.body):
-        targets = [t.target for t in part.targets] if isinstance(part, cst.Assign) else [getattr(part, "target", None)]
-        if any(isinstance(target, cst.Name) and target.value == name for target in targets):
-            return Step(cls.space, part, "the option")
-    bases = (field_of(base, name) for base in cls.bases if isinstance(base, Class))
-    return next((place for place in bases if place is not None), None)
-
-
-@behaviour("from_command_line")
-def from_command_line(call: Call) -> Value:
-    """`tyro.cli(Settings)`: settings that the command line may change; a function is called with such."""
-    return given_settings(call, call.first) if isinstance(call.first, Class) else launch(call)
-
-
-def given_settings(call: Call, cls: Class) -> Value:
-    """An object of a class of settings whose defaults are candidates for their values."""
-    from trainlint.semantics.interpreter import Arguments
-
-    settings = call.interp.call(cls, Arguments(), call.node)
-    if isinstance(settings, Instance):
-        for name in inherited_fields(cls):
-            value = call.interp.get_attribute(settings, name, call.node)
-            if isinstance(value, Const):
-                call.interp.write(settings.attrs, name, candidate({"default": value}, field_of(cls, name)))
-    return settings
 
 
 # ------------------------------------------------------------- objects of unknown class

@@ -502,6 +502,7 @@ def scheduler(call: Call) -> Value:
     return instance
 
 
+# Steps at which a schedule's function is asked: the first ones, and after the warm-ups and along the decays in use.
 STEPS = (0, 1, 10, 100, 1000, 10_000)
 
 
