@@ -68,8 +68,12 @@ def own_random(transform: Any, depth: int = 0) -> Step | None:
     call = called_as(transform)
     if call is None or not isinstance(transform.cls, Class) or gives_several(call):
         return None
-    drawn = any(DRAWS.match(path) for _, _, path in apis_called(call, transform.cls))
-    return transform.born if drawn else None
+    return transform.born if draws_numbers(call, transform.cls) else None
+
+
+def draws_numbers(function: Function, cls: Class) -> bool:
+    """Whether a method draws numbers, or what it calls of its class and file."""
+    return any(DRAWS.match(path) for _, _, path in apis_called(function, cls))
 
 
 def gives_several(function: Function) -> bool:
@@ -153,10 +157,12 @@ def made_anew(body: Any, function: Function, dataset: Instance, by_chance: bool)
         elif isinstance(node, (cst.Assign, cst.AugAssign)):
             name = node.targets[0].target if isinstance(node, cst.Assign) else None
             itself = isinstance(name, cst.Name) and name.value in names_in(node.value)
-            calls = [call for call in nodes_in(node.value) if isinstance(call, cst.Call)]
-            draws = [call for call in calls if is_random(call, function, dataset.cls)]
-            if draws and (itself or name is None):
-                yield Step(function.space, draws[0], called(draws[0]))
+            if not itself and name is not None:
+                continue
+            calls = (call for call in nodes_in(node.value) if isinstance(call, cst.Call))
+            draw = next((call for call in calls if is_random(call, function, dataset.cls)), None)
+            if draw is not None:
+                yield Step(function.space, draw, called(draw))
             elif itself and by_chance:
                 yield Step(function.space, node, "a change by chance")
 
@@ -164,8 +170,7 @@ def made_anew(body: Any, function: Function, dataset: Instance, by_chance: bool)
 def is_random(call: cst.Call, function: Function, cls: Class) -> bool:
     """Whether a call draws numbers, itself or in a method or function of the project's own."""
     path, callee = target(call, function, cls)
-    inner = apis_called(callee, cls) if callee is not None else ()
-    return bool(DRAWS.match(path)) or any(DRAWS.match(path) for _, _, path in inner)
+    return bool(DRAWS.match(path)) or (callee is not None and draws_numbers(callee, cls))
 
 
 def changes(dataset: Instance, function: Function, body: Any, by_chance: bool, depth: int) -> Iterator[Step]:

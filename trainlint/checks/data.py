@@ -130,9 +130,11 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
 
 
 def takes_shuffled(dataset: Value | None) -> bool:
-    """Whether a data set is a part of another at places that were shuffled."""
+    """Whether a data set is a part of another at places that were shuffled, or may have been."""
     places = dataset.attrs.get("$indices") if isinstance(dataset, Instance) else None
-    return isinstance(places, Tensor) if not isinstance(places, ListObject) else "$shuffled" in places.attrs
+    if isinstance(places, ListObject):
+        return "$shuffled" in places.attrs
+    return isinstance(places, Tensor)
 
 
 def made_in_loop(loader: Instance, region: Region) -> bool:
@@ -424,8 +426,9 @@ class SplitOverlap(Rule):
         if len(alike) < len(evaluated):
             spare = is_idle(region)
             stages = stages_of(region, evaluated)
-            alone = [e for e in alike if all(other in alike for other in stages[stage_of(e, stages)])]
-            said = [e for e in alike if is_called_held_out(e, region) and self.is_learnt_before(region, e)]
+            alone = [event for stage in stages if all(other in alike for other in stage) for event in stage]
+            before = learnt_before(region, alike)
+            said = [e for e in alike if is_called_held_out(e, region) and serves_known(e.loader, before[id(e)])]
             apart = alike if spare else said
             alike = [e for e in alike if (e in apart if e.loader not in trained else idle and e in alone)]
         for event in alike:
@@ -436,32 +439,28 @@ class SplitOverlap(Rule):
                 unused = [Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born]
                 report(at.node, at.space, how=JUDGED).because([loader.born, *unused, *loops])
 
-    def is_learnt_before(self, region: Region, event: Any) -> bool:
-        """Whether what a loop evaluates was trained on before, not only in a last training on all data."""
-        before = region.events[: region.events.index(event)]
-        learnt = [e.loader for e in before if e.kind == "trained"]
-        return any(served_by(o) == served_by(event.loader) or serves_some(event.loader, o) for o in learnt)
-
     def contained(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
         """A part is evaluated of what is trained on as a whole, or the same part, and is not said to be for that."""
+        before = learnt_before(region, evaluated)
         for event in evaluated:
             loader, part = event.loader, event.loader.attrs.get("dataset")
             if loader in trained or not isinstance(part, Instance) or not is_subset(part) or not serves_whole(loader):
                 continue
             wholes, same = {identity(whole) for whole in wholes_of(part)}, same_data(loader)
-            place = next(i for i, other in enumerate(region.events) if other is event)
-            earlier = [other.loader for other in region.events[:place] if other.kind == "trained"]
-            learnt = [o for o in earlier if serves_whole(o) and same_data(o) in (wholes | {same}) - {None}]
+            known = (wholes | {same}) - {None}
+            learnt = [other for other in before[id(event)] if serves_whole(other) and same_data(other) in known]
             if learnt and not is_said_to_train(event, region):
                 self.tell(loader, trained, [other.born for other in learnt], report)
 
     def covering(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
         """What the program calls held out has all those rows in it that are trained on."""
+        learnt = {served_by(loader) for loader in trained}
         for event in evaluated:
-            covered = [other for other in trained if other is not event.loader and serves_some(other, event.loader)]
-            alike = served_by(event.loader) in map(served_by, trained)
-            if covered and not alike and event.loader not in trained and is_called_held_out(event, region):
-                self.tell(event.loader, trained, [other.born for other in covered], report)
+            if event.loader in trained or served_by(event.loader) in learnt or not is_called_held_out(event, region):
+                continue
+            covered = [other.born for other in trained if serves_some(other, event.loader)]
+            if covered:
+                self.tell(event.loader, trained, covered, report)
 
     def tell(self, loader: Instance, trained: list[Instance], sources: Sequence[Step | None], report: Report) -> None:
         """A loader serves for an evaluation what others serve for training: the mistake is in those where the program
@@ -491,13 +490,11 @@ class SplitOverlap(Rule):
     def kept(self, region: Region, evaluated: Sequence[Any], report: Report) -> None:
         """What is evaluated was split off rows, and these are trained on with those held out among them."""
         halved = {id(e.node) for e in region.of("split") if len({piece.part for piece in e.held}) > 1}
+        before = learnt_before(region, evaluated)
         for event in evaluated:
-            place = next(i for i, other in enumerate(region.events) if other is event)
-            learnt = [other.loader for other in region.events[:place] if other.kind == "trained"]
-            read = [(o, rows_in(o.attrs.get("dataset")) if serves_whole(o) else None) for o in learnt]
-            rows = rows_in(event.loader.attrs.get("dataset")) if serves_whole(event.loader) else None
-            if rows is not None and all(is_held_out_of(rows, others, halved) for _, others in read):
-                for other, _ in read:
+            rows, learnt = rows_served(event.loader), before[id(event)]
+            if rows is not None and all(is_held_out_of(rows, rows_served(other), halved) for other in learnt):
+                for other in learnt:
                     at = bound_to(other) or other.born
                     if at is not None:
                         report(at.node, at.space, how=UNSPLIT).because([event.loader.born])
@@ -513,10 +510,10 @@ class SplitOverlap(Rule):
                 if whole is not None and identity(other.attrs.get("dataset")) == whole:
                     report(part.born.node, part.born.space, how=REDRAWN).because([other.born])
                     break
-        read = [rows_in(loader.attrs.get("dataset")) for loader in trained if serves_whole(loader)]
+        read = [rows_served(loader) for loader in trained]
         for loader in judged:
-            held_out = rows_in(loader.attrs.get("dataset"))
-            if loader.born is not None and serves_whole(loader) and any(drawn_apart(held_out, rows) for rows in read):
+            held_out = rows_served(loader)
+            if loader.born is not None and any(drawn_apart(held_out, rows) for rows in read):
                 report(loader.born.node, loader.born.space, how=REDRAWN).because([bound_to(loader)])
 
     def passes(self, region: Region, trained: list[Instance], report: Report) -> None:
@@ -544,7 +541,7 @@ class SplitOverlap(Rule):
         sources: dict[Any, list[Instance]] = {}
         for dataset, same in (choice for loader in trained for choice in choices(loader)):
             sources.setdefault(same, []).append(dataset)
-        served = [dataset for loader in trained for dataset in options(loader.attrs.get("dataset", UNKNOWN))]
+        served = datasets_of(trained)
         parts = {identity(d.attrs.get("dataset")) for d in served if isinstance(d, Instance) and is_subset(d)}
         judged = list(dict.fromkeys((e.loader, *choice) for e in evaluated for choice in choices(e.loader, parts)))
         if any(not choices(event.loader, parts) for event in evaluated):
@@ -713,19 +710,33 @@ def unused_loaders(region: Region, learnt: Container[Any], used: Iterable[Instan
     return None if any(id(o) in gone for o in others) else [o for o in others if id(o) not in known]
 
 
-def stages_of(region: Region, events: Sequence[Any]) -> dict[Any, list[Any]]:
-    """Events by the innermost loop that they happen in."""
+def stages_of(region: Region, events: Sequence[Any]) -> Collection[list[Any]]:
+    """Events, those together that have one innermost loop around them."""
     wanted = {id(event) for event in events}
     found: dict[Any, list[Any]] = {}
     for event, inside in nested(region.events):
         if id(event) in wanted:
             loop = next((outer.node for outer in reversed(inside) if outer.block == "loop"), None)
             found.setdefault(loop, []).append(event)
+    return found.values()
+
+
+def learnt_before(region: Region, events: Sequence[Any]) -> dict[int, list[Instance]]:
+    """By the `id` of each of some events, the loaders that were trained on before it."""
+    wanted = {id(event) for event in events}
+    found: dict[int, list[Instance]] = {}
+    learnt: list[Instance] = []
+    for event in region.events:
+        if event.kind == "trained":
+            learnt.append(event.loader)
+        elif id(event) in wanted:
+            found[id(event)] = learnt[:]
     return found
 
 
-def stage_of(event: Any, stages: dict[Any, list[Any]]) -> Any:
-    return next(loop for loop, events in stages.items() if any(event is other for other in events))
+def serves_known(loader: Instance, learnt: Iterable[Instance]) -> bool:
+    """Whether a loader serves what any of those does that were trained on, or some of it."""
+    return any(served_by(other) == served_by(loader) or serves_some(loader, other) for other in learnt)
 
 
 def is_said_to_train(event: Any, region: Region) -> bool:
@@ -737,9 +748,14 @@ def is_said_to_train(event: Any, region: Region) -> bool:
     return any("train" in name.lower() for name in (*names, *given))
 
 
+def statement_of(made: Step | None) -> Any:
+    """The statement in which something is made; None where that is out of view."""
+    return index_of(made.space).statement(made.node) if made is not None and made.space.source is not None else None
+
+
 def assigned_to(made: Step) -> list[str]:
     """The names that a statement gives what it makes alone."""
-    statement: Any = index_of(made.space).statement(made.node) if made.space.source is not None else None
+    statement = statement_of(made)
     targets = statement.targets if isinstance(statement, cst.Assign) else []
     alone = len(targets) == 1 and not isinstance(targets[0].target, cst.Tuple)
     return [*names_in(targets[0].target)] if alone else []
@@ -754,9 +770,7 @@ def is_said_held_out(loader: Instance) -> bool:
 def is_called_held_out(event: Any, region: Region) -> bool:
     """Whether the data that a loop goes through have a name that speaks of validation or test data alone: where their
     loader is made, or, if a helper makes it, where it is given to the loop."""
-    made = event.loader.born
-    in_file = made is not None and made.space.source is not None
-    statement = index_of(made.space).statement(made.node) if in_file else None
+    statement = statement_of(event.loader.born)
     targets: list[Any] = [target.target for target in statement.targets] if isinstance(statement, cst.Assign) else []
     if isinstance(statement, cst.Return):
         targets = [place.node for place in places_of(event, region)[:1]]
@@ -930,21 +944,29 @@ def is_random_part(dataset: Value) -> TypeGuard[Instance]:
 
 def random_parts(loaders: list[Instance]) -> list[Instance]:
     """The parts of random splits among what loaders may serve."""
-    return [d for loader in loaders for d in options(loader.attrs.get("dataset", UNKNOWN)) if is_random_part(d)]
+    return [dataset for dataset in datasets_of(loaders) if is_random_part(dataset)]
+
+
+def datasets_of(loaders: Iterable[Instance]) -> list[Value]:
+    """The data sets that loaders may serve from."""
+    return [dataset for loader in loaders for dataset in options(loader.attrs.get("dataset", UNKNOWN))]
+
+
+def rows_served(loader: Instance) -> Value | None:
+    """The rows that a loader serves, if it surely serves all of them."""
+    return rows_in(loader.attrs.get("dataset")) if serves_whole(loader) else None
 
 
 def drawn_parts(loader: Instance) -> list[Instance]:
     """What a loader may serve of parts of random splits, if it is known how each was drawn."""
-    held = options(loader.attrs.get("dataset", UNKNOWN))
+    held = datasets_of([loader])
     return [part for part in held if isinstance(part, Instance) and part.attrs.get("$draw") is not None]
 
 
 def serves_some(loader: Instance, other: Instance) -> bool:
     """Whether a loader surely serves rows that another one serves, too, and none besides."""
-    if serves_whole(loader) and serves_whole(other):
-        mine, theirs = (span(rows_in(one.attrs.get("dataset"))) for one in (loader, other))
-        if is_within(mine, theirs):
-            return True
+    if is_within(span(rows_served(loader)), span(rows_served(other))):
+        return True
     (whole, chosen), (other_whole, others) = indices_of(loader), indices_of(other)
     if whole is None or whole != other_whole or chosen is None:
         return False

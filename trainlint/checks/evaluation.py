@@ -789,9 +789,8 @@ class MetricAccumulator(Rule):
             interp.event("learnt", region.node)
         elif region.has("filled") and region.has("model") and not region.has("step", "autograd"):
             learnt = {e.node for r in outwards(interp.region) for e in r.of("learnt")}
-            own = set(
-                map(id, region.of("filled"))
-            )  # those around have them by now, be it of the same loop in a recursion
+            # Those around have the events of this region by now, be it of the same loop in a recursion.
+            own = {id(event) for event in region.of("filled")}
             before = [e for r in outwards(interp.region) for e in r.of("filled") if id(e) not in own]
             for _, node, space, total, former, loop in region.of("filled"):
                 again = former in learnt or any(e.total is total and e.loop in learnt for e in before)

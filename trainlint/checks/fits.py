@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
-from trainlint.checks.data import HELD_OUT
+from trainlint.checks.data import HELD_OUT, datasets_of
 from trainlint.checks.repairs import index_of, line_of
 from trainlint.edits import delete, rename
 from trainlint.findings import Safety, Severity
@@ -17,13 +17,11 @@ from trainlint.semantics.behaviours.data import PART_WORDS, SPLITS, dataset_part
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import as_tensor
 from trainlint.semantics.values import (
-    UNKNOWN,
     DataInfo,
     Fit,
     Instance,
     Step,
     Tensor,
-    options,
 )
 from trainlint.syntax.code import called
 
@@ -63,8 +61,8 @@ class FitBeforeSplit(Rule):
     @on("program", having="trained evaluated")
     def read_for_each(self, region: Region, report: Report) -> None:
         """A class reads all data for each part, fits on them, and keeps the rows of its part."""
-        learnt = [d for e in region.of("trained") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
-        judged = [d for e in region.of("evaluated") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
+        learnt = datasets_of(event.loader for event in region.of("trained"))
+        judged = datasets_of(event.loader for event in region.of("evaluated"))
         for dataset in (d for d in judged if isinstance(d, Instance) and dataset_part(d) in HELD_OUT):
             for other in learnt:
                 if isinstance(other, Instance) and other.cls is dataset.cls and dataset_part(other) == "train":
@@ -166,9 +164,9 @@ class FitOnTest(Rule):
     @on("program", having="trained evaluated")
     def fitted_for_each(self, region: Region, report: Report) -> None:
         """A class that reads the rows of one part fits on these, whichever part it is."""
-        learnt = [d for e in region.of("trained") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
+        learnt = datasets_of(event.loader for event in region.of("trained"))
         classes = {dataset.cls for dataset in learnt if isinstance(dataset, Instance)}
-        for dataset in (d for e in region.of("evaluated") for d in options(e.loader.attrs.get("dataset", UNKNOWN))):
+        for dataset in datasets_of(event.loader for event in region.of("evaluated")):
             part = dataset_part(dataset)
             if not isinstance(dataset, Instance) or part not in HELD_OUT or dataset.cls not in classes:
                 continue

@@ -12,6 +12,7 @@ from trainlint.api import Call, Report, Rule, on
 from trainlint.checks.augmenting import changed_by_switch, changed_when_read, has_base, own_random, picks_by_flag
 from trainlint.checks.data import (
     HELD_OUT,
+    datasets_of,
     is_subset,
     judged_loops,
     parts_of,
@@ -131,7 +132,7 @@ class AugmentationInEvaluation(Rule):
     @on("program", having="evaluated trained")
     def shared(self, region: Region, report: Report) -> None:
         """A transform that is random if a setting says so is the same for training and for what is held out from it."""
-        learnt = [d for e in region.of("trained") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
+        learnt = datasets_of(event.loader for event in region.of("trained"))
         known = [found[0] for dataset in learnt if (found := optional(dataset))]
         for event in since_training(region, region.of("evaluated")) if known else ():
             for dataset in options(event.loader.attrs.get("dataset", UNKNOWN)):
@@ -148,7 +149,7 @@ class AugmentationInEvaluation(Rule):
         while others have one that does not; or in the class that reads both."""
         loaders = [event.loader for event in region.of("trained")]
         trained, seen = {same_data(loader) for loader in loaders}, set()
-        learnt = [d for loader in loaders for d in options(loader.attrs.get("dataset", UNKNOWN))]
+        learnt = datasets_of(loaders)
         shared = {id(value) for dataset in learnt for value in transforms_in(dataset)}
         common = {step.node for dataset in learnt for step in random_steps(dataset)}
         for event in judged_loops(region):
@@ -394,7 +395,7 @@ class PreprocessingDiffers(Rule):
     @on("program", having="dataset")
     def check(self, region: Region, report: Report) -> None:
         made = region.of("dataset")
-        served = [d for e in region.of("loader") for d in options(e.loader.attrs.get("dataset", UNKNOWN))]
+        served = datasets_of(event.loader for event in region.of("loader"))
         learnt = {id(d) for e in region.of("trained") for d in parts_of(e.loader.attrs.get("dataset"))}
         trained = [(d, normalisations(d)) for *_, d in made if dataset_part(d) == "train" and source(d)]
         trained = [(d, found) for d, found in trained if id(d) in learnt] or trained  # part of them may be held out
@@ -416,7 +417,7 @@ class PreprocessingDiffers(Rule):
     def judged(self, region: Region, report: Report) -> None:
         """The same of data that are held out only by what a program does with them."""
         learnt = [e.loader for e in region.of("trained")]
-        served = [d for loader in learnt for d in options(loader.attrs.get("dataset", UNKNOWN))]
+        served = datasets_of(learnt)
         trained = [(d, normalisations(d)) for d in served if isinstance(d, Instance) and source(d)]
         seen = {same_data(loader) for loader in learnt}
         for event in since_training(region, region.of("evaluated")) if trained else ():

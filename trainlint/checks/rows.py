@@ -76,15 +76,12 @@ def is_held_out_of(rows: Value | None, others: Value | None, halved: Collection[
     if not isinstance(rows, Tensor) or not isinstance(others, Tensor):
         return False
     mine, theirs = rows.data, others.data
-    if (
-        not is_one(mine)
-        or mine.tokens != theirs.tokens
-        or mine.part not in ("val", "test")
-        or not theirs.splits <= mine.splits
-    ):
+    if not is_one(mine) or mine.tokens != theirs.tokens:
+        return False
+    if mine.part not in ("val", "test") or theirs.part in ("val", "test"):
         return False
     last = mine.splits - theirs.splits
-    if len(last) != 1 or not last.isdisjoint(halved) or theirs.part in ("val", "test"):
+    if not theirs.splits <= mine.splits or len(last) != 1 or not last.isdisjoint(halved):
         return False
     return mine.order is not None and theirs.order is not None and theirs.order <= mine.order
 

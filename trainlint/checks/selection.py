@@ -20,6 +20,7 @@ from trainlint.checks.data import (
     places_of,
     same_data,
     served_by,
+    statement_of,
     unused_loaders,
 )
 from trainlint.checks.repairs import index_of
@@ -60,10 +61,10 @@ class TestSetSelects(Rule):
 
     @on("loop", having="ranked")
     def check(self, region: Region, report: Report) -> None:
-        learns, tried = region.has("step", "fitted"), tries(region)
-        for _, node, space in region.of("ranked") if learns or tried or region.has("measured") else ():
+        learns = region.has("step", "fitted") or tries(region)
+        for _, node, space in region.of("ranked") if learns or region.has("measured") else ():
             what = chosen(node, space)
-            if not learns and not tried and what != KEPT:
+            if not learns and what != KEPT:
                 continue  # which of the samples, perhaps
             verdict = self.is_test(node, region) if what else False
             if verdict:
@@ -104,7 +105,7 @@ class TestSetSelects(Rule):
             named = names_of(event, region)
             words.update(*named)
             declared = declared or is_declared(dataset)
-            said = said and (is_named_test(event, region) or is_test_alone(named[2]))
+            said = said and (is_test_alone(named[0] | named[1]) or is_test_alone(named[2]))
             called.setdefault(dataset_part(dataset), []).append(named)
         if called.keys() >= {"val", "test"}:
             alone = (
@@ -231,8 +232,7 @@ def tries(region: Region) -> bool:
 
 
 def named_test(node: Any) -> bool:
-    words = list(words_in(node))
-    return any(TEST.search(w) for w in words) and not any(VALIDATION.search(w) for w in words)
+    return is_test_alone(set(words_in(node)))
 
 
 def names_of(event: Any, region: Region) -> tuple[set[str], ...]:
@@ -265,13 +265,9 @@ def is_declared(dataset: Value | None) -> bool:
 
 def statement_names(step: Step) -> set[str]:
     """The names, of entries too, in the statement that makes something."""
-    source = step.space.source
-    if source is None:
-        return set()
-    for node in reversed(list(path_to(source.tree, step.node))):
-        if isinstance(node, cst.SimpleStatementLine):
-            return set(words_in(node))
-    return set()
+    statement = statement_of(step)
+    line = index_of(step.space).parent(statement) if statement is not None else None
+    return set(words_in(line)) if isinstance(line, cst.SimpleStatementLine) else set()
 
 
 def chosen(node: Any, space: Namespace) -> str:

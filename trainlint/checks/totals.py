@@ -124,7 +124,7 @@ def is_number_of_turns(index: Index, count: Any, loop: Any) -> bool:
     """Whether an expression is the `n` of `for … in range(n)`, also where the range is wrapped and has a name."""
     if not isinstance(loop, cst.For):
         return False
-    walked = [node for part in written_out(index, loop.iter) for node in (part, *nodes_in(part))]
+    walked: list[Any] = [node for part in written_out(index, loop.iter) for node in nodes_in(part)]
     ranges = (positional(node) for node in walked if is_plain_call(node, "range"))
     is_product = isinstance(count, cst.BinaryOperation) and isinstance(count.operator, cst.Multiply)
     counts = (count.left, count.right) if is_product else (count,)
@@ -161,7 +161,8 @@ def uneven(index: Index, dividend: Any, divisor: Any, quotient: Any) -> Any:
             continue
         counted = one is dividend and (
             is_number_of_turn(divisor, loop)
-            or (not within and (measures_walked(index, divisor, loop) or is_number_of_turns(index, divisor, loop)))
+            or (not within and measures_walked(index, divisor, loop))
+            or (not within and is_number_of_turns(index, divisor, loop))
             or (not within and is_total_of_batch(place.value, loop) and is_other_length(divisor, loop))
         )
         if counted or is_total(index, other, loop):
@@ -279,14 +280,9 @@ def counts_calls(index: Index, count: Any, added: Any) -> bool:
     each call."""
     weighted = isinstance(added, cst.AugAssign) and isinstance(added.value, cst.BinaryOperation)
     line = index.parent(added) if weighted and isinstance(added.value.operator, cst.Multiply) else None
-    block: Any = index.parent(line) if line is not None else None
-    lines = (part.body for part in getattr(block, "body", ()) if isinstance(part, cst.SimpleStatementLine))
+    parts = statements_in(index.parent(line)) if line is not None else []
     held = unguarded(count)
-    return is_held(held) and any(
-        adds_up(part) and part.target.deep_equals(held) and is_one(part.value)  # type: ignore[attr-defined]
-        for line in lines
-        for part in line
-    )
+    return is_held(held) and any(adds_up(p) and p.target.deep_equals(held) and is_one(p.value) for p in parts)
 
 
 def are_measured_together(parts: list[Any], one: Any, other: cst.Name) -> bool:
@@ -414,20 +410,18 @@ def starving(index: Index, name: cst.Name) -> Iterator[str]:
     """The totals that start in the same block as another, and alike, and that nothing is ever added to, though they are
     divided or read as totals are."""
     begun = begun_as(index, name)
-    block: Any = begun[0] if begun is not None else None
-    lines = (line.body for line in getattr(block, "body", ()) if isinstance(line, cst.SimpleStatementLine))
-    for part in (part for line in lines for part in line):
-        for target, value in begun_by(part) if begun is not None else ():
-            if target.value != name.value and is_start(value, begun[1]):  # type: ignore[index]
-                if is_only_read(index, target, part, value):
-                    yield target.value
+    block, start = begun if begun is not None else (None, None)
+    for part in statements_in(block):
+        for target, value in begun_by(part):
+            if target.value != name.value and is_start(value, start) and is_only_read(index, target, part, value):
+                yield target.value
 
 
 def begun_by(statement: Any) -> Iterator[tuple[cst.Name, Any]]:
     """The names that an assignment sets, each with what it is set to: `losses, scores = [], []`."""
-    target, value = (
-        (statement.targets[0].target, statement.value) if isinstance(statement, cst.Assign) else (None, None)
-    )
+    if not isinstance(statement, cst.Assign):
+        return
+    target, value = statement.targets[0].target, statement.value
     pairs: list[tuple[Any, Any]] = [(target, value)]
     if isinstance(target, cst.Tuple) and isinstance(value, cst.Tuple) and len(target.elements) == len(value.elements):
         pairs = [(one.value, other.value) for one, other in zip(target.elements, value.elements, strict=True)]
@@ -496,10 +490,16 @@ def blocks_of(loop: Any) -> Iterator[list[Any]]:
     waiting = [loop.body]
     while waiting:
         block = waiting.pop()
-        yield [part for line in block.body if isinstance(line, cst.SimpleStatementLine) for part in line.body]
+        yield statements_in(block)
         for line in block.body:
             if isinstance(line, (cst.If, cst.With, cst.Try)):
                 waiting += bodies(line)
+
+
+def statements_in(block: Any) -> list[Any]:
+    """The simple statements of a block; none of what stands behind a colon in the same line."""
+    lines = block.body if isinstance(block, (cst.IndentedBlock, cst.Module)) else ()
+    return [part for line in lines if isinstance(line, cst.SimpleStatementLine) for part in line.body]
 
 
 def bodies(statement: Any) -> Iterator[Any]:

@@ -251,16 +251,13 @@ def words_of(value: Value | None) -> str:
 
 
 def part_in_path(text: str) -> str | None:
-    """The part of the data that a file or folder name tells: the last of its words that names one."""
-
-    parts = {
-        PART_WORDS[word]
-        for word in re.split(r"[^a-z]+", text.lower().replace("\\", "/").rpartition("/")[2] or text.lower())
-        if word in PART_WORDS
-    }
-    if not parts:
-        parts = {PART_WORDS[word] for word in re.split(r"[^a-z]+", text.lower()) if word in PART_WORDS}
+    """The part of the data that the name of a variable, file or folder tells; of a path, its end before the rest."""
+    parts = parts_said(text.replace("\\", "/").rpartition("/")[2]) or parts_said(text)
     return parts.pop() if len(parts) == 1 else None
+
+
+def parts_said(text: str) -> set[str]:
+    return {PART_WORDS[word] for word in re.split(r"[^a-z]+", text.lower()) if word in PART_WORDS}
 
 
 # -------------------------------------------------------------- arrays and frames
@@ -686,7 +683,8 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
                 place, spelled = nearby(interp, boundary, text) if alone else (boundary, text)
                 data = cut_at(interp, owner.but(data=data), place, spelled, side)
         if data.part is None and is_one(data) and min(data.tokens) >= 0:
-            if data.splits - owner.data.splits - one_sided(interp):  # the other side is taken, too
+            fresh = data.splits - owner.data.splits
+            if fresh and fresh - one_sided(interp):  # the other side is taken, too
                 part = assigned_part(interp, node)
                 data = data._replace(part=part if part != "train" else None)
     elif isinstance(index, Tensor) and index.data.splits:
@@ -701,8 +699,8 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
     elif isinstance(index, Tensor) and owner.lib == "frame" and (fold := fold_of(node)) is not None:
         column, side = fold
         place = ("fold", column)
-        both = has_both_sides(interp, owner, place, side)
-        part = "train" if side == "head" else "val" if both else data.part
+        others = sides_taken(interp, (frozenset(owner.data.tokens), place)) - {side}
+        part = "train" if side == "head" else "val" if others else data.part
         return taken(interp, owner.but(data=data), place, side)._replace(part=part)
     elif isinstance(index, Tensor):
         for place, side in drawn_sides(index, node):
@@ -731,13 +729,7 @@ def assigned_part(interp: Interpreter, node: Any) -> str | None:
         fits = isinstance(target, cst.Tuple) and len(target.elements) == len(node.elements)
         target = target.elements[place].value if fits else None
     name = target.attr if isinstance(target, cst.Attribute) else target
-    return named_part(name.value) if isinstance(name, cst.Name) else None
-
-
-def named_part(name: str) -> str | None:
-    """The part of the data that a name speaks of."""
-    parts = {PART_WORDS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in PART_WORDS}
-    return parts.pop() if len(parts) == 1 else None
+    return part_in_path(name.value) if isinstance(name, cst.Name) else None
 
 
 def drawn_sides(index: Tensor, node: Any) -> list[tuple[Any, str]]:
@@ -807,11 +799,10 @@ def one_sided(interp: Interpreter) -> set[int]:
     return {hash(key) for key, seen in sides.items() if len(seen) == 1}
 
 
-def has_both_sides(interp: Interpreter, owner: Tensor, place: Any, side: str) -> bool:
-    """Whether the other side of data that are cut at a place was taken before."""
-    key = (frozenset(owner.data.tokens), place)
+def sides_taken(interp: Interpreter, key: Any) -> set[str]:
+    """The sides that were taken so far of a cut, which tokens and a place identify."""
     cuts: frozenset[tuple[Any, ...]] = interp.flags.get(CUTS, frozenset())
-    return any(entry[0] == key and entry[1] != side for entry in cuts)
+    return {side for known, side, _ in cuts if known == key}
 
 
 def parted(interp: Interpreter, tensor: Tensor) -> Tensor:
@@ -819,9 +810,8 @@ def parted(interp: Interpreter, tensor: Tensor) -> Tensor:
     data = tensor.data
     ends = {end for key in data.order or () if key[0] == "chosen" and len(key) == 3 for end in key[1:]}
     dates = [end for end in ends if isinstance(end, tuple) and end[0] == "date"]
-    cuts: frozenset[tuple[Any, ...]] = interp.flags.get(CUTS, frozenset()) if dates else frozenset()
     keys = [(data.tokens, date) for date in dates]
-    both = {hash(key) for key in keys if len({side for known, side, *_ in cuts if known == key}) > 1}
+    both = {hash(key) for key in keys if len(sides_taken(interp, key)) > 1}
     return tensor.but(data=data._replace(splits=data.splits | both)) if both else tensor
 
 
@@ -907,7 +897,7 @@ def taken(interp: Interpreter, owner: Tensor, place: Any, side: str, boundary: A
     """One side of data that are cut at a place: once both are taken, the data count as split there."""
     cuts: frozenset[tuple[Any, ...]] = interp.flags.get(CUTS, frozenset())
     key = (frozenset(owner.data.tokens), place)
-    seen = {entry[1] for entry in cuts if entry[0] == key}
+    seen = sides_taken(interp, key)
     interp.write(interp.flags, CUTS, cuts | {(key, side, id(boundary))})
     if seen and side not in seen:
         interp.emit("split", (interp.frame.space, None, owner, "slice"))
@@ -1197,7 +1187,7 @@ def estimator_transform(call: Call) -> Value:
             and whole.data.tokens & data.data.tokens
         ):
             entry = Fit(space, node, estimator.describe(), whole.data.tokens)  # type: ignore[union-attr]
-            if data.data.splits - one_sided(call.interp):
+            if data.data.splits and data.data.splits - one_sided(call.interp):
                 call.interp.emit("leak", (entry, data, call.node))
             else:
                 fits = data.data._replace(fits=data.data.fits | {entry})
@@ -1884,11 +1874,12 @@ def fixed_transform(call: Call) -> Value:
     transform = Instance(Api(call.actual), "transform", call.interp.step(call.node, call.short_name))
     transform.attrs.update(call.arguments.keywords)
     if call.short_name == "Normalize":
-        known = [Tuple(tuple(map(Const, numbers))) if is_of_albumentations(transform) else None for numbers in IMAGENET]
-        transform.attrs["$normalize"] = (call.value("mean", 0) or known[0], call.value("std", 1) or known[1])
+        usual_ones = [Tuple(tuple(map(Const, numbers))) for numbers in IMAGENET]
+        mean, std = usual_ones if is_of_albumentations(transform) else (None, None)
+        transform.attrs["$normalize"] = (call.value("mean", 0) or mean, call.value("std", 1) or std)
     transform.attrs["$given"] = size_given(call)
-    if len(call.arguments.positional) > 1:
-        transform.attrs["scale"] = call.arguments.positional[1]  # that of `ToDtype`, the only one with such a second
+    if call.short_name == "ToDtype" and (scale := call.value("scale", 1)) is not None:
+        transform.attrs["scale"] = scale
     return transform
 
 
