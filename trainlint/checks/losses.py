@@ -488,8 +488,9 @@ class GradientCutBeforeLoss(Rule):
             parts = [(e.module, *pair) for e in region.of("dissected") if e.node in learnt for pair in e.layers]
             found |= {place: event for place in whole + parts if id(place[1]) in together}
         missed = missed_in(region) if found else frozenset()
+        loads = loads_before_learning(region) if missed else []
         for (model, layer, step), event in found.items():
-            if id(layer) in missed and not is_given(model, layer, region):
+            if id(layer) in missed and not is_given(model, layer, region, loads):
                 what = f"`{step.label}` cuts a layer off from the loss"
                 draft = report(step.node, step.space, what=what, whom=f"`{layer.describe()}`")
                 made = [] if layer.born is None else [layer.born]
@@ -503,19 +504,26 @@ def is_in_function_of(one: Step, other: Step) -> bool:
     )
 
 
-def is_given(model: Instance, layer: Instance, region: Region) -> bool:
-    """Whether a layer of a model has its weights from elsewhere: loaded, frozen, or following those of another."""
-    around = [inner for inner in modules_in(model) if holds(inner, layer)]
-    if any(
-        m.attrs.get("$frozen", FALSE) is not FALSE or "$pretrained" in m.attrs or "$edited" in m.attrs for m in around
-    ):
+def is_given(model: Instance, layer: Instance, region: Region, loads: list[Any]) -> bool:
+    """Whether a layer of a model has its weights from elsewhere: loaded, as these events tell, frozen, or following
+    those of another."""
+    inside = modules_in(model)
+    if any(is_kept_as_given(inner) and holds(inner, layer) for inner in inside):
         return True
     weight = layer.attrs.get("weight")
     if isinstance(weight, Tensor) and weight.graph is not True:
         return True  # it was put in, and is not learnt
     if not region.has("loaded"):
-        return any("$loaded" in inner.attrs for inner in around)
-    return any(holds(e.module, layer) and not is_conditional(e) for e in loads_before_learning(region))
+        return any("$loaded" in inner.attrs and holds(inner, layer) for inner in inside)
+    return any(holds(e.module, layer) and not is_conditional(e) for e in loads)
+
+
+def is_kept_as_given(module: Instance) -> bool:
+    """Whether the weights of a module are, or may be, frozen, those of a model that was trained before, or set."""
+    return module.attrs.get("$frozen", FALSE) is not FALSE or not module.attrs.keys().isdisjoint(GIVEN)
+
+
+GIVEN = ("$pretrained", "$edited")
 
 
 def missed_in(region: Region) -> frozenset[int]:

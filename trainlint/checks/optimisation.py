@@ -10,14 +10,13 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.checks.repairs import assigned, definition, index_of, reaching
-from trainlint.checks.schedules import always, counts, ends_with, inner_loops, over_batches
+from trainlint.checks.schedules import always, counts, ends_with, hands_on, inner_loops, over_batches
 from trainlint.checks.totals import adds_up, feeds_of
 from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
-from trainlint.semantics.interpreter import Interpreter, Region, nested, target_names
+from trainlint.semantics.interpreter import Interpreter, Region, nested
 from trainlint.semantics.library import Call, Library, holds, modules_in
 from trainlint.semantics.modules import carried, contents, is_self
 from trainlint.semantics.namespace import Namespace
@@ -105,11 +104,12 @@ class OptimizerMissesParameters(Rule):
         if region.kind == "loop":
             self.another(region, steps[0].optimizer, models, owned, report)
         else:
-            self.left_out(region, losses, models, owned, report)
+            handed, loads = handed_on(region), loads_before_learning(region)
+            self.left_out(losses, models, owned, handed, report)
             for model in models:
-                if id(model) not in owned and isinstance(model.cls, Class) and not starts_loaded(region, model):
-                    if not self.left_behind(region, model, owned, report):
-                        self.given_in_part(region, model, owned, report)
+                if id(model) not in owned and isinstance(model.cls, Class) and not starts_loaded(region, model, loads):
+                    if not self.left_behind(model, owned, handed, report):
+                        self.given_in_part(region, model, owned, handed, report)
 
     @on("loop")
     def sorted_out(self, region: Region, report: Report) -> None:
@@ -142,27 +142,29 @@ class OptimizerMissesParameters(Rule):
     @on("program", having="made step")
     def filtered(self, region: Region, report: Report) -> None:
         """An optimizer is given the parameters of some form only, and no other one the rest."""
-        stepped = [e.optimizer for e in region.of("step")]
+        stepped = {e.optimizer for e in region.of("step")}
         if any(not isinstance(o, Instance) or not o.attrs.get("$complete") for o in stepped):
             return
+        if region.has("given", "autograd"):
+            return
         for _, node, space, optimizer in region.of("made"):
-            if not any(optimizer is o for o in stepped) or space.source is None or not isinstance(node, cst.Call):
+            if optimizer not in stepped or space.source is None or not isinstance(node, cst.Call):
+                continue
+            owned = optimizer.attrs["$modules"]
+            if not owned or "$added" in optimizer.attrs:
                 continue
             place = leaves_biases_out(space.source.index, next(iter(positional(node)), None) or keyword(node, "params"))
-            alone = not any(
-                o is not optimizer and o.attrs["$modules"] & optimizer.attrs["$modules"]
-                for o in optimizers(report.interp)
-            )
-            whole = optimizer.attrs["$modules"] and "$added" not in optimizer.attrs
-            if place is not None and alone and whole and not region.has("given", "autograd"):
+            if place is None:
+                continue
+            others = (o for o in optimizers(report.interp) if o is not optimizer)
+            if all(owned.isdisjoint(o.attrs["$modules"]) for o in others):
                 what = "biases and the parameters of norms are left out here, and no optimizer holds them"
                 report(place, space, what=what).because([optimizer.born])
 
-    def left_behind(self, region: Region, model: Instance, owned: frozenset[int], report: Report) -> bool:
+    def left_behind(self, model: Instance, owned: frozenset[int], handed: set[int], report: Report) -> bool:
         """A new layer behind one of its model that is learnt, which no optimizer holds: gradients only pass through."""
         inside, found = modules_in(model), False
         places = {id(m.born.node) for m in inside if id(m) in owned and m.born is not None}
-        handed = handed_on(region)
         for layer in inside:
             (before,) = layer.attrs.get("$behind", (None,))
             if id(layer) in owned or before is None or id(before) not in owned or layer.born is None:
@@ -179,14 +181,16 @@ class OptimizerMissesParameters(Rule):
                 found = True
         return found
 
-    def given_in_part(self, region: Region, model: Instance, owned: frozenset[int], report: Report) -> None:
+    def given_in_part(
+        self, region: Region, model: Instance, owned: frozenset[int], handed: set[int], report: Report
+    ) -> None:
         """Layers of a model that is new as a whole, which no optimizer holds: what is learnt has random inputs."""
         inside, library = modules_in(model), report.interp.library
         if any(m.cls is None or m.attrs.get("$frozen", FALSE) is not FALSE or "$edited" in m.attrs for m in inside):
             return
         if any(isinstance(m.cls, Api) and library.is_model(m.cls.path) for m in inside):
             return
-        if not handed_on(region).isdisjoint(map(id, inside)):
+        if not handed.isdisjoint(map(id, inside)):
             return
         if any(e.module in inside and e.module is not model for e in region.of("mode")):
             return  # a part with a mode of its own is there to be used as it is
@@ -233,7 +237,7 @@ class OptimizerMissesParameters(Rule):
             report(optimizer.born.node, optimizer.born.space, what=what).because([models[0].born])
 
     def left_out(
-        self, region: Region, losses: list[Tensor], models: list[Instance], owned: frozenset[int], report: Report
+        self, losses: list[Tensor], models: list[Instance], owned: frozenset[int], handed: set[int], report: Report
     ) -> None:
         """A model with weights of its own is trained along with others, and no optimizer holds it."""
         library = report.interp.library
@@ -253,7 +257,7 @@ class OptimizerMissesParameters(Rule):
                 continue
             if any((isinstance(m.cls, Api) and library.is_model(m.cls.path)) or m.cls is None for m in inside):
                 continue
-            if not handed_on(region).isdisjoint(id(m) for m in inside):
+            if not handed.isdisjoint(map(id, inside)):
                 continue
             own = [loss for loss in losses if any(d.module is model for d in loss.deps)]
             together = [o for o in optimizers(report.interp) if any(touches(o, loss.deps, False) for loss in own)]
@@ -356,11 +360,11 @@ def is_loaded(model: Instance) -> bool:
     return any("$loaded" in m.attrs for m in modules_in(model))
 
 
-def starts_loaded(region: Region, model: Instance) -> bool:
-    """Whether weights are, or may be, loaded into a model or a part of it before it learns."""
+def starts_loaded(region: Region, model: Instance, loads: list[Any]) -> bool:
+    """Whether weights are, or may be, loaded into a model or a part of it before it learns, as these events tell."""
     if not region.has("loaded"):
         return is_loaded(model)
-    return any(holds(model, e.module) or holds(e.module, model) for e in loads_before_learning(region))
+    return any(holds(model, e.module) or holds(e.module, model) for e in loads)
 
 
 def runs_in(losses: list[Tensor], model: Instance, training: bool) -> bool:
@@ -388,10 +392,15 @@ class FrozenByAccident(Rule):
         if not steps or not losses:
             return
         models = {id(dep.module): dep.module for loss in losses for dep in loss.deps if dep.node is not None}
+        known = optimizers(report.interp)
+        sure = bool(known) and all(o.attrs.get("$complete") for o in known)
+        owned: frozenset[int] = frozenset().union(*(o.attrs["$modules"] for o in known)) if sure else frozenset()
+        later = {e.module: Step(e.space, e.node, "thawed") for e in region.of("thawed")}
         for model in models.values():
             if isinstance(model.attrs.get("$froze"), Step):
                 self.new_layer(model, steps, report)
-            self.thawed(region, model, report)
+            if sure and id(model) not in owned:
+                self.thawed(model, later, owned, known[-1], report)
 
     def new_layer(self, model: Instance, steps: list[Instance], report: Report) -> None:
         library = report.interp.library
@@ -406,21 +415,19 @@ class FrozenByAccident(Rule):
                 report(froze.node, froze.space, what=what).because([module.born])
                 return
 
-    def thawed(self, region: Region, model: Instance, report: Report) -> None:
-        known = optimizers(report.interp)
-        if not known or not all(o.attrs.get("$complete") for o in known):
-            return
-        owned: frozenset[int] = frozenset().union(*(o.attrs["$modules"] for o in known))
+    def thawed(
+        self, model: Instance, later: dict[Instance, Step], owned: frozenset[int], last: Instance, report: Report
+    ) -> None:
+        """Parts of a model that no optimizer holds as a whole, which take gradients again, some `later` in the loop."""
         inside = modules_in(model)
         parts = [v for v in model.attrs.values() if isinstance(v, Instance) and "$whole" in v.attrs]
-        later = {e.module: Step(e.space, e.node, "thawed") for e in region.of("thawed")}
         for module in (*inside, *parts):
             place = module.attrs.get("$thawed") if module.attrs.get("$frozen") is FALSE else later.get(module)
             if not isinstance(place, Step):
                 continue
-            if owned.isdisjoint(descendants(module)) and id(model) not in owned:
+            if owned.isdisjoint(descendants(module)):
                 what = "these parameters are thawed, but no optimizer holds them (@), so they are not learnt"
-                report(place.node, place.space, what=what).because([known[-1].born])
+                report(place.node, place.space, what=what).because([last.born])
 
 
 def reschedules(call: Call) -> bool:
@@ -574,11 +581,12 @@ class LearningRateExtreme(Rule):
 
     def trains(self, region: Region, optimizer: Instance, rate: float) -> bool:
         """Whether an optimizer steps in a loop on a real loss, or is handed to a framework that does so."""
-        steps = ((e, inside) for e, inside in nested(region.events) if e.kind == "step")
-        loops = [loop for e, inside in steps if e.optimizer is optimizer for loop in inner_loops(inside)]
-        if loops:
+        steps = (inside for e, inside in nested(region.events) if e.kind == "step" and e.optimizer is optimizer)
+        if any(map(inner_loops, steps)):
+            if region.has("loss"):
+                return True
             reached = any(touches(optimizer, e.loss.deps, False) is True for e in region.of("backward"))
-            return region.has("loss") or (reached and (region.has("loader") or rate <= 0))  # all else may be a trial
+            return reached and (region.has("loader") or rate <= 0)  # all else may be a trial
         if getattr(getattr(region.node, "name", None), "value", "") != "configure_optimizers":
             return False
         params = optimizer.attrs["param_groups"].attrs["element"].attrs.get("params")
@@ -691,11 +699,12 @@ def held_rate(index: Index, node: Any) -> Any:
     return made if made.__class__ is cst.Subscript else node
 
 
-def is_given_as_rate(index: Index, function: Any, rate: Any) -> bool:
+def is_given_as_rate(index: Index, function: Any, rate: Any, callers: tuple[Any, ...] = ()) -> bool:
     """Whether a function sets `group["lr"]` to just what an expression stands for, there, under another name, or in a
-    method that it calls with it."""
-    if not isinstance(function, cst.FunctionDef):
+    method that it calls with it, other than those that led here."""
+    if not isinstance(function, cst.FunctionDef) or function in callers:
         return False
+    callers = (*callers, function)
     parts = [node for node in nodes_in(function.body) if isinstance(node, (cst.Assign, cst.Call))]
     names = [rate]
     names += [p.targets[0].target for p in parts if isinstance(p, cst.Assign) and p.value.deep_equals(rate)]
@@ -709,7 +718,7 @@ def is_given_as_rate(index: Index, function: Any, rate: Any) -> bool:
         place = next((i for i, arg in enumerate(part.args) if any(arg.value.deep_equals(n) for n in names)), None)
         method = method_of(index, part) if place is not None else None
         params = method.params.params[1:] if method is not None else ()
-        if place is not None and place < len(params) and is_given_as_rate(index, method, params[place].name):
+        if place is not None and place < len(params) and is_given_as_rate(index, method, params[place].name, callers):
             return True
     return False
 
@@ -864,7 +873,9 @@ class PenaltyMisuse(Rule):
         operator, node, left, right, _, right_node, _ = fact
         if not isinstance(left, Tensor) or not isinstance(right, Tensor):
             return
-        if left.graph is False or not is_loss(left) or not is_penalty(unweighted(right, right_node, report.interp)):
+        if left.graph is False or not is_of_weights(right) or not is_loss(left):
+            return
+        if unweighted(right, right_node, report.interp).lo < 0:
             return
         if operator == "Subtract" and right.graph is not False:
             report(node, what="a penalty on the weights is subtracted from the loss, so training makes them grow")
@@ -909,11 +920,10 @@ def unweighted(value: Tensor, node: Any, interp: Interpreter) -> Tensor:
     return value
 
 
-def is_penalty(value: Tensor) -> bool:
-    """Whether a value is computed from parameters only, and never less than 0."""
+def is_of_weights(value: Tensor) -> bool:
+    """Whether a value is computed from parameters only."""
     leaves = [dep for dep in value.deps if not dep.scales]
-    known = bool(leaves) and ELSEWHERE not in leaves
-    return known and all(dep.node is None for dep in leaves) and value.lo >= 0
+    return bool(leaves) and ELSEWHERE not in leaves and all(dep.node is None for dep in leaves)
 
 
 class RnnWithoutClipping(Rule):
@@ -992,10 +1002,7 @@ class OptimizerRecreated(Rule):
     @on("loop", having="begun advanced")
     def begun_anew(self, region: Region, report: Report) -> None:
         """Each turn of a loop over batches makes the optimizer's state anew, and steps from that."""
-        if not isinstance(region.node, cst.For) or is_plain_call(region.node.iter, "range"):
-            return
-        served = set(target_names(region.node.target))
-        if not any(served & set(names_in(arg.value)) for call in calls_in(region.node.body) for arg in call.args):
+        if not hands_on(region.node):
             return
         used = {id(event.state) for event in region.of("advanced")}
         made: dict[Any, list[Any]] = {}

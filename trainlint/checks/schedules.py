@@ -10,7 +10,8 @@ import libcst as cst
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.engines import automatic, hook
-from trainlint.semantics.interpreter import Region, nested
+from trainlint.semantics.behaviours.layers import calls_in
+from trainlint.semantics.interpreter import Region, nested, target_names
 from trainlint.semantics.modules import carried
 from trainlint.semantics.values import (
     STEPS,
@@ -30,7 +31,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import last_name, positional
+from trainlint.syntax.code import is_plain_call, last_name, names_in, positional
 
 # After so many steps, a schedule that was meant for epochs has brought the rate down to nothing.
 BATCHES = 200
@@ -55,6 +56,16 @@ def over_batches(loop: Any) -> bool:
     if not isinstance(loop.node, cst.For) or not isinstance(loop.value, Value):
         return False
     return all(isinstance(option, Instance) and option.family != "module" for option in options(loop.value))
+
+
+def hands_on(loop: Any) -> bool:
+    """Whether a loop over something else than a range calls anything with what it is at, as a loop over data does and a
+    measurement of time does not."""
+    if not isinstance(loop, cst.For) or is_plain_call(loop.iter, "range"):
+        return False
+    served = set(target_names(loop.target))
+    given = (argument.value for call in calls_in(loop.body) for argument in call.args)
+    return any(not served.isdisjoint(names_in(value)) for value in given)
 
 
 def stop_of(node: Any) -> Any:

@@ -12,14 +12,14 @@ import libcst as cst
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import HELD_OUT, branches
 from trainlint.checks.repairs import around, definition, follows, index_of, line_of, stepped
-from trainlint.checks.schedules import always, inner_loops, over_batches, stop_of
+from trainlint.checks.schedules import always, hands_on, inner_loops, over_batches, stop_of
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
 from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics.behaviours.engines import automatic
 from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.tensors import LEAF
-from trainlint.semantics.behaviours.training import descendants, optimizers, touches
+from trainlint.semantics.behaviours.training import Reach, descendants, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, may_learn, nested, outwards, target_names
 from trainlint.semantics.library import Call
 from trainlint.semantics.modules import carried, contents
@@ -294,11 +294,8 @@ class StepOrder(Rule):
     @on("loop", having="advanced")
     def stands_still(self, region: Region, report: Report) -> None:
         """Each turn of a loop over data takes its step from the same state, which the loop did not begin with."""
-        if not isinstance(region.node, cst.For) or is_plain_call(region.node.iter, "range"):
+        if not hands_on(region.node):
             return
-        given = set(target_names(region.node.target))
-        if not any(given & set(names_in(arg.value)) for call in calls_in(region.node.body) for arg in call.args):
-            return  # as a measurement of time does
         own = {id(event.state) for event in region.of("begun")}
         for node, events in by_node(region.of("advanced")).items():
             state, *later = (event.state for event in events)  # from one turn alone, nothing is known of the next
@@ -446,7 +443,8 @@ class StepOrder(Rule):
             return
         lost: dict[Instance, Any] = {}
         for node, backwards in by_node(region.of("backward")).items():
-            reached = [o for o in known if touches(o, backwards[0].loss.deps, False) is True]
+            reach = Reach(backwards[0].loss.deps)
+            reached = [o for o in known if reach.touches(o, False) is True]
             if reached and in_line(region, node, reached) and all(self.is_wiped(region, e, known) for e in backwards):
                 what = "these gradients are cleared before any step uses them (@)"
                 clears = [e for e in region.of("clear") if e.optimizer in (None, *reached)]
@@ -499,9 +497,9 @@ class StepOrder(Rule):
 
     def is_wiped(self, region: Region, backward: Any, known: list[Instance]) -> bool:
         """Whether each optimizer that a backward reaches clears, or is left, before it steps."""
-        later = region.events[region.events.index(backward) + 1 :]
+        later, reach = region.events[region.events.index(backward) + 1 :], Reach(backward.loss.deps)
         for optimizer in known:
-            reached = touches(optimizer, backward.loss.deps, False)
+            reached = reach.touches(optimizer, False)
             uses = (e for e in later if e.kind in ("clear", "step") and e.optimizer in (optimizer, None))
             if reached is not False and (use := next(uses, None)) is not None and use.kind == "step":
                 return False
@@ -952,24 +950,25 @@ class ClipMisplaced(Rule):
         entries = [entry for each in held for entry in each]
         if not all(held) or not any(sure for *_, sure in entries):
             return "", []  # what is told below holds for those that may hold the parameters, too
-        owners = [owner for owner, *_ in entries]
+        owners = list(dict.fromkeys(owner for owner, *_ in entries))
         steps = [e for e in region.of("step") if e.optimizer in owners]
-        backwards = [e for e in region.of("backward") if any(touches(o, e.loss.deps, True) for o in owners)]
+        reaches = ((e, Reach(e.loss.deps)) for e in region.of("backward"))
+        backwards = [e for e, reach in reaches if any(reach.touches(o, True) for o in owners)]
         if not steps or not backwards:
             return "", []
         state = frozenset[str]().union(*(state for _, state, *_ in entries))
         step = Step(steps[0].space, steps[0].node, "the step")
         if state == {"used"} or (state == {"clear"} and clips_late(region.events, clips[0].node, steps)):
             return "after the step that uses them (@), so the clipping does nothing", [step]
-        empty = state <= {"used", "clear"} or (state <= {"clear", "wiped"} and is_filled_next(region, clips[0], owners))
+        known = {id(e) for e in backwards}
+        filled = filled_next(region, known, owners)
+        empty = state <= {"used", "clear"} or (state <= {"clear", "wiped"} and filled[id(clips[0])])
         # Where gradients are added up over turns, some are there already; the last come after each clipping.
-        turns = [e for e in region.events if e in backwards or (e.kind == "clip" and e.node is clips[0].node)]
-        empty |= turns[0] is clips[0] and all(is_filled_next(region, clip, owners) for clip in region.of("clip"))
-        if empty:
-            known = {id(e) for e in backwards}
+        first = next(e for e in region.events if id(e) in known or (e.kind == "clip" and e.node is clips[0].node))
+        if empty or (first is clips[0] and all(filled.values())):
             later = (e for e in region.events[region.events.index(clips[0]) :] if id(e) in known)
-            first = next(later, backwards[0])
-            backward = Step(first.space, first.node, "backward")
+            following = next(later, backwards[0])
+            backward = Step(following.space, following.node, "backward")
             return "before `backward` fills them (@), so the clipping does nothing", [backward]
         # Where a setting turns the scaling off, gradients are plain; with it on, they should be unscaled by now.
         scaled = all("scaled" in scale and scale <= {"scaled", "plain"} for _, _, scale, _ in entries)
@@ -983,23 +982,30 @@ def is_without_scaler(region: Region, report: Report, clip: Any) -> bool:
     scaled = {e.node for e in region.of("step") if isinstance(e.scaler, Instance)}
     for fork, way in branches(Step(clip.space, clip.node, "")):
         other = fork.orelse if way is fork.body else fork.body
+        is_here = contains(region.node, fork)
         for call in () if other is None else calls_in(other):
             if call in scaled:
                 return True
             # The frame at hand is the loop's: what is called there may hold the scaler.
-            is_here = isinstance(call.func, cst.Name) and contains(region.node, call)
-            held = report.interp.eval(call.func) if is_here else UNKNOWN
+            held = report.interp.eval(call.func) if is_here and isinstance(call.func, cst.Name) else UNKNOWN
             if any(isinstance(v, Instance) and v.family == "scaler" for v in carried(held)):
                 return True
     return False
 
 
-def is_filled_next(region: Region, clip: Any, owners: list[Instance]) -> bool:
-    """Whether a backward for some optimizers comes between a clipping and their next step."""
-    later = region.events[region.events.index(clip) + 1 :]
-    uses = (e for e in later if e.kind == "backward" or (e.kind == "step" and e.optimizer in owners))
-    found = next(uses, None)
-    return found is not None and found.kind == "backward" and any(touches(o, found.loss.deps, True) for o in owners)
+def filled_next(region: Region, backwards: set[int], owners: list[Instance]) -> dict[int, bool]:
+    """For each clipping in a region, whether what comes next of all backwards and the steps of some optimizers is one
+    of the backwards that are for these; all by identity."""
+    found: dict[int, bool] = {}
+    filled = False
+    for event in reversed(region.events):
+        if event.kind == "backward":
+            filled = id(event) in backwards
+        elif event.kind == "step" and event.optimizer in owners:
+            filled = False
+        elif event.kind == "clip":
+            found[id(event)] = filled
+    return found
 
 
 def clips_late(events: list[Any], clip: Any, steps: list[Any]) -> bool:
@@ -1208,14 +1214,16 @@ class AmpMisuse(Rule):
 
     def inside(self, region: Region, report: Report) -> None:
         """A scaled backward pass that runs under autocast as well."""
-        for event, entered in nested(region.events) if region.has("backward") else ():
+        if not any(dep.module.family == "scaler" for event in region.of("backward") for dep in event.loss.deps):
+            return
+        for event, entered in nested(region.events):
+            if event.kind != "backward" or not is_plain_call(event.node, "backward"):
+                continue
             casts = [outer.value for outer in entered if outer.block == "autocast"]
-            if event.kind == "backward" and casts and not any(map(disabled, casts)):
-                if is_plain_call(event.node, "backward") and any(
-                    dep.module.family == "scaler" for dep in event.loss.deps
-                ):
-                    what = "`backward` runs under autocast, which is for the forward pass and casts its operations anew"
-                    report(event.node, event.space, what=what)
+            scaled = any(dep.module.family == "scaler" for dep in event.loss.deps)
+            if scaled and casts and not any(map(disabled, casts)):
+                what = "`backward` runs under autocast, which is for the forward pass and casts its operations anew"
+                report(event.node, event.space, what=what)
 
     def past_the_engine(self, region: Region, report: Report) -> None:
         """A plain `backward` for an optimizer that an Accelerator has prepared."""

@@ -16,8 +16,9 @@ from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, nested, outwards
 from trainlint.semantics.library import PURE, modules_in
 from trainlint.semantics.modules import project_bases
+from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import ELSEWHERE, FALSE, Api, Class, Instance, Step, Tensor, options
-from trainlint.syntax import nodes_in, path_to
+from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_name, is_plain
 
 # Methods that give a new tensor, and whose twins with a `_` change the one they are called on.
@@ -364,23 +365,26 @@ def own_gradient(expression: Any, owner: Any) -> bool:
 
 def loads_before_learning(region: Region) -> list[Any]:
     """The events of weights that were loaded before anything was learnt, other than to go on with an earlier run."""
+    if not region.has("loaded"):
+        return []
     before = takewhile(lambda event: event.kind != "backward", region.events)
+    loads = [event for event in before if event.kind == "loaded"]
     resumed = {id(branch_of(event)) for event in region.of("resumed")} - {id(None)}
-    return [event for event in before if event.kind == "loaded" and id(branch_of(event)) not in resumed]
+    return [event for event in loads if id(branch_of(event)) not in resumed] if resumed else loads
 
 
 def branch_of(event: Any) -> Any:
     """The innermost branch or function in which something happens, None outside all: what is run as a program is no
     branch."""
-    for node in reversed(path_to(event.space.source.tree, event.node)):
-        if isinstance(node, cst.FunctionDef):
-            return node
-        if isinstance(node, cst.If) and all(node.body is not body for body in event.space.deferred):
-            return node
-    return None
+    around = index_of(event.space).ancestors(event.node)
+    return next((node for node in around if isinstance(node, cst.FunctionDef) or is_branch(node, event.space)), None)
 
 
 def is_conditional(event: Any) -> bool:
     """Whether an event comes on a condition other than that the file is run as a program."""
-    way = path_to(event.space.source.tree, event.node)
-    return any(isinstance(n, cst.If) and all(n.body is not body for body in event.space.deferred) for n in way)
+    return any(is_branch(node, event.space) for node in index_of(event.space).ancestors(event.node))
+
+
+def is_branch(node: Any, space: Namespace) -> bool:
+    """Whether a node is an `if` that asks something else than whether the file is run as a program."""
+    return isinstance(node, cst.If) and all(node.body is not body for body in space.deferred)
