@@ -97,6 +97,17 @@ def ordered(data: DataInfo, key: Any) -> DataInfo:
     return data._replace(order=None if key is None or data.order is None else data.order | {key})
 
 
+def choice(interp: Any, node: Any) -> Any:
+    """What tells a choice of rows from others: where it is made, and what it goes by, since a function or a class may
+    choose by what it is given."""
+    given = node.slice if isinstance(node, cst.Subscript) else [arg.value for arg in node.args]
+    parts = [part for root in given for part in nodes_in(root)]
+    members = {id(part.attr) for part in parts if isinstance(part, cst.Attribute)}
+    read = (p for p in parts if isinstance(p, (cst.Name, cst.Attribute)) and id(p) not in members)
+    values = [value for part in read if (value := interp.peek(part)) is not None]
+    return id(node), *(Same(v) if isinstance(v, Tensor) and v.kinds == MASK else sameness(v) for v in values)
+
+
 def draw(call: Call) -> Any:
     """What identifies a random permutation: two that are drawn from equal states of a generator are the same. Of a seed
     that is not known it is known only that it equals itself."""
@@ -172,10 +183,10 @@ def generator(call: Call) -> Value:
     return made
 
 
-def rows_at(index: Tensor, data: DataInfo, node: Any) -> DataInfo:
+def rows_at(interp: Interpreter, index: Tensor, data: DataInfo, node: Any) -> DataInfo:
     """Rows picked by an index array: a permutation reorders, a mask chooses."""
     if index.kinds == MASK:
-        return ordered(data, ("chosen", id(node)))
+        return ordered(data, ("chosen", choice(interp, node)))
     told = bool(index.data.splits) or index.nature in ("a permutation", "a sorting")  # by the part, as with all splits
     if not told or index.data.order is None or data.order is None:
         return data._replace(order=None)
@@ -424,7 +435,22 @@ def chosen_rows(call: Call) -> Value:
     if axis is not None and not (isinstance(axis, Const) and axis.value in (0, "index")):
         columns = remade(tensor.data.columns, call.node)
         return in_place(call, tensor.but(data=tensor.data._replace(columns=columns)))
-    return in_place(call, tensor.but(lib="frame", data=ordered(tensor.data, ("chosen", id(call.node)))))
+    return in_place(
+        call, tensor.but(lib="frame", data=ordered(tensor.data, ("chosen", choice(call.interp, call.node))))
+    )
+
+
+@behaviour("taken_rows")
+def taken_rows(call: Call) -> Value:
+    """`take(x, places, axis)`, `delete(…)`: rows that are picked by their places, or others of another axis."""
+    tensor, axis = call.tensor, const(call.value("axis", 2))
+    if axis not in (0, None):
+        data = tensor.data._replace(columns=None)
+    elif call.short_name == "take" and (places := call.value("indices", 1)) is not None:
+        data = part_of(call.interp, tensor, [places], call.node)
+    else:
+        data = ordered(tensor.data, ("chosen", choice(call.interp, call.node)))
+    return tensor.but(shape=None, data=data)
 
 
 @behaviour("sorted_rows")
@@ -450,7 +476,7 @@ def drop(call: Call) -> Value:
     if labels is None and not isinstance(axis, Const) and axis is not None:
         return in_place(call, tensor.but(data=tensor.data._replace(columns=None, order=None)))
     if labels is None:
-        return in_place(call, tensor.but(data=ordered(tensor.data, ("chosen", id(call.node)))))
+        return in_place(call, tensor.but(data=ordered(tensor.data, ("chosen", choice(call.interp, call.node)))))
     names, present = column_names(labels), tensor.data.columns
     left: tuple[Any, ...] | None = None
     if names is not None and present is not None and present[0] == "all":
@@ -464,7 +490,7 @@ def drop(call: Call) -> Value:
 
 def rest_of(call: Call, whole: Tensor, sampled: DataInfo) -> DataInfo:
     """What is left of a table without the rows that were drawn from it and have a name: the two are its parts."""
-    data = ordered(whole.data, ("chosen", id(call.node)))
+    data = ordered(whole.data, ("chosen", choice(call.interp, call.node)))
     named = isinstance(getattr(call.argument("labels", 1), "value", None), cst.Name)
     drawn = (sampled.order or frozenset()) - (whole.data.order or frozenset())
     if not named or whole.data.tokens != sampled.tokens or [key[0] for key in drawn] != ["sampled"]:
@@ -542,7 +568,9 @@ def filled_rows(rows: Tensor, items: Value) -> Tensor:
 def sample(call: Call) -> Value:
     tensor, frac, replace = call.tensor, call.value("frac"), call.value("replace")
     if isinstance(replace, Const) and replace.value is True:
-        return tensor.but(data=resampled(call, ordered(tensor.data, ("chosen", id(call.node))), "sample"))
+        return tensor.but(
+            data=resampled(call, ordered(tensor.data, ("chosen", choice(call.interp, call.node))), "sample")
+        )
     if isinstance(frac, Const) and frac.value == 1:
         return tensor.but(data=ordered(tensor.data, draw(call))._replace(shuffled=True))
     return tensor.but(data=ordered(tensor.data, ("sampled", id(call.node))))
@@ -627,9 +655,10 @@ def resample_rows(call: Call) -> Value:
     replace = call.value("replace")
     copies = replace is None or (isinstance(replace, Const) and replace.value is True)
     out: list[Value] = []
+    chosen = ("chosen", choice(call.interp, call.node))
     for value in call.arguments.positional:
         tensor = with_origin(as_tensor(value), call.node)
-        data = ordered(tensor.data, ("chosen", id(call.node)))
+        data = ordered(tensor.data, chosen)
         out.append(tensor.but(shape=None, data=resampled(call, data, "resample") if copies else data))
     if call.arguments.open or not out:
         return UNKNOWN
@@ -667,6 +696,8 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         read = node.value if isinstance(node, cst.Subscript) else None
         at_rows = isinstance(read, cst.Attribute) and read.attr.value in ("loc", "iloc")
         data = data._replace(columns=columns_at(owner, indices, at_rows))
+        if at_rows and column_names(index) is not None and not is_row(data):
+            return ordered(data, ("chosen", choice(interp, node)))  # the rows of one name
     data = rows_of(interp, owner, data, index, node)
     if isinstance(index, Tensor) and index.data.shuffled:
         data = data._replace(shuffled=True)
@@ -834,7 +865,7 @@ def rows_of(interp: Interpreter, owner: Tensor, data: DataInfo, index: Any, node
         places = tuple(None if is_nothing(e) else e.value if isinstance(e, Const) else id(e) for e in ends)
         return ordered(data, ("chosen", *places[:2]) if index.step is None else ("every", *places))
     if isinstance(index, Tensor):
-        return rows_at(index, data, node)
+        return rows_at(interp, index, data, node)
     if owner.lib == "frame" and column_names(index) is not None:
         return data
     if owner.lib == "frame" and isinstance(index, (ListObject, Sequence)):
