@@ -443,7 +443,7 @@ def chosen_rows(call: Call) -> Value:
 @behaviour("taken_rows")
 def taken_rows(call: Call) -> Value:
     """`take(x, places, axis)`, `delete(…)`: rows that are picked by their places, or others of another axis."""
-    tensor, axis = call.tensor, const(call.value("axis", 2))
+    tensor, axis = call.tensor, const(call.value("axis", 2) or NONE)
     if axis not in (0, None):
         data = tensor.data._replace(columns=None)
     elif call.short_name == "take" and (places := call.value("indices", 1)) is not None:
