@@ -16,6 +16,7 @@ from trainlint.checks.schedules import turns
 from trainlint.edits import insert_at_start, set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part, roots
+from trainlint.semantics.classes import said_length
 from trainlint.semantics.interpreter import Region, outwards
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -259,8 +260,11 @@ def of_turn(loader: Instance, region: Region) -> bool:
 
 
 def whole_set(loader: Instance) -> bool:
-    """Whether one batch may hold the whole data set."""
-    size = loader.attrs.get("batch_size")
+    """Whether one batch may hold the whole data set, which may be a single item, such as an image and its coordinates."""
+    size, dataset = loader.attrs.get("batch_size"), loader.attrs.get("dataset")
+    said = said_length(dataset.cls) if isinstance(dataset, Instance) and isinstance(dataset.cls, Class) else None
+    if isinstance(said, cst.Integer) and said.evaluated_value == 1:
+        return True
     return size is not None and (not isinstance(size, (Const, Number)) or getattr(size, "nature", None) == "a length")
 
 

@@ -684,6 +684,7 @@ class InverseTrigEdge(Rule):
             or not recorded
             or operand.nature in ("random numbers", "a ReLU output", NEARLY_ONE)
             or report.in_test()
+            or is_read(index_of(report.space()), call.node)
         ):
             return
         low, high = operand.lo == -1, operand.hi == 1

@@ -61,16 +61,21 @@ class MissingZeroGrad(Rule):
     """Gradients are never cleared between steps."""
 
     code, name = "TL201", "missing-zero-grad"
-    message = (
-        "gradients are not cleared since the last step, so each step also takes the gradients of all batches before"
-    )
+    message = "gradients are not cleared since {since}"
     fixable = Safety.UNSAFE
+
+    LAST = "the last step, so each step also takes the gradients of all batches before"
+    OTHER = "another optimizer's step, so this step also takes the gradients of the loss that was meant for that one"
 
     @on("stepped")
     def check(self, fact: Any, report: Report) -> None:
         node, optimizer, before = fact
-        if before == {"stale"} and not optimizer.attrs.get("$many"):
-            report(node).repair(self.clear)
+        if optimizer.attrs.get("$many"):
+            return
+        if before == {"stale"}:
+            report(node, since=self.LAST).repair(self.clear)
+        elif before == {"mixed"}:
+            report(node, since=self.OTHER)
 
     def clear(self, draft: Draft) -> None:
         index, optimizer = index_of(draft.space), stepped(draft.node)
@@ -94,7 +99,7 @@ class MissingZeroGrad(Rule):
             if "stale" in step.before and "?" not in step.before and not step.optimizer.attrs.get("$many"):
                 owned, complete = step.optimizer.attrs["$modules"], step.optimizer.attrs["$complete"]
                 if not cleared or (complete and owned and done.isdisjoint(owned)) or is_seldom_cleared(region, step):
-                    report(step.node, step.space).repair(self.clear)
+                    report(step.node, step.space, since=self.LAST).repair(self.clear)
 
 
 def is_seldom_cleared(region: Region, step: Any) -> bool:

@@ -154,15 +154,20 @@ def row_of(node: Any, index: str) -> str:
 
 def counted(cls: Class) -> str:
     """The attribute that `__len__` gives the length of; "" where it does not say so."""
-    member = cls.find("__len__")
-    body = member.node.body if isinstance(member, Function) else None
-    line = body.body[-1] if isinstance(body, cst.IndentedBlock) and len(body.body) < 3 else None
-    last = line.body[0] if isinstance(line, cst.SimpleStatementLine) else None
-    call = last.value if isinstance(last, cst.Return) else None
+    call = said_length(cls)
     if not isinstance(call, cst.Call) or not is_plain_call(call, "len"):
         return ""
     of = call.args[0].value
     return of.attr.value if isinstance(of, cst.Attribute) and isinstance(of.value, cst.Name) else ""
+
+
+def said_length(cls: Class) -> Any:
+    """The expression that `__len__` returns; None where it does more than that."""
+    member = cls.find("__len__")
+    body = member.node.body if isinstance(member, Function) else None
+    line = body.body[-1] if isinstance(body, cst.IndentedBlock) and len(body.body) < 3 else None
+    last = line.body[0] if isinstance(line, cst.SimpleStatementLine) else None
+    return last.value if isinstance(last, cst.Return) else None
 
 
 def is_transform(name: str, value: Value) -> bool:

@@ -24,6 +24,7 @@ from trainlint.semantics.values import (
     Api,
     Class,
     Const,
+    DefaultDict,
     Dep,
     DictObject,
     Function,
@@ -213,6 +214,12 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
             found = interp.read(owner.attrs, index.value)
             if found is not MISSING:
                 return found  # type: ignore[no-any-return]
+            if isinstance(owner, DefaultDict) and owner.rest is None:
+                from trainlint.semantics.interpreter import Arguments
+
+                made = interp.call(owner.factory, Arguments(), node)
+                interp.write(owner.attrs, index.value, made)
+                return made
             return UNKNOWN if owner.rest is None else one_of(interp, owner, owner.rest, index)
         if owner.rest is not None and not any(True for _ in owner.known()):
             return owner.rest

@@ -94,7 +94,7 @@ CHEAP = 500
 NAMES_OF_SEQUENCES = frozenset(dir(list)) | frozenset(dir(set)) | frozenset(dir(deque))
 STARS = "_*"  # in a name space: the modules out of view all of whose names were imported
 UNROLL = 8  # items of a known list that a loop walks one by one,
-UNROLL_LINE = 24  # or if its body is a single line, as where layers are applied in turn,
+UNROLL_LINE = 24  # or if its body is a single line, or they are layers, each of which takes what the last one gave,
 UNROLL_LAYERS = 160  # or if they are layers and its body is a single condition, as where their weights are drawn
 
 
@@ -500,13 +500,29 @@ class Interpreter:
 
     def added_to(self, node: cst.Assign, target: Any, value: Any) -> Value | None:
         if not is_sum_of(value, target):
-            return None
+            return self.averaged(node, target, value)
         old, added = self.eval(value.left), self.eval(value.right)
         result = self.binary_values("Add", old, added, value, value.left, value.right)
         if isinstance(result, Tensor) and isinstance(added, Tensor):
             result = self.grow(node, target, old, added, result)
         if added.tally is not None or getattr(added, "batch", False):
             result = self.add_up(node, old, added, result)
+        return result
+
+    def averaged(self, node: cst.Assign, target: Any, value: Any) -> Value | None:
+        """The value of `mean = a * mean + (1 - a) * loss`; None for any other assignment."""
+        if value.__class__ is not cst.BinaryOperation or value.operator.__class__ is not cst.Add:
+            return None
+        scaled = [is_scaled(side, target) for side in (value.left, value.right)]
+        if not any(scaled):
+            return None
+        sides = self.eval(value.left), self.eval(value.right)
+        result, added = self.binary_values("Add", *sides, value, value.left, value.right), sides[scaled[0]]
+        if isinstance(result, Tensor) and isinstance(added, Tensor):
+            old, loop = self.eval(target), self.nearest_loop()
+            if loop is not None and is_reset(loop.node, target, node) and self.carried_over(target):
+                old = marked(old, node)  # it began in an earlier turn, with the first that there was
+            result = self.grow(node, target, old, added, result)
         return result
 
     def annotated(self, node: cst.AnnAssign) -> bool:
@@ -597,7 +613,9 @@ class Interpreter:
         loops, env, name = self.frame.loops, self.frame.env, target.value
         if not loops:
             return False
-        return not any(where is env and key == name for where, key, _ in self.journal.log[loops[-1].turn :])
+        log = self.journal.log[loops[-1].turn :]
+        before = next((old for where, key, old in log if where is env and key == name), env.get(name))
+        return isinstance(before, Value) and any(env.get(name) is option for option in options(before))  # narrowed
 
     def bind(self, target: Any, value: Value) -> None:
         """Assign a value to a target expression."""
@@ -798,16 +816,18 @@ class Interpreter:
             if known is not None and unrolled:
                 return self.loop(node, [partial(self.bind, node.target, item) for item in known], exact=True)
             item = self.element_of(iterable)
-            first = iterable.first if isinstance(iterable, Sequence) and iterable.first is not None else item
+            special = isinstance(iterable, Sequence) and iterable.first is not None
+            first = iterable.first if special else known[0] if known else item
             turns = [lambda: self.bind(node.target, first), lambda: self.bind(node.target, item)]
-            return self.loop(node, turns, exact=False, special=first is not item)
+            return self.loop(node, turns, exact=False, special=special)
 
     def turns_at_most(self, node: cst.For, items: tuple[Value, ...]) -> int:
         """Of how many items a loop takes each as it is."""
         kind = node.body.body[0].__class__ if len(node.body.body) == 1 else None
-        if kind is cst.If and all(isinstance(item, Instance) and item.family == "module" for item in items):
+        layers = all(any(getattr(part, "family", "") == "module" for part in as_items(item)) for item in items)
+        if kind is cst.If and layers:
             return UNROLL_LAYERS
-        return UNROLL_LINE if kind is cst.SimpleStatementLine else UNROLL
+        return UNROLL_LINE if kind is cst.SimpleStatementLine or layers else UNROLL
 
     def while_(self, node: cst.While) -> bool:
         held: list[bool] = []  # whether the test surely held, turn by turn: what a turn changes may end the loop
@@ -2369,10 +2389,27 @@ def nested(events: list[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
             yield event, inside
 
 
+def as_items(value: Value) -> tuple[Value, ...]:
+    """What a loop binds at once: the items of a tuple, as `enumerate` and `zip` give it, or the value itself."""
+    return value.items if isinstance(value, Tuple) else (value,)
+
+
 def is_sum_of(value: Any, target: Any) -> bool:
     """Whether something is added to what a target holds."""
     is_sum = value.__class__ is cst.BinaryOperation and value.operator.__class__ is cst.Add
     return is_sum and is_held_in(value.left, target)
+
+
+def marked(value: Value, node: Any) -> Value:
+    """A value as if a place had gathered it before."""
+    tensor = next((option for option in options(value) if isinstance(option, Tensor)), None)
+    return value if tensor is None else tensor.but(grown=tensor.grown | {node})
+
+
+def is_scaled(node: Any, target: Any) -> bool:
+    """Whether an expression is a multiple of what a target holds."""
+    is_product = node.__class__ is cst.BinaryOperation and node.operator.__class__ is cst.Multiply
+    return is_product and (is_held_in(node.left, target) or is_held_in(node.right, target))
 
 
 def period_of(node: cst.If) -> Any:

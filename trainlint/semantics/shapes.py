@@ -1169,17 +1169,20 @@ def randint(call: Call) -> Form:
 
 @shape_of("arange", "linspace", "logspace", "randperm", "range")
 def counted(call: Call) -> Form:
-    values = [const(v) for v in call.arguments.positional]
+    values, keywords = call.arguments.positional, call.arguments.keywords
     name = call.actual.rpartition(".")[2]
     count: Any = None
     if name in ("linspace", "logspace"):
-        wanted = call.arguments.keywords.get("steps") or call.arguments.keywords.get("num")
-        count = const(wanted) if wanted is not None else (values[2] if len(values) > 2 else None)
+        wanted = keywords.get("steps") or keywords.get("num")
+        count = const(wanted) if wanted is not None else (const(values[2]) if len(values) > 2 else None)
+    elif name == "arange":
+        both = len(values) > 1
+        start, step = call.value("start", 0 if both else None) or Const(0), call.value("step", 2) or Const(1)
+        first, last, by = const(start), const(call.value("end", int(both)) or call.value("stop")), const(step)
+        if by and all(isinstance(v, (int, float)) for v in (first, last, by)) and abs(last - first) < 1e9:
+            count = max(0, math.ceil((last - first) / by))
     elif len(values) == 1:
-        count = values[0]
-    elif values and all(isinstance(v, (int, float)) for v in values) and name == "arange":
-        step = values[2] if len(values) > 2 else 1
-        count = max(0, math.ceil((values[1] - values[0]) / step)) if step and abs(values[1] - values[0]) < 1e9 else None
+        count = const(values[0])
     return Form((count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None,))
 
 

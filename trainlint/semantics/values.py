@@ -553,6 +553,16 @@ class DictObject(Object):
         return "{" + ", ".join(f"{k!r}: {v.describe()}" for k, v in self.known()) + "}"
 
 
+class DefaultDict(DictObject):
+    """A dict that makes what is missing when it is asked for."""
+
+    __slots__ = ("factory",)
+
+    def __init__(self, attrs: dict[Any, Any], factory: Value) -> None:
+        super().__init__(attrs)
+        self.factory = factory
+
+
 class Names(DictObject):
     """`__dict__` of an object or module, and the entries of a mapping that are also its attributes: whatever is put
     here is put there. More may be in it than is known."""

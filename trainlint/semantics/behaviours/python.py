@@ -29,6 +29,7 @@ from trainlint.semantics.values import (
     Api,
     Class,
     Const,
+    DefaultDict,
     DictObject,
     Function,
     Instance,
@@ -319,9 +320,18 @@ def dict_(call: Call) -> Value:
     return result
 
 
+@behaviour("defaultdict")
+def defaultdict_(call: Call) -> Value:
+    made = dict_(call)
+    factory = call.arguments.positional[:1]
+    return DefaultDict(made.attrs, factory[0]) if isinstance(made, DictObject) and factory else made
+
+
 @builtin("int", "round")
 @behaviour("integer")
 def int_(call: Call) -> Value:
+    if not arguments_of(call):
+        return Const(0)
     value = call.first
     common = computed(call, ROUNDING.get(call.short_name, int))
     if common is not None and isinstance(value, Const):
@@ -352,6 +362,8 @@ def computed(call: Call, function: Callable[..., Any]) -> Any:
 
 @builtin("float")
 def float_(call: Call) -> Value:
+    if not arguments_of(call):
+        return Const(0.0)
     if isinstance(call.first, Tensor):
         call.interp.event("item", call.node, call.first)
     if isinstance(call.first, Const):

@@ -7,6 +7,8 @@ An optimizer's `$state` is the set of states its parameters' gradients may be in
     used     used by a step, not cleared since
     stale    filled again on top of used ones: what the step then takes is the sum with an old batch's
     wiped    filled, then cleared before any step used them
+    left     filled by a backward after which another optimizer stepped that it filled too
+    mixed    filled again on top of what was left: what the step then takes is the sum with another loss's
     ?        unknown
 """
 
@@ -51,11 +53,15 @@ if TYPE_CHECKING:
 
 ANY = frozenset(("?",))
 NO_SCALE = frozenset(("none",))
-AFTER_BACKWARD = {"clear": "fresh", "fresh": "fresh", "used": "stale", "stale": "stale", "wiped": "fresh", "?": "?"}
-AFTER_CLEAR = {"clear": "clear", "fresh": "wiped", "used": "clear", "stale": "wiped", "wiped": "wiped", "?": "clear"}
+ANEW = {"left": "mixed", "mixed": "mixed", "?": "?"}
+AFTER_BACKWARD = {"clear": "fresh", "fresh": "fresh", "used": "stale", "stale": "stale", "wiped": "fresh", **ANEW}
+FILLED = {"fresh": "wiped", "stale": "wiped", "wiped": "wiped", "left": "wiped", "mixed": "wiped"}
+AFTER_CLEAR = {"clear": "clear", "used": "clear", "?": "clear", **FILLED}
 # The same where it is not known whose gradients are cleared.
-AFTER_SOME_CLEAR = {**AFTER_CLEAR, "fresh": "?", "stale": "?", "wiped": "?"}
-AFTER_STEP = {"clear": "clear", "fresh": "used", "used": "used", "stale": "used", "wiped": "used", "?": "used"}
+AFTER_SOME_CLEAR = {**AFTER_CLEAR, **dict.fromkeys(FILLED, "?")}
+AFTER_STEP = {"clear": "clear", "used": "used", "?": "used", **dict.fromkeys(FILLED, "used")}
+FILLER = "$filler"  # of an optimizer: the backward that filled its gradients last
+TOGGLED = "$toggled"  # in the interpreter's flags: a framework turns the gradients of other optimizers off
 OPTIMIZERS = "$optimizers"  # in the interpreter's flags: all optimizers made so far
 
 
@@ -232,6 +238,12 @@ class Reach:
             self._inner = {i for module in self.live for i in descendants(module)}
         return self._inner
 
+    def is_free(self, optimizer: Instance) -> bool:
+        """Whether nothing is frozen of what they reach of an optimizer's parameters."""
+        owned = optimizer.attrs.get("$modules", frozenset())
+        held = (inner for module in self.live for inner in modules_in(module) if id(inner) in owned)
+        return all(inner.attrs.get("$frozen", FALSE) is FALSE for inner in held)
+
     def touches(self, optimizer: Instance, alone: bool) -> bool | None:
         """Whether they reach an optimizer's parameters. `alone` tells that there is no other optimizer."""
         owned: frozenset[int] = optimizer.attrs.get("$modules", frozenset())
@@ -273,6 +285,7 @@ def run_backward(
         if reached is False:
             continue
         advance(interp, optimizer, AFTER_BACKWARD, certain=reached is True, node=node)
+        interp.write(optimizer.attrs, FILLER, node if reached and reach.is_free(optimizer) else None)
         interp.write(optimizer.attrs, "$scale", scale | (scale_of(interp, optimizer) - NO_SCALE))
 
 
@@ -421,10 +434,30 @@ def take_step(interp: Interpreter, optimizer: Instance, node: Any, scaler: Insta
     before = advance(interp, optimizer, AFTER_STEP, certain=True, node=node)
     interp.write(optimizer.attrs, "$steps", frozenset((1,)))
     interp.write(optimizer.attrs, "$scale", NO_SCALE)
+    leave_gradients(interp, optimizer)
+    before = frozenset("fresh" if state == "left" else state for state in before)
     alone = len(optimizers(interp)) == 1
     move_weights(interp, lambda owner: touches(optimizer, frozenset((Dep(owner, None, None),)), alone) is True)
     stepped(interp, node, optimizer, before, scaler, scale)
     interp.emit("stepped", (node, optimizer, before))
+
+
+def leave_gradients(interp: Interpreter, stepped: Instance) -> None:
+    """Mark the gradients that the backward of an optimizer's step left in others, as a generator's loss does in the
+    discriminator that judged it."""
+    filler = interp.read(stepped.attrs, FILLER)
+    if filler in (MISSING, None) or interp.read(interp.flags, TOGGLED) is True:
+        return
+    for other in optimizers(interp):
+        if other is not stepped and interp.read(other.attrs, FILLER) is filler:
+            if interp.read(other.attrs, "$state") == {"fresh"}:
+                interp.write(other.attrs, "$state", frozenset(("left",)))
+
+
+@behaviour("toggle")
+def toggle(call: Call) -> Value:
+    call.interp.write(call.interp.flags, TOGGLED, True)
+    return NONE
 
 
 def move_weights(interp: Interpreter, changed: Callable[[Instance], bool], but: Value = NONE) -> None:
