@@ -47,6 +47,7 @@ from trainlint.semantics.values import (
     UNKNOWN,
     Api,
     Class,
+    Dep,
     DictObject,
     Instance,
     Method,
@@ -58,7 +59,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import Index, nodes_in, path_to
-from trainlint.syntax.code import called, contains, is_equality, is_plain_call, keyword, last_name, names_in, positional
+from trainlint.syntax.code import called, contains, is_equality, is_name, is_plain_call, keyword, last_name, names_in, positional
 
 LEARNING = ("backward", "step", "autograd")
 # What code that looks at the mode by itself writes.
@@ -601,7 +602,7 @@ class StuckInEvalMode(Rule):
     """Training goes on in evaluation mode."""
 
     code, name = "TL303", "stuck-in-eval-mode"
-    message = "the model stays in eval mode from here on: {epochs} without dropout and with frozen batch norm"
+    message = "the model stays in eval mode from here on: {epochs} without {what}"
     fixable = Safety.UNSAFE
 
     @on("backward")
@@ -611,6 +612,8 @@ class StuckInEvalMode(Rule):
         if loss.graph is False:
             return  # nothing is learnt from it
         for dep in loss.deps:
+            if dep.training is True and dep.node is not None and dep.live:
+                self.wrapped(dep, report)
             if dep.training not in (False, "either") or dep.node is None or not dep.live:
                 continue
             culprit: Any = None
@@ -629,11 +632,27 @@ class StuckInEvalMode(Rule):
                         attacked = attacked or takes_gradients(call)
             if attacked or culprit is None or culprit.training is not False:
                 continue
-            if trained and depends_on_mode(interp, trained):
-                draft = report(culprit.node, culprit.space, epochs="later epochs train")
+            if trained and (what := lost_in_eval(interp, trained)):
+                draft = report(culprit.node, culprit.space, epochs="later epochs train", what=what)
                 draft.because([Step(trained.space, trained.node, "trained here")])
                 if trained.mode is True:
                     draft.repair(partial(self.switch, turn, trained.space, trained.node))
+
+    def wrapped(self, dep: Dep, report: Report) -> None:
+        """A model was trained inside another module, such as one that computes its loss, and switched by itself."""
+        for region in outwards(report.interp.region):
+            if not any(is_core(e.module, dep.module) for e in region.of("mode")):
+                continue
+            flow = [event for event, _ in nested(region.events) if event.kind in ("mode", "model")]
+            ran = next((e for e in flow if e.kind == "model" and e.node is dep.node and e.mode is True), None)
+            modes = [e for e in flow if e.kind == "mode" and (holds(e.module, dep.module) or holds(dep.module, e.module))]
+            if ran is None or not modes or modes[-1].training is not False or flow.index(modes[0]) < flow.index(ran):
+                continue
+            what = lost_in_eval(report.interp, ran) if is_core(modes[-1].module, dep.module) else ""
+            if what and not surely_frozen(modes[-1].module):
+                draft = report(modes[-1].node, modes[-1].space, epochs="later epochs train", what=what)
+                draft.because([Step(ran.space, ran.node, "trained here")])
+            return
 
     @on("program", having="backward step mode")
     def from_the_start(self, region: Region, report: Report) -> None:
@@ -653,7 +672,7 @@ class StuckInEvalMode(Rule):
             trains = any(holds_all(optimizer, module) for optimizer in used)
             meant = is_new(report.interp, module, region) or switched_later(modes[0], runs[0], region)
             if trains and meant and mode_matters(report.interp, module):
-                draft = report(modes[0].node, modes[0].space, epochs="it is trained")
+                draft = report(modes[0].node, modes[0].space, epochs="it is trained", what=LOST)
                 run = next((call for call in runs if call.node is dep.node), runs[0])
                 draft.because([Step(run.space, run.node, "trained here"), module.born])
 
@@ -668,7 +687,7 @@ class StuckInEvalMode(Rule):
             return  # a method set the mode, at times or for good
         models = {call.module.cls if isinstance(call.module.cls, Class) else call.module for call in learnt}
         if len(models) == 1 and learnt[0].module.family != "module":
-            report(learnt[0].node, learnt[0].space, epochs="it is trained").because([learnt[0].module.born])
+            report(learnt[0].node, learnt[0].space, epochs="it is trained", what=LOST).because([learnt[0].module.born])
 
     def switch(self, turn: Region | None, space: Namespace, trained: Any, draft: Draft) -> None:
         """Offer to go back to train mode in each turn of the loop that evaluates, or of the function that it calls."""
@@ -689,9 +708,35 @@ class StuckInEvalMode(Rule):
             draft.fix("train in train mode", insert_before(place, model, ".train()", space=space))
 
 
-def depends_on_mode(interp: Interpreter, call: Any) -> str:
-    """In words, what of a model depends on its mode. Where models are values, what came out of the call tells."""
-    return mode_matters(interp, call.module) or (call.layers if call.module.family == "flax" else "")
+def is_core(module: Any, wrapper: Instance) -> bool:
+    """Whether a module is inside another one that adds no layers of its own to it."""
+    if not isinstance(module, Instance) or module is wrapper or not holds(wrapper, module):
+        return False
+    inside = descendants(module)
+    around = [inner for inner in modules_in(wrapper) if id(inner) not in inside]
+    return all(isinstance(inner.cls, Class) for inner in around)
+
+
+def surely_frozen(module: Instance) -> bool:
+    """Whether a module's parameters are kept from learning."""
+    return any(inner.attrs.get("$frozen") is TRUE for inner in modules_in(module))
+
+
+LOST = "dropout and with frozen batch norm"
+
+
+def lost_in_eval(interp: Interpreter, call: Any) -> str:
+    """In words, what a model does in train mode only. Where models are values, what came out of the call tells."""
+    if mode_matters(interp, call.module) or (call.layers if call.module.family == "flax" else ""):
+        return LOST
+    own = (inner.cls for inner in modules_in(call.module) if isinstance(inner.cls, Class))
+    asking = any(node.__class__ is cst.If and is_own_mode(node.test) for cls in own for node in nodes_in(cls.node.body))
+    return "what its layers do in train mode only" if asking else ""
+
+
+def is_own_mode(test: Any) -> bool:
+    """Whether a condition is `self.training`."""
+    return test.__class__ is cst.Attribute and test.attr.value == "training" and is_name(test.value, "self")
 
 
 def is_now_and_then(wanted: Any, region: Region | None) -> bool:
