@@ -260,7 +260,7 @@ def of_turn(loader: Instance, region: Region) -> bool:
 
 
 def whole_set(loader: Instance) -> bool:
-    """Whether one batch may hold the whole data set, which may be a single item, such as an image and its coordinates."""
+    """Whether one batch may hold the whole data set, which may be a single item, such as an image."""
     size, dataset = loader.attrs.get("batch_size"), loader.attrs.get("dataset")
     said = said_length(dataset.cls) if isinstance(dataset, Instance) and isinstance(dataset.cls, Class) else None
     if isinstance(said, cst.Integer) and said.evaluated_value == 1:

@@ -59,7 +59,17 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import Index, nodes_in, path_to
-from trainlint.syntax.code import called, contains, is_equality, is_name, is_plain_call, keyword, last_name, names_in, positional
+from trainlint.syntax.code import (
+    called,
+    contains,
+    is_equality,
+    is_name,
+    is_plain_call,
+    keyword,
+    last_name,
+    names_in,
+    positional,
+)
 
 LEARNING = ("backward", "step", "autograd")
 # What code that looks at the mode by itself writes.
@@ -645,7 +655,9 @@ class StuckInEvalMode(Rule):
                 continue
             flow = [event for event, _ in nested(region.events) if event.kind in ("mode", "model")]
             ran = next((e for e in flow if e.kind == "model" and e.node is dep.node and e.mode is True), None)
-            modes = [e for e in flow if e.kind == "mode" and (holds(e.module, dep.module) or holds(dep.module, e.module))]
+            modes = [
+                e for e in flow if e.kind == "mode" and (holds(e.module, dep.module) or holds(dep.module, e.module))
+            ]
             if ran is None or not modes or modes[-1].training is not False or flow.index(modes[0]) < flow.index(ran):
                 continue
             what = lost_in_eval(report.interp, ran) if is_core(modes[-1].module, dep.module) else ""

@@ -816,10 +816,10 @@ class Interpreter:
             if known is not None and unrolled:
                 return self.loop(node, [partial(self.bind, node.target, item) for item in known], exact=True)
             item = self.element_of(iterable)
-            special = isinstance(iterable, Sequence) and iterable.first is not None
-            first = iterable.first if special else known[0] if known else item
+            counted = iterable.first if isinstance(iterable, Sequence) else None
+            first = counted or (known[0] if known else item)
             turns = [lambda: self.bind(node.target, first), lambda: self.bind(node.target, item)]
-            return self.loop(node, turns, exact=False, special=special)
+            return self.loop(node, turns, exact=False, special=counted is not None)
 
     def turns_at_most(self, node: cst.For, items: tuple[Value, ...]) -> int:
         """Of how many items a loop takes each as it is."""

@@ -1178,7 +1178,11 @@ def counted(call: Call) -> Form:
     elif name == "arange":
         both = len(values) > 1
         start, step = call.value("start", 0 if both else None) or Const(0), call.value("step", 2) or Const(1)
-        first, last, by = const(start), const(call.value("end", int(both)) or call.value("stop")), const(step)
+        first, last, by = (
+            const(start),
+            const(call.value("end", int(both)) or call.value("stop") or UNKNOWN),
+            const(step),
+        )
         if by and all(isinstance(v, (int, float)) for v in (first, last, by)) and abs(last - first) < 1e9:
             count = max(0, math.ceil((last - first) / by))
     elif len(values) == 1:
