@@ -7,10 +7,12 @@ import json
 import random
 import re
 from collections.abc import Iterable
+from keyword import iskeyword
 from pathlib import Path
 
 import hypothesmith
 import pytest
+import tomli
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -144,6 +146,67 @@ def test_many_mutants(text: str) -> None:
 @given(PROGRAMS)
 def test_many_programs(text: str) -> None:
     survives(text)
+
+
+# What stands for an instance of each family of modelled objects, and of the classes whose methods are known by path.
+OBJECTS = {
+    "module": "torch.nn.Linear(3, 3)",
+    "optimizer": "torch.optim.SGD(torch.nn.Linear(3, 3).parameters(), lr=0.1)",
+    "scheduler": "torch.optim.lr_scheduler.StepLR(torch.optim.SGD(torch.nn.Linear(3, 3).parameters(), lr=0.1), 1)",
+    "loader": "torch.utils.data.DataLoader(torchvision.datasets.MNIST('data'))",
+    "dataset": "torchvision.datasets.MNIST('data')",
+    "transform": "torchvision.transforms.ToTensor()",
+    "scaler": "torch.amp.GradScaler()",
+    "weights": "torch.nn.Linear(3, 3).state_dict()",
+    "metric": "torchmetrics.Accuracy()",
+    "estimator": "sklearn.preprocessing.StandardScaler()",
+    "generator": "numpy.random.default_rng()",
+    "parser": "argparse.ArgumentParser()",
+    "list": "[1]",
+    "dict": "{1: 2}",
+    "text": "'a'",
+    "torch.Tensor": "torch.ones(3, 4)",
+    "numpy.ndarray": "numpy.load('a')",
+    "pandas.DataFrame": "pandas.read_csv('a')",
+    "keras.Model": "keras.Sequential([keras.layers.Dense(3)])",
+}
+ARGUMENTS = ("", "*q, **q", "None", "q, q, q, q, q, q, q, q, q", "[], {}", "'', -1, 0.0", "lambda: 0", "(), dim=()")
+TABLES = sorted(path for path in (ROOT / "trainlint/knowledge").glob("*.toml") if path.stem != "apis")
+
+
+def known_calls(table: Path) -> list[str]:
+    """The calls that a table of knowledge has rows for, as a program writes them."""
+    raw = tomli.loads(table.read_text("utf-8"))
+    paths = " ".join(row.get("calls") or row["names"] for kind in ("api", "class") for row in raw.get(kind, ())).split()
+    plain = [path for path in paths if path.replace(".", "").isidentifier() and not iskeyword(path.split(".")[-1])]
+    owners = [path.rpartition(".")[0] for path in plain]
+    return [
+        f"({OBJECTS[owner]}).{path.rpartition('.')[2]}" if owner in OBJECTS else path
+        for path, owner in zip(plain, owners, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.stem))
+@pytest.mark.parametrize("arguments", ARGUMENTS)
+def test_calls_that_nobody_would_write(table: Path, arguments: str) -> None:
+    """What is known of a call asks nothing of its arguments, and the analysis goes on behind it to the last line."""
+    calls = known_calls(table)
+    assert calls
+    modules = sorted({call.rpartition(".")[0] for call in calls if "(" not in call and "." in call})
+    lines = [
+        "from nowhere import q",
+        *(f"import {root}" for root in ROOTS),
+        *(f"import {module}" for module in modules),
+    ]
+    lines += [f"if q:\n    x{place} = {call}({arguments})" for place, call in enumerate(calls)]
+    last = "torch.nn.functional.softmax(torch.ones(3, 4))"
+    target = Target(Path("/nowhere/train.py"), "train.py", Settings(root=Path("/nowhere"), select=("TL109",)))
+    found = check([target], texts={"train.py": "\n".join([*lines, last, ""])}).findings
+    no_failure(found)
+    assert found[-1].span.line == len("\n".join(lines).splitlines()) + 1
+
+
+ROOTS = ("argparse", "keras", "numpy", "pandas", "sklearn", "torch", "torchmetrics", "torchvision")
 
 
 @quick
