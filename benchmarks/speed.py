@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import corpus
+import settings_script
 
 ROOT = Path(__file__).resolve().parent.parent
 BARE_PARSE = Path(__file__).resolve().with_name("bare_parse.py")
@@ -259,7 +260,8 @@ def in_flake8(cache: Path, runs: int, scratch: Path) -> tuple[int, dict[str, flo
 
 
 def linearity(folders: list[Path], lines: int, runs: int, scratch: Path) -> dict[str, list[tuple[int, float]]]:
-    """Lines and seconds for the same code once, twice and four times: as many files, and as one long file."""
+    """Lines and seconds for the same code once, twice and four times: as many files, and as one long file; and settings
+    and seconds for a script with as many times the settings."""
     quarter: list[Path] = []
     for folder in sorted(folders, key=lambda folder: corpus.count_lines([folder])):
         if not quarter or corpus.count_lines([*quarter, folder]) <= lines / 3:
@@ -280,10 +282,17 @@ def linearity(folders: list[Path], lines: int, runs: int, scratch: Path) -> dict
     def timed(*paths: Path) -> float:
         return best(trainlint(*paths) for _ in range(runs)).cpu
 
+    def forking(settings: int) -> Path:
+        path = scratch / f"settings{settings}.py"
+        path.write_text(settings_script.script(settings), encoding="utf-8")
+        return path
+
     long_files = {times: one_file(times) for times in (1, 2, 4)}
+    forks = {settings: forking(settings) for settings in (16, 32, 64)}
     return {
         "many files": [(size * times, timed(*copies[:times])) for times in (1, 2, 4)],
         "one file": [(path.read_text().count("\n"), timed(path)) for path in long_files.values()],
+        "settings": [(settings, timed(path)) for settings, path in forks.items()],
     }
 
 
@@ -397,10 +406,10 @@ def show_linearity(measured: dict[str, list[tuple[int, float]]]) -> str:
     rows = []
     for what, points in measured.items():
         first = points[0][1] / points[0][0]
-        for lines, seconds in points:
-            per_line = seconds / lines
-            rows.append((what, f"{lines:,}", f"{seconds:.2f}", f"{per_line * 1e6:.1f}", f"{per_line / first:.2f}"))
-    return table(("the same code 1, 2, 4 times", "lines", "CPU s", "µs/line", "x first"), rows)
+        for size, seconds in points:
+            each = seconds / size
+            rows.append((what, f"{size:,}", f"{seconds:.2f}", f"{each * 1e6:,.1f}", f"{each / first:.2f}"))
+    return table(("the same code 1, 2, 4 times", "lines, settings", "CPU s", "µs for each", "x first"), rows)
 
 
 def main() -> None:

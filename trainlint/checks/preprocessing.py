@@ -463,11 +463,16 @@ class PreprocessingDiffers(Rule):
     def modules(self, region: Region, report: Report) -> None:
         """The same of a module, which is trained in a loop."""
         calls = [event for event in region.of("model") if event.inputs]
-        for event in calls:
-            trained = [e for e in calls if e.module is event.module and e.grad and len(e.inputs) == len(event.inputs)]
-            for place, judged in enumerate(event.inputs if not event.grad else ()):
+        learnt = [event for event in calls if event.grad]
+        for event in calls if learnt else ():
+            places = [place for place, judged in enumerate(event.inputs) if judged.data.part in HELD_OUT]
+            if event.grad or not places:
+                continue
+            trained = [e for e in learnt if e.module is event.module and len(e.inputs) == len(event.inputs)]
+            for place in places:
+                judged = event.inputs[place]
                 given = [e.inputs[place] for e in trained if is_trained_part(e.inputs[place], judged)]
-                found = {scaled_apart(one, judged) for one in given} if judged.data.part in HELD_OUT else set()
+                found = {scaled_apart(one, judged) for one in given}
                 if len(found) == 1 and (how := found.pop()):
                     because = [Step(trained[0].space, trained[0].node, "trained")]
                     report(event.node, event.space, part=HELD_OUT[judged.data.part], how=how).because(because)

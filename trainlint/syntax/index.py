@@ -112,6 +112,8 @@ class Index:
         # By name node: the scope in which the name stands, and the binding where it is one.
         self._scopes_by_name: dict[int, Scope] = {}
         self._bindings_by_name: dict[int, Binding] = {}
+        # By any other node that was asked for.
+        self._scopes_found: dict[int, Scope] = {}
         self._references: dict[tuple[int, str], list[cst.Name]] | None = None
         _Builder(self).run()
 
@@ -137,8 +139,12 @@ class Index:
 
     def scope(self, node: cst.CSTNode) -> Scope:
         """The scope in which a node is evaluated: of a parameter's default, that around the function."""
-        if (scope := self._scopes_by_name.get(id(node))) is not None:
-            return scope
+        scope = self._scopes_by_name.get(id(node)) or self._scopes_found.get(id(node))
+        if scope is None:
+            scope = self._scopes_found[id(node)] = self._scope_around(node)
+        return scope
+
+    def _scope_around(self, node: cst.CSTNode) -> Scope:
         path = [node]
         for ancestor in self.ancestors(node):
             opened = self.scopes.get(id(ancestor))

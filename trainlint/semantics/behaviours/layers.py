@@ -201,10 +201,15 @@ def parts_of(module: Instance) -> Iterator[Instance]:
 def is_frozen(module: Instance, possibly: bool = False) -> bool:
     """Whether no parameter of a module takes gradients, or `possibly` none on some way here; a layer put in after the
     freezing does."""
-    inside = modules_in(module)
-    settings = [inner.attrs.get("$frozen", FALSE) for inner in inside]
-    settings += [part.attrs["$frozen"] for inner in inside for part in parts_of(inner) if "$frozen" in part.attrs]
-    return all(setting is TRUE or (possibly and TRUE in options(setting)) for setting in settings)
+
+    def takes_none(part: Instance) -> bool:
+        setting = part.attrs.get("$frozen", FALSE)
+        return setting is TRUE or (possibly and TRUE in options(setting))
+
+    return takes_none(module) and all(
+        takes_none(inner) and all(takes_none(part) for part in parts_of(inner) if "$frozen" in part.attrs)
+        for inner in modules_in(module)
+    )
 
 
 def is_weightless(module: Instance) -> bool:
