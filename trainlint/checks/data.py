@@ -510,8 +510,8 @@ class SplitOverlap(Rule):
                 if whole is not None and identity(other.attrs.get("dataset")) == whole:
                     report(part.born.node, part.born.space, how=REDRAWN).because([other.born])
                     break
-        read = [rows_served(loader) for loader in trained]
-        for loader in judged:
+        read = [rows for loader in trained if (rows := rows_served(loader)) is not None]
+        for loader in judged if read else ():
             held_out = rows_served(loader)
             if loader.born is not None and any(drawn_apart(held_out, rows) for rows in read):
                 report(loader.born.node, loader.born.space, how=REDRAWN).because([bound_to(loader)])

@@ -487,8 +487,8 @@ class GradientCutBeforeLoss(Rule):
             whole = [(d.module, d.module, d.cut) for d in event.loss.deps if d.cut is not None and d.node is not None]
             parts = [(e.module, *pair) for e in region.of("dissected") if e.node in learnt for pair in e.layers]
             found |= {place: event for place in whole + parts if id(place[1]) in together}
-        missed = missed_in(region) if found else frozenset()
-        loads = loads_before_learning(region) if missed else []
+        missed = region.known(missed_in) if found else frozenset()
+        loads = region.known(loads_before_learning) if missed else []
         for (model, layer, step), event in found.items():
             if id(layer) in missed and not is_given(model, layer, region, loads):
                 what = f"`{step.label}` cuts a layer off from the loss"

@@ -172,6 +172,10 @@ class ModelCall(NamedTuple):
 
 
 def model_calls(region: Region) -> list[ModelCall]:
+    return region.known(calls_of_models)
+
+
+def calls_of_models(region: Region) -> list[ModelCall]:
     return [ModelCall(*event[1:]) for event in region.of("model")]
 
 
@@ -298,7 +302,7 @@ def judges_other_data(region: Region, module: Instance) -> bool:
 def is_scored_apart(call: ModelCall, region: Region) -> bool:
     """Whether nothing is learnt from a model's answers but they are compared for equality; or, in another function than
     the one that the model learns in, give a loss."""
-    learnt = [e for e in region.of("backward") if any(dep.live and dep.module is call.module for dep in e.loss.deps)]
+    learnt = region.known(teachers).get(call.module)
     if not learnt or is_test(region) or is_of_learnt_batch(call, learnt):
         return False
     compares = [e for e in region.of("compare") if any(dep.node is call.node for dep in e.value.deps)]
@@ -344,18 +348,29 @@ def measures(value: Value) -> bool:
 def gives_loss_apart(call: ModelCall, region: Region) -> bool:
     """Whether a model's answers give a loss, or have one among them that is read, in another function than the one that
     the model learns in."""
-    learnt = [e for e in region.of("backward") if any(dep.live and dep.module is call.module for dep in e.loss.deps)]
-    if not learnt or not learns_elsewhere(call, learnt):
-        return False
+    return call.node in region.known(scored) and learns_elsewhere(call, region.known(teachers).get(call.module))
+
+
+def teachers(region: Region) -> dict[Instance, list[Any]]:
+    """By the models that learn, the backwards whose gradients reach them."""
+    found: dict[Instance, list[Any]] = {}
+    for event in region.of("backward"):
+        for module in dict.fromkeys(dep.module for dep in event.loss.deps if dep.live):
+            found.setdefault(module, []).append(event)
+    return found
+
+
+def scored(region: Region) -> set[Any]:
+    """The calls of models whose answers give a loss, or have one among them that is read."""
     losses = [e.given for e in region.of("loss")]
     losses += [e.value for e in region.of("item") if e.value.shape == () and measures(e.value)]
-    return any(dep.node is call.node for value in losses for dep in value.deps)
+    return {dep.node for value in losses for dep in value.deps}
 
 
-def learns_elsewhere(call: ModelCall, backwards: Iterable[Any]) -> bool:
-    """Whether some backwards are in other functions than that in which a model is called."""
-    here = index_of(call.space).function(call.node)
-    return here is not None and all(index_of(e.space).function(e.node) is not here for e in backwards)
+def learns_elsewhere(call: ModelCall, backwards: Sequence[Any] | None) -> bool:
+    """Whether there are backwards, and in other functions than that in which a model is called."""
+    here = index_of(call.space).function(call.node) if backwards else None
+    return here is not None and all(index_of(e.space).function(e.node) is not here for e in backwards or ())
 
 
 def learns(region: Region) -> bool:
@@ -469,27 +484,31 @@ class MissingNoGrad(Rule):
         if region.has("volatile"):
             return  # a program of the time before `no_grad`
         learnt |= told(region, report)
-        often, steps = called_in_loops(region), region.of("backward")
+        often = called_in_loops(region)
         calls = [
             call
             for call in model_calls(region)
             if call.grad is True
             and call.node in often
+            and call.node in judged
+            and call.node not in learnt
             and (
                 call.mode is False
                 or call.held_out
                 or gives_loss_apart(call, region)
-                or (learns_elsewhere(call, steps) and is_scored_apart(call, region))
+                or (learns_elsewhere(call, region.of("backward")) and is_scored_apart(call, region))
             )
-            and call.node in judged
-            and call.node not in learnt
             and not call.on_noise
             and not call.is_before_no_grad
             and not is_weightless(call.module, report.interp)
             and not is_graphless(call, region)
         ]
         for call in calls:
-            if not any(t.graph for t in call.inputs) and not in_model(call) and not is_before_backward(call, steps):
+            if (
+                not any(t.graph for t in call.inputs)
+                and not in_model(call)
+                and not is_before_backward(call, region.of("backward"))
+            ):
                 further = [other.node for other in calls if call.node in nodes_behind(other)]
                 draft = report(call.node, call.space).because(evaluating(call))
                 draft.repair(partial(self.switch_off, None, further))
@@ -671,9 +690,15 @@ class StuckInEvalMode(Rule):
         """A model, all of whose parameters are trained, that never runs in train mode. Who fine-tunes one, or trains a
         part of it, may mean that, but not who switches to eval mode only after the training has begun."""
         learnt = {dep.module: dep for e in region.of("backward") for dep in e.loss.deps if dep.live and dep.node}
+        calls: dict[Instance, list[ModelCall]] = {}
+        for call in model_calls(region):
+            calls.setdefault(call.module, []).append(call)
+        put: dict[Instance, list[Any]] = {}
+        for event in region.of("mode"):
+            for inner in modules_in(event.module):
+                put.setdefault(inner, []).append(event)
         for module, dep in learnt.items():
-            runs = [call for call in model_calls(region) if call.module is module]
-            modes = [e for e in region.of("mode") if holds(e.module, module)]
+            runs, modes = calls.get(module, []), put.get(module, [])
             if not modes or not runs or any(e.training is not False for e in modes):
                 continue
             if any(run.mode is None or (run.mode is True and run.grad is not False) for run in runs):
@@ -788,7 +813,7 @@ def is_new(interp: Interpreter, module: Instance, region: Region) -> bool:
         row = interp.library.class_row(inner.api_path) if isinstance(inner.cls, Api) else None
         if inner.cls is None or (isinstance(inner.cls, Api) and (row is None or "model" in row.raw)):
             return False
-    loads = loads_before_learning(region)
+    loads = region.known(loads_before_learning)
     if not any(holds(module, e.module) or holds(e.module, module) for e in loads) and not region.has("loaded"):
         return module.attrs.get("$loaded") is not TRUE
     return all(is_conditional(e) for e in loads if holds(module, e.module) or holds(e.module, module))

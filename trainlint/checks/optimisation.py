@@ -104,7 +104,7 @@ class OptimizerMissesParameters(Rule):
         if region.kind == "loop":
             self.another(region, steps[0].optimizer, models, owned, report)
         else:
-            handed, loads = handed_on(region), loads_before_learning(region)
+            handed, loads = handed_on(region), region.known(loads_before_learning)
             self.left_out(losses, models, owned, handed, report)
             for model in models:
                 if id(model) not in owned and isinstance(model.cls, Class) and not starts_loaded(region, model, loads):

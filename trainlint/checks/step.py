@@ -1232,16 +1232,18 @@ class AmpMisuse(Rule):
 
     def past_the_engine(self, region: Region, report: Report) -> None:
         """A plain `backward` for an optimizer that an Accelerator has prepared."""
-        for kind, node, space, loss, _, engine in region.of("backward"):
+        prepared: dict[Instance, Instance] = {}
+        for optimizer in (e.optimizer for e in region.of("step") if isinstance(e.optimizer, Instance)):
+            accelerator = optimizer.attrs.get("$engine")
+            if isinstance(accelerator, Instance) and accelerator.api_path.startswith("accelerate."):
+                prepared[optimizer] = accelerator
+        for kind, node, space, loss, _, engine in region.of("backward") if prepared else ():
             if engine or not isinstance(node, cst.Call) or called(node) != kind:
                 continue
-            for step in region.of("step"):
-                accelerator = step.optimizer.attrs.get("$engine") if isinstance(step.optimizer, Instance) else None
-                if not isinstance(accelerator, Instance) or not accelerator.api_path.startswith("accelerate."):
-                    continue
+            for optimizer, accelerator in prepared.items():
                 if any(dep.scales for dep in loss.deps):
                     continue
-                if touches(step.optimizer, loss.deps, False) is True:
+                if touches(optimizer, loss.deps, False) is True:
                     batches = const(accelerator.attrs.get("gradient_accumulation_steps", NONE))
                     if isinstance(batches, int) and batches > 1:
                         what = f"which would divide the loss by the {batches} batches that it accumulates"

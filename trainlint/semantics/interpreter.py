@@ -14,7 +14,7 @@ from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager
 from functools import partial
 from time import monotonic, thread_time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import libcst as cst
 
@@ -80,6 +80,8 @@ from trainlint.syntax.code import called, is_literal, is_name, is_plain_call, na
 if TYPE_CHECKING:
     from trainlint.semantics.library import Library
 
+T = TypeVar("T")
+
 MAX_DEPTH = 40  # nested project calls
 MAX_STEPS = 1_500_000  # nodes evaluated for one program
 MAX_RUNS = 60  # interpretations of one function in one program, before its result is taken as unknown,
@@ -120,7 +122,20 @@ class Region:
     `value` is what a loop walks over, or the object that a program is just one method of; `exact` if the loop takes its
     items one by one, each as it is."""
 
-    __slots__ = ("_by_kind", "_sorted", "events", "exact", "frame", "kind", "node", "parent", "seen", "space", "value")
+    __slots__ = (
+        "_by_kind",
+        "_known",
+        "_sorted",
+        "events",
+        "exact",
+        "frame",
+        "kind",
+        "node",
+        "parent",
+        "seen",
+        "space",
+        "value",
+    )
 
     def __init__(self, kind: str, node: Any, space: Namespace, parent: Region | None, value: Any = None) -> None:
         self.kind = kind
@@ -133,6 +148,7 @@ class Region:
         self.exact = False
         self._by_kind: dict[str, list[Any]] = {}
         self._sorted = 0
+        self._known: dict[Any, tuple[int, Any]] = {}
 
     @property
     def is_test(self) -> bool:
@@ -155,6 +171,14 @@ class Region:
     def has(self, *kinds: str) -> bool:
         """Whether an event of any of these kinds has happened so far."""
         return not self.kinds.keys().isdisjoint(kinds)
+
+    def known(self, fact: Callable[[Region], T]) -> T:
+        """What a function tells of the events so far: computed once for all who ask before there are more."""
+        known = self._known.get(fact)
+        if known is None or known[0] != len(self.events):
+            known = self._known[fact] = (len(self.events), fact(self))
+        told: T = known[1]
+        return told
 
 
 class LoopExits:
