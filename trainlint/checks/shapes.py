@@ -33,12 +33,12 @@ from trainlint.semantics.behaviours.data import (
     scales_to_one,
     steps_of,
 )
-from trainlint.semantics.behaviours.hub import ANSWERS
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.modules import ModuleIndex
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
+    ANSWERS,
     INDICES,
     LOG_PROBABILITIES,
     LOGITS,
@@ -796,6 +796,10 @@ class PredictionAxis(Rule):
                 f"`{call.short_name}` runs over the samples: it tells one for each class, not a class for each sample"
             )
             report(call.node, what=what)
+        elif given.nature == ANSWERS and len(given.shape or ()) == 3:
+            if const(shapes.axis(call, 1) or Const(None)) in (1, -2):
+                what = f"`{call.short_name}` runs over the tokens of each sample: it tells one for each class"
+                report(call.node, what=what)
 
     @on("comparison")
     def compared(self, fact: tuple[str, Any, Value, Value, Value], report: Report) -> None:

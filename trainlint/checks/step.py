@@ -969,8 +969,10 @@ class ClipMisplaced(Rule):
         filled = filled_next(region, known, owners)
         empty = state <= {"used", "clear"} or (state <= {"clear", "wiped"} and filled[id(clips[0])])
         # Where gradients are added up over turns, some are there already; the last come after each clipping.
-        first = next(e for e in region.events if id(e) in known or (e.kind == "clip" and e.node is clips[0].node))
-        if empty or (first is clips[0] and all(filled.values())):
+        away = {id(n) for _, way in other_ways(clips[0]) for n in nodes_in(way)}
+        along = [e for e in region.events if id(e.node) not in away]
+        first = next(e for e in along if id(e) in known or (e.kind == "clip" and e.node is clips[0].node))
+        if empty or (first is clips[0] and all(filled[id(e)] for e in along if e.kind == "clip")):
             later = (e for e in region.events[region.events.index(clips[0]) :] if id(e) in known)
             following = next(later, backwards[0])
             backward = Step(following.space, following.node, "backward")
@@ -982,13 +984,18 @@ class ClipMisplaced(Rule):
         return "", []
 
 
+def other_ways(event: Any) -> list[tuple[Any, Any]]:
+    """The `if` statements around what happens, each with the branch that is not taken then."""
+    forks = branches(Step(event.space, event.node, ""))
+    return [(f, other) for f, way in forks if (other := f.orelse if way is f.body else f.body) is not None]
+
+
 def is_without_scaler(region: Region, report: Report, clip: Any) -> bool:
     """Whether a clipping stands in a branch beside one that steps through a scaler: what is scaled comes by there."""
     scaled = {e.node for e in region.of("step") if isinstance(e.scaler, Instance)}
-    for fork, way in branches(Step(clip.space, clip.node, "")):
-        other = fork.orelse if way is fork.body else fork.body
+    for fork, other in other_ways(clip):
         is_here = contains(region.node, fork)
-        for call in () if other is None else calls_in(other):
+        for call in calls_in(other):
             if call in scaled:
                 return True
             # The frame at hand is the loop's: what is called there may hold the scaler.
@@ -1072,7 +1079,7 @@ class UnscaledAccumulation(Rule):
             if all(self.is_undivided(step.optimizer, e, around) and inner_loops(around) for e, around in backwards):
                 ran = {dep.node for e, _ in backwards for dep in e.loss.deps}
                 calls = (e for e, _ in added if e.kind == "model" and e.node in ran)
-                drawn = [source for e in calls for source in sources_of_batch(loop.node.body, e, report.interp)]
+                drawn = [source for e in calls for source in sources_of_batch(loop.node, e, report.interp)]
                 # Without a loss of batches, what is learnt may be meant as a sum, as the rewards of an episode.
                 if any(map(is_next, drawn)) or (drawn and any(e.kind == "loss" for e, _ in added)):
                     backward = backwards[0][0]
@@ -1122,14 +1129,24 @@ class UnscaledAccumulation(Rule):
         return always(inside) and reached and known and not factor and not divides(backward.engine)
 
 
-def sources_of_batch(body: Any, call: Any, interp: Interpreter) -> Iterator[Any]:
-    """What the body of a loop draws and gives to a model: by `next(batches)` or a call without data of its own."""
+def sources_of_batch(loop: cst.For, call: Any, interp: Interpreter) -> Iterator[Any]:
+    """What a loop draws in each turn and gives to a model: by `next(batches)`, a call without data of its own, or as a
+    slice of a batch."""
     given = {name for arg in getattr(call.node, "args", ()) for name in names_in(arg.value)}
-    for statement in nodes_in(body):
-        if not isinstance(statement, cst.Assign) or not isinstance(statement.value, cst.Call):
+    counters = set(target_names(loop.target))
+    for statement in nodes_in(loop.body):
+        if not isinstance(statement, cst.Assign) or not isinstance(statement.value, (cst.Call, cst.Subscript)):
             continue
         drawn, names = statement.value, (name for t in statement.targets for name in target_names(t.target))
-        if not given.isdisjoint(names):
+        if given.isdisjoint(names):
+            continue
+        sliced: Any = drawn
+        while isinstance(sliced, cst.Call) and isinstance(sliced.func, cst.Attribute):
+            sliced = sliced.func.value  # where it was moved to
+        if isinstance(sliced, cst.Subscript):
+            if isinstance(sliced.slice[0].slice, cst.Slice) and not counters.isdisjoint(names_in(sliced.slice[0])):
+                yield drawn
+        elif isinstance(drawn, cst.Call):
             owner = interp.eval(drawn.func.value) if isinstance(drawn.func, cst.Attribute) else UNKNOWN
             alone = all(isinstance(arg.value, LITERALS) for arg in drawn.args)
             if is_next(drawn) or (alone and not isinstance(owner, Tensor)):

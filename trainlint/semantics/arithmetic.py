@@ -604,7 +604,10 @@ def rescales(interp: Interpreter, operator: str, left: Value, right: Value, node
     if operator != "Multiply" or (isinstance(left, Tensor) and isinstance(right, Tensor)) or is_in_blend(interp, node):
         return False
     ends = (getattr(node, "left", None), getattr(node, "right", getattr(node, "value", None)))
-    return not any(end.__class__ in (cst.Float, cst.Integer) for end in ends)
+    if any(end.__class__ in (cst.Float, cst.Integer) for end in ends):
+        return False
+    weight = usual(right if isinstance(left, Tensor) else left)
+    return weight is None or weight < 1  # no less than 1 divides by nothing
 
 
 def is_in_blend(interp: Interpreter, node: Any) -> bool:

@@ -12,6 +12,7 @@ from trainlint.semantics.modules import is_plain_module
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.shapes import form, indexed, row_of_frame
 from trainlint.semantics.values import (
+    ANSWERS,
     BOOL,
     HIDDEN,
     LOG_PROBABILITIES,
@@ -525,8 +526,11 @@ def is_instance(value: Value, wanted: Value) -> bool | None:
         return name in ("dict", "Mapping") if isinstance(wanted, Api) else None
     if isinstance(value, Tuple):
         return name == "tuple" if isinstance(wanted, Api) else None
-    if isinstance(value, Tensor) and value.lib == "torch" and isinstance(wanted, Api) and value.shape is not None:
-        return name == "Tensor"
+    if isinstance(value, Tensor) and isinstance(wanted, Api):
+        if value.lib == "torch" and value.shape is not None:
+            return name == "Tensor"
+        if value.nature == ANSWERS and name == "tuple":
+            return False  # of one head, as nearly all models have it
     return None
 
 

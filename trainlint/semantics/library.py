@@ -507,7 +507,9 @@ class Library:
                 return Instance(Api(path), FRAMEWORKS[ready[1]], Step(interp.frame.space, node, last))
             model = Instance(None, "", Step(interp.frame.space, node, last))
             interp.write(model.attrs, "training", FALSE if last == "from_pretrained" else TRUE)
-            if "ForSequenceClassification." in path:
+            head = path.rpartition(".")[0].rpartition("For")[2]
+            model.attrs["$head"] = Const(head)
+            if head == "SequenceClassification":
                 model.attrs["$classes"] = arguments.keywords.get("num_labels", UNKNOWN)
             return model
         if last[:1].isupper() and path.partition(".")[0] != "builtins":

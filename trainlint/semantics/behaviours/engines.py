@@ -149,22 +149,34 @@ def learn(interp: Interpreter, module: Instance | None, data: Value | None, load
     place = step or hook(data, "train_dataloader")
     if place is None:
         return
-    with inside(interp, place), interp.in_region("loop", place.node, loader):
-        loss: Value = UNKNOWN
-        if module is not None and step is not None:
-            set_mode(interp, module, TRUE)
-            interp.write(interp.flags, "grad", TRUE)
-            loss = run_hook(interp, module, "training_step", batch_of(interp, loader), Number(0, integer=True)) or loss
-            interp.emit("training_loss", (step.node, loss))
-            interp.emit("training_step", (step, module, loss, interp.region))
-            interp.event("escape", step.node, (loss,))
-            if not automatic(module):
-                run_hook(interp, module, "training_step", batch_of(interp, loader), Number(0, integer=True))
-                return
-        loss = loss.attrs.get("loss", UNKNOWN) if isinstance(loss, DictObject) else loss
-        interp.event("clear", place.node, None)
-        interp.event("backward", place.node, loss if isinstance(loss, Tensor) else Tensor(), None, True)
-        stepped(interp, place.node, optimizer if isinstance(optimizer, Instance) else UNKNOWN)
+    for number, one in in_turn(step, optimizer):
+        turn = () if number is None else (Const(number),)
+        with inside(interp, place), interp.in_region("loop", place.node, loader):
+            loss: Value = UNKNOWN
+            if module is not None and step is not None:
+                set_mode(interp, module, TRUE)
+                interp.write(interp.flags, "grad", TRUE)
+                given = (batch_of(interp, loader), Number(0, integer=True), *turn)
+                loss = run_hook(interp, module, "training_step", *given) or loss
+                interp.emit("training_loss", (step.node, loss))
+                interp.emit("training_step", (step, module, loss, interp.region))
+                interp.event("escape", step.node, (loss,))
+                if not automatic(module):
+                    run_hook(interp, module, "training_step", batch_of(interp, loader), Number(0, integer=True))
+                    return
+            loss = loss.attrs.get("loss", UNKNOWN) if isinstance(loss, DictObject) else loss
+            interp.event("clear", place.node, None)
+            interp.event("backward", place.node, loss if isinstance(loss, Tensor) else Tensor(), None, True)
+            stepped(interp, place.node, one)
+
+
+def in_turn(step: Function | None, optimizer: Value) -> list[tuple[int | None, Value]]:
+    """What steps after a batch: the optimizer, or in Lightning 1 each of several with a loss of its own, for which the
+    hook is called with its number. The gradients of the others are not kept."""
+    params = [] if step is None else [param.name.value for param in step.node.params.params]
+    if params[3:4] == ["optimizer_idx"] and isinstance(optimizer, Tuple):
+        return [(i, one if isinstance(one, Instance) else UNKNOWN) for i, one in enumerate(optimizer.items)]
+    return [(None, optimizer if isinstance(optimizer, Instance) else UNKNOWN)]
 
 
 def begin(interp: Interpreter, module: Instance | None) -> Value:

@@ -10,6 +10,7 @@ from trainlint.semantics.behaviours.data import dataset_part, predicted
 from trainlint.semantics.behaviours.engines import behind, run
 from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.values import (
+    ANSWERS,
     FALSE,
     NO_DATA,
     NONE,
@@ -21,10 +22,12 @@ from trainlint.semantics.values import (
     DictObject,
     Function,
     Instance,
+    Shape,
     Tensor,
     Tuple,
     Value,
     const,
+    not_none,
     options,
     truth,
 )
@@ -149,9 +152,6 @@ def applied_in(function: Function) -> list[Instance]:
     return list(found.values())
 
 
-ANSWERS = "a model's answers"  # the nature of what a `Trainer` gives to `compute_metrics`, sample by sample
-
-
 @behaviour("hub_trainer")
 def trainer(call: Call) -> Value:
     """A `Trainer`, which hands all answers of an evaluation to a function for the metrics."""
@@ -176,10 +176,25 @@ def equip(call: Call, made: Instance, given: dict[str, Value]) -> None:
         made.attrs["$given"] = made.born._replace(node=keyword(made.born.node, "eval_dataset"))
     measure = call.value("compute_metrics")
     if behind(measure) is not None and measure is not None:
-        answers = Tensor(lib="numpy", graph=False, nature=ANSWERS, batched=True, data=predicted(None))
+        shape = shape_of_answers(made.attrs.get("model"))
+        answers = Tensor(lib="numpy", graph=False, nature=ANSWERS, batched=True, shape=shape, data=predicted(None))
         asked = NO_DATA._replace(tokens=frozenset((id(made),)))
         labels = Tensor(lib="numpy", graph=False, batched=True, data=asked)
         run(call.interp, measure, Tuple((answers, labels), ("predictions", "label_ids")))
+
+
+# Heads of the hub's models that give scores for each class, and how many axes these have then.
+AXES = {
+    **dict.fromkeys(("SequenceClassification", "ImageClassification", "AudioClassification", "MultipleChoice"), 2),
+    **dict.fromkeys(("TokenClassification", "MaskedLM", "CausalLM"), 3),
+}
+
+
+def shape_of_answers(model: Value | None) -> Shape | None:
+    """The axes of what a model answers to samples, where its class tells; their sizes are not known."""
+    heads = {const(o.attrs.get("$head", NONE)) if isinstance(o, Instance) else None for o in options(model or UNKNOWN)}
+    axes = AXES.get(heads.pop() or "", 0) if len(heads) == 1 else 0
+    return (None,) * axes or None
 
 
 @behaviour("hub_train")
@@ -187,14 +202,18 @@ def train(call: Call) -> Value:
     """`trainer.train()`: on one data set, while it is judged on another."""
     trainer = call.receiver
     if isinstance(trainer, Instance):
-        both = [trainer.attrs.get(name) for name in ("train_dataset", "eval_dataset")]
-        served = [server(one, trainer) for one in both if isinstance(one, Instance) and one.family == "dataset"]
+        both = [options(not_none(trainer.attrs.get(name, NONE))) for name in ("train_dataset", "eval_dataset")]
         own = isinstance(trainer.cls, Class) and any(map(trainer.cls.find, LOADERS))
-        if len(served) == len(both) and not own:
+        # Which of several goes with which is known only where they are the same.
+        told = all(len(held) == 1 for held in both) or (both[0] and list(map(id, both[0])) == list(map(id, both[1])))
+        served = [
+            [server(o, trainer) for o in held if isinstance(o, Instance) and o.family == "dataset"] for held in both
+        ]
+        if told and list(map(len, served)) == list(map(len, both)) and not own:
             written = trainer.attrs.get("$given")
             given = written.node if written is not None and written.space is call.interp.frame.space else None
-            call.interp.emit("validated", ([served[0]], [served[1]], given))
-            call.interp.event("watched", call.node, trainer, [served[1]], given)
+            call.interp.emit("validated", (served[0], served[1], given))
+            call.interp.event("watched", call.node, trainer, served[1], given)
         rated(call, trainer)
     return UNKNOWN
 

@@ -28,9 +28,10 @@ def process_run(call: Call) -> Value:
         with inside(interp, function), interp.in_region("loop", function.node, data):
             for _ in range(2):
                 output = run(interp, process, engine, batch_of(interp, data))
-                for scores in contents(output)[:-1] if isinstance(output, (Tuple, ListObject)) else ():
-                    if isinstance(scores, Tensor):
-                        interp.event("compare", function.node, scores)  # metrics take the pair apart
+                for part in contents(output)[:-1] if isinstance(output, (Tuple, ListObject)) else ():
+                    for scores in contents(part) if isinstance(part, (Tuple, ListObject)) else (part,):
+                        if isinstance(scores, Tensor):
+                            interp.event("compare", function.node, scores)  # metrics take the pair apart
     handlers, epochs = registered(interp.read(engine.attrs, HANDLERS)), call.value("max_epochs", 2)
     with interp.in_region("handlers", call.node) as region:
         for handler in handlers:

@@ -6,6 +6,7 @@ from trainlint.semantics.behaviours.data import PART_WORDS, dataset_part, part_i
 from trainlint.semantics.library import Call, behaviour
 from trainlint.semantics.values import (
     FALSE,
+    NO_DATA,
     NONE,
     TRUE,
     UNKNOWN,
@@ -18,6 +19,7 @@ from trainlint.semantics.values import (
     Tuple,
     Value,
     const,
+    is_opaque,
     truth,
 )
 from trainlint.syntax.code import called
@@ -28,11 +30,15 @@ def slices(call: Call) -> Value:
     """A `tf.data` pipeline over arrays, row by row in their order."""
     given = call.value("tensors", 0)
     rows = given.items if isinstance(given, (Tuple, ListObject)) else (given,) if isinstance(given, Tensor) else None
-    if not rows or not all(isinstance(row, Tensor) and row.data.tokens for row in rows):
+    if not rows or not all(isinstance(row, Tensor) or is_opaque(row) for row in rows):
         return UNKNOWN
     dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
-    dataset.attrs["$tensors"] = Tuple(tuple(rows))
-    return over(dataset, FALSE)
+    known = all(isinstance(row, Tensor) and row.data.tokens for row in rows)
+    if not known:  # data of an origin out of view, which may have been shuffled there
+        whole = Tensor(graph=False, data=NO_DATA._replace(tokens=frozenset((id(dataset),))))
+        rows = tuple(row if isinstance(row, Tensor) and row.data.tokens else whole for row in rows)
+    dataset.attrs["$tensors"] = Tuple(rows)
+    return over(dataset, FALSE if known else UNKNOWN)
 
 
 def windows_over(call: Call, rows: Tensor) -> Instance:
