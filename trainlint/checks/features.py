@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations, pairwise
 from typing import Any
 
 import libcst as cst
@@ -10,10 +11,12 @@ import libcst as cst
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import DRAWN_AGAIN, IMAGENET, Same, steps_of
-from trainlint.semantics.classes import indexed_together
+from trainlint.semantics.classes import indexed_by_sample, indexed_together
 from trainlint.semantics.interpreter import Region, outwards
-from trainlint.semantics.library import Call, as_tensor, column_now, modules_in
-from trainlint.semantics.values import Function, Instance, ListObject, Step, Tuple, usual
+from trainlint.semantics.library import TELLING, Call, as_tensor, column_now, modules_in
+from trainlint.semantics.values import Class, Function, Instance, ListObject, Step, Tensor, Tuple, usual
+from trainlint.syntax.code import called
+from trainlint.syntax.index import Index
 
 _PERMUTATION_TEST = re.compile(r"perm|null|random|chance|surrogate|fake|corrupt|noise|negative", re.IGNORECASE)
 
@@ -43,6 +46,10 @@ class PairingBroken(Rule):
         node, values, how, source = fact
         if how == "sample" and indexed_together(source.attrs.get("dataset")):
             return  # told of where that data set is made
+        if how == "members" and (way := mispaired(source)) is not None:
+            said, step = way
+            report(step.node if step else node, step.space if step else report.space(), how=said)
+            return
         orders = [t.data.order for t in map(as_tensor, values) if t.data.tokens]
         known = [frozenset(map(block_of, order)) for order in orders if order is not None]
         if len(known) < 2 or len(known) < len(orders):
@@ -79,6 +86,51 @@ class PairingBroken(Rule):
             if region.kind == "call" and isinstance(region.value, Function)
         )
         return bool(_PERMUTATION_TEST.search(f"{around} {cst.Module([]).code_for_node(node)}"))
+
+
+def mispaired(dataset: Instance) -> tuple[str, Step | None] | None:
+    """How rows that a data set takes side by side are of other samples from the first on, and where that comes from."""
+    held = indexed_by_sample(dataset)
+    space = dataset.cls.space if isinstance(dataset.cls, Class) else None
+    source = space.source if space is not None else None
+    places = [v.attrs["$filled"] for v in held if isinstance(v, ListObject) and v.attrs.get("$filled") is not None]
+    if space is not None and source is not None and (skip := skipped_between(places, source.index)) is not None:
+        return "a row is left out here after one list has got it and before another has", Step(space, skip, "left out")
+    tables = [v.data for v in held if isinstance(v, Tensor) and v.data.tokens and v.data.columns is not None]
+    for one, other in pairwise(tables):
+        same = one.tokens == other.tokens and one.splits == other.splits and one.columns != other.columns
+        if same and one.part and other.part and one.part != other.part:
+            return f"what this data set pairs is of the {one.part} and of the {other.part} part", None
+    return None
+
+
+def skipped_between(places: list[cst.CSTNode], index: Index) -> cst.CSTNode | None:
+    """The condition in a loop on which it goes on to its next turn, after one of some lists was added to, and before
+    another."""
+    for one, other in combinations(places, 2):
+        line, after = (index.parent(s) if (s := index.statement(place)) else None for place in (one, other))
+        block = index.parent(line) if line is not None else None
+        around = index.parent(block) if block is not None else None
+        if after is None or not isinstance(block, cst.IndentedBlock) or not isinstance(around, cst.For):
+            continue
+        if index.parent(after) is not block:
+            continue
+        lines = list(block.body)
+        first, last = sorted((lines.index(line), lines.index(after)))  # type: ignore[arg-type]
+        for between in lines[first + 1 : last]:
+            if isinstance(between, cst.If) and between.orelse is None and is_skip(between.body):
+                return between
+    return None
+
+
+def is_skip(body: cst.BaseSuite) -> bool:
+    """Whether all that a block does is to tell of it, if anything, and to go on with the next turn."""
+    lines = [inner for line in body.body for inner in getattr(line, "body", ())]
+    *others, last = lines or [None]
+    return isinstance(last, cst.Continue) and all(
+        isinstance(o, cst.Expr) and isinstance(o.value, cst.Call) and called(o.value) in (*TELLING, "print")
+        for o in others
+    )
 
 
 class LabelInFeatures(Rule):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -21,7 +22,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import is_plain_call
+from trainlint.syntax.code import is_name, is_plain_call
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Arguments, Interpreter
@@ -130,17 +131,22 @@ def indexed_together(dataset: Value | None) -> tuple[Value, ...]:
     """The arrays of which a data set takes the same row for a sample: those that it indexes with its index."""
     from trainlint.semantics.behaviours.data import filled_together
 
+    found = indexed_by_sample(dataset)
+    source = dataset.cls.space.source if found and isinstance(dataset.cls, Class) else None  # type: ignore[union-attr]
+    rows = filled_together(found, source.index) if source is not None else []
+    return tuple(rows) if len(rows) > 1 else ()
+
+
+def indexed_by_sample(dataset: Value | None) -> list[Value]:
+    """What a data set of the project's indexes with the index of a sample."""
     if not isinstance(dataset, Instance) or not isinstance(dataset.cls, Class):
-        return ()
+        return []
     item = dataset.cls.find("__getitem__")
     params = item.node.params.params if isinstance(item, Function) else ()
     if len(params) != 2 or not isinstance(item, Function):
-        return ()
+        return []
     names = (row_of(node, params[1].name.value) for node in nodes_in(item.node.body))
-    found = [value for name in dict.fromkeys(names) if isinstance(value := dataset.attrs.get(name), Value)]
-    source = dataset.cls.space.source
-    rows = filled_together(found, source.index) if source is not None else []
-    return tuple(rows) if len(rows) > 1 else ()
+    return [value for name in dict.fromkeys(names) if isinstance(value := dataset.attrs.get(name), Value)]
 
 
 def row_of(node: Any, index: str) -> str:
@@ -154,11 +160,37 @@ def row_of(node: Any, index: str) -> str:
 
 def counted(cls: Class) -> str:
     """The attribute that `__len__` gives the length of; "" where it does not say so."""
-    call = said_length(cls)
-    if not isinstance(call, cst.Call) or not is_plain_call(call, "len"):
-        return ""
-    of = call.args[0].value
-    return of.attr.value if isinstance(of, cst.Attribute) and isinstance(of.value, cst.Name) else ""
+    given = said_length(cls)
+    if name := attribute_of(length_of(given)):
+        return name
+    init = cls.find("__init__")  # or it gives a number that was counted there
+    made = list(assigned_in(init.node.body)) if isinstance(init, Function) and attribute_of(given) else []
+    lengths = [value for target, value in made if attribute_of(target) == attribute_of(given)]
+    of = length_of(lengths[0]) if len(lengths) == 1 else None
+    kept = [attribute_of(t) for t, value in made if isinstance(of, cst.Name) and is_name(value, of.value)]
+    return attribute_of(of) or (kept[0] if len(kept) == 1 else "")
+
+
+def attribute_of(node: Any) -> str:
+    """The name in `self.name`."""
+    return node.attr.value if isinstance(node, cst.Attribute) and isinstance(node.value, cst.Name) else ""
+
+
+def length_of(node: Any) -> Any:
+    """What `len(x)` or `x.shape[0]` counts."""
+    if isinstance(node, cst.Call):
+        return node.args[0].value if is_plain_call(node, "len") else None
+    shape = node.value if isinstance(node, cst.Subscript) and len(node.slice) == 1 else None
+    place = node.slice[0].slice if shape is not None else None
+    first = isinstance(place, cst.Index) and isinstance(place.value, cst.Integer) and place.value.value == "0"
+    return shape.value if first and isinstance(shape, cst.Attribute) and shape.attr.value == "shape" else None
+
+
+def assigned_in(body: Any) -> Iterator[tuple[Any, Any]]:
+    """The targets of assignments in a piece of code, with what is assigned."""
+    for node in nodes_in(body):
+        if isinstance(node, cst.Assign):
+            yield from ((target.target, node.value) for target in node.targets)
 
 
 def said_length(cls: Class) -> Any:

@@ -454,7 +454,9 @@ class Library:
         if found is not None:
             self.need(found.partition(".")[0])
             return found
-        return f"{package}.{name}" if self.knows(f"{package}.{name}") else None
+        path = f"{package}.{name}"
+        own = path in self.rows or path in self.classes  # a row for all of a package does not tell which names it has
+        return path if own or (not hasattr(builtins, name) and self.knows(path)) else None
 
     def knows(self, path: str) -> bool:
         return self.row(path) is not None or self.class_row(path) is not None

@@ -476,7 +476,7 @@ class Project:
                 continue
             if not self.is_reached(item):
                 begins = not needs_arguments(item) or is_command(item) or id(item.node) in self.interp.handed
-                effort = MAIN_EFFORT if begins or learns(item) else ALONE_EFFORT
+                effort = MAIN_EFFORT if begins or leads_to_learning(item) else ALONE_EFFORT
                 self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), effort)  # type: ignore[misc]
 
     def is_reached(self, function: Function) -> bool:
@@ -702,6 +702,17 @@ def learns(function: Function) -> bool:
     if source is None or "backward(" not in source.text:
         return False
     return any(called(call) == "backward" for call in calls_in(function.node))
+
+
+def leads_to_learning(function: Function, depth: int = 0) -> bool:
+    """Whether a function runs a backward, or calls another by its name that does."""
+    if learns(function):
+        return True
+    members = function.space.attrs
+    names = (
+        {call.func.value for call in calls_in(function.node) if isinstance(call.func, cst.Name)} if depth < 2 else ()
+    )
+    return any(isinstance(f := members.get(name), Function) and leads_to_learning(f, depth + 1) for name in names)
 
 
 def has_weights(module: Instance) -> bool:

@@ -97,15 +97,41 @@ def ordered(data: DataInfo, key: Any) -> DataInfo:
     return data._replace(order=None if key is None or data.order is None else data.order | {key})
 
 
+# Calls that choose the same rows of the same data, however often.
+REPEATED = frozenset(
+    """isin isna isnull notna notnull astype contains startswith endswith match between eq ne lt le gt ge abs len set
+    list tuple range int float str to_datetime Timestamp duplicated query dropna drop_duplicates drop head tail xs
+    truncate between_time at_time""".split()
+)
+
+
 def choice(interp: Any, node: Any) -> Any:
-    """What tells a choice of rows from others: where it is made, and what it goes by, since a function or a class may
-    choose by what it is given."""
+    """What tells a choice of rows from others: what is written, and what stands for the names in it, since a function
+    or a class may choose by what it is given. What may choose anew is told by its place."""
     given = node.slice if isinstance(node, cst.Subscript) else [arg.value for arg in node.args]
     parts = [part for root in given for part in nodes_in(root)]
     members = {id(part.attr) for part in parts if isinstance(part, cst.Attribute)}
-    read = (p for p in parts if isinstance(p, (cst.Name, cst.Attribute)) and id(p) not in members)
-    values = [value for part in read if (value := interp.peek(part)) is not None]
-    return id(node), *(Same(v) if isinstance(v, Tensor) and v.kinds == MASK else sameness(v) for v in values)
+    values: list[Value] = []
+    for part in parts:  # an attribute comes before what it is read from
+        if isinstance(part, (cst.Name, cst.Attribute)) and id(part) not in members:
+            value = interp.peek(part)
+            if value is not None:
+                values.append(value)
+                members |= {id(inner) for inner in nodes_in(part)}
+    calls = [*(part for part in parts if isinstance(part, cst.Call)), *([node] if isinstance(node, cst.Call) else [])]
+    if not all(called(call) in REPEATED for call in calls):
+        return id(node), *map(told, values)
+    return called(node), *map(cst.Module([]).code_for_node, given), *map(told, values)
+
+
+def told(value: Value) -> Any:
+    """What tells a value that rows are chosen by from others."""
+    if isinstance(value, Tensor) and value.kinds == MASK:
+        return Same(value)
+    same = sameness(
+        value
+    )  # of data no more than a number, lest what it takes to compare these grows with their history
+    return hash(same) if isinstance(value, Tensor) and value.data.tokens else same
 
 
 def draw(call: Call) -> Any:
@@ -655,10 +681,9 @@ def resample_rows(call: Call) -> Value:
     replace = call.value("replace")
     copies = replace is None or (isinstance(replace, Const) and replace.value is True)
     out: list[Value] = []
-    chosen = ("chosen", choice(call.interp, call.node))
     for value in call.arguments.positional:
         tensor = with_origin(as_tensor(value), call.node)
-        data = ordered(tensor.data, chosen)
+        data = ordered(tensor.data, ("chosen", id(call.node)))
         out.append(tensor.but(shape=None, data=resampled(call, data, "resample") if copies else data))
     if call.arguments.open or not out:
         return UNKNOWN
@@ -1449,6 +1474,8 @@ def sameness(value: Value, depth: int = 0) -> Any:
         return tuple(sameness(piece, depth + 1) for piece in value.made)
     if isinstance(value, (ListObject, Tuple)) and value.items is not None and depth < 4:
         return tuple(sameness(item, depth + 1) for item in value.items)
+    if isinstance(value, Instance) and value.cls is None and "$file" in value.attrs and "$made" in value.attrs:
+        return ("file", *value.attrs["$made"])
     if isinstance(value, Tensor) and value.data.tokens:
         return (
             value.data.tokens,
