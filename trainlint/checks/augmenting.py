@@ -11,7 +11,7 @@ import libcst as cst
 from trainlint.semantics.behaviours.data import called_as
 from trainlint.semantics.interpreter import dotted_name, literal_value
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import Api, Class, Const, Function, Instance, Step, Value
+from trainlint.semantics.values import UNKNOWN, Api, Class, Const, Function, Instance, Step, Value, options
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_name, names_in
 
@@ -57,18 +57,21 @@ def target(node: cst.Call, function: Function, cls: Class) -> tuple[str, Functio
     return "", found if isinstance(found, Function) and (first == "self" or not rest) else None
 
 
-def own_random(transform: Any, depth: int = 0) -> Step | None:
+def own_random(transform: Any) -> Step | None:
     """A transform of the project's own in a pipeline that draws numbers for each picture, and gives one picture."""
+    return next((found.born for found in own_draws(transform) if found.born is not None), None)
+
+
+def own_draws(transform: Any, depth: int = 0) -> Iterator[Instance]:
+    """All transforms of that kind in a pipeline."""
     if not isinstance(transform, Instance) or depth > 4:
-        return None
-    steps = getattr(transform.attrs.get("$steps"), "items", None)
-    for step in steps or ():
-        if (found := own_random(step, depth + 1)) is not None:
-            return found
+        return
+    for step in getattr(transform.attrs.get("$steps"), "items", None) or ():
+        yield from own_draws(step, depth + 1)
     call = called_as(transform)
-    if call is None or not isinstance(transform.cls, Class) or gives_several(call):
-        return None
-    return transform.born if draws_numbers(call, transform.cls) else None
+    if call is not None and isinstance(transform.cls, Class) and not gives_several(call):
+        if draws_numbers(call, transform.cls):
+            yield transform
 
 
 def draws_numbers(function: Function, cls: Class) -> bool:
@@ -78,9 +81,10 @@ def draws_numbers(function: Function, cls: Class) -> bool:
 
 def gives_several(function: Function) -> bool:
     """Whether a function returns more than it was given, such as two views of a picture: not the picture and its mask,
-    which it takes as two arguments or under two keys."""
+    which it takes as two arguments, as a pair, or under two keys."""
     nodes = list(nodes_in(function.node.body))
-    taken = len(function.node.params.params) - 1
+    names = [parameter.name.value for parameter in function.node.params.params][1:]
+    taken = max([len(names), *(pair_of(node, names) for node in nodes)])
     read = {subscript_key(node) for node in nodes if isinstance(node, cst.Subscript)}
     for value in (node.value for node in nodes if isinstance(node, cst.Return)):
         if isinstance(value, cst.Dict):
@@ -90,6 +94,14 @@ def gives_several(function: Function) -> bool:
         elif isinstance(value, cst.List) or (isinstance(value, cst.Tuple) and len(value.elements) > max(taken, 1)):
             return True
     return False
+
+
+def pair_of(node: Any, names: list[str]) -> int:
+    """How many names a statement unpacks one of some parameters to (`image, mask = sample`)."""
+    if not isinstance(node, cst.Assign) or not any(is_name(node.value, name) for name in names):
+        return 0
+    target = node.targets[0].target
+    return len(target.elements) if isinstance(target, (cst.Tuple, cst.List)) else 0
 
 
 def subscript_key(node: cst.Subscript) -> str | None:
@@ -110,8 +122,8 @@ def picks_by_flag(dataset: Instance) -> bool:
     for node in nodes_in(item.node.body) if isinstance(item, Function) else ():
         for part in nodes_in(node.test) if isinstance(node, (cst.If, cst.IfExp)) else ():
             if isinstance(part, cst.Attribute) and is_name(part.value, "self"):
-                value = dataset.attrs.get(part.attr.value)
-                if not (isinstance(value, Instance) or (isinstance(value, Const) and value.value is None)):
+                held = options(dataset.attrs.get(part.attr.value, UNKNOWN))
+                if not all(isinstance(one, Instance) or (isinstance(one, Const) and one.value is None) for one in held):
                     return True
     return False
 

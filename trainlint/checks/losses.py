@@ -627,16 +627,20 @@ class ThresholdOnLogits(Rule):
     """Raw scores are compared with a probability."""
 
     code, name = "TL115", "threshold-on-logits"
-    message = "raw scores (@) are {what}; the loss takes them as logits, where a probability of 0.5 is a score of 0"
+    message = "raw scores (@) are {what}; the loss takes them {how}, where a probability of 0.5 is a score of 0"
 
     @on("program", having="threshold")
     def check(self, region: Region, report: Report) -> None:
+        squashed = {event.node: event.scores.trace[0].node for event in region.of("squashed") if event.scores.trace}
+        judged = {squashed.get(e.given.trace[0].node) for e in region.of("loss") if e.path == BCE and e.given.trace}
         for _, node, space, given, what in region.of("threshold"):
             origin = given.trace[0].node
             paths = {e.path for e in region.of("loss") if e.given.trace and e.given.trace[0].node is origin}
             # Several classes may be another setting's, under whose loss these are scores as well.
-            if paths & {BCE_WITH_LOGITS, FOCAL} and paths <= {BCE_WITH_LOGITS, FOCAL, CROSS_ENTROPY}:
-                report(node, space, what=what).because(given.trace)
+            logits = paths & {BCE_WITH_LOGITS, FOCAL}
+            if (logits or origin in judged) and paths <= {BCE_WITH_LOGITS, FOCAL, CROSS_ENTROPY}:
+                how = "as logits" if logits else "through a sigmoid"
+                report(node, space, what=what, how=how).because(given.trace)
 
     @on("compiled")
     def measured(self, fact: Any, report: Report) -> None:
@@ -651,11 +655,11 @@ class ThresholdOnLogits(Rule):
             if isinstance(metric, Const) and metric.value in ("accuracy", "acc", "binary_accuracy"):
                 if scores.last == 1 or metric.value == "binary_accuracy":
                     what = f'compared with 0.5 by the metric "{metric.value}"'
-                    report(call.argument("metrics", 3), what=what).because(scores.trace)
+                    report(call.argument("metrics", 3), what=what, how="as logits").because(scores.trace)
             elif isinstance(metric, Instance) and metric.describe() in COUNTING and has_own_threshold(metric):
                 assert metric.born is not None
                 what = f"compared with 0.5 by `{metric.describe()}`"
-                report(metric.born.node, metric.born.space, what=what).because(scores.trace)
+                report(metric.born.node, metric.born.space, what=what, how="as logits").because(scores.trace)
 
 
 COUNTING = ("BinaryAccuracy", "Precision", "Recall")  # metrics of Keras on probabilities

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import pairwise, takewhile
 from typing import Any, ClassVar, NamedTuple
 
 import libcst as cst
@@ -475,17 +476,27 @@ CONVERSIONS = frozenset(("to", "type", "type_as", "float", "double", "half", "sq
 
 
 def is_asked_about(index: Index, divisor: Any) -> bool:
-    """Whether the function asks elsewhere whether there is anything to divide by, or takes that for granted: what the
+    """Whether the function asks before whether there is anything to divide by, or takes that for granted: what the
     divisor is computed as stands in a condition, or one of so many is looked up by its number."""
-    function = index.function(divisor)
+    function, given = index.function(divisor), divisor
     if not isinstance(function, cst.FunctionDef):
         return False
     while isinstance(divisor, cst.Call) and isinstance(divisor.func, cst.Attribute) and called(divisor) in CONVERSIONS:
         divisor = divisor.func.value
     made = definition(index, divisor) if isinstance(divisor, cst.Name) else None
     forms = [form for form in (divisor, made) if form is not None]
+    above = [given, *takewhile(lambda node: node is not function, index.ancestors(given))]
+    later = {
+        id(node)
+        for line, block in pairwise(above)
+        if isinstance(block, cst.IndentedBlock)
+        for after in block.body[list(map(id, block.body)).index(id(line)) + 1 :]
+        for node in nodes_in(after)
+    }
     for node in nodes_in(function.body):
         if isinstance(node, (cst.If, cst.IfExp, cst.Assert)):
+            if id(node) in later:
+                continue
             parts = (node.test, *nodes_in(node.test))
         elif isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Subtract) and is_one(node.right):
             parts = (node.left,)

@@ -9,7 +9,14 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
-from trainlint.checks.augmenting import changed_by_switch, changed_when_read, has_base, own_random, picks_by_flag
+from trainlint.checks.augmenting import (
+    changed_by_switch,
+    changed_when_read,
+    has_base,
+    own_draws,
+    own_random,
+    picks_by_flag,
+)
 from trainlint.checks.data import (
     HELD_OUT,
     datasets_of,
@@ -24,12 +31,14 @@ from trainlint.checks.data import (
 from trainlint.semantics.behaviours.data import (
     augments,
     dataset_part,
+    ready_made,
 )
 from trainlint.semantics.behaviours.keras import SCALING
 from trainlint.semantics.interpreter import Region, dotted_name
 from trainlint.semantics.journal import APPLIED
 from trainlint.semantics.values import (
     UNKNOWN,
+    Api,
     Class,
     Const,
     Function,
@@ -146,19 +155,28 @@ class AugmentationInEvaluation(Rule):
     @on("program", having="trained")
     def own(self, region: Region, report: Report) -> None:
         """The project's own code changes pictures at random: in a transform for training that serves held-out data too,
-        while others have one that does not; or in the class that reads both."""
+        where it is called after that or others have one that does not; or in the class that reads both."""
         loaders = [event.loader for event in region.of("trained")]
         trained, seen = {same_data(loader) for loader in loaders}, set()
         learnt = datasets_of(loaders)
         shared = {id(value) for dataset in learnt for value in transforms_in(dataset)}
         common = {step.node for dataset in learnt for step in random_steps(dataset)}
-        for event in judged_loops(region):
-            dataset = event.loader.attrs.get("dataset")
+        learnt_with = {step.cls for dataset in learnt for step in own_augmentations(dataset)}
+        judged = [(event.loader.attrs.get("dataset"), apart(event.loader, trained)) for event in judged_loops(region)]
+        for dataset, other in [*judged, *((made.dataset, False) for made in region.of("dataset"))]:
             if not isinstance(dataset, Instance) or dataset.born is None or id(dataset) in seen:
                 continue
-            seen.add(id(dataset))
             part = dataset_part(dataset)
-            if part not in HELD_OUT and not apart(event.loader, trained):
+            if part not in HELD_OUT and not other:
+                continue
+            seen.add(id(dataset))
+            augmenting = next((one for one in own_augmentations(dataset) if one.cls in learnt_with), None)
+            if augmenting is not None and augmenting.born is not None:
+                at, label = transform_given(dataset.born.node), augmenting.born.label
+                draft = report(at, dataset.born.space, how=augmented(HELD_OUT.get(part or "", "held-out"), label))
+                draft.because([augmenting.born, dataset.born])
+                continue
+            if not any(dataset is value for value, _ in judged):
                 continue
             if (step := next((s for s in random_steps(dataset) if s.node in common), None)) is not None:
                 report(step.node, step.space, how=augmented(HELD_OUT.get(part or "", "held-out"), step.label))
@@ -238,6 +256,13 @@ def transforms_in(dataset: Value | None) -> list[Instance]:
     """The transforms that a data set holds."""
     held = dataset.attrs.items() if isinstance(dataset, Instance) else ()
     return [value for name, value in held if isinstance(value, Instance) and gives_transform(str(name))]
+
+
+def own_augmentations(dataset: Value | None) -> Iterator[Instance]:
+    """The random transforms of the project's own in the pipelines that a data set was given, called after what they
+    change."""
+    for value in transforms_in(dataset):
+        yield from (one for one in own_draws(value) if one.born is not None and AUGMENTS.search(one.born.label))
 
 
 def random_steps(dataset: Value) -> Iterator[Step]:
@@ -397,17 +422,17 @@ class PreprocessingDiffers(Rule):
         made = region.of("dataset")
         served = datasets_of(event.loader for event in region.of("loader"))
         learnt = {id(d) for e in region.of("trained") for d in parts_of(e.loader.attrs.get("dataset"))}
-        trained = [(d, normalisations(d)) for *_, d in made if dataset_part(d) == "train" and source(d)]
+        trained = [(d, normalisations(d)) for *_, d in made if dataset_part(d) == "train" and pixels(d)]
         trained = [(d, found) for d, found in trained if id(d) in learnt] or trained  # part of them may be held out
         within = rewritten([*served, *(d for *_, d in made)]) if trained else []
         for _, node, space, dataset in made if trained else ():
             part, given = dataset_part(dataset), normalisations(dataset)
             if part not in HELD_OUT or given is None or dataset in within:
                 continue
-            twins = [(t, None if t in within else found) for t, found in trained if source(t) == source(dataset)]
+            twins = [(t, None if t in within else found) for t, found in trained if pixels(t) == pixels(dataset)]
             if dataset not in served and any(of_one_kind(d, dataset) and normalised_like(d, twins) for d in served):
                 continue  # as they are for something else: the model gets this part by another data set
-            unknown = [d for *_, d in made if dataset_part(d) is None and source(d) == source(dataset)]
+            unknown = [d for *_, d in made if dataset_part(d) is None and pixels(d) == pixels(dataset)]
             if any(normalised_like(d, [(dataset, given)]) for d in unknown):
                 continue  # which may be what the model is trained on, where there is a choice of data sets
             if how := differently(given, twins):
@@ -418,13 +443,13 @@ class PreprocessingDiffers(Rule):
         """The same of data that are held out only by what a program does with them."""
         learnt = [e.loader for e in region.of("trained")]
         served = datasets_of(learnt)
-        trained = [(d, normalisations(d)) for d in served if isinstance(d, Instance) and source(d)]
+        trained = [(d, normalisations(d)) for d in served if isinstance(d, Instance) and pixels(d)]
         seen = {same_data(loader) for loader in learnt}
         for event in since_training(region, region.of("evaluated")) if trained else ():
             dataset = event.loader.attrs.get("dataset")
             if not isinstance(dataset, Instance) or dataset_part(dataset) in HELD_OUT or not apart(event.loader, seen):
                 continue
-            given, twins = normalisations(dataset), [(t, found) for t, found in trained if source(t) == source(dataset)]
+            given, twins = normalisations(dataset), [(t, found) for t, found in trained if pixels(t) == pixels(dataset)]
             if dataset.born is not None and given is not None and (how := differently(given, twins)):
                 draft = report(dataset.born.node, dataset.born.space, part="held-out", how=how)
                 draft.because([twins[0][0].born])
@@ -478,6 +503,17 @@ class PreprocessingDiffers(Rule):
                     report(event.node, event.space, part=HELD_OUT[judged.data.part], how=how).because(because)
 
 
+def pixels(dataset: Instance) -> Any:
+    """What identifies the kind of samples, before any transform: those of a ready-made data set, too, of which a class
+    of the project's chooses some."""
+    own = dataset.cls
+    while isinstance(own, Class) and not _STATISTICS.search(" ".join(names_in(own.node))):
+        if any(rescales(node, set()) for node in nodes_in(own.node)):
+            break
+        own = next((base for base in own.bases if isinstance(base, (Class, Api))), None)
+    return (ready_made(dataset) if isinstance(own, Api) else "") or source(dataset)
+
+
 def differently(held_out: set[tuple[Any, ...] | None], trained: list[tuple[Instance, Any]]) -> str:
     """In words, how data are normalised that surely are so otherwise than all training data; "" for any other."""
     if not trained or not all(found is not None and normalised_apart(found, held_out) for _, found in trained):
@@ -500,7 +536,7 @@ def rewritten(datasets: list[Value]) -> list[Value]:
 
 def of_one_kind(one: Value, other: Instance) -> bool:
     """Whether two data sets are made of the same data, and of the same part of these."""
-    return isinstance(one, Instance) and source(one) == source(other) and dataset_part(one) == dataset_part(other)
+    return isinstance(one, Instance) and pixels(one) == pixels(other) and dataset_part(one) == dataset_part(other)
 
 
 def normalised_like(held_out: Value, trained: list[tuple[Instance, Any]]) -> bool:

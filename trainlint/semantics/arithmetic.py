@@ -786,9 +786,7 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         if isinstance(left, Const) and isinstance(right, Const):
             return Const((left.key == right.key) == (operator == "Is"))
         known = isinstance(right, Const) and right.value is None
-        opaque = (
-            left is UNKNOWN or isinstance(left, (Union, Number)) or (isinstance(left, Instance) and left.cls is None)
-        )
+        opaque = left is UNKNOWN or isinstance(left, Union) or (isinstance(left, Instance) and left.cls is None)
         if known and not opaque and not isinstance(left, Const):
             return Const(operator == "IsNot")
         return BOOL

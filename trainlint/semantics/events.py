@@ -46,6 +46,7 @@ FIELDS = {
     "item": "value",
     "collect": "value",
     "threshold": "scores what",
+    "squashed": "scores",  # by a sigmoid
     "ranked": "",
     "meter": "metric what",  # a metric object was fed, read or reset: by the name of its method, "" for a call of it
     "grown": "value loop handed",  # `handed`: the call that gave it to the function that keeps it

@@ -48,6 +48,7 @@ from trainlint.semantics.values import (
     Method,
     Number,
     Object,
+    Step,
     Tensor,
     Text,
     Value,
@@ -82,13 +83,14 @@ Alternative = tuple[Namespace, Any] | Instance | None
 
 class Choice:
     """Alternatives of which a program takes one: the calls that it is made in, whether it is the first choice of the
-    program, where the code of each alternative stands if it is a branch, or the model that it calls, and what was found
-    before the first and in each, with the calls that it was found in. `starts` are the numbers of events of the region
-    before each."""
+    program, the function that calls one of them whatever else is chosen, where the code of each alternative stands if
+    it is a branch, or the model that it calls, and what was found before the first and in each, with the calls that it
+    was found in. `starts` are the numbers of events of the region before each."""
 
-    def __init__(self, calls: list[Any], is_first: bool) -> None:
+    def __init__(self, calls: list[Any], is_first: bool, caller: Function | None) -> None:
         self.calls = list(calls)
         self.is_first = is_first
+        self.caller = caller
         self.code: list[Alternative] = [None]
         self.drafts: list[list[tuple[Draft, list[Any]]]] = [[]]
         self.starts: list[int] = []
@@ -110,8 +112,10 @@ class Choice:
         return all(use == ("trained" if found else "") for found, use in uses)
 
     def stands(self, draft: Draft, entered: list[Any], code: Alternative) -> bool:
-        """Whether a finding of one alternative holds whatever the others do: all that explains it is there, or nothing
-        was chosen before that the alternative could go together with."""
+        """Whether a finding of one alternative holds whatever the others do: all that explains it is there, or in what
+        always comes before it, or nothing was chosen before that the alternative could go together with."""
+        if self.caller is not None and draft.related and all(is_always(self.caller, s) for s in draft.related):
+            return True
         if self.is_first and isinstance(code, tuple) and code[0] is draft.space and path_to(code[1], draft.node):
             return True
         return self.explains(draft, entered, code)
@@ -135,6 +139,12 @@ class Choice:
                 members = [function] if owner is None else owner.attrs.values()
                 if not any(isinstance(m, Function) and id(m.node) in self.calls for m in members):
                     yield function.node if owner is None else owner.node
+
+
+def is_always(function: Function, step: Step) -> bool:
+    """Whether a function runs a step whatever is chosen in it."""
+    path = path_to(function.node.body, step.node) if step.space is function.space else []
+    return bool(path) and not any(isinstance(node, (cst.If, cst.IfExp, cst.BooleanOperation)) for node in path)
 
 
 def classes_of(model: Instance) -> list[tuple[Namespace, Any]]:
@@ -251,7 +261,7 @@ class Project:
         they stand by themselves."""
         events = self.interp.region.events if self.interp.region is not None else []
         if event == "choices":
-            self.choices.append(Choice(self.interp.stack, not self.interp.chosen))
+            self.choices.append(Choice(self.interp.stack, not self.interp.chosen, fact))
         elif event == "choice":
             self.choices[-1].begin(fact, events)
         else:

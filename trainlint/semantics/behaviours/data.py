@@ -1445,11 +1445,14 @@ BUNDLED = frozenset("MNIST FashionMNIST KMNIST CIFAR10 CIFAR100 USPS".split())
 def bundled(dataset: Instance) -> str:
     """The ready-made data set whose samples an instance serves, be it of a class of the project's that leaves them as
     they are; "" for any other."""
+    return "" if isinstance(dataset.cls, Class) and chooses_samples(dataset.cls) else ready_made(dataset)
+
+
+def ready_made(dataset: Instance) -> str:
+    """The ready-made data set that an instance is, or that its class is made from; "" for none."""
     paths = dataset.cls.api if isinstance(dataset.cls, Class) else (dataset.api_path,)
     name = next((path for path in paths if path.startswith("torchvision.datasets.")), "").rpartition(".")[2]
-    if name not in BUNDLED or (isinstance(dataset.cls, Class) and chooses_samples(dataset.cls)):
-        return ""
-    return name
+    return name if name in BUNDLED else ""
 
 
 SAMPLES = frozenset("data targets labels train_data train_labels test_data test_labels __len__".split())
@@ -1516,7 +1519,7 @@ def declared_part(dataset: Instance) -> str | None:
     for name in ("split", "image_set", "mode", "phase", "subset", "partition", "set_name", "stage"):
         value = dataset.attrs.get(name)
         if isinstance(value, Const) and isinstance(value.value, str):
-            return PART_WORDS.get(value.value.lower())
+            return PART_WORDS.get(value.value.lower().rstrip("0123456789"))  # val2017
     root = dataset.attrs.get("root")
     return part_in_path(words_of(root)) if isinstance(root, Value) else None
 

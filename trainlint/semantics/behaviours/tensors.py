@@ -327,6 +327,8 @@ def sigmoid(call: Call) -> Value:
     result = made(
         call, step=call.short_name, kinds=SIGMOID, lo=0.0, hi=1.0, nature="a sigmoid output", shape=call.tensor.shape
     )
+    if call.tensor.kinds == LOGITS:
+        call.interp.event("squashed", call.node, call.tensor)
     return noted(call, result)
 
 

@@ -373,14 +373,22 @@ def module_zero_grad(call: Call) -> Value:
 
 @behaviour("optimizer_zero_grad")
 def optimizer_zero_grad(call: Call) -> Value:
-    interp, optimizer = call.interp, call.receiver
-    interp.event("clear", call.node, optimizer)
-    if isinstance(optimizer, Instance) and "$state" in optimizer.attrs:
-        interp.write(optimizer.attrs, "$cleared", tuple(interp.way_to(call.node, "gradients cleared")))
-        interp.write(optimizer.attrs, "$scale", NO_SCALE)
-        before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=call.node)
-        interp.emit("cleared", (call.node, optimizer, before))
+    interp = call.interp
+    interp.event("clear", call.node, call.receiver)
+    for optimizer in (call.receiver, *sharing(interp, call.receiver)):
+        if isinstance(optimizer, Instance) and "$state" in optimizer.attrs:
+            interp.write(optimizer.attrs, "$cleared", tuple(interp.way_to(call.node, "gradients cleared")))
+            interp.write(optimizer.attrs, "$scale", NO_SCALE)
+            before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=call.node)
+            interp.emit("cleared", (call.node, optimizer, before))
     return NONE
+
+
+def sharing(interp: Interpreter, optimizer: Value | None) -> list[Instance]:
+    """The other optimizers that work on the groups of parameters of this one, as one does that is wrapped."""
+    groups = optimizer.attrs.get("param_groups") if isinstance(optimizer, Instance) else None
+    shared = groups is not None and groups is not UNKNOWN
+    return [o for o in optimizers(interp) if shared and o is not optimizer and o.attrs.get("param_groups") is groups]
 
 
 @behaviour("optimizer_step")
