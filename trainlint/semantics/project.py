@@ -48,7 +48,6 @@ from trainlint.semantics.values import (
     Method,
     Number,
     Object,
-    Step,
     Tensor,
     Text,
     Value,
@@ -114,8 +113,10 @@ class Choice:
     def stands(self, draft: Draft, entered: list[Any], code: Alternative) -> bool:
         """Whether a finding of one alternative holds whatever the others do: all that explains it is there, or in what
         always comes before it, or nothing was chosen before that the alternative could go together with."""
-        if self.caller is not None and draft.related and all(is_always(self.caller, s) for s in draft.related):
-            return True
+        if self.caller is not None and draft.related:
+            places = [(draft.space, draft.node), *((s.space, s.node) for s in draft.related)]
+            if all(is_always(self.caller, *place) for place in places):
+                return True
         if self.is_first and isinstance(code, tuple) and code[0] is draft.space and path_to(code[1], draft.node):
             return True
         return self.explains(draft, entered, code)
@@ -141,10 +142,10 @@ class Choice:
                     yield function.node if owner is None else owner.node
 
 
-def is_always(function: Function, step: Step) -> bool:
-    """Whether a function runs a step whatever is chosen in it."""
-    path = path_to(function.node.body, step.node) if step.space is function.space else []
-    return bool(path) and not any(isinstance(node, (cst.If, cst.IfExp, cst.BooleanOperation)) for node in path)
+def is_always(function: Function, space: Namespace, node: Any) -> bool:
+    """Whether a function itself runs a node whatever is chosen in it."""
+    path = path_to(function.node.body, node) if space is function.space else []
+    return bool(path) and not any(isinstance(step, (cst.If, cst.IfExp, cst.BooleanOperation)) for step in path)
 
 
 def classes_of(model: Instance) -> list[tuple[Namespace, Any]]:
