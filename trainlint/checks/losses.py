@@ -631,11 +631,12 @@ class ThresholdOnLogits(Rule):
 
     @on("program", having="threshold")
     def check(self, region: Region, report: Report) -> None:
-        squashed = {event.node: event.scores.trace[0].node for event in region.of("squashed") if event.scores.trace}
-        judged = {squashed.get(e.given.trace[0].node) for e in region.of("loss") if e.path == BCE and e.given.trace}
+        squashed = {event.node: origin_of(event.scores) for event in region.of("squashed") if event.scores.trace}
+        losses = [event for event in region.of("loss") if event.given.trace]
+        judged = {squashed.get(event.given.trace[0].node) for event in losses if event.path == BCE}
         for _, node, space, given, what in region.of("threshold"):
-            origin = given.trace[0].node
-            paths = {e.path for e in region.of("loss") if e.given.trace and e.given.trace[0].node is origin}
+            origin = origin_of(given)
+            paths = {event.path for event in losses if origin_of(event.given) is origin}
             # Several classes may be another setting's, under whose loss these are scores as well.
             logits = paths & {BCE_WITH_LOGITS, FOCAL}
             if (logits or origin in judged) and paths <= {BCE_WITH_LOGITS, FOCAL, CROSS_ENTROPY}:
@@ -660,6 +661,12 @@ class ThresholdOnLogits(Rule):
                 assert metric.born is not None
                 what = f"compared with 0.5 by `{metric.describe()}`"
                 report(metric.born.node, metric.born.space, what=what, how="as logits").because(scores.trace)
+
+
+def origin_of(scores: Tensor) -> Any:
+    """What identifies the layer that scores come from: its place, or the model that is no more than its layers."""
+    node = scores.trace[0].node
+    return next((dep.module for dep in scores.deps if dep.node is node), node)
 
 
 COUNTING = ("BinaryAccuracy", "Precision", "Recall")  # metrics of Keras on probabilities

@@ -508,7 +508,9 @@ def pixels(dataset: Instance) -> Any:
     of the project's chooses some."""
     own = dataset.cls
     while isinstance(own, Class) and not _STATISTICS.search(" ".join(names_in(own.node))):
-        if any(rescales(node, set()) for node in nodes_in(own.node)):
+        if any(
+            rescales(node, {"self"}) and called(getattr(node, "left", None)) != "len" for node in nodes_in(own.node)
+        ):
             break
         own = next((base for base in own.bases if isinstance(base, (Class, Api))), None)
     return (ready_made(dataset) if isinstance(own, Api) else "") or source(dataset)
