@@ -2101,7 +2101,7 @@ class Interpreter:
         results: list[Value] = []
         before, self.choosing = self.choosing, True
         applied = self.flags.get(APPLIED)
-        self.emit("choices", None if before else self.frame.function)
+        self.emit("choices", None if before or self.is_walked(node) else self.frame.function)
 
         def run(option: Value) -> bool:
             self.emit("choice", option if isinstance(option, Instance) else None)
