@@ -569,8 +569,10 @@ class SoftmaxDim(Rule):
                 self.stacked(value, report)
 
     def weights(self, given: Value, values: Value | None, report: Report) -> None:
-        if isinstance(given, Tensor) and isinstance(values, Tensor) and mixes_stack(given, values):
-            self.stacked(given, report)
+        if isinstance(given, Tensor) and isinstance(values, Tensor):
+            for weights, others in ((given, values), (values, given)):
+                if mixes_stack(weights, others):
+                    self.stacked(weights, report)
 
     def stacked(self, given: Tensor, report: Report) -> None:
         if given.trace:
@@ -1094,6 +1096,9 @@ class ReshapeAsPermute(Rule):
             before, after = (f"({', '.join(names)})" for names in named)
             report(call.node, call=call.short_name, given=before, wanted=after)
             return
+        if (dealt := dealt_out(call.node, call.tensor, index_of(report.space()))) is not None:
+            report(call.node, call=call.short_name, given=dealt[0], wanted=dealt[1]).because(why(call.tensor))
+            return
         wanted = shapes.sizes(call, 1, "shape", "size", "newshape")
         if given.shape is None or wanted is None or len(given.shape) < 3:
             return
@@ -1120,14 +1125,10 @@ def exchanged_sizes(call: Any, index: Index, shape: Shape | None) -> tuple[list[
     if not all(isinstance(node, cst.Name) for node in wanted):
         return exchanged_axes(tensor, wanted, shape)
     bound = [reaching(index, name) for name in wanted]
-    element = index.parent(bound[0]) if bound[0] is not None else None
-    sizes: Any = index.parent(element) if isinstance(element, cst.Element) else None
-    target = index.parent(sizes) if isinstance(sizes, cst.Tuple) else None
-    statement = index.parent(target) if isinstance(target, cst.AssignTarget) else None
-    names = [part.value for part in sizes.elements] if isinstance(statement, cst.Assign) else []
-    owner = sized(statement.value) if isinstance(statement, cst.Assign) else None
-    if owner is None or {*map(id, names)} != {*map(id, bound)}:
+    found = sizes_with(index, wanted[0])
+    if found is None or {*map(id, found[0])} != {*map(id, bound)}:
         return None
+    names, owner = found
     measured = reaching(index, owner)
     if measured is None or measured is not reaching(index, tensor):
         return None
@@ -1137,8 +1138,64 @@ def exchanged_sizes(call: Any, index: Index, shape: Shape | None) -> tuple[list[
     return None if before == after else ([name.value for name in names], [name.value for name in wanted])
 
 
+def dealt_out(call: Any, tensor: Tensor, index: Index) -> tuple[str, str] | None:
+    """The sizes of images in words, and those they are given, where some axes are joined and put before others:
+    `b, c, h, w = x.shape`, then `x.view(b, h * w, c)`, be it of what a convolution made of them."""
+    given = positional(call)
+    if isinstance(call.func, cst.Attribute) and not is_name(call.func.value, "torch"):
+        given.insert(0, call.func.value)
+    if len(given) == 2 and isinstance(given[1], (cst.Tuple, cst.List)):
+        given[1:] = [element.value for element in given[1].elements]
+    of, *wanted = given
+    names, owner = next((found for node in wanted if (found := sizes_with(index, node))), ((), None))
+    if owner is None or tensor.shape is None or len(names) != len(tensor.shape) or len(wanted) < 2:
+        return None
+    itself = isinstance(of, cst.Name) and reaching(index, of) is reaching(index, owner)
+    if not itself and not is_map(tensor):
+        return None
+    places = {id(name): at for at, name in enumerate(names)}
+    joined = [None if is_minus_one(node) else axes_in(index, node, places) for node in wanted]
+    named = {axis for axes in joined if axes is not None for axis in axes}
+    if -1 in named or joined.count(None) > 1:
+        return None
+    rest = set(range(len(names))) - named
+    order = [sorted(a for a in (rest if axes is None else axes) if tensor.shape[a] != 1) for axes in joined]
+    ends = [axis for axes in order if axes for axis in (axes[0], axes[-1])]
+    if ends == sorted(ends) or not all(order) or len({a for axes in order for a in axes}) < sum(map(len, order)):
+        return None
+    words = (cst.Module([]).code_for_node(node) for node in wanted)
+    return f"({', '.join(name.value for name in names)})", f"({', '.join(words)})"
+
+
+def is_map(tensor: Tensor) -> bool:
+    """Whether a tensor surely is what a convolution of images gave, with its axes where they were."""
+    label, shape = tensor.route[-1].label if tensor.route else "", tensor.shape or ()
+    known = len(shape) == 4 and shape[1] is not None and shape[1] not in shape[2:]
+    return known and label.startswith("Conv") and label.endswith(written(tensor))
+
+
+def sizes_with(index: Index, node: Any) -> tuple[list[Any], cst.Name] | None:
+    """The names of all sizes of a tensor, of which one is in an expression, and the tensor's."""
+    name = next((part for part in nodes_in(node) if isinstance(part, cst.Name)), None)
+    element = index.parent(bound) if name is not None and (bound := reaching(index, name)) is not None else None
+    sizes: Any = index.parent(element) if isinstance(element, cst.Element) else None
+    target = index.parent(sizes) if isinstance(sizes, cst.Tuple) else None
+    statement = index.parent(target) if isinstance(target, cst.AssignTarget) else None
+    owner = sized(statement.value) if isinstance(statement, cst.Assign) else None
+    return None if owner is None else ([part.value for part in sizes.elements], owner)
+
+
+def axes_in(index: Index, node: Any, places: dict[int, int]) -> set[int]:
+    """The axes whose sizes an expression multiplies; -1 among them for anything else."""
+    if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Multiply):
+        return axes_in(index, node.left, places) | axes_in(index, node.right, places)
+    return {places.get(id(reaching(index, node)), -1)} if isinstance(node, cst.Name) else {-1}
+
+
 def exchanged_axes(tensor: cst.Name, wanted: list[Any], shape: Shape | None) -> tuple[list[str], list[str]] | None:
     """The same of sizes that are asked of the tensor where they are given: `x.view(x.size(0), x.size(2), -1)`."""
+    if shape is None and not any(map(is_minus_one, wanted)):  # of as many axes as are given, or it fails
+        shape = (None,) * len(wanted)
     if shape is None or len(wanted) != len(shape):
         return None
     axes = [axis_measured(node, tensor, len(shape)) for node in wanted]

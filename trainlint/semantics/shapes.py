@@ -126,7 +126,12 @@ def moved(call: Call, number: int, name: str) -> int | None:
     if name == "squeeze":
         at = place(axis(call, 1), rank)
         return None if at in (None, number) or given[at or 0] != 1 else number - ((at or 0) < number)
-    return None
+    order: Form | None = None
+    if name == "permute":
+        order = permuted(Form(tuple(range(rank))), sizes(call, 1, "dims", "axes"))
+    elif name == "transpose":
+        order = transposed(call, Form(tuple(range(rank))))
+    return order.shape.index(number) if order is not None and order.shape is not None else None
 
 
 def here(call: Call, label: str) -> Step:
@@ -557,7 +562,10 @@ def permuted(given: Form, order: list[int | None] | None) -> Form:
 
 @shape_of("transpose", "swapaxes", "swapdims", "t")
 def transpose(call: Call) -> Form:
-    given = form(call.tensor)
+    return transposed(call, form(call.tensor))
+
+
+def transposed(call: Call, given: Form) -> Form:
     rank = len(given.shape) if given.shape is not None else 0
     order = call.arguments.positional[1:]
     numpy = call.row.name.startswith("numpy.") and not call.actual.endswith("swapaxes")
