@@ -148,6 +148,9 @@ def extend(interp: Interpreter, target: ListObject, value: Value) -> None:
 def container_operation(interp: Interpreter, operator: str, left: Value, right: Value) -> Value | None:
     """`+`, `*` and `|` of containers; None for other operands."""
     if operator == "Add" and isinstance(left, (ListObject, Tuple)):
+        if isinstance(right, Union) and all(isinstance(option, (ListObject, Tuple)) for option in right.options):
+            sums = [container_operation(interp, operator, left, option) for option in right.options]
+            return join_all(total for total in sums if total is not None)
         a, b = interp.known_items(left), interp.known_items(right)
         if a is not None and b is not None and len(a) + len(b) <= MAX_ITEMS:
             return Tuple(a + b) if isinstance(left, Tuple) else ListObject(a + b)

@@ -715,6 +715,13 @@ class Interpreter:
             return self.library.module_items(self, value)
         return None
 
+    def longest(self, value: Value) -> tuple[Value, ...] | None:
+        """The items of the longest of several lists, where each of them begins as it does: some are optional."""
+        lists = [self.known_items(option) for option in value.options] if isinstance(value, Union) else []
+        found = max((items for items in lists if items is not None), key=len, default=())
+        alike = all(items is not None and keys_of(items) == keys_of(found[: len(items)]) for items in lists)
+        return found if found and alike else None
+
     def ends_of(self, value: Value) -> tuple[Value, ...]:
         """The items that a sequence surely ends with."""
         known = self.known_items(value)
@@ -833,7 +840,7 @@ class Interpreter:
     def for_(self, node: cst.For) -> bool:
         iterable = self.eval(node.iter)
         iterable = not_none(iterable)
-        known = self.known_items(iterable)
+        known = self.known_items(iterable) or self.longest(iterable)
         with self.in_region("loop", node, source_of(iterable)) as region:
             unrolled = known is not None and len(known) <= self.turns_at_most(node, known)
             region.exact = unrolled or is_name(node.target, "_")  # whatever comes for that, it is the same
@@ -2416,6 +2423,10 @@ def nested(events: list[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
 def as_items(value: Value) -> tuple[Value, ...]:
     """What a loop binds at once: the items of a tuple, as `enumerate` and `zip` give it, or the value itself."""
     return value.items if isinstance(value, Tuple) else (value,)
+
+
+def keys_of(values: tuple[Value, ...]) -> list[Any]:
+    return [value.key for value in values]
 
 
 def is_sum_of(value: Any, target: Any) -> bool:
