@@ -239,10 +239,29 @@ class DoubleActivation(Rule):
             draft = report(call.node, activation=call.short_name, kind=kind).because(given.trace)
             draft.repair(partial(self.take_away, given, call.argument(call.row.params[0], 0)))
 
+    @on_call("torch.distributions.*")
+    def drawn_from(self, call: Call, report: Report) -> None:
+        """A distribution activates its `logits` itself."""
+        name, given = distribution(call), call.value("logits", 1)
+        if name not in ("Bernoulli", "Categorical", "OneHotCategorical") or not isinstance(given, Tensor):
+            return
+        if given.must_be(PROBABILITIES | SIGMOID):
+            kind = "probabilities" if given.must_be(PROBABILITIES) else "sigmoid outputs"
+            argument = call.argument("logits", 1)
+            draft = report(argument, activation=name, kind=kind).because(given.trace)
+            named = next((a.keyword for a in call.node.args if a.value is argument and a.keyword is not None), None)
+            if named is not None:
+                draft.fix("give them as `probs`", replace(named, "probs"))
+
     def take_away(self, given: Tensor, argument: Any, draft: Draft) -> None:
         found = local_activation(given, draft.space, argument)
         if found is not None and (found.given is not None or found.call is draft.node):
             draft.fix(f"take the {given.trace[0].label} before away", *found.edits)
+
+
+def distribution(call: Call) -> str:
+    """The class of the distribution that a call makes; none if it makes none."""
+    return call.receiver.describe() if isinstance(call.receiver, Instance) else ""
 
 
 def looked_at(call: Call, report: Report) -> bool:

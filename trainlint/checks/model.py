@@ -12,12 +12,12 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.losses import BCE, BCE_WITH_LOGITS, CROSS_ENTROPY, KERAS, LOG_SOFTMAX
-from trainlint.checks.repairs import assigned, attribute_targets, attribute_uses, definition, index_of
+from trainlint.checks.repairs import argument_for, assigned, attribute_targets, attribute_uses, definition, index_of
 from trainlint.edits import imported, insert_at_start, overwrite, rename, replace, set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.keras import plain_path
 from trainlint.semantics.containers import derives
-from trainlint.semantics.interpreter import Interpreter, Region
+from trainlint.semantics.interpreter import Frame, Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor, leaves, modules_in
 from trainlint.semantics.modules import (
     FILLING,
@@ -777,6 +777,31 @@ def is_made_by(layer: Instance, call: cst.Call) -> bool:
     return layer.born is not None and (layer.born.node is call or called(call) == "deepcopy")
 
 
+def is_made_for(layer: Instance, name: cst.Name, frame: Frame) -> bool:
+    """Whether a parameter of a function is a layer that the caller, or one of its callers, made to hand it on, and does
+    nothing else with but to look at its attributes."""
+    caller, function = frame.caller, frame.function
+    if caller is None or function is None or caller.function is None:
+        return False
+    params = function.node.params.params if isinstance(function.node, cst.FunctionDef) else ()
+    given = next((argument_for(function.node, frame.call, p.name) for p in params if is_name(p.name, name.value)), None)
+    if given.__class__ is cst.Call:
+        return is_made_by(layer, given)
+    tree = caller.function.node.body
+    if given.__class__ is not cst.Name or loads(tree, given.value) != 1 + looks(tree, given.value):
+        return False
+    made_there = layer.born is not None and contains(tree, layer.born.node)
+    return made_there or is_made_for(layer, given, caller)
+
+
+def looks(tree: Any, name: str) -> int:
+    """How often an attribute of something is read, but for calls of its methods, or its class is asked for."""
+    called = {id(node.func) for node in nodes_in(tree) if isinstance(node, cst.Call)}
+    read = (n for n in nodes_in(tree) if isinstance(n, cst.Attribute) and id(n) not in called)
+    asked: Iterator[Any] = (n for n in nodes_in(tree) if is_plain_call(n, "isinstance") or is_plain_call(n, "type"))
+    return sum(is_name(n.value, name) for n in read) + sum(is_name(a.value, name) for n in asked for a in n.args)
+
+
 def loads(tree: Any, name: str) -> int:
     """How often a name is read."""
     found = 0
@@ -1004,7 +1029,7 @@ class SharedLayerReplicated(Rule):
         if element.__class__ is cst.Name:
             if tree is None or loads(tree, element.value) != 1 or layer.born is None:
                 return False
-            if not contains(tree, layer.born.node):
+            if not contains(tree, layer.born.node) and not is_made_for(layer, element, interp.frame):
                 return False
         elif element.__class__ is not cst.Call or not is_made_by(layer, element):
             return False

@@ -301,11 +301,14 @@ def leaves_biases_out(index: Index, given: Any) -> Any:
     if not isinstance(given, (cst.ListComp, cst.GeneratorExp)) or not isinstance(given.elt, cst.Name):
         return None
     clause = given.for_in
-    walked = called(clause.iter) in ("parameters", "named_parameters")
+    source: Any = definition(index, clause.iter) or clause.iter
+    if is_plain_call(source, "list") and len(source.args) == 1:
+        source = source.args[0].value
+    walked = called(source) in ("parameters", "named_parameters")
     if not walked or clause.inner_for_in is not None or len(clause.ifs) != 1:
         return None
     test = clause.ifs[0].test
-    return given if has_axes(test, given.elt.value) or is_not_bias(test, clause.target) else None
+    return given if has_axes(test, given.elt.value) or is_not_bias(index, test, clause.target) else None
 
 
 def has_axes(test: Any, name: str) -> bool:
@@ -326,18 +329,43 @@ def called_shape(node: Any) -> bool:
     return (isinstance(node, cst.Attribute) and node.attr.value == "shape") or called(node) == "size"
 
 
-def is_not_bias(test: Any, target: Any) -> bool:
-    """Whether a test asks for names of parameters without "bias": `"bias" not in name`, `not name.endswith("bias")`."""
+def is_not_bias(index: Index, test: Any, target: Any) -> bool:
+    """Whether a test asks for names of parameters without "bias": `"bias" not in name`, `not name.endswith("bias")`, or
+    the same of each of some words, as in `not any(word in name for word in words)`."""
     names = set(names_in(target))
     if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
         asked: Any = test.expression
+        if is_plain_call(asked, "any"):
+            return is_of_some(index, asked, names, cst.In)
         given = positional(asked) if called(asked) == "endswith" else []
         return bool(given) and not names.isdisjoint(names_in(asked)) and is_bias(given[0])
-    if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1:
+    if is_plain_call(test, "all"):
+        return is_of_some(index, test, names, cst.NotIn)
+    left = left_of(test, names, cst.NotIn)
+    return left is not None and is_bias(left)
+
+
+def is_of_some(index: Index, call: Any, names: set[str], operator: type) -> bool:
+    """Whether `any` or `all` asks of words, one of which is "bias", whether they are in one of these names."""
+    (given,) = positional(call) or (None,)
+    if not isinstance(given, (cst.GeneratorExp, cst.ListComp)) or given.for_in.ifs or given.for_in.inner_for_in:
         return False
-    compared = test.comparisons[0]
+    words = definition(index, given.for_in.iter) or given.for_in.iter
+    left = left_of(given.elt, names, operator)
+    if not isinstance(left, cst.Name) or not left.deep_equals(given.for_in.target):
+        return False
+    if not isinstance(words, (cst.List, cst.Tuple)):
+        return False
+    return any(is_bias(element.value) for element in words.elements)
+
+
+def left_of(test: Any, names: set[str], operator: type) -> Any:
+    """What a test looks for in one of these names."""
+    if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1:
+        return None
+    (compared,) = test.comparisons
     inside = isinstance(compared.comparator, cst.Name) and compared.comparator.value in names
-    return isinstance(compared.operator, cst.NotIn) and inside and is_bias(test.left)
+    return test.left if inside and isinstance(compared.operator, operator) else None
 
 
 def is_bias(node: Any) -> bool:

@@ -61,7 +61,7 @@ def argument_for(function: Any, call: Any, name: Any) -> Any:
     given, place = positional(call), names.index(name)
     if any(argument.star for argument in call.args) or function.params.posonly_params:
         return None
-    if names[0].value == "self" and isinstance(call.func, cst.Attribute):
+    if names[0].value == "self" and (isinstance(call.func, cst.Attribute) or function.name.value == "__init__"):
         place -= 1
     return given[place] if 0 <= place < len(given) else keyword(call, name.value)
 

@@ -17,6 +17,7 @@ from trainlint.checks.losses import (
     NLL,
     SOFTMAX,
     LossRule,
+    distribution,
     scores,
 )
 from trainlint.checks.repairs import argument_for, index_of, reaching, serves_one
@@ -512,10 +513,12 @@ class SoftmaxDim(Rule):
         ):
             self.wrong(tensor, report)
 
-    @on_call("torch.multinomial", "torch.distributions.Categorical")
+    @on_call("torch.multinomial", "torch.distributions.*")
     def drawn(self, call: Call, report: Report) -> None:
         """Draws are made along the last axis, whatever the first one is."""
-        tensor = call.tensor
+        if distribution(call) not in ("", "Categorical"):
+            return
+        tensor = as_tensor(call.value("probs", 0) or UNKNOWN)
         ranked = tensor.shape is not None and len(tensor.shape) == 2 and tensor.shape[1] != 1
         if ranked and axis_of(tensor) == 0 and tensor.must_be(PROBABILITIES):
             self.wrong(tensor, report)

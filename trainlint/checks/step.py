@@ -788,6 +788,14 @@ class GraphRetained(Rule):
                 if grown.value.graph or any(same_loss(grown.value, loss) for loss in losses):
                     self.tell(grown, report)
 
+    @on("loop", having="backward kept")
+    def in_rows(self, region: Region, report: Report) -> None:
+        """A loss that was run backward is an entry of a row that is kept."""
+        losses = [event.loss for event in region.of("backward")]
+        for kept in region.of("kept"):
+            if kept.loop is region.node and keeps_graph(kept) and any(same_loss(kept.value, loss) for loss in losses):
+                report(kept.node, kept.space)
+
     @on("program", having="grown model")
     def evaluated(self, region: Region, report: Report) -> None:
         """An evaluation over batches that records graphs keeps them, and nobody runs backward through what it keeps."""
@@ -1040,9 +1048,9 @@ class UnscaledAccumulation(Rule):
     def check(self, region: Region, report: Report) -> None:
         if not any(e.block == "periodic" for e in region.of("enter")):
             return
-        if any(e.reduction is not None and const(e.reduction) != "mean" for e in region.of("loss")):
-            return
         flow = [(event, inside) for event, inside in nested(region.events) if not inner_loops(inside)]
+        if any(map(is_no_mean, nested(region.events))):
+            return
         for i, (step, inside) in enumerate(flow):
             every = next((r for r in inside if r.block == "periodic"), None)
             if step.kind != "step" or every is None or not isinstance(step.optimizer, Instance):
@@ -1057,9 +1065,9 @@ class UnscaledAccumulation(Rule):
     @on("loop", having="enter step backward")
     def in_turns(self, region: Region, report: Report) -> None:
         """The batches whose gradients one step takes are drawn in a loop of their own."""
-        if any(e.reduction is not None and const(e.reduction) != "mean" for e in region.of("loss")):
-            return
         flow = list(nested(region.events))
+        if any(map(is_no_mean, flow)):
+            return
         for i, (step, inside) in enumerate(flow):
             if step.kind != "step" or inner_loops(inside) or not isinstance(step.optimizer, Instance):
                 continue
@@ -1127,6 +1135,14 @@ class UnscaledAccumulation(Rule):
         factor = any(dep.module is FACTOR for dep in loss.deps)
         reached = touches(optimizer, loss.deps, True) is not False
         return always(inside) and reached and known and not factor and not divides(backward.engine)
+
+
+def is_no_mean(happened: tuple[Any, tuple[Any, ...]]) -> bool:
+    """Whether an event is a loss that is no mean over its batch, and not just evaluated."""
+    event, inside = happened
+    if event.kind != "loss" or event.reduction is None or any(block.block == "no_grad" for block in inside):
+        return False
+    return bool(const(event.reduction) != "mean")
 
 
 def sources_of_batch(loop: cst.For, call: Any, interp: Interpreter) -> Iterator[Any]:

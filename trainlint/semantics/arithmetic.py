@@ -75,6 +75,7 @@ NEGATED = "probabilities with the other sign"  # as in an entropy
 # Exponentials of raw scores, which nothing bounds: one for each score, and several added up.
 EXPONENTIAL, EXPONENTIALS = "an exponential", "a sum of exponentials"
 UNIT, UNITS = "a unit vector", "a product of unit vectors"
+FEATURE, FEATURES = "a feature", "a product of features"
 OF_TWO = "a difference of scores"
 DETERMINANT = "a determinant"
 TO_ONE = "1 minus "  # what is 0 where something reaches 1
@@ -320,9 +321,12 @@ def kinds_of(operator: str, left: Value, right: Value) -> int:
     if isinstance(left, Tensor) and isinstance(right, Tensor):
         if operator == "MatrixMultiply":
             weighed = b == LOGITS and a in (LOGITS, PROBABILITIES)  # by queries, or with the weights of an average
+            weighed = weighed or are_features(left, right)
             return LOGITS if "a parameter" in (left.nature, right.nature) or weighed else 0
         if operator in ("Add", "Subtract"):
-            if a == LOGITS and right.nature == "a parameter":
+            if a == LOGITS and right.nature in ("a parameter", FEATURE):
+                return LOGITS
+            if b == LOGITS and left.nature == FEATURE:
                 return LOGITS
             if operator == "Add" and (left.lo, left.hi) == (0, 0):
                 return b  # what a running sum begins with
@@ -377,7 +381,7 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
     b: str | None = getattr(right, "nature", None)
     if POSITIONS in (a, b):
         return None
-    a, b = (None if nature == OF_TWO else nature for nature in (a, b))
+    a, b = (None if nature in (OF_TWO, FEATURE, FEATURES) else nature for nature in (a, b))
     if not {a, b}.isdisjoint((EXPONENTIAL, EXPONENTIALS)):
         return exponential(operator, left, right)
     if operator == "Divide" and b == "a norm" and isinstance(left, Tensor):
@@ -424,6 +428,8 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
             remains = nature is not None and nature.startswith(TO_ONE) and nature != FROM_NEARLY_ONE
             if remains and bounds(factor)[0] == 0 and is_scale(other):
                 return nature  # 0 remains 0
+        if left is not right and are_features(left, right):
+            return FEATURES
         return (a or b) if lo >= 0 else None
     if operator in ("Divide", "FloorDivide"):
         return a if lo >= 0 else None
@@ -450,6 +456,11 @@ def is_scale(value: Value) -> bool:
 def are_units(*values: Value) -> bool:
     """Whether all are vectors of length one, so that their products are cosines."""
     return all(isinstance(v, Tensor) and v.nature == UNIT and v.lo >= -1 and v.hi <= 1 for v in values)
+
+
+def are_features(*values: Value) -> bool:
+    """Whether all are raw outputs or features that are learnt, so that sums of their products are raw scores."""
+    return all(isinstance(v, Tensor) and (v.must_be(LOGITS) or v.nature == FEATURE) and v.lo == -v.hi for v in values)
 
 
 def is_logistic(operator: str, left: Value, right: Value) -> bool:

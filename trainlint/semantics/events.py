@@ -50,6 +50,7 @@ FIELDS = {
     "ranked": "",
     "meter": "metric what",  # a metric object was fed, read or reset: by the name of its method, "" for a call of it
     "grown": "value loop handed",  # `handed`: the call that gave it to the function that keeps it
+    "kept": "value loop",  # the same, as an entry of a row that a list gets
     "filled": "total former loop",
     "left_over": "added loop",  # added up or collected in a loop, though another one that has ended measured it
     # Training states that are values: one begins, one was taken a step further (None where it is not known which).

@@ -437,8 +437,8 @@ class Library:
             return self.found_classes[path]
         for pattern, replacement in MOVED:
             moved, count = pattern.subn(replacement, path)
-            if count and moved in self.classes:
-                found = self.classes[moved]
+            found = self.classes.get(moved) or self.classes.get(f"{moved.rpartition('.')[0]}.*") if count else None
+            if found is not None:
                 break
         else:
             package, _, name = path.rpartition(".")

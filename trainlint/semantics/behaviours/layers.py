@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from trainlint.semantics import shapes
-from trainlint.semantics.arithmetic import graph_of
+from trainlint.semantics.arithmetic import FEATURE, graph_of
 from trainlint.semantics.behaviours.data import sameness
 from trainlint.semantics.behaviours.tensors import is_hidden, made, noted
 from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor, modules_in
@@ -228,7 +228,7 @@ def normalise(call: Call) -> Value:
     """Normalisation layers leave raw scores raw."""
     tensor = call.tensor
     kinds = LOGITS if tensor.kinds == LOGITS else 0
-    result = made(call, kinds=kinds)
+    result = made(call, kinds=kinds, nature=FEATURE)
     return noted(call, result.but(graph=True) if call.interp.module_depth and call.interp.grad else result)
 
 

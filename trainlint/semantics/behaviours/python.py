@@ -14,6 +14,7 @@ from trainlint.semantics.behaviours.data import note_rows, ordered
 from trainlint.semantics.behaviours.settings import candidate
 from trainlint.semantics.journal import MISSING
 from trainlint.semantics.library import Call, behaviour, builtin
+from trainlint.semantics.modules import contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
@@ -664,7 +665,8 @@ def append(call: Call) -> Value:
     if isinstance(target, ListObject) and len(values) > 1:
         value = values[1]
         loop = call.interp.nearest_loop()
-        if target.attrs.get("$filled", MISSING) is not call.node:  # where its only items come from
+        again = target.attrs.get("$filled", MISSING) is call.node
+        if not again:  # where its only items come from
             known = "$filled" in target.attrs
             call.interp.write(target.attrs, "$filled", None if known else call.node)
             note_rows(call, target, None if known else loop)
@@ -677,6 +679,10 @@ def append(call: Call) -> Value:
                 value = value.but(grown=value.grown | {call.node})
                 if held_before(call, target):
                     call.interp.event("grown", call.node, values[1], loop.node, call.interp.handed_on(value))
+        elif again and loop is not None and isinstance(value, (Tuple, ListObject, DictObject)):
+            for entry in contents(value):
+                if isinstance(entry, Tensor) and entry.graph is not False:
+                    call.interp.event("kept", call.node, entry, loop.node)
         containers.append(call.interp, target, value, called(call.node) != "appendleft")
     return NONE
 

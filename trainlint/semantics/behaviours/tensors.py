@@ -369,6 +369,12 @@ def mixed(call: Call) -> Value:
     return mixed_tensor(call.interp, operands(call) or [call.tensor])
 
 
+@behaviour("feature")
+def feature(call: Call) -> Value:
+    """What a model has learnt of something, as an embedding or behind a norm: numbers of either sign and any size."""
+    return mixed_tensor(call.interp, operands(call) or [call.tensor]).but(nature=arithmetic.FEATURE)
+
+
 @behaviour("tally")
 def tally(call: Call) -> Value:
     """How often values occur: no rows any more, but a statistic of them."""
@@ -621,6 +627,8 @@ def sum_(call: Call) -> Value:
         return made(call, lo=TINY)
     if tensor.nature == arithmetic.UNITS and call.value("dim", 1) is not None:
         return made(call, lo=-1.0, hi=1.0, nature="a cosine")
+    if tensor.nature == arithmetic.FEATURES and call.value("dim", 1) is not None:
+        return made(call, step="dot product", kinds=LOGITS, data=stats(call, "sum"))
     lo = TINY if tensor.lo > 0 else (0.0 if tensor.lo == 0 else -INF)
     hi = 0.0 if tensor.hi <= 0 else INF
     nature = None

@@ -62,6 +62,8 @@ AFTER_SOME_CLEAR = {**AFTER_CLEAR, **dict.fromkeys(FILLED, "?")}
 AFTER_STEP = {"clear": "clear", "used": "used", "?": "used", **dict.fromkeys(FILLED, "used")}
 FILLER = "$filler"  # of an optimizer: the backward that filled its gradients last
 TOGGLED = "$toggled"  # in the interpreter's flags: a framework turns the gradients of other optimizers off
+# Of an optimizer: its state before parts of what it holds were cleared, the modules in them, and where.
+PARTS = "$parts"
 OPTIMIZERS = "$optimizers"  # in the interpreter's flags: all optimizers made so far
 
 
@@ -299,7 +301,15 @@ def advance(
         new |= state
     if new != state:
         interp.write(optimizer.attrs, "$state", new)
+    if table is not AFTER_SOME_CLEAR and optimizer.attrs.get(PARTS) is not None:
+        interp.write(optimizer.attrs, PARTS, None)
     return state
+
+
+def lose_track(interp: Interpreter, optimizer: Instance) -> None:
+    """What becomes of the gradients of an optimizer was not seen."""
+    interp.write(optimizer.attrs, "$state", ANY)
+    interp.write(optimizer.attrs, PARTS, None)
 
 
 def scale_of(interp: Interpreter, optimizer: Instance) -> frozenset[str]:
@@ -315,7 +325,7 @@ def gradients_may_arrive(interp: Interpreter, loss: Tensor) -> None:
         return  # cut off from all that is known to have made it, as priorities of a replay memory
     for optimizer in optimizers(interp):
         if reach.touches(optimizer, False) is not False:
-            interp.write(optimizer.attrs, "$state", ANY)
+            lose_track(interp, optimizer)
 
 
 def parameters_escape(interp: Interpreter, module: Instance) -> None:
@@ -323,7 +333,7 @@ def parameters_escape(interp: Interpreter, module: Instance) -> None:
     reached = descendants(module)
     for optimizer in optimizers(interp):
         if optimizer.attrs.get("$modules", frozenset()) & reached or not optimizer.attrs.get("$complete"):
-            interp.write(optimizer.attrs, "$state", ANY)
+            lose_track(interp, optimizer)
 
 
 def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> None:
@@ -335,7 +345,7 @@ def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> Non
     for target in known or (None,):
         interp.event("clear", node, target)
     for optimizer, sure in reached:
-        if sure and optimizer not in whole:
+        if sure and optimizer not in whole and not clears_the_rest(interp, optimizer, reach.inner):
             advance(interp, optimizer, AFTER_SOME_CLEAR, certain=True, node=node)  # those of a part of what it holds
             if interp.read(optimizer.attrs, "$state") == {"clear"}:
                 interp.write(optimizer.attrs, "$scale", NO_SCALE)
@@ -344,6 +354,21 @@ def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> Non
             interp.write(optimizer.attrs, "$scale", NO_SCALE)
             before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=node)
             interp.emit("cleared", (node, optimizer, before))
+
+
+def clears_the_rest(interp: Interpreter, optimizer: Instance, part: set[int]) -> bool:
+    """Whether all that an optimizer holds is cleared with this part, part by part in lines that follow each other; its
+    state is then what it was before the first of them."""
+    place = (interp.frame, interp.frame.forks)
+    before, done, where = optimizer.attrs.get(PARTS) or (None, frozenset(), None)
+    if where != place:
+        before, done = interp.read(optimizer.attrs, "$state"), frozenset()
+    done |= part
+    interp.write(optimizer.attrs, PARTS, (before, done, place))
+    if not optimizer.attrs.get("$modules", frozenset()) <= done:
+        return False
+    interp.write(optimizer.attrs, "$state", before)
+    return True
 
 
 def belongs_to(value: Tensor) -> set[tuple[int, int]]:
@@ -360,7 +385,7 @@ def set_gradients(interp: Interpreter, owner: Tensor, value: Value, node: Any) -
         reach = Reach(owner.deps)
         for optimizer in optimizers(interp):
             if reach.touches(optimizer, True) is not False:
-                interp.write(optimizer.attrs, "$state", ANY)
+                lose_track(interp, optimizer)
                 interp.event("given", node, optimizer)
 
 
@@ -404,7 +429,7 @@ def optimizer_step(call: Call) -> Value:
             advance(interp, optimizer, AFTER_STEP, certain=True, node=call.node)
             value = interp.call(closure, Arguments(), call.node)
         if value is UNKNOWN and isinstance(optimizer, Instance):
-            interp.write(optimizer.attrs, "$state", ANY)  # it was not followed
+            lose_track(interp, optimizer)  # it was not followed
     if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
         take_step(interp, optimizer, call.node)
     else:
@@ -490,7 +515,7 @@ def as_optimizer(interp: Interpreter, receiver: Value, node: Any) -> Instance | 
     if "optim" not in owner_name(node):
         return None
     register_optimizer(interp, receiver, UNKNOWN)
-    interp.write(receiver.attrs, "$state", ANY)
+    lose_track(interp, receiver)
     interp.write(receiver.attrs, "$steps", ANY)
     return receiver
 
