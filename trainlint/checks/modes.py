@@ -50,6 +50,7 @@ from trainlint.semantics.values import (
     Dep,
     DictObject,
     Instance,
+    ListObject,
     Method,
     Step,
     Tensor,
@@ -539,6 +540,9 @@ def is_weightless(module: Instance, interp: Interpreter) -> bool:
         if isinstance(inner.cls, Api):
             row = interp.library.class_row(inner.cls.path)
             if row is None or row.raw.get("weights") or "model" in row.raw:
+                return False
+            listed = inner.attrs.get("$children")
+            if isinstance(listed, ListObject) and listed.items is None and may_have_weights(listed.attrs["element"]):
                 return False
         elif not isinstance(inner.cls, Class) or any(map(may_have_weights, inner.attrs.values())):
             return False
