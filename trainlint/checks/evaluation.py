@@ -10,7 +10,7 @@ import libcst as cst
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import is_seeded_elsewhere
 from trainlint.checks.repairs import around, follows, index_of, is_bound_within
-from trainlint.checks.schedules import assigned_name, inner_loops, over_batches
+from trainlint.checks.schedules import assigned_name, inner_loops, over_batches, stop_of
 from trainlint.checks.totals import (
     adds_up,
     assigned_around,
@@ -18,6 +18,7 @@ from trainlint.checks.totals import (
     counts_calls,
     divides,
     feeds_of,
+    filled_lists,
     is_fed,
     is_held,
     is_never_emptied,
@@ -29,6 +30,7 @@ from trainlint.checks.totals import (
     overwritten_sum,
     replaced_in,
     replaced_lists,
+    reread,
     resets,
     sets_to_zero,
     shared,
@@ -797,6 +799,22 @@ class MetricAccumulator(Rule):
                 if loop is region.node and again:
                     what = "what the training loop has added up or collected goes on being filled here"
                     report(node, space, what=what)
+
+    @on("loop", having="model loss")
+    def gathered(self, region: Region, report: Report) -> None:
+        """A list of what each batch gives begins once for all epochs, and is read as a whole after each. Of other loops
+        around it is not known whether what they go through is to be judged together."""
+        space, loop = region.space, region.node
+        if space.source is None or space is not report.space() or not over_batches(region):
+            return
+        epochs = next((outer for outer in outwards(region.parent) if outer.kind == "loop"), None)
+        if epochs is None or not epochs.has("step") or stop_of(epochs.node) is None:
+            return
+        index = space.source.index
+        for held in filled_lists(loop):
+            if isinstance(report.interp.peek(held), ListObject) and (whole := reread(index, held, loop)) is not None:
+                what = "the list never begins anew, so it also holds what earlier turns of the outer loop put in"
+                report(whole, space, what=what).because([Step(space, held, "filled here")])
 
     @on("loop", having="left_over model")
     def left_over(self, region: Region, report: Report) -> None:

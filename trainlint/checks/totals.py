@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -384,6 +385,72 @@ def replaced_lists(index: Index, loop: Any, whole: Any) -> Iterator[Any]:
 
 def is_empty_list(node: Any) -> bool:
     return (isinstance(node, cst.List) and not node.elements) or (is_plain_call(node, "list") and not node.args)
+
+
+# What tells of a list as a whole, and changes nothing in it: its mean, its items as one array, a score of it.
+READS_WHOLE = re.compile(
+    r"(numpy|torch|statistics)\.(nan|f)?(mean|average|median|sum|concatenate|cat|stack|[vh]stack|array|asarray|tensor)"
+    r"|builtins\.(sum|len)|sklearn\.metrics\..*"
+)
+
+
+GROWING = ("append", "extend")
+
+
+def filled_lists(loop: Any) -> list[Any]:
+    """The names, and the attributes of `self`, of what each turn of a loop appends to, each at the last place."""
+    calls: Iterator[Any] = (part.value for block in blocks_of(loop) for part in block if isinstance(part, cst.Expr))
+    owners = [call.func.value for call in calls if any(is_plain_call(call, name) for name in GROWING)]
+    named = {owner.value: owner for owner in owners if isinstance(owner, cst.Name)}
+    held = {owner.attr.value: owner for owner in owners if isinstance(owner, cst.Attribute) and is_self(owner.value)}
+    return [*named.values(), *held.values()]
+
+
+def reread(index: Index, held: Any, loop: Any) -> Any:
+    """Where a list that each turn of a loop only appends to, and that begins but once, outside of the loop around or in
+    the constructor, is read as a whole behind the loop: it still has in it what was put in before."""
+    starts, uses, place = written_and_read(index, held, loop)
+    if place is None or len(starts) != 1 or not is_empty_list(starts[0]) or contains(place, starts[0]):
+        return None
+    found = None
+    for use in uses:
+        around = index.parent(use)
+        if isinstance(around, cst.Attribute) and around.attr.value in GROWING and contains(loop, use):
+            continue
+        call = index.parent(around) if isinstance(around, cst.Arg) else None
+        paths = index.qualified_names(call.func) if isinstance(call, cst.Call) else []
+        if not contains(place, use) or len(paths) != 1 or not READS_WHOLE.fullmatch(paths[0]):
+            return None
+        if found is None and not contains(loop, use):
+            found = call
+    return found
+
+
+def written_and_read(index: Index, held: Any, loop: Any) -> tuple[list[Any], list[Any], Any]:
+    """What a name, or an attribute of `self`, is set to; where it is read; and where all that happens again and again:
+    the body of the loop around, or the function."""
+    if isinstance(held, cst.Name):
+        bindings, outer = index.lookup(held), enclosing(index, loop)
+        if outer is None or index.function(bindings[0].node) is not index.function(held):
+            return [], [], None
+        begun = {id(name): value for binding in bindings for name, value in begun_by(binding.origin)}
+        return [begun.get(id(binding.node)) for binding in bindings], index.references(bindings[0]), outer.body
+    cls, function = index.class_(held), index.function(held)
+    if not isinstance(function, cst.FunctionDef) or cls is None:
+        return [], [], None
+    same = [n for n in nodes_in(index.module.node) if isinstance(n, cst.Attribute) and n.attr.value == held.attr.value]
+    assigns = {id(t.target): n.value for n in nodes_in(cls) if isinstance(n, cst.Assign) for t in n.targets}
+    return [assigns[id(n)] for n in same if id(n) in assigns], [n for n in same if id(n) not in assigns], function.body
+
+
+def enclosing(index: Index, loop: Any) -> Any:
+    """The loop around a loop in the same function, unless it is a comprehension."""
+    for above in index.ancestors(loop):
+        if isinstance(above, (cst.For, cst.While)):
+            return above
+        if isinstance(above, (cst.FunctionDef, cst.ClassDef)):
+            return None
+    return None
 
 
 def given_together(index: Index, statement: Any, one: str, other: str) -> bool:
