@@ -139,6 +139,19 @@ class OptimizerMissesParameters(Rule):
                 what = "the parameters in this list are given to no optimizer, so they are never learnt"
                 report(event.node, event.space, what=what).because([optimizer.born])
 
+    @on("program", having="adapted made step")
+    def adapted(self, region: Region, report: Report) -> None:
+        """A model gets adapters after the optimizer was made that steps it, which holds only what they freeze."""
+        stepped = [e.optimizer for e in region.of("step")]
+        places = {id(event.instance): i for i, event in enumerate(region.events) if event.kind == "made"}
+        for i, event in enumerate(region.events):
+            if event.kind != "adapted" or any(not isinstance(o, Instance) or "$added" in o.attrs for o in stepped):
+                continue
+            holding = [o for o in dict.fromkeys(stepped) if id(event.module) in o.attrs.get("$modules", ())]
+            if holding and all(places.get(id(o), i) < i for o in holding):
+                what = "adapters are put into the model after the optimizer was made (@), so they are never learnt"
+                report(event.node, event.space, what=what).because([holding[0].born])
+
     @on("program", having="made step")
     def filtered(self, region: Region, report: Report) -> None:
         """An optimizer is given the parameters of some form only, and no other one the rest."""

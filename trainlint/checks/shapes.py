@@ -763,6 +763,9 @@ class PredictionAxis(Rule):
         dim = const(shapes.axis(call, 2 if call.actual.endswith("topk") else 1) or Const(None))
         if not call.actual.endswith(("argmax", "max", "topk")):
             return
+        if tensor.nature == ANSWERS and called(call.node) == "argmax":
+            self.over_samples(call, report)
+            return
         other = dim == 0 and tensor.axis == 1 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
         index = index_of(report.space())
         places = call.node if called(call.node) == "argmax" else index.parent(call.node)
@@ -839,7 +842,9 @@ class PredictionAxis(Rule):
                 report(node, what=HIGHEST).because([Step(report.space(), highest, called(highest))])
             elif is_over_first(choice):
                 made = origin(report.interp, searched(choice)[0])
-                if is_output(made.node, given) and (labels.batched or made.node in batches(report.interp.region)):
+                known = any("$head" in dep.module.attrs for dep in given.deps)  # models of the hub take batches only
+                batched = known or labels.batched or made.node in batches(report.interp.region)
+                if is_output(made.node, given) and batched:
                     self.tell(report, report.space(), choice, made)
 
     def tell(self, report: Report, space: Namespace, choice: cst.Call, made: Step) -> None:

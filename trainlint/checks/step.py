@@ -1248,6 +1248,7 @@ class AmpMisuse(Rule):
         elif region.kind == "program":
             self.never_updated(region, report)
             self.past_the_engine(region, report)
+            self.unprepared(region, report)
             self.inside(region, report)
 
     def inside(self, region: Region, report: Report) -> None:
@@ -1262,6 +1263,19 @@ class AmpMisuse(Rule):
             if scaled and casts and not any(map(disabled, casts)):
                 what = "`backward` runs under autocast, which is for the forward pass and casts its operations anew"
                 report(event.node, event.space, what=what)
+
+    def unprepared(self, region: Region, report: Report) -> None:
+        """An optimizer that the Accelerator which runs backward for it has not got, while it accumulates batches."""
+        engines = [(e.loss, e.engine) for e in region.of("backward") if isinstance(e.engine, Instance)]
+        for optimizer in dict.fromkeys(e.optimizer for e in region.of("step") if isinstance(e.optimizer, Instance)):
+            for loss, engine in engines if "$engine" not in optimizer.attrs else ():
+                batches = const(engine.attrs.get("gradient_accumulation_steps", NONE))
+                if not isinstance(batches, int) or batches <= 1 or "$any" in engine.attrs or optimizer.born is None:
+                    continue
+                if engine.api_path.startswith("accelerate.") and touches(optimizer, loss.deps, False) is True:
+                    what = f"the Accelerator (@) has not got this optimizer, so it steps {batches} times as often"
+                    report(optimizer.born.node, optimizer.born.space, what=what).because([engine.born])
+                    break
 
     def past_the_engine(self, region: Region, report: Report) -> None:
         """A plain `backward` for an optimizer that an Accelerator has prepared."""

@@ -22,6 +22,7 @@ FIELDS = {
     "built": "instance",
     "edit": "module tensor",
     "thawed": "module",
+    "adapted": "module",  # it got adapters, which are learnt in place of all else
     # Something in a forward pass stopped gradients; the layers of a called module that none of them reach therefore,
     # each with what stopped them.
     "severed": "",

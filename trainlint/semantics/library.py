@@ -99,6 +99,7 @@ TABLES = {
     "accelerate": "engines",
     "evaluate": "engines",
     "datasets": "engines",
+    "peft": "engines",
     "torch_geometric": "graphs",
     "dgl": "graphs",
     "ogb": "graphs",

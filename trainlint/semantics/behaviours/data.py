@@ -1394,13 +1394,9 @@ def composed(call: Call) -> Value:
 def vision_dataset(call: Call) -> Value:
     dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
     dataset.attrs.update(call.arguments.keywords)
-    for name, value in zip(
-        ("root", "train", "transform")
-        if "MNIST" in call.short_name or "CIFAR" in call.short_name
-        else ("root", "transform"),
-        call.arguments.positional,
-    ):
-        dataset.attrs[name] = value
+    which = next((name for name, sets in CHOSEN_BY.items() if call.short_name in sets), None)
+    names = ("root", "transform") if which is None else ("root", which, "transform")
+    dataset.attrs.update(zip(names, call.arguments.positional))
     if call.short_name in BUNDLED and not call.arguments.open:
         dataset.attrs.setdefault("train", TRUE)
     dataset.attrs["$part"] = declared_part(dataset)
@@ -1422,6 +1418,13 @@ def vision_dataset(call: Call) -> Value:
     return dataset
 
 
+# What comes second of the arguments of torchvision's data sets, where that is what chooses their part.
+CHOSEN_BY = {
+    "train": frozenset("MNIST FashionMNIST KMNIST CIFAR10 CIFAR100 USPS".split()),
+    "split": frozenset("EMNIST SVHN STL10 ImageNet CelebA Flowers102 OxfordIIITPet Food101 DTD GTSRB".split()),
+    "what": frozenset(("QMNIST",)),
+}
+
 # How torchvision's data sets hold their images, where they hold them all.
 STORED: dict[str, tuple[Shape, str]] = {
     **dict.fromkeys(("MNIST", "FashionMNIST", "KMNIST", "QMNIST"), ((None, 28, 28), "torch")),
@@ -1439,7 +1442,7 @@ CLASSES = {
 
 
 # torchvision's data sets whose samples `train` alone decides, wherever they are stored.
-BUNDLED = frozenset("MNIST FashionMNIST KMNIST CIFAR10 CIFAR100 USPS".split())
+BUNDLED = CHOSEN_BY["train"]
 
 
 def bundled(dataset: Instance) -> str:
@@ -2151,6 +2154,9 @@ def process(call: Call) -> Value:
 def prepared(call: Call) -> Value:
     """`accelerator.prepare(a, b)` hands back what it got."""
     values = tuple(call.arguments.positional[1:])
+    told = [isinstance(v, Instance) and bool(v.family or "training" in v.attrs) for v in values]
+    if isinstance(call.receiver, Instance) and (call.arguments.open or not all(told)):
+        call.interp.write(call.receiver.attrs, "$any", TRUE)  # there may be more among them
     if call.arguments.open or not values:
         return UNKNOWN
     for value in values:

@@ -176,6 +176,7 @@ def equip(call: Call, made: Instance, given: dict[str, Value]) -> None:
         made.attrs["$given"] = made.born._replace(node=keyword(made.born.node, "eval_dataset"))
     measure = call.value("compute_metrics")
     if behind(measure) is not None and measure is not None:
+        call.interp.library.need("numpy")  # the arrays are its own, whether the file imports it or not
         shape = shape_of_answers(made.attrs.get("model"))
         answers = Tensor(lib="numpy", graph=False, nature=ANSWERS, batched=True, shape=shape, data=predicted(None))
         asked = NO_DATA._replace(tokens=frozenset((id(made),)))
@@ -250,6 +251,17 @@ def server(dataset: Instance, trainer: Instance) -> Instance:
     made = Instance(Api("torch.utils.data.DataLoader"), "loader", trainer.born)
     made.attrs["dataset"] = dataset
     return made
+
+
+@behaviour("adapted")
+def adapted(call: Call) -> Value:
+    """`get_peft_model(model, config)`: the model with adapters put into it. What else it had is frozen."""
+    model = call.value("model", 0)
+    call.interp.library.escape(call.interp, call.arguments, call.node)
+    if not isinstance(model, Instance):
+        return Instance(None)
+    call.interp.event("adapted", call.node, model)
+    return model
 
 
 @behaviour("metric")
