@@ -203,7 +203,7 @@ class ModulesInPlainContainer(HiddenRule):
             for option in options(value)
             if isinstance(option, (ListObject, DictObject, Tuple))
         ]
-        if not plain or any(isinstance(name, str) and name.startswith("$member") for name in attrs):
+        if not plain or any(isinstance(name, str) and name.startswith(("$member", "$unseen")) for name in attrs):
             return
         seen: set[int] | None = None
         for name, value in plain:

@@ -909,6 +909,9 @@ class Library:
         forward pass nobody trains or switches modes."""
         if interp.module_depth == 0:
             self.escape(interp, arguments, node, trains)
+            for value in arguments.values():
+                if isinstance(value, Instance) and value.family == "module":
+                    interp.write(value.attrs, "$unseen", TRUE)  # it may have got more than what is known of it
             return UNKNOWN
         tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
         # The parameters that it may use record gradients, whatever the inputs do.
