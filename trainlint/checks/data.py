@@ -11,7 +11,7 @@ import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
 from trainlint.checks.repairs import argument_for, definition, index_of, reaching
-from trainlint.checks.rows import all_rows, drawn_apart, is_held_out_of, is_within, rows_in, span
+from trainlint.checks.rows import all_rows, begin_alike, drawn_apart, is_held_out_of, is_within, rows_in, span
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import (
     Same,
@@ -964,13 +964,16 @@ def drawn_parts(loader: Instance) -> list[Instance]:
 
 
 def serves_some(loader: Instance, other: Instance) -> bool:
-    """Whether a loader surely serves rows that another one serves, too, and none besides."""
-    if is_within(span(rows_served(loader)), span(rows_served(other))):
+    """Whether a loader surely serves rows that another one serves, too: none besides, or both begin with the first."""
+    mine, theirs = span(rows_served(loader)), span(rows_served(other))
+    if is_within(mine, theirs) or begin_alike(mine, theirs):
         return True
     (whole, chosen), (other_whole, others) = indices_of(loader), indices_of(other)
     if whole is None or whole != other_whole or chosen is None:
         return False
     if others is None or is_part_of(chosen, others):
+        return True
+    if begin_alike(span(chosen), span(others)):
         return True
     return any(is_within(span(chosen), found) for found in (span(others), all_rows(others)))
 

@@ -99,6 +99,14 @@ def is_within(mine: Span | None, theirs: Span | None) -> bool:
     return not_before(mine.start, theirs.start) and not_before(theirs.stop, mine.stop, at_end=True)
 
 
+def begin_alike(mine: Span | None, theirs: Span | None) -> bool:
+    """Whether rows and others are the first of the same ones, so many of each as nobody knows."""
+    if mine is None or theirs is None or mine.of != theirs.of or None in (mine.stop, theirs.stop):
+        return False
+    unknown = not is_small(mine.stop) and not is_small(theirs.stop)
+    return unknown and mine.start in (None, 0) and theirs.start in (None, 0)
+
+
 def not_before(place: Any, other: Any, at_end: bool = False) -> bool:
     """Whether a place is surely not before another. One counted from the end is taken for behind one that is counted
     from the beginning where it ends what is kept (`x[:-1000]` and `x[:1000]`)."""

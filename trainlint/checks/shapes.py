@@ -1208,7 +1208,8 @@ def exchanged_axes(tensor: cst.Name, wanted: list[Any], shape: Shape | None) -> 
         return None
     axes = [axis_measured(node, tensor, len(shape)) for node in wanted]
     rest = sorted({*range(len(shape))} - {*axes})
-    if len(rest) != 1 or axes.count(None) != 1 or not is_minus_one(wanted[axes.index(None)]):
+    left = is_left_over if shape.count(None) == len(shape) else is_minus_one
+    if len(rest) != 1 or axes.count(None) != 1 or not left(wanted[axes.index(None)]):
         if rest:
             return None
     else:
@@ -1236,6 +1237,11 @@ def axis_measured(node: Any, tensor: cst.Name, rank: int) -> int | None:
         return None
     axis = sign * int(number.value)
     return axis % rank if -rank <= axis < rank else None
+
+
+def is_left_over(node: Any) -> bool:
+    """Whether a size is what the others leave: -1, or a number of channels, which has to be just that."""
+    return is_minus_one(node) or (isinstance(node, cst.Integer) and node.value not in ("0", "1"))
 
 
 def is_minus_one(node: Any) -> bool:

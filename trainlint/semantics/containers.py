@@ -198,6 +198,11 @@ def one_of(interp: Interpreter, owner: Object, value: Value, index: Value | None
     return found
 
 
+def is_loader(value: Value) -> bool:
+    """Whether a value is a loader of PyTorch's own class."""
+    return isinstance(value, Instance) and value.family == "loader" and isinstance(value.cls, Api)
+
+
 def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], node: Any) -> Value:
     """`owner[indices]`."""
     if owner.__class__ is Method:
@@ -209,7 +214,8 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
             interp.emit("step taken", (node, owner, indices))
         return tensor_item(interp, owner, indices, node)
     if isinstance(owner, Union):
-        return join_all(get_item(interp, o, indices, node) for o in owner.options if not isinstance(o, Const))
+        fitting = [o for o in owner.options if not isinstance(o, Const) and not is_loader(o)]  # which have no items
+        return join_all(get_item(interp, o, indices, node) for o in fitting)
     index = indices[0] if len(indices) == 1 else None
     if isinstance(owner, DictObject):
         if isinstance(index, Union) and all(isinstance(o, Const) for o in index.options):
