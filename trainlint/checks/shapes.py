@@ -13,6 +13,7 @@ from trainlint.checks.losses import (
     BCE_WITH_LOGITS,
     CROSS_ENTROPY,
     KERAS,
+    KL_DIV,
     LOG_SOFTMAX,
     NLL,
     SOFTMAX,
@@ -356,6 +357,11 @@ def axis_of(tensor: Tensor) -> int | None:
     return tensor.axis + len(tensor.shape) if tensor.axis < 0 else tensor.axis
 
 
+def foremost(one: Tensor, other: Tensor) -> Tensor:
+    """The one of two distributions that adds up to one over the axis further in front."""
+    return min((one, other), key=lambda tensor: (tensor.axis or 0) % shapes.MAX_RANK)
+
+
 def unlike_axes(one: Tensor, other: Tensor) -> bool:
     """Whether two softmaxes surely ran over different axes."""
     if one.axis is None or other.axis is None:
@@ -539,7 +545,15 @@ class SoftmaxDim(Rule):
             for logs, shares in ((left, right), (right, left)):
                 weights = shares.must_be(PROBABILITIES) or shares.nature == NEGATED
                 if logs.must_be(LOG_PROBABILITIES) and weights and unlike_axes(logs, shares):
-                    self.wrong(min((logs, shares), key=lambda t: (t.axis or 0) % shapes.MAX_RANK), report)
+                    self.wrong(foremost(logs, shares), report)
+
+    @on_call(KL_DIV)
+    def diverging(self, call: Call, report: Report) -> None:
+        """So do the two distributions that a divergence compares."""
+        given, target = call.tensor, as_tensor(call.value("target", 1) or UNKNOWN)
+        shares = PROBABILITIES | LOG_PROBABILITIES
+        if given.must_be(shares) and target.must_be(shares) and unlike_axes(given, target):
+            self.wrong(foremost(given, target), report)
 
     @on("matrixmultiply")
     def weighted(self, fact: Any, report: Report) -> None:
