@@ -705,6 +705,8 @@ class StuckInEvalMode(Rule):
             runs, modes = calls.get(module, []), put.get(module, [])
             if not modes or not runs or any(e.training is not False for e in modes):
                 continue
+            if any(inner.attrs.get("$frozen", FALSE) is not FALSE for inner in modules_in(module)):
+                continue  # only a part may be trained
             if any(run.mode is None or (run.mode is True and run.grad is not False) for run in runs):
                 continue
             if any(run.mode is not False for run in runs) and not any(is_looped(e, region) for e in modes):

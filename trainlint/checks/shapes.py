@@ -1305,6 +1305,7 @@ class NormalizeChannels(Rule):
 
     code, name = "TL426", "normalize-channels"
     message = "`Normalize` {what}"
+    exclusive = True
 
     @on("dataset")
     def channels(self, fact: tuple[Any, Instance, Call], report: Report) -> None:

@@ -657,7 +657,7 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
         kept = a._replace(fits=a.fits | b.fits)
         if operator == "Divide":
             kept = kept.rescaled("divided by a statistic")
-        spread = any(what in ("std", "max", "min", "var", "norm", "sum", "quantile", "ptp") for _, what in b.stats)
+        spread = any(what in ("std", "max", "var", "norm", "sum", "quantile", "ptp") for _, what in b.stats)
         whole = a.part is None and not (b.part or a.splits or b.splits) and not interp.module_depth
         if own and operator == "Divide" and spread and whole:  # in a forward pass, no data are made ready
             fit = Fit(interp.frame.space, node, "a normalisation by hand", own)
