@@ -253,6 +253,13 @@ class DoubleActivation(Rule):
             if named is not None:
                 draft.fix("give them as `probs`", replace(named, "probs"))
 
+    @on_call("torch.tanh")
+    def squashed(self, call: Call, report: Report) -> None:
+        given = scores(call, TANH)
+        if given.must_be(TANH) and given.lib == "torch":
+            draft = report(call.node, activation=call.short_name, kind="tanh outputs").because(given.trace)
+            draft.repair(partial(self.take_away, given, call.argument(call.row.params[0], 0)))
+
     def take_away(self, given: Tensor, argument: Any, draft: Draft) -> None:
         found = local_activation(given, draft.space, argument)
         if found is not None and (found.given is not None or found.call is draft.node):

@@ -35,6 +35,7 @@ from trainlint.syntax.code import is_plain_call, last_name, names_in, positional
 
 # After so many steps, a schedule that was meant for epochs has brought the rate down to nothing.
 BATCHES = 200
+FEW_BATCHES = 10  # of an epoch, where it is known how many epochs there are
 NOTHING = 1e-4
 LATE = 0.4  # of all epochs, where the last milestone of a schedule in epochs lies or later
 
@@ -199,7 +200,9 @@ class SchedulerGranularity(Rule):
             return "`CosineAnnealingLR` (@) is as long as there are epochs, but moves at every batch"
         if kind == "SequentialLR" and fills(scheduler, turns(region, report)):
             return "`SequentialLR` (@) is as long as there are epochs, but moves at every batch"
-        if decays(attrs, kind) or (kind == "MultiStepLR" and self.spans(region, report, milestones(attrs))):
+        if decays(attrs, kind, turns(region, report)) or (
+            kind == "MultiStepLR" and self.spans(region, report, milestones(attrs))
+        ):
             return f"`{kind}` (@) is made for one step an epoch, but moves at every batch, so the rate soon is nothing"
         return None
 
@@ -345,15 +348,16 @@ def is_number_of_batches(length: Any) -> bool:
     return isinstance(length, Number) and length.tally is not None and length.tally.what == "batches"
 
 
-def decays(attrs: dict[Any, Any], kind: str) -> bool:
-    """Whether a schedule brings the rate down to nothing within few steps."""
+def decays(attrs: dict[Any, Any], kind: str, epochs: float | None = None) -> bool:
+    """Whether a schedule brings the rate down to nothing within few steps, or long before the epochs are over."""
     gamma = usual(attrs.get("gamma"))
+    steps = max(BATCHES, FEW_BATCHES * int(epochs or 0))
     if kind == "ExponentialLR":
-        return gamma is not None and gamma > 0 and gamma**BATCHES < NOTHING
+        return gamma is not None and gamma > 0 and gamma**steps < NOTHING
     gamma = 0.1 if "gamma" not in attrs else gamma
     if kind == "StepLR":
         size = usual(attrs.get("step_size"))
-        return size is not None and size >= 1 and gamma is not None and gamma ** (BATCHES // size) < NOTHING
+        return size is not None and size >= 1 and gamma is not None and gamma ** (steps // size) < NOTHING
     if kind == "MultiStepLR":
         places = milestones(attrs)
         return places is not None and len(places) > 1 and max(places) <= BATCHES and gamma is not None and gamma <= 0.5

@@ -19,6 +19,7 @@ from trainlint.semantics.values import (
     BOOL,
     CHOSEN,
     ELSEWHERE,
+    FACTOR,
     FALSE,
     HIDDEN,
     INDICES,
@@ -103,6 +104,13 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
     if lib == "?" and step and call.actual.partition(".")[0] in OTHER_FRAMEWORKS:
         lib = "keras"  # an activation of one of these
     return Tensor(graph=graph, deps=deps, grown=grown, lib=lib, trace=trace, **fields)
+
+
+def curved(result: Tensor) -> Tensor:
+    """The result of a function that is not linear: what its argument was multiplied with does not multiply it."""
+    if not any(dep.module is FACTOR for dep in result.deps):
+        return result
+    return result.but(deps=frozenset(dep for dep in result.deps if dep.module is not FACTOR))
 
 
 def noted(call: Call, result: Tensor) -> Tensor:
@@ -303,23 +311,16 @@ def softmax(call: Call) -> Value:
     name = call.short_name
     if call.via and isinstance(call.receiver, Instance) and call.receiver.born is not None:
         call.interp.modules.softmaxes[id(call.node)] = call.receiver.born
-    return made(
-        call,
-        step=name,
-        kinds=PROBABILITIES,
-        lo=0.0,
-        hi=1.0,
-        nature="a softmax output",
-        axis=axis,
-        shape=call.tensor.shape,
-    )
+    found = made(call, step=name, kinds=PROBABILITIES, lo=0.0, hi=1.0, nature="a softmax output", axis=axis)
+    return curved(found.but(shape=call.tensor.shape))
 
 
 @behaviour("log_softmax")
 def log_softmax(call: Call) -> Value:
     dim = call.value("dim")
     axis = dim.value if isinstance(dim, Const) and isinstance(dim.value, int) else None
-    return made(call, step=call.short_name, kinds=LOG_PROBABILITIES, hi=0.0, axis=axis, shape=call.tensor.shape)
+    found = made(call, step=call.short_name, kinds=LOG_PROBABILITIES, hi=0.0, axis=axis)
+    return curved(found.but(shape=call.tensor.shape))
 
 
 @behaviour("sigmoid")
@@ -472,7 +473,7 @@ def log(call: Call) -> Value:
     kind = LOG_PROBABILITIES if tensor.must_be(PROBABILITIES) else LOG_SIGMOID if tensor.must_be(SIGMOID) else 0
     lo = math.log(tensor.lo) if tensor.lo > TINY else -INF
     hi = math.log(tensor.hi) if 0 < tensor.hi < INF else INF
-    return made(call, step="log" if kind else "", kinds=kind, lo=lo, hi=hi)
+    return curved(made(call, step="log" if kind else "", kinds=kind, lo=lo, hi=hi))
 
 
 @behaviour("log1p")
@@ -485,11 +486,11 @@ def exp(call: Call) -> Value:
     tensor = call.tensor
     kind = PROBABILITIES if tensor.must_be(LOG_PROBABILITIES) else 0
     if kind:
-        return made(call, step="exp", kinds=kind, lo=0.0, hi=1.0, nature="a softmax output")
+        return curved(made(call, step="exp", kinds=kind, lo=0.0, hi=1.0, nature="a softmax output"))
     hi = math.exp(tensor.hi) if tensor.hi < 700 else INF
     if hi == INF and tensor.must_be(LOGITS | HIDDEN):
-        return made(call, step="exp", lo=TINY, nature=arithmetic.EXPONENTIAL)
-    return made(call, lo=TINY, hi=hi)
+        return curved(made(call, step="exp", lo=TINY, nature=arithmetic.EXPONENTIAL))
+    return curved(made(call, lo=TINY, hi=hi))
 
 
 @behaviour("sqrt")
@@ -1060,7 +1061,7 @@ def reduced(call: Call) -> str:
 
 @behaviour("loss")
 def loss(call: Call) -> Value:
-    result = made(call, lo=0.0, nature="a loss")
+    result = curved(made(call, lo=0.0, nature="a loss"))
     found = shaped(call, result)
     assert isinstance(found, Tensor)
     result = found
