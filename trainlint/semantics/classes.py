@@ -60,6 +60,7 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
     instance = Instance(cls, cls.family, Step(interp.frame.space, node, cls.name))
     if cls.family == "module":
         interp.write(instance.attrs, "training", TRUE)  # noted, since other branches know nothing of it
+        interp.made.setdefault(id(cls.node), arguments)
     elif cls.family == "scheduler":
         given = [v for v in arguments.values() if all(is_optimizer(option) for option in options(v))]
         instance.attrs.update({"optimizer": given[0]} if given else {})

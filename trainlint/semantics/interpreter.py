@@ -317,6 +317,7 @@ class Interpreter:
         self.stack: list[Any] = []
         self.visited: set[int] = set()
         self.handed: set[int] = set()  # functions that code out of view was given: it calls them
+        self.made: dict[int, Arguments] = {}  # what the first module of a class was made with, by the class
         self.children: dict[tuple[int, str], Instance] = {}  # attributes that nobody assigned, by owner and name
         self.keep: list[Any] = []
         self.literals: dict[int, Value] = {}

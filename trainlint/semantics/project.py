@@ -43,6 +43,7 @@ from trainlint.semantics.values import (
     UNKNOWN,
     Api,
     Class,
+    Const,
     Function,
     Instance,
     Method,
@@ -50,6 +51,7 @@ from trainlint.semantics.values import (
     Object,
     Tensor,
     Text,
+    Tuple,
     Value,
 )
 from trainlint.syntax import Parsed, SourceFile, Unreadable, lean_nodes, path_to, with_room
@@ -569,9 +571,13 @@ class Project:
         self.emit(region.kind, region)
 
     def stand_in_instance(self, interp: Interpreter, cls: Class) -> Instance:
-        """An instance built with unknown arguments."""
+        """An instance built with unknown arguments, or those settled ones that a program makes one with."""
         init = cls.find("__init__")
         given = stand_ins(interp, init, skip=1) if isinstance(init, Function) else {}
+        known = interp.made.get(id(cls.node))
+        if known is not None and isinstance(init, Function):
+            bound = interp.bind_arguments(init, known.with_first(UNKNOWN))
+            given |= {name: bound[name] for name in given if is_settled(bound.get(name))}
         made = instantiate(interp, cls, Arguments([], given), cls.node)
         return made if isinstance(made, Instance) else Instance(cls, cls.family)
 
@@ -782,6 +788,13 @@ def is_command(function: Function) -> bool:
     """Whether a function is one of the commands of a command line: `@cli.command()`."""
     made = (d.decorator for d in getattr(function.node, "decorators", ()))
     return any(dotted_name(getattr(m, "func", m)).endswith(".command") for m in made)
+
+
+def is_settled(value: Value | None) -> bool:
+    """Whether a value is the same wherever it is: it holds nothing that a program could change."""
+    if isinstance(value, Tuple):
+        return all(map(is_settled, value.items))
+    return isinstance(value, (Const, Class, Function, Api))
 
 
 def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: bool = False) -> dict[str, Value]:
