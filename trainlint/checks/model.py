@@ -16,6 +16,7 @@ from trainlint.checks.repairs import argument_for, assigned, attribute_targets, 
 from trainlint.edits import imported, insert_at_start, overwrite, rename, replace, set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.keras import plain_path
+from trainlint.semantics.behaviours.layers import DRAWN
 from trainlint.semantics.containers import derives
 from trainlint.semantics.interpreter import Frame, Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor, leaves, modules_in
@@ -138,6 +139,10 @@ def has_strangers(module: Instance) -> bool:
     return False
 
 
+# Trainable tensors that are no parameters, by what was done to make them so.
+PLAIN_TENSORS = ("tensor", "moved", "drawn")
+
+
 class HiddenRule(Rule):
     """A rule on what a module keeps where it does not see it. What is collected by hand somewhere stays unreported."""
 
@@ -166,7 +171,7 @@ class HiddenRule(Rule):
             if index.is_read(uses, stored.name) and any(word in space.source.text for word in COLLECTING):
                 return True
             for own in uses.classes.values():
-                given = own.kept if kind in ("tensor", "moved") else own.passed  # a tensor is computed with, too
+                given = own.kept if kind in PLAIN_TENSORS else own.passed  # a tensor is computed with, too
                 if stored.name in given or (stored.name in own.read and own.gathers):
                     if not own.stores[stored.name] or related(own.cls, stored.cls):
                         return True
@@ -319,8 +324,9 @@ class ParameterNotRegistered(HiddenRule):
 
     code, name = "TL602", "parameter-not-registered"
     message = "`{name}` {kind}, so the module does not register it: no optimizer gets it and it is not saved"
-    kinds = ("tensor", "moved", "parameters")
+    kinds = (*PLAIN_TENSORS, "parameters")
     WORDS: ClassVar[dict[str, str]] = {
+        "drawn": "is a plain tensor with weights drawn for it, not a `Parameter`",
         "tensor": "is a plain tensor that asks for gradients, not a `Parameter`",
         "moved": "is what moving or scaling a `Parameter` gives, which is a plain tensor",
         "parameters": "keeps parameters in a plain container",
@@ -330,15 +336,15 @@ class ParameterNotRegistered(HiddenRule):
     def check(self, fact: Any, report: Report) -> None:
         _, instance, _ = fact
         interp = report.interp
-        if not interp.modules.leaves:
-            return
         for name, value in list(instance.attrs.items()):
             if not isinstance(name, str) or name.startswith("$"):
                 continue
             if isinstance(value, Tensor):
-                kind = leaf_kind(interp, value)
-                if kind in ("tensor", "moved"):
+                kind = "drawn" if value.nature == DRAWN else leaf_kind(interp, value)
+                if kind in PLAIN_TENSORS:
                     hide(interp, instance, name, kind)
+            elif not interp.modules.leaves:
+                continue
             elif isinstance(value, (ListObject, DictObject, Tuple)):
                 if any(leaf_kind(interp, item) == "parameter" for item in contents(value)):
                     hide(interp, instance, name, "parameters")

@@ -656,14 +656,20 @@ def initialise(call: Call) -> Value:
 FIXED = frozenset(("torch.nn.init.zeros_", "torch.nn.init.ones_", "torch.nn.init.constant_"))
 
 
+# What a plain tensor is that initial weights were drawn for.
+DRAWN = "initial weights"
+
+
 def drawn_anew(call: Call) -> None:
-    """A parameter that is initialised at random forgets the values that it was made with."""
+    """A tensor that is initialised at random forgets the values that it was made with."""
     node = call.node.args[0].value if isinstance(call.node, cst.Call) and call.node.args else None
     while isinstance(node, cst.Attribute) and node.attr.value == "data":
         node = node.value
     owner = call.interp.peek(node)
-    if call.path not in FIXED and call.path.startswith("torch.nn.init.") and isinstance(owner, Tensor) and owner.graph:
-        changed = owner.but(lo=-INF, hi=INF, nature="a parameter")
+    if call.path in FIXED or not call.path.startswith("torch.nn.init.") or not isinstance(owner, Tensor):
+        return
+    if owner.graph or (owner.graph is False and owner.lib == "torch" and not owner.deps):
+        changed = owner.but(lo=-INF, hi=INF, nature="a parameter" if owner.graph else DRAWN)
         call.interp.modules.same(owner, changed)
         call.interp.mutate(node, changed)
 
