@@ -391,6 +391,8 @@ class MetricAveraging(Rule):
             wrong, names = batched(loader) is True, ("a sum of all samples", "the number of batches")
         elif total == "means" and count in ("samples", "sizes"):
             wrong, names = batched(loader) is not False, ("a sum of batch means", "the number of samples")
+        elif total == "means" and not count and strides_to(left.tally, right_node):
+            wrong, names = True, ("a sum of batch means", "the number of samples")
         elif total == "sums" and count == "batches":
             wrong = batched(loader) is True and (right.tally.loader is loader or is_loader(right.tally.loader))
             names = ("a sum of all samples", "the number of batches")
@@ -431,6 +433,16 @@ def counts_turns(index: Index, count: Any, total: Tally) -> bool:
         return False
     before, inside = assigned_around(index, count, loop)
     return any(map(sets_to_zero, before)) and len(inside) == 1 and adds_up(inside[0]) and is_one(inside[0].value)
+
+
+def strides_to(total: Tally, count: Any) -> bool:
+    """Whether the loop of a total goes through all samples batch by batch: `for i in range(0, len(x), size)`."""
+    loop: Any = total.loops[-1].region.node if total.loops and total.loops[-1].region else None
+    walked: Any = getattr(loop, "iter", None)
+    walked = walked.args[0].value if called(walked) == "enumerate" and walked.args else walked
+    args = [arg.value for arg in walked.args] if called(walked) == "range" else []
+    several = len(args) == 3 and not (isinstance(args[2], cst.Integer) and args[2].value == "1")
+    return several and args[1].deep_equals(count)
 
 
 def is_left_over(total: Tally, summed: Any, count: Any, report: Report) -> bool:

@@ -810,10 +810,14 @@ class PredictionAxis(Rule):
 
     @on_call("numpy.argmax")
     def over_samples(self, call: Call, report: Report) -> None:
-        """What a `Trainer` hands to `compute_metrics`, or a model of Keras predicts, has the samples first."""
+        """What a `Trainer` hands to `compute_metrics`, or a model of Keras predicts, has the samples first, and so has
+        what a loop gathers of softmaxes over the other axis."""
         given = call.tensor
         shares = given.data.columns == PREDICTED and given.must_be(PROBABILITIES) and given.last != 1
-        if (given.nature == ANSWERS or shares) and given.batched and const(shapes.axis(call, 1) or Const(None)) == 0:
+        rows = (given.nature == ANSWERS or shares) and given.batched
+        if given.axis == 1 and given.must_be(PROBABILITIES | LOG_PROBABILITIES):
+            rows = rows or is_equated(index_of(report.space()), call.node)
+        if rows and const(shapes.axis(call, 1) or Const(None)) == 0:
             what = (
                 f"`{call.short_name}` runs over the samples: it tells one for each class, not a class for each sample"
             )

@@ -568,6 +568,8 @@ class Interpreter:
         if isinstance(old, Tensor) and old.lib == "torch":
             self.library.edit(self, old, node)
         result = self.binary_values(operator, old, value, node, node.target, node.value)
+        if isinstance(old, Tensor) and old.shape and old.lib in ("torch", "numpy") and isinstance(result, Tensor):
+            result = result.but(shape=old.shape, batched=old.batched)  # what is changed in place keeps its shape
         if operator in ("Add", "Subtract") and isinstance(result, Tensor) and isinstance(value, Tensor):
             result = self.grow(node, node.target, old, value, result)
         if operator == "Add" and (value.tally is not None or getattr(value, "batch", False)):

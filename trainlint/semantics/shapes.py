@@ -116,6 +116,9 @@ def shaped(call: Call, result: Value) -> Value:
 
 def moved(call: Call, number: int, name: str) -> int | None:
     """Where an axis is after a call that may put axes elsewhere, where that is known."""
+    if name in ("cat", "concat", "concatenate"):  # beside each other along another one
+        along = const(axis(call, 1) or Const(0))
+        return number if isinstance(along, int) and along >= 0 <= number and along != number else None
     given = call.tensor.shape
     if given is None or not -len(given) <= number < len(given):
         return None

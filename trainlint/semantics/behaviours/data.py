@@ -243,6 +243,8 @@ def columns_at(owner: Tensor, indices: list[Value | slice], at_rows: bool = Fals
         return columns
     if owner.lib == "frame" and (names := column_names(last)) is not None:
         return picked(columns, names)
+    if columns[0] == "span":
+        return within(columns, last)
     if columns != ("all", frozenset()):
         return None
     if isinstance(last, Const) and type(last.value) is int:
@@ -252,6 +254,20 @@ def columns_at(owner: Tensor, indices: list[Value | slice], at_rows: bool = Fals
         if all(end is None or type(end) is int for end in ends):
             return ("span", *ends)
     return None
+
+
+def within(columns: tuple[Any, ...], index: Value | slice) -> tuple[Any, ...] | None:
+    """The columns that an index picks from some that stand beside each other, where all is counted from the first."""
+    asked: tuple[Any, ...] = (index.start, index.stop, index.step) if isinstance(index, slice) else (index, None, None)
+    start, stop, step = (place.value if isinstance(place, Const) else place for place in asked)
+    first: Any = columns[1] or 0
+    end: Any = columns[2]
+    if step is not None or any(n is not None and (type(n) is not int or n < 0) for n in (first, end, start, stop)):
+        return None
+    if not isinstance(index, slice):
+        return None if start is None else ("at", first + start)
+    ends = [n for n in (end, None if stop is None else first + stop) if n is not None]
+    return ("span", first + (start or 0), min(ends) if ends else None)
 
 
 def picked(columns: tuple[Any, ...], names: frozenset[Any]) -> tuple[Any, ...] | None:
@@ -358,7 +374,7 @@ def load_frame(call: Call) -> Value:
 @behaviour("frame")
 def frame(call: Call) -> Value:
     """Another table made of one: what its columns are is not followed, save those of a single one."""
-    tensor = call.tensor
+    tensor = with_origin(call.tensor, call.node) if isinstance(call.first, (ListObject, DictObject)) else call.tensor
     data = tensor.data
     if data.columns is not None and not is_column(data):
         data = data._replace(columns=remade(data.columns, call.node))
@@ -1674,6 +1690,10 @@ def dataset_part(value: Value | None, depth: int = 0) -> str | None:
     if isinstance(tensors, Tuple):
         parts = {t.data.part for t in tensors.items if isinstance(t, Tensor)}
         return parts.pop() if len(parts) == 1 else None
+    sampler = value.attrs.get("sampler")
+    drawn_from = sampler.attrs.get("indices") if isinstance(sampler, Instance) else None
+    if isinstance(drawn_from, Tensor) and drawn_from.data.part:
+        return drawn_from.data.part
     inner = value.attrs.get("dataset")
     if isinstance(inner, Instance):
         return dataset_part(inner, depth + 1)
@@ -2004,8 +2024,8 @@ def scales_to_one(step: Instance) -> bool:
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 KEEP_SCALE = frozenset(
-    """Resize CenterCrop Pad Scale FiveCrop TenCrop Grayscale PadIfNeeded LongestMaxSize SmallestMaxSize Crop
-    ToTensorV2 ToImage ToPureTensor Identity""".split()
+    """Resize CenterCrop Pad Scale FiveCrop TenCrop Grayscale PadIfNeeded LongestMaxSize SmallestMaxSize Crop CLAHE
+    Equalize InvertImg ToSepia ToTensorV2 ToImage ToPureTensor Identity""".split()
 )
 
 

@@ -220,6 +220,7 @@ def stored_values(call: Call) -> Value:
 
 @behaviour("to_numpy")
 def to_numpy(call: Call) -> Value:
+    call.interp.library.need("numpy")  # its arrays' methods, though the project may not import it
     call.interp.event("predict", call.node, call.tensor)
     if call.tensor.graph is not False and call.interp.grad is True:
         call.interp.event("graphless", call.node, call.tensor)
