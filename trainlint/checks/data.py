@@ -14,6 +14,7 @@ from trainlint.checks.repairs import argument_for, definition, index_of, reachin
 from trainlint.checks.rows import all_rows, begin_alike, drawn_apart, is_held_out_of, is_within, rows_in, span
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import (
+    PREDICTED,
     Same,
     bundled,
     dataset_part,
@@ -592,8 +593,8 @@ class SplitOverlap(Rule):
         by_itself = region.has("loader") or any(all(e.module is not o for o in estimators) for e in region.of("model"))
         for place, rows, event in scores:
             fit = fits[place]
-            if not isinstance(fit.x, Tensor):
-                continue
+            if not isinstance(fit.x, Tensor) or (isinstance(fit.y, Tensor) and fit.y.data.columns == PREDICTED):
+                continue  # a line through what another model predicted
             spare = not any(is_rest(value, fit.x) for _, value, *_ in used)
             told = by_itself or any(
                 judges(value, fit.x, who is fit.estimator)

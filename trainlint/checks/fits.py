@@ -231,7 +231,7 @@ def another_part(first: DataInfo, second: DataInfo, node: Any, fitted: Any) -> b
         picked = not (first.order <= second.order or second.order <= first.order)
         called_apart = part_called(argument_of(fitted)) == "train" and part_called(node) in HELD_OUT
         return other_side or split_apart or (picked and called_apart)
-    return part_called(node) in HELD_OUT
+    return part_called(node) in HELD_OUT and part_called(argument_of(fitted)) not in HELD_OUT
 
 
 def argument_of(node: Any) -> Any:

@@ -258,6 +258,19 @@ def is_unread(index: Index, node: Any) -> bool:
     return bool(bindings) and not any(index.references(binding) for binding in bindings)
 
 
+def catching_up(region: Region) -> set[int]:
+    """The steps in inner loops that run no backward, as to have schedules catch up with the epochs before."""
+    steps: dict[int, set[int]] = {}
+    learning: set[int] = set()
+    for event, inside in nested(region.events):
+        loops = [enter for enter in inside if enter.block == "loop"]
+        if event.kind == "step" and loops:
+            steps.setdefault(id(loops[-1].node), set()).add(id(event.node))
+        elif event.kind == "backward":
+            learning |= {id(enter.node) for enter in loops}
+    return {step for loop, held in steps.items() if loop not in learning for step in held}
+
+
 class StepOrder(Rule):
     """Backward and step do not follow each other."""
 
@@ -314,8 +327,14 @@ class StepOrder(Rule):
     def step_first(self, region: Region, report: Report) -> None:
         """Each turn steps with no gradients at hand, and fills them afterwards."""
         events = [e for e in region.events if e.kind in ("step", "backward")]
+        apart = catching_up(region)
         for i, step in enumerate(events):
-            if step.kind == "step" and step.before == {"clear"} and isinstance(step.optimizer, Instance):
+            if (
+                step.kind == "step"
+                and id(step.node) not in apart
+                and step.before == {"clear"}
+                and isinstance(step.optimizer, Instance)
+            ):
                 before = (e.loss.deps for e in events[:i] if e.kind == "backward")
                 if with_closure(step) or any(deps and not any(dep.live for dep in deps) for deps in before):
                     continue  # where nothing at all is reached, other rules tell why

@@ -11,6 +11,7 @@ from trainlint.semantics.values import (
     TRUE,
     UNKNOWN,
     Class,
+    Const,
     Function,
     Instance,
     ListObject,
@@ -125,7 +126,12 @@ def chosen_by(dataset: Instance, given: dict[str, Any]) -> tuple[Any, ...]:
     if isinstance(rows, Value) and (listed or (isinstance(rows, Tensor) and rows.data.tokens)):
         return (sameness(rows),)
     choosing = {k: v for k, v in given.items() if v is not dataset and not is_transform(k, v)}
-    return tuple((k, sameness(v)) for k, v in sorted(choosing.items()))
+    return tuple((k, object() if is_gap(v) else sameness(v)) for k, v in sorted(choosing.items()))
+
+
+def is_gap(value: Value) -> bool:
+    """Whether a text is empty, as where users are to write the path to their own data."""
+    return isinstance(value, Const) and value.value == ""
 
 
 def indexed_together(dataset: Value | None) -> tuple[Value, ...]:

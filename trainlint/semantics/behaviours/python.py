@@ -32,6 +32,7 @@ from trainlint.semantics.values import (
     Const,
     DefaultDict,
     DictObject,
+    Fit,
     Function,
     Instance,
     ListObject,
@@ -60,7 +61,8 @@ from trainlint.semantics.values import (
     truth,
     usual,
 )
-from trainlint.syntax.code import called
+from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called, is_name
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
@@ -675,6 +677,9 @@ def append(call: Call) -> Value:
             call.interp.notice_left_over(call.node, call.node.args[0].value, value.tally)
         if isinstance(value, Tensor):
             call.interp.event("collect", call.node, value)
+            if value.data.fits and loop is not None:
+                own = frozenset(fit for fit in value.data.fits if not is_of_turn(fit, loop.node))
+                value = value.but(data=value.data._replace(fits=own))
             if value.graph is not False and loop is not None:
                 value = value.but(grown=value.grown | {call.node})
                 if held_before(call, target):
@@ -685,6 +690,19 @@ def append(call: Call) -> Value:
                     call.interp.event("kept", call.node, entry, loop.node)
         containers.append(call.interp, target, value, called(call.node) != "appendleft")
     return NONE
+
+
+def is_of_turn(fit: Fit, loop: Any) -> bool:
+    """Whether something was fitted in a loop on what each of its turns makes, which comes from out of view: on one
+    sample, not on all."""
+    given: Any = fit.node.args[0].value if isinstance(fit.node, cst.Call) and fit.node.args else None
+    if max(fit.on) >= 0:
+        return False
+    while isinstance(given, (cst.Attribute, cst.Subscript, cst.Call)):
+        given = given.func if isinstance(given, cst.Call) else given.value
+    inside = list(nodes_in(loop)) if isinstance(given, cst.Name) and isinstance(loop, cst.For) else []
+    targets = [t.target for node in inside if isinstance(node, cst.Assign) for t in node.targets]
+    return any(node is fit.node for node in inside) and any(is_name(target, given.value) for target in targets)
 
 
 def held_before(call: Call, target: ListObject) -> bool:
