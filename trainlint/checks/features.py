@@ -12,7 +12,7 @@ from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import DRAWN_AGAIN, IMAGENET, Same, steps_of
 from trainlint.semantics.classes import indexed_by_sample, indexed_together
-from trainlint.semantics.interpreter import Region, outwards
+from trainlint.semantics.interpreter import Region, dotted_name, outwards
 from trainlint.semantics.library import TELLING, Call, as_tensor, column_now, modules_in
 from trainlint.semantics.values import Class, Function, Instance, ListObject, Step, Tensor, Tuple, usual
 from trainlint.syntax.code import called
@@ -50,6 +50,9 @@ class PairingBroken(Rule):
             said, step = way
             report(step.node if step else node, step.space if step else report.space(), how=said)
             return
+        if how == "loss" and (step := self.mixed_apart(as_tensor(values[-1]), report)) is not None:
+            report(step.node, step.space, how="the labels are mixed in one random order and the inputs in another")
+            return
         orders = [t.data.order for t in map(as_tensor, values) if t.data.tokens]
         known = [frozenset(map(block_of, order)) for order in orders if order is not None]
         if len(known) < 2 or len(known) < len(orders):
@@ -77,6 +80,32 @@ class PairingBroken(Rule):
                 return
             report(at, space, how=f"these were {what} apart (@)" if both else alone).because(steps[:1])
             return
+
+    @on("indexed")
+    def reordered(self, fact: Any, report: Report) -> None:
+        """Samples of a batch are taken in an order that is drawn in the loop, as to mix them with others."""
+        node, owner, (first, *_) = fact
+        order = first.data.order if isinstance(first, Tensor) and first.nature == "a permutation" else None
+        name = dotted_name(node.value)
+        if order and owner.data.tokens and name:
+            for key in order & report.interp.flags.get(DRAWN_AGAIN, frozenset()):
+                report.interp.event("reordered", node, key, name, owner.data.tokens)
+
+    def mixed_apart(self, labels: Tensor, report: Report) -> Step | None:
+        """Where labels are reordered as nothing else is in this loop, while something else of the batch is reordered
+        by itself, too."""
+        loop = next((region for region in outwards(report.interp.region) if region.kind == "loop"), None)
+        events = [e for e in loop.of("reordered") if e.tokens & labels.data.tokens] if loop is not None else []
+        names: dict[Any, set[str]] = {}
+        for event in events:
+            names.setdefault(event.key, set()).add(event.name)
+        mine = [event for event in events if event.key in (labels.data.order or ())]
+        if len({event.key for event in mine}) != 1 or len(names[mine[0].key]) != 1:
+            return None
+        others = [found for key, found in names.items() if key != mine[0].key]
+        if any(len(found) == 1 and found != names[mine[0].key] for found in others):
+            return Step(mine[0].space, mine[0].node, "reordered")
+        return None
 
     def meant(self, node: Any, report: Report) -> bool:
         """Whether labels are permuted to see what a model learns from nothing."""

@@ -96,6 +96,7 @@ FIELDS = {
     "sorted": "others",  # parameters were put into a list that nobody reads, others into these
     "learnt": "",
     "idle": "term",
+    "reordered": "key name tokens",
     "aside": "term",
     "handed": "weights",
     "paired": "",
