@@ -125,8 +125,18 @@ class Scheduling:
                 self.steps.append((event, inside))
         self.moves = {node: moves for node, moves in self.moves.items() if node not in others}
 
+    def alone(self, node: Any, loop: Any) -> bool:
+        """Whether schedulers move at this place only, in the body of the loop itself."""
+        body = getattr(getattr(loop, "body", None), "body", ())
+        return len(self.moves) == 1 and any(node in nodes_in(line) for line in body if is_statement(line))
+
     def steps_of(self, scheduler: Any) -> list[tuple[Any, tuple[Any, ...]]]:
         return [(e, inside) for e, inside in self.steps if any(e.optimizer is o for o in scheduler.optimizers)]
+
+
+def is_statement(line: Any) -> bool:
+    """Whether a line of code is no block."""
+    return isinstance(line, cst.SimpleStatementLine)
 
 
 def always(inside: tuple[Any, ...]) -> bool:
@@ -166,10 +176,15 @@ class SchedulerGranularity(Rule):
             return
         scheduling = Scheduling(region)
         for node, moves in scheduling.moves.items():
-            found = [self.judge(region, report, scheduling, event, inside) for event, inside in moves]
-            if found and all(found):
-                first = moves[0][0]
-                report(node, first.space, what=found[0]).because([first.scheduler.born])
+            of_each: dict[int, list[tuple[Any, str | None]]] = {}
+            for event, inside in moves:
+                found = self.judge(region, report, scheduling, event, inside)
+                of_each.setdefault(id(event.scheduler), []).append((event, found))
+            wrong = [judged[0] for judged in of_each.values() if all(what for _, what in judged)]
+            # One of several that a setting picks moves here and nowhere else, whichever it is.
+            if wrong and (len(wrong) == len(of_each) or scheduling.alone(node, region.node)):
+                first, what = wrong[0]
+                report(node, first.space, what=what).because([first.scheduler.born])
 
     def judge(
         self, region: Region, report: Report, scheduling: Scheduling, event: Any, inside: tuple[Any, ...]
@@ -338,7 +353,7 @@ def for_batches(scheduler: Instance, kind: str) -> bool:
     if each is not None and kind == "OneCycleLR":
         known = usual(each)
         return known > 1 if known is not None else getattr(each, "nature", None) in ("a length", STEPS)
-    given = (attrs.get(name) for name in ("total_steps", "num_training_steps", "T_max", "total_iters"))
+    given = (attrs.get(name) for name in ("total_steps", "num_training_steps", "T_max", "total_iters", "step_size_up"))
     lengths = [option for length in given if isinstance(length, Value) for option in options(length)]
     return any(getattr(length, "nature", None) == STEPS or is_number_of_batches(length) for length in lengths)
 

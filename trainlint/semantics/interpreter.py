@@ -14,7 +14,7 @@ from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager
 from functools import partial
 from time import monotonic, thread_time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import libcst as cst
 
@@ -720,7 +720,8 @@ class Interpreter:
 
     def longest(self, value: Value) -> tuple[Value, ...] | None:
         """The items of the longest of several lists, where each of them begins as it does: some are optional."""
-        lists = [self.known_items(option) for option in value.options] if isinstance(value, Union) else []
+        # Not of networks: one that a loop makes anew in each turn, of more layers, has been followed for two turns only.
+        lists = [self.known_items(option) for option in value.options] if is_union_of_lists(value) else []
         found = max((items for items in lists if items is not None), key=len, default=())
         alike = all(items is not None and keys_of(items) == keys_of(found[: len(items)]) for items in lists)
         return found if found and alike else None
@@ -2426,6 +2427,10 @@ def nested(events: list[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
 def as_items(value: Value) -> tuple[Value, ...]:
     """What a loop binds at once: the items of a tuple, as `enumerate` and `zip` give it, or the value itself."""
     return value.items if isinstance(value, Tuple) else (value,)
+
+
+def is_union_of_lists(value: Value) -> TypeGuard[Union]:
+    return isinstance(value, Union) and all(isinstance(option, (ListObject, Tuple)) for option in value.options)
 
 
 def keys_of(values: tuple[Value, ...]) -> list[Any]:
