@@ -720,7 +720,7 @@ class Interpreter:
 
     def longest(self, value: Value) -> tuple[Value, ...] | None:
         """The items of the longest of several lists, where each of them begins as it does: some are optional."""
-        # Not of networks: one that a loop makes anew in each turn, of more layers, has been followed for two turns only.
+        # Not of networks: one that a loop makes anew in each turn, of more layers, has been followed for two turns.
         lists = [self.known_items(option) for option in value.options] if is_union_of_lists(value) else []
         found = max((items for items in lists if items is not None), key=len, default=())
         alike = all(items is not None and keys_of(items) == keys_of(found[: len(items)]) for items in lists)
