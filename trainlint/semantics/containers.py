@@ -429,7 +429,12 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
         node = target.value
         while isinstance(node, cst.Attribute) and node.attr.value in ("loc", "iloc", "at", "iat", "values", "data"):
             node = node.value
-        interp.mutate(node, stored(owner, value, index, target))
+        changed = stored(owner, value, index, target)
+        whole = interp.peek(node) if owner.lib == "torch" and node is not target.value else None
+        if isinstance(whole, Tensor):  # by its `data`, a tensor that is trained gets other numbers and stays trained
+            changed = whole.but(lo=changed.lo, hi=changed.hi)
+            interp.modules.same(whole, changed)
+        interp.mutate(node, changed)
     elif isinstance(owner, Instance):
         if isinstance(owner.cls, Class):
             member = owner.cls.find("__setitem__")
