@@ -226,9 +226,9 @@ class LossDoesNotFitTask(LossRule):
                 what = "one score for each sample (@); a softmax over one class is always 1, so the loss is always 0"
                 report(call.argument("input", 0), loss=name, what=what).because(why(given))
             return
-        classes = (
-            given.shape[1] if given.shape is not None and rank > 1 else given.last if given.shape is None else None
-        )
+        # Where the target has it, too, the axis of size 1 is one of places, and the classes come before.
+        last = given.last if shapes.width(target) != 1 else None
+        classes = given.shape[1] if given.shape is not None and rank > 1 else last if given.shape is None else None
         if classes == 1 and (call.path == CROSS_ENTROPY or given.must_be(LOG_PROBABILITIES)):
             what = "one score for each sample (@); a softmax over one class is always 1, so the loss is always 0"
             report(call.argument("input", 0), loss=name, what=what).because(why(given))
