@@ -54,7 +54,9 @@ class PairingBroken(Rule):
             report(step.node, step.space, how="the labels are mixed in one random order and the inputs in another")
             return
         orders = [t.data.order for t in map(as_tensor, values) if t.data.tokens]
-        known = [frozenset(map(block_of, order)) for order in orders if order is not None]
+        known = [
+            frozenset(block_of(key) for key in order if key[0] != "entry") for order in orders if order is not None
+        ]
         if len(known) < 2 or len(known) < len(orders):
             return
         first, others = known[0], known[1:]

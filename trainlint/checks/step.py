@@ -809,11 +809,12 @@ class GraphRetained(Rule):
 
     @on("loop", having="backward kept")
     def in_rows(self, region: Region, report: Report) -> None:
-        """A loss that was run backward is an entry of a row that is kept."""
+        """A loss that was run backward, or a term of it, is an entry of a row that is kept."""
         losses = [event.loss for event in region.of("backward")]
         for kept in region.of("kept"):
-            if kept.loop is region.node and keeps_graph(kept) and any(same_loss(kept.value, loss) for loss in losses):
-                report(kept.node, kept.space)
+            if kept.loop is region.node and keeps_graph(kept):
+                if any(same_loss(kept.value, loss) or is_term(kept.value, loss) for loss in losses):
+                    report(kept.node, kept.space)
 
     @on("program", having="grown model")
     def evaluated(self, region: Region, report: Report) -> None:
@@ -862,6 +863,12 @@ def same_loss(value: Tensor, loss: Tensor) -> bool:
     """Whether a value is the loss itself; it was run backward, so it surely has a graph."""
     deps = without_scaler(loss)
     return value is loss or (deps != loss.deps and value.key == loss.but(deps=deps).key)
+
+
+def is_term(value: Tensor, loss: Tensor) -> bool:
+    """Whether a loss was computed of a number that surely has a graph, and of nothing that a longer sum would be."""
+    numbers = value.shape == () or value.nature == "a loss"
+    return value.graph is True and numbers and bool(value.deps) and value.deps <= loss.deps and not loss.grown
 
 
 def without_scaler(loss: Tensor) -> frozenset[Dep]:

@@ -48,6 +48,7 @@ from trainlint.semantics.values import (
     Sequence,
     Step,
     Super,
+    Tally,
     Tensor,
     Tuple,
     Union,
@@ -1035,7 +1036,8 @@ class Library:
             data = owner.data._replace(columns=None) if owner.data.columns else owner.data
             return owner.but(shape=owner.shape[::-1] if flat and owner.shape else None, data=data)
         if name == "shape":
-            first: Value = Number(1, integer=True, batch=owner.batched)
+            served = owner.shape is None and bool(owner.data.tokens) and not owner.deps
+            first: Value = Number(1, integer=True, batch=owner.batched, tally=Tally("size") if served else None)
             if owner.shape is not None:
                 sizes = (Number(1, integer=True) if d is None else Const(d) for d in owner.shape[1:])
                 return Tuple(

@@ -896,6 +896,20 @@ def mask_name(node: Any) -> tuple[str, str]:
     return (inner.value, "tail" if turned else "head") if isinstance(inner, cst.Name) else ("", "")
 
 
+def end_of(interp: Interpreter, value: Any, node: Any) -> Any:
+    """What tells an end of a slice from others: sums and products of the same values, written alike, are the same."""
+    if is_nothing(value) or isinstance(value, Const):
+        return None if is_nothing(value) else value.value
+    inner = nodes_in(node) if isinstance(node, cst.BinaryOperation) else ()
+    parts = [part for part in inner if isinstance(part, cst.BaseExpression)]
+    if not parts or not all(isinstance(part, (cst.BinaryOperation, cst.Name, cst.Integer)) for part in parts):
+        return id(value)
+    written = (p.operator.__class__ if isinstance(p, cst.BinaryOperation) else p.value for p in parts)  # type: ignore[attr-defined]
+    held = tuple(interp.peek(part) for part in parts if isinstance(part, cst.Name))
+    interp.keep += held
+    return ("sum", *written, *map(id, held))
+
+
 def rows_of(interp: Interpreter, owner: Tensor, data: DataInfo, index: Any, node: Any) -> DataInfo:
     """Data after an index over the rows, with what it does to their order."""
     if isinstance(index, slice):
@@ -903,12 +917,16 @@ def rows_of(interp: Interpreter, owner: Tensor, data: DataInfo, index: Any, node
         if ends == (None, None, None):
             return data
         interp.keep += ends
-        places = tuple(None if is_nothing(e) else e.value if isinstance(e, Const) else id(e) for e in ends)
+        part = node.slice[0].slice if isinstance(node, cst.Subscript) else None
+        written = (part.lower, part.upper, part.step) if isinstance(part, cst.Slice) else (None, None, None)
+        places = tuple(end_of(interp, *pair) for pair in zip(ends, written, strict=True))
         return ordered(data, ("chosen", *places[:2]) if index.step is None else ("every", *places))
     if isinstance(index, Tensor):
         return rows_at(interp, index, data, node)
     if owner.lib == "frame" and column_names(index) is not None:
         return data
+    if isinstance(index, Const) and isinstance(index.value, str):
+        return ordered(data, ("entry", index.value))  # of several arrays in one file
     if owner.lib == "frame" and isinstance(index, (ListObject, Sequence)):
         interp.keep.append(index)
         return ordered(data, ("chosen", id(index)))
