@@ -15,6 +15,7 @@ from trainlint.checks.data import (
     TEST,
     USES,
     VALIDATION,
+    identity,
     is_idle,
     is_subset,
     places_of,
@@ -52,6 +53,12 @@ _KEEPS = re.compile(r"save|state_dict|deepcopy|checkpoint|^copy$")
 _DUMPS = ("joblib.dump", "pickle.dump")
 
 
+def samples(dataset: Value | None) -> Any:
+    """What identifies the samples of a data set, or itself where these are not known."""
+    found = identity(dataset)
+    return id(dataset) if found is None else found
+
+
 class TestSetSelects(Rule):
     """The test data choose the model that they then judge."""
 
@@ -71,7 +78,7 @@ class TestSetSelects(Rule):
                 report(node, space, what=what)
             elif verdict is None:
                 datasets = (e.loader.attrs.get("dataset") for e in region.of("evaluated"))
-                judged = {id(dataset) for dataset in datasets if dataset and dataset_part(dataset) != "train"}
+                judged = {samples(dataset) for dataset in datasets if dataset and dataset_part(dataset) != "train"}
                 # Where several are judged, as in a loop around whole trainings, it is not known which of them chooses.
                 told = any(is_declared(e.loader.attrs.get("dataset")) for e in region.of("evaluated"))
                 own = () if told else tuple(region.of("evaluated"))  # where only names tell, others must
@@ -90,7 +97,8 @@ class TestSetSelects(Rule):
         gone_through = [e for kind in ("evaluated", "gathered", "walked") for e in region.of(kind)]
         named = [e for e in gone_through if is_named_test(e, region)]
         for event in region.of("selected"):
-            tested = {id(e.loader.attrs.get("dataset")) for e in named if all(e is not own for own in event.own)}
+            others = (e for e in named if all(e is not own for own in event.own))
+            tested = {samples(e.loader.attrs.get("dataset")) for e in others}
             if idle or not tested.isdisjoint(event.judged):
                 report(event.node, event.where, what=event.what)
 

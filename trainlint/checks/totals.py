@@ -50,8 +50,22 @@ def assigned_around(index: Index, name: cst.Name, loop: Any) -> tuple[list[Any],
     for binding in index.lookup(name):
         if not isinstance(binding.origin, (cst.Assign, cst.AugAssign)):
             return [], []
-        (inside if any(above is loop for above in index.ancestors(binding.node)) else before).append(binding.origin)
+        if any(above is loop for above in index.ancestors(binding.node)):
+            inside.append(binding.origin)
+        else:
+            before.append(for_name(binding.origin, name))
     return before, inside
+
+
+def for_name(assign: Any, name: cst.Name) -> Any:
+    """What `a, b = x, y` does to one of the names, as an assignment of its own; any other one as it is."""
+    target = assign.targets[0].target if isinstance(assign, cst.Assign) else None
+    if isinstance(target, cst.Tuple) and isinstance(assign.value, cst.Tuple):
+        pairs = list(zip(target.elements, assign.value.elements, strict=False))
+        given = [value for element, value in pairs if is_name(element.value, name.value)]
+        if len(given) == 1 and len(target.elements) == len(assign.value.elements):
+            return cst.Assign([cst.AssignTarget(name)], given[0].value)
+    return assign
 
 
 def overwrites_total(index: Index, quotient: Any, dividend: Any) -> bool:
