@@ -12,9 +12,11 @@ from trainlint.checks.data import is_seeded_elsewhere
 from trainlint.checks.repairs import around, follows, index_of, is_bound_within
 from trainlint.checks.schedules import assigned_name, inner_loops, over_batches, stop_of
 from trainlint.checks.totals import (
+    READS_WHOLE,
     adds_up,
     assigned_around,
     begins_anew,
+    begun_lists,
     counts_calls,
     divides,
     feeds_of,
@@ -883,6 +885,14 @@ class MetricAccumulator(Rule):
             held = report.interp.peek(one)
             if isinstance(held, ListObject) or all(map(is_meter, options(held or UNKNOWN))):
                 what = f"`{one.value}` and `{other.value}` are one and the same, so each gets what the other is given"
+                report(start, space, what=what)
+        for name, start in begun_lists(loop) if region.has("model") and over_batches(region) else ():
+            use = used_behind(index, name, with_contexts(index, loop))
+            argument = index.parent(use) if use is not None else None
+            read: Any = index.parent(argument) if argument is not None else None
+            paths = index.qualified_names(read.func) if isinstance(read, cst.Call) else []
+            if len(paths) == 1 and READS_WHOLE.fullmatch(paths[0]):
+                what = "this begins anew in each turn, so only the last batch is left behind the loop"
                 report(start, space, what=what)
         for assign in replaced_lists(index, loop, with_contexts(index, loop)):
             report(assign, space, what="the list is made anew in each turn, so only the last is left behind the loop")

@@ -397,6 +397,23 @@ def replaced_lists(index: Index, loop: Any, whole: Any) -> Iterator[Any]:
                     yield part
 
 
+def begun_lists(loop: Any) -> Iterator[tuple[cst.Name, Any]]:
+    """Where the body of a loop begins a list that it does nothing with but to append to it."""
+    for part in statements_in(loop.body):
+        if not isinstance(part, cst.Assign) or len(part.targets) != 1:
+            continue
+        given: list[tuple[Any, Any]] = [(part.targets[0].target, part.value)]
+        if isinstance(given[0][0], cst.Tuple) and isinstance(part.value, cst.Tuple):
+            given = [(t.value, v.value) for t, v in zip(given[0][0].elements, part.value.elements, strict=False)]
+        for name, value in given:
+            if isinstance(name, cst.Name) and is_empty_list(value):
+                inside = list(nodes_in(loop))
+                calls = [n for n in inside if isinstance(n, cst.Call) and is_plain_call(n, "append")]
+                feeds = [c for c in calls if isinstance(c.func, cst.Attribute) and is_name(c.func.value, name.value)]
+                if feeds and sum(is_name(node, name.value) for node in inside) == len(feeds) + 1:
+                    yield name, part
+
+
 def is_empty_list(node: Any) -> bool:
     return (isinstance(node, cst.List) and not node.elements) or (is_plain_call(node, "list") and not node.args)
 
