@@ -135,9 +135,10 @@ EVENTS = frozenset(
         # Expressions and statements.
         *("add", "subtract", "multiply", "divide", "power", "matrixmultiply"),
         *("comparison", "identity", "statement", "store", "signed", "augmented", "enter", "nan_compared"),
-        # The step. "training_loss" and "training_step" are what a Lightning module's hook came to; "returned" is what a
-        # function gave back while weights are out that `state_dict` gave.
-        *("backward", "stepped", "cleared", "training_loss", "training_step", "restored", "returned"),
+        # The step. "training_loss", "training_step" and "configured" are what a Lightning module's hooks came to, the
+        # last with its trainer's epochs; "returned" is what a function gave back while weights are out that
+        # `state_dict` gave.
+        *("backward", "stepped", "cleared", "training_loss", "training_step", "configured", "restored", "returned"),
         # Data.
         *("split", "fit", "leak", "dataset", "pair", "learnt", "search", "picked"),
         *("windows", "standardised", "pretrained", "indexed", "fitted", "applied", "varied", "compiled"),

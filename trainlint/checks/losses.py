@@ -41,6 +41,7 @@ from trainlint.semantics.values import (
     Tensor,
     Union,
     Value,
+    const,
     cut,
     options,
     truth,
@@ -419,7 +420,7 @@ class GradientCutBeforeLoss(Rule):
     """The loss is cut off from the model that it should train."""
 
     code, name = "TL111", "gradient-cut-before-loss"
-    message = "{what}: `backward` (@) brings no gradient to {whom}"
+    message = "{what}: `{by}` (@) brings no gradient to {whom}"
 
     @on("backward", "training_loss")
     def check(self, fact: Any, report: Report) -> None:
@@ -432,10 +433,14 @@ class GradientCutBeforeLoss(Rule):
         leaf = report.interp.modules.leaves.get(id(loss), (loss, ""))[1] == "tensor" and bool(optimizers(report.interp))
         if loss.graph is True and loss.trace and loss.trace[0].label == LEAF and (leaf or cut_by_hand(loss)):
             made = loss.trace[0]
-            report(made.node, made.space, what="the loss is made a leaf of its own", whom="the model").because([end])
+            report(
+                made.node, made.space, what="the loss is made a leaf of its own", whom="the model", by="backward"
+            ).because([end])
         elif loss.graph is False and loss.deps and not any(dep.live for dep in loss.deps):
             for step in dict.fromkeys(dep.cut for dep in loss.deps if dep.cut is not None):
-                draft = report(step.node, step.space, what=f"`{step.label}` cuts the loss off", whom="the model")
+                draft = report(
+                    step.node, step.space, what=f"`{step.label}` cuts the loss off", whom="the model", by="backward"
+                )
                 draft.because([end])
 
     @on("add")
@@ -459,6 +464,18 @@ class GradientCutBeforeLoss(Rule):
             if any(is_idle_term(report.interp, call.node, term, other) for other in terms):
                 report.interp.event("idle", call.node, term)
 
+    @on_call("jax.value_and_grad", "flax.nnx.value_and_grad", "equinox.filter_value_and_grad")
+    def of_nothing(self, call: Call, report: Report) -> None:
+        """The function of JAX that is differentiated never reads what it is differentiated by."""
+        function, place = call.value("fun", 0), const(call.value("argnums") or Const(0))
+        if not isinstance(function, Function) or not isinstance(place, int) or function.space.source is None:
+            return
+        params = [*function.node.params.posonly_params, *function.node.params.params]
+        if place < len(params) and not is_read(params[place].name, function):
+            name, by = params[place].name, call.actual.rpartition(".")[2]
+            draft = report(name, function.space, what=f"the loss does not depend on `{name.value}`", whom="it", by=by)
+            draft.because([Step(report.space(), call.node, by)])
+
     @on("program", having="aside backward step")
     def aside(self, region: Region, report: Report) -> None:
         """A term is cut off from all that the next steps train, though it was computed with it."""
@@ -477,7 +494,7 @@ class GradientCutBeforeLoss(Rule):
                     if dep.cut is not None and id(dep.module) in trained:
                         what = f"`{dep.cut.label}` cuts a term of the loss off from what is trained with it"
                         step = Step(backward.space, backward.node, "backward")
-                        report(dep.cut.node, dep.cut.space, what=what, whom="the model").because([step])
+                        report(dep.cut.node, dep.cut.space, what=what, whom="the model", by="backward").because([step])
 
     @on("program", having="idle backward")
     def idle(self, region: Region, report: Report) -> None:
@@ -492,7 +509,7 @@ class GradientCutBeforeLoss(Rule):
                     else:
                         how = "is a plain number" if isinstance(term, Number) else "is computed without gradients"
                         place, what = added, f"this term of the loss {how}"
-                    report(place.node, place.space, what=what, whom="the model").because([step, *cuts])
+                    report(place.node, place.space, what=what, whom="the model", by="backward").because([step, *cuts])
                     break
 
     @on("program", having="backward step")
@@ -518,9 +535,17 @@ class GradientCutBeforeLoss(Rule):
         for (model, layer, step), event in found.items():
             if id(layer) in missed and not is_given(model, layer, region, loads):
                 what = f"`{step.label}` cuts a layer off from the loss"
-                draft = report(step.node, step.space, what=what, whom=f"`{layer.describe()}`")
+                draft = report(step.node, step.space, what=what, whom=f"`{layer.describe()}`", by="backward")
                 made = [] if layer.born is None else [layer.born]
                 draft.because([Step(event.space, event.node, "backward"), *made])
+
+
+def is_read(param: cst.Name, function: Function) -> bool:
+    """Whether the body of a function reads one of its parameters."""
+    inside: Any = list(nodes_in(function.node.body))
+    others = {id(node.attr) for node in inside if isinstance(node, cst.Attribute)}
+    others |= {id(node.keyword) for node in inside if isinstance(node, cst.Arg)}
+    return any(isinstance(n, cst.Name) and n.value == param.value and id(n) not in others for n in inside)
 
 
 def is_in_function_of(one: Step, other: Step) -> bool:

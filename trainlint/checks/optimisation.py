@@ -15,6 +15,7 @@ from trainlint.checks.totals import adds_up, feeds_of
 from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
+from trainlint.semantics.behaviours.engines import hook
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, nested
 from trainlint.semantics.library import Call, Library, holds, modules_in
@@ -415,8 +416,12 @@ def runs_in(losses: list[Tensor], model: Instance, training: bool) -> bool:
 
 
 def handed_on(region: Region) -> set[int]:
-    """Identities of what reaches code out of view, or is differentiated by hand."""
-    given = (*(e.values for e in region.of("escape")), *(e.value for e in region.of("autograd")))
+    """Identities of what reaches code out of view, or is differentiated by hand. Lightning, which a module of its own
+    is given to, steps just the optimizers that this makes."""
+    given = (
+        *(v for e in region.of("escape") for v in e.values if hook(v, "configure_optimizers") is None),
+        *(e.value for e in region.of("autograd")),
+    )
     return {id(value) for values in given for value in carried(values)}
 
 

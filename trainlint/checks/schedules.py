@@ -279,6 +279,16 @@ class SchedulerGranularity(Rule):
             if what and born is not None:
                 report(born.node, born.space, what=what)
 
+    @on("configured")
+    def lasting(self, fact: Any, report: Report) -> None:
+        """Lightning moves a cosine at every batch that ends after as many steps as the training has epochs."""
+        _, given, epochs = fact
+        for scheduler, interval in intervals(given):
+            kind, born = kind_of(scheduler), scheduler.born
+            if interval == "step" and kind == "CosineAnnealingLR" and lasts(scheduler, epochs) and born is not None:
+                what = f"`{kind}` ends after as many steps as there are epochs, but moves at every batch"
+                report(born.node, born.space, what=what)
+
     def handed_on(self, region: Region, scheduler: Instance, name: str) -> bool:
         """Whether a scheduler may be stepped by code out of view, or under its own name by code that was not run."""
         given = [(region.value,), *(e.values for kind in ("escape", "outside") for e in region.of(kind))]
@@ -303,6 +313,12 @@ def ends_with(region: Region, report: Report, length: Value | None) -> bool:
     end = report.interp.eval(stop)
     named = isinstance(length, Api) and isinstance(end, Api) and length.path == end.path
     return named or (isinstance(length, (Instance, Number)) and length is end)
+
+
+def lasts(scheduler: Instance, epochs: Value | None) -> bool:
+    """Whether a cosine ends after as many steps as a training has epochs."""
+    length = usual(scheduler.attrs.get("T_max"))
+    return length is not None and length > 1 and length == usual(epochs)
 
 
 def intervals(value: Value, depth: int = 0) -> Iterator[tuple[Instance, str]]:

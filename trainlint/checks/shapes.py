@@ -813,7 +813,7 @@ class PredictionAxis(Rule):
         """What a `Trainer` hands to `compute_metrics`, or a model of Keras predicts, has the samples first, and so has
         what a loop gathers of softmaxes over the other axis."""
         given = call.tensor
-        shares = given.data.columns == PREDICTED and given.must_be(PROBABILITIES) and given.last != 1
+        shares = given.data.columns == PREDICTED and given.must_be(PROBABILITIES | LOGITS) and given.last != 1
         rows = (given.nature == ANSWERS or shares) and given.batched
         if given.axis == 1 and given.must_be(PROBABILITIES | LOG_PROBABILITIES):
             rows = rows or is_equated(index_of(report.space()), call.node)

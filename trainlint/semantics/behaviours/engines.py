@@ -129,7 +129,7 @@ def lightning(
         if stage == "fit":
             trained = served(interp, module, data, train, "train")
             held_out = NONE if trial else served(interp, module, data, val, "val")
-            learn(interp, module, data, trained, begin(interp, module))
+            learn(interp, module, data, trained, begin(interp, module, trainer))
             judge(interp, module, data, held_out, "validation_step", "val_dataloader")
             if trained is not NONE and held_out is not NONE:
                 judged = loaders_in(interp, held_out)
@@ -179,13 +179,13 @@ def in_turn(step: Function | None, optimizer: Value) -> list[tuple[int | None, V
     return [(None, optimizer if isinstance(optimizer, Instance) else UNKNOWN)]
 
 
-def begin(interp: Interpreter, module: Instance | None) -> Value:
+def begin(interp: Interpreter, module: Instance | None, trainer: Value | None = None) -> Value:
     """The optimizers that the engine steps. How their schedules are set up is told where the hook runs alone."""
     function = hook(module, "configure_optimizers")
     if module is None or function is None or not automatic(module):
         return UNKNOWN
     reached = id(function.node) in interp.visited
-    made = made_by(interp, module, function)
+    made = made_by(interp, module, function, trainer)
     if not reached:
         interp.visited.discard(id(function.node))
     return made
@@ -262,11 +262,13 @@ def made_for(interp: Interpreter, module: Value | None) -> Value:
     return made
 
 
-def made_by(interp: Interpreter, module: Instance, function: Function) -> Value:
+def made_by(interp: Interpreter, module: Instance, function: Function, trainer: Value | None = None) -> Value:
     """The optimizers that the hook of a Lightning module makes. The engine may move the schedulers beside them."""
     given = run_hook(interp, module, "configure_optimizers") or UNKNOWN
     schedulers = (v for v in carried(given) if isinstance(v, Instance) and v.family == "scheduler")
     interp.event("escape", function.node, tuple(schedulers))
+    if isinstance(trainer, Instance):
+        interp.emit("configured", (function.node, given, trainer.attrs.get("max_epochs")))
     return configured(given)
 
 
