@@ -46,7 +46,7 @@ from trainlint.semantics.behaviours.data import dataset_part
 from trainlint.semantics.behaviours.training import optimizers, touches
 from trainlint.semantics.interpreter import FEEDS, Region, is_reset, nested, outwards, target_names
 from trainlint.semantics.library import Call, modules_in
-from trainlint.semantics.modules import carried
+from trainlint.semantics.modules import carried, is_self
 from trainlint.semantics.values import (
     FALSE,
     UNKNOWN,
@@ -659,6 +659,28 @@ LAST_COUNT = (
 )
 
 
+def is_metric(value: Any) -> bool:
+    """Whether a value is a metric of torchmetrics, or several."""
+    return isinstance(value, Instance) and value.api_path.startswith("torchmetrics.")
+
+
+def uses_of_self(index: Index, cls: cst.ClassDef) -> dict[str, list[tuple[str, str | None, Any]]]:
+    """For each attribute of `self`, in which methods of a class it is used, and how: by the name of what is called on
+    it, "" where it is called itself, None for any other use."""
+    found: dict[str, list[tuple[str, str | None, Any]]] = {}
+    inside: Any = nodes_in(cls.body)
+    for node in inside:
+        above: Any = index.parent(node) if isinstance(node, cst.Attribute) and is_self(node.value) else None
+        if above is None or isinstance(above, (cst.AssignTarget, cst.AnnAssign)):
+            continue
+        called_on = isinstance(above, cst.Attribute) and isinstance(index.parent(above), cst.Call)
+        what = above.attr.value if called_on else "" if isinstance(above, cst.Call) and above.func is node else None
+        function = index.function(node)
+        hook = function.name.value if isinstance(function, cst.FunctionDef) else ""
+        found.setdefault(node.attr.value, []).append((hook, what, index.parent(above) if called_on else above))
+    return found
+
+
 class MetricAccumulator(Rule):
     """A total is overwritten, never reset, or filled with what belongs elsewhere."""
 
@@ -684,6 +706,35 @@ class MetricAccumulator(Rule):
                     continue
                 what = "nothing is ever added to this metric (@), so what is read of it says nothing"
                 report(event.node, event.space, what=what).because([metric.born])
+
+    @on("training_step")
+    def kept(self, fact: Any, report: Report) -> None:
+        """Metrics of torchmetrics that a Lightning module keeps. Lightning itself resets those that are logged as a
+        whole, and no others."""
+        module = fact[1]
+        cls = module.cls
+        if not isinstance(cls, Class) or cls.space.source is None or any(isinstance(b, Class) for b in cls.bases):
+            return
+        used = uses_of_self(cls.space.source.index, cls.node)
+        kept = {name: value for name, value in module.attrs.items() if name in used and is_metric(value)}
+        for name, metric in kept.items():
+            uses = used[name]
+            done = {what for _, what, _ in uses}
+            read = [(hook, node) for hook, what, node in uses if what == "compute" and hook.endswith("epoch_end")]
+            repeated = [node for hook, node in read if "test" not in hook]
+            place, what = None, ""
+            if read and done <= {"compute", "reset"}:
+                place, what = read[0][1], "nothing is ever added to this metric (@), so what is read of it says nothing"
+            elif repeated and done <= {"compute", "update", "forward", ""}:
+                place = repeated[0]
+                what = "this metric (@) is never reset, so it also holds what the epochs before have added"
+            elif done == {"update"}:
+                stages = {hook.rpartition("_step")[0] for hook, _, _ in uses}
+                others = (u for other in kept.keys() - {name} for u in used[other] if u[1] == "compute")
+                place = next((node for hook, _, node in others if any(s and s in hook for s in stages)), None)
+                what = "another metric is read here than what this stage adds to (@), which is never read"
+            if place is not None:
+                report(place, cls.space, what=what).because([metric.born])
 
     @on("divide")
     def divided(self, fact: Any, report: Report) -> None:

@@ -824,6 +824,8 @@ class Library:
         interp.event("outside", node, "?", tuple(arguments.values()))
         if "$meter" in instance.attrs:
             metric, what = instance.attrs["$meter"]
+            if what == "clone":
+                return Instance(metric.cls, metric.family, Step(interp.frame.space, node, metric.describe()))
             interp.event("meter", node, metric, what)
             if (measured := self.metered(interp, metric, what, arguments)) is not None:
                 return measured
