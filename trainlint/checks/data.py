@@ -294,7 +294,8 @@ class SplitOverlap(Rule):
     def check(self, region: Region, report: Report) -> None:
         if region.is_test:
             return
-        trained, evaluated = [e.loader for e in region.of("trained")], judged_loops(region)
+        evaluated = judged_loops(region)
+        trained = [e.loader for e in region.of("trained") if gives_away(e, evaluated)]
         if trained and evaluated:
             self.loaders(region, trained, since_training(region, evaluated), report)
             self.wholes(region, trained, since_training(region, evaluated), report)
@@ -728,7 +729,7 @@ def learnt_before(region: Region, events: Sequence[Any]) -> dict[int, list[Insta
     found: dict[int, list[Instance]] = {}
     learnt: list[Instance] = []
     for event in region.events:
-        if event.kind == "trained":
+        if event.kind == "trained" and gives_away(event, events):
             learnt.append(event.loader)
         elif id(event) in wanted:
             found[id(event)] = learnt[:]
@@ -799,6 +800,22 @@ def value_before(space: Namespace, name: Any) -> Any:
     bound = reaching(index_of(space), name) if isinstance(name, cst.Name) else None
     statement = index_of(space).statement(bound) if bound is not None else None
     return statement.value if isinstance(statement, cst.Assign) else None
+
+
+def gives_away(trained: Any, judged: Sequence[Any]) -> bool:
+    """Whether a training may know what it is judged by: what it learns without labels, as by contrast, does not tell
+    those that others are compared with."""
+    return not leaves_labels(trained) or all(map(leaves_labels, judged))
+
+
+def leaves_labels(event: Any) -> bool:
+    """Whether a loop over batches does nothing with the last of what it takes of each: `for x, _ in loader`."""
+    loop = event.node
+    target = loop.target if isinstance(loop, cst.For) else None
+    if isinstance(target, cst.Tuple) and called(loop.iter) == "enumerate":
+        target = target.elements[-1].value
+    last = target.elements[-1].value if isinstance(target, cst.Tuple) else None
+    return isinstance(last, cst.Name) and last.value not in set(names_in(loop.body))
 
 
 def judged_loops(region: Region) -> list[Any]:

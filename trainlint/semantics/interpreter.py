@@ -847,7 +847,7 @@ class Interpreter:
         known = self.known_items(iterable) or self.longest(iterable)
         with self.in_region("loop", node, source_of(iterable)) as region:
             unrolled = known is not None and len(known) <= self.turns_at_most(node, known)
-            region.exact = unrolled or is_name(node.target, "_")  # whatever comes for that, it is the same
+            region.exact = unrolled or is_name(node.target, "_") or self.is_uniform(iterable)  # whatever comes
             if known is not None and unrolled:
                 return self.loop(node, [partial(self.bind, node.target, item) for item in known], exact=True)
             item = self.element_of(iterable)
@@ -855,6 +855,12 @@ class Interpreter:
             first = counted or (known[0] if known else item)
             turns = [lambda: self.bind(node.target, first), lambda: self.bind(node.target, item)]
             return self.loop(node, turns, exact=False, special=counted is not None)
+
+    def is_uniform(self, iterable: Value) -> bool:
+        """Whether each turn of a loop gets a layer that is made as all the others are, as by a comprehension."""
+        parts = as_items(self.element_of(iterable))
+        layers = [part for part in parts if getattr(part, "family", "") == "module"]
+        return bool(layers) and not any(isinstance(part, Union) for part in parts)
 
     def turns_at_most(self, node: cst.For, items: tuple[Value, ...]) -> int:
         """Of how many items a loop takes each as it is."""
