@@ -811,7 +811,7 @@ def gives_away(trained: Any, judged: Sequence[Any]) -> bool:
 def leaves_labels(event: Any) -> bool:
     """Whether a loop over batches does nothing with the last of what it takes of each: `for x, _ in loader`."""
     loop = event.node
-    target = loop.target if isinstance(loop, cst.For) else None
+    target: Any = loop.target if isinstance(loop, cst.For) else None
     if isinstance(target, cst.Tuple) and called(loop.iter) == "enumerate":
         target = target.elements[-1].value
     last = target.elements[-1].value if isinstance(target, cst.Tuple) else None

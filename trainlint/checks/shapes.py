@@ -1129,7 +1129,12 @@ class ReshapeAsPermute(Rule):
         if given.shape is None or wanted is None or len(given.shape) < 3:
             return
         found = shapes.reshaped(given, wanted)
-        if found.shape is not None and (swaps_channels(given.shape, found.shape) or moves_batch(given, wanted)):
+        if found.shape is not None and (
+            swaps_channels(given.shape, found.shape)
+            or moves_batch(given, wanted)
+            or crosses_heads(given.shape, found.shape)
+            or crosses_heads(found.shape, given.shape)
+        ):
             words = ["N" if s == shapes.BATCH else "?" if s is None else str(s) for s in wanted]
             report(
                 call.node, call=call.short_name, given=shapes.describe(given), wanted=f"({', '.join(words)})"
@@ -1282,6 +1287,15 @@ def sized(node: Any) -> cst.Name | None:
     if isinstance(source, cst.Attribute) and source.attr.value == ("shape" if source is node else "size"):
         return source.value if isinstance(source.value, cst.Name) else None
     return None
+
+
+def crosses_heads(apart: Shape, joined: Shape) -> bool:
+    """Whether (N, heads, steps, size) and (N, steps, heads * size) are turned into each other."""
+    if len(apart) != 4 or len(joined) != 3:
+        return False
+    heads, steps, size = apart[1:]
+    known = heads is not None and size is not None and heads > 1 and size > 1 and heads != steps
+    return known and steps == joined[1] != 1 and joined[2] == heads * size  # type: ignore[operator]
 
 
 def swaps_channels(old: Shape, new: Shape) -> bool:
