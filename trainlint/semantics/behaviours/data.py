@@ -1757,8 +1757,23 @@ def sample_of(interp: Interpreter, dataset: Value | None, depth: int = 0) -> Val
         if isinstance(dataset.cls, Api) and "torchvision.datasets" in dataset.cls.path:
             plain = "target_transform" not in dataset.attrs and "Detection" not in dataset.cls.path
             label = Tensor(kinds=INDICES, lo=0.0, graph=False, shape=() if plain and one_label(dataset) else None)
-            return Tuple((Tensor(graph=False, shape=image_shape(dataset)), label))
+            return Tuple((own_view(interp, dataset) or Tensor(graph=False, shape=image_shape(dataset)), label))
     return Tensor(graph=False)
+
+
+def own_view(interp: Interpreter, dataset: Instance) -> Value | None:
+    """What a transform of the project makes of an image, such as two views of it; None where there is no such."""
+    transform = dataset.attrs.get("transform")
+    if not isinstance(transform, Instance) or not isinstance(transform.cls, Class):
+        return None
+    member = transform.cls.find("__call__")
+    if not isinstance(member, Function):
+        return None
+    from trainlint.semantics.interpreter import Arguments
+
+    image = Tensor(graph=False, shape=raw_shape(dataset))
+    with noting_transforms(interp, dataset):
+        return interp.call(Method(transform, "__call__", member), Arguments([image]), transform.cls.node)
 
 
 @contextmanager
@@ -2072,7 +2087,9 @@ def transformed(call: Call) -> Value:
         tensors = [given] if isinstance(given, Tensor) else []
         return mixed_tensor(call.interp, tensors) if tensors else UNKNOWN
     if isinstance(given, Tensor):
-        return given.but(shape=None, kinds=0, data=given.data._replace(scale=scale))
+        steps = steps_of(call.receiver) if given.lib != "numpy" and len(given.shape or ()) == 3 else None
+        shape = None if steps is None else after_transforms(given.shape, steps)
+        return given.but(shape=shape, kinds=0, data=given.data._replace(scale=scale))
     return Tensor(graph=False, data=NO_DATA._replace(scale=scale))
 
 
