@@ -1168,7 +1168,7 @@ def is_no_mean(happened: tuple[Any, tuple[Any, ...]]) -> bool:
     event, inside = happened
     if event.kind != "loss" or event.reduction is None or any(block.block == "no_grad" for block in inside):
         return False
-    return bool(const(event.reduction) != "mean")
+    return const(event.reduction) not in ("mean", "batchmean")
 
 
 def sources_of_batch(loop: cst.For, call: Any, interp: Interpreter) -> Iterator[Any]:
