@@ -17,7 +17,7 @@ from trainlint.semantics.interpreter import Interpreter, Region, nested, outward
 from trainlint.semantics.library import PURE, modules_in
 from trainlint.semantics.modules import project_bases
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.values import ELSEWHERE, FALSE, Api, Class, Instance, Step, Tensor, options
+from trainlint.semantics.values import ELSEWHERE, FALSE, TRUE, Api, Class, Instance, Step, Tensor, options
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_name, is_plain
 
@@ -72,8 +72,27 @@ class ParameterEditedInGraph(Rule):
 
     def walked(self, region: Region, report: Report) -> None:
         """A loop over parameters whose body does not change them as it seems to."""
-        for name, module in walked_parameters(region.node, report.interp):
+        walked = list(walked_parameters(region.node, report.interp))
+        for name, module in walked:
             self.in_body(region, name, module, report)
+            if is_frozen(module) and report.interp.grad is True and in_training(region):
+                self.averaged(region, name, {other for other, model in walked if learnable(model)}, report)
+
+    def averaged(self, region: Region, name: str, learnt: set[str], report: Report) -> None:
+        """A frozen copy of a model follows its parameters as they are, and so takes their graph in with each step."""
+        for statement, guarded in statements(region.node.body):
+            call = getattr(statement, "value", None)
+            if guarded or not isinstance(statement, cst.Expr) or not isinstance(call, cst.Call):
+                continue
+            owner: Any = call
+            while isinstance(owner, cst.Call) and isinstance(owner.func, cst.Attribute) and changes(called(owner)):
+                owner = owner.func.value
+            given = {arg.value.value for arg in call.args if isinstance(arg.value, cst.Name)}
+            if owner is not call and is_name(owner, name) and given & learnt:
+                what = (
+                    f"`{name}` takes in the graph of each step, which grows without end; `torch.no_grad()` prevents it"
+                )
+                report(statement, what=what)
 
     def in_body(self, region: Region, name: str, module: Instance, report: Report) -> None:
         records = report.interp.grad is True and learnable(module) and in_training(region)
@@ -116,6 +135,11 @@ def learnable(module: Instance) -> bool:
     """Whether gradients are recorded for all parameters of a module, which was made in view."""
     inside = modules_in(module)
     return module.born is not None and all(m.attrs.get("$frozen", FALSE) is FALSE for m in inside)
+
+
+def is_frozen(module: Instance) -> bool:
+    """Whether no gradients are recorded for any parameter of a module."""
+    return all(m.attrs.get("$frozen") is TRUE for m in modules_in(module))
 
 
 def is_let_go(body: Any, name: str) -> bool:
