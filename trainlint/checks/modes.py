@@ -42,6 +42,7 @@ from trainlint.semantics.library import Call, holds, modules_in
 from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
+    ELSEWHERE,
     FALSE,
     TRUE,
     UNKNOWN,
@@ -606,16 +607,31 @@ def is_counted_out(loop: Any) -> bool:
 
 
 def is_before_backward(call: ModelCall, steps: Sequence[Any]) -> bool:
-    """Whether one of these backwards stands further down in the block of a call, whatever it is taken of in the run."""
+    """Whether one of these backwards stands further down in the block of a call, whatever it is taken of in the run, or
+    behind the branch that this block is, if it is not known of what all."""
     index = index_of(call.space)
     statement = index.statement(call.node)
     line = index.parent(statement) if isinstance(statement, cst.BaseSmallStatement) else statement
     block = index.parent(line) if line is not None else None
-    return any(
-        e.space is call.space and follows(index, line, other)
-        for e in steps
-        if (other := around(index, e.node, block)) is not None
-    )
+    steps = [event for event in steps if event.space is call.space]
+    while line is not None and block is not None:
+        places = (around(index, event.node, block) for event in steps)
+        if any(other is not None and follows(index, line, other) for other in places):
+            return True
+        steps = [event for event in steps if event.loss.graph is not True or ELSEWHERE in event.loss.deps]
+        line = branching(index, block)
+        block = index.parent(line) if line is not None else None
+    return False
+
+
+def branching(index: Index, block: Any) -> Any:
+    """The outermost of the conditions that a block is one branch of, with `elif` being one of several; None for the
+    body of anything else."""
+    line = index.parent(block)
+    line = index.parent(line) if isinstance(line, cst.Else) else line
+    while isinstance(line, cst.If) and isinstance(index.parent(line), cst.If):
+        line = index.parent(line)
+    return line if isinstance(line, cst.If) else None
 
 
 def is_one_turn(loop: Any) -> bool:
