@@ -259,9 +259,16 @@ def transforms_in(dataset: Value | None) -> list[Instance]:
 
 
 def own_augmentations(dataset: Value | None) -> Iterator[Instance]:
-    """The random transforms of the project's own in the pipelines that a data set was given, called after what they
-    change."""
+    """The random transforms of the project's own in the pipelines that a data set was given and surely applies, called
+    after what they change."""
+    if not isinstance(dataset, Instance):
+        return
+    applied = dataset.attrs.get(APPLIED)
+    if applied is None and picks_by_flag(dataset):
+        return
     for value in transforms_in(dataset):
+        if applied is not None and value not in applied and not has_base(dataset):
+            continue
         yield from (one for one in own_draws(value) if one.born is not None and AUGMENTS.search(one.born.label))
 
 
