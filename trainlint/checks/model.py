@@ -54,7 +54,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, contains, is_name, is_plain_call, positional
+from trainlint.syntax.code import called, contains, is_literal, is_name, is_plain_call, positional
 from trainlint.syntax.index import BindingKind, Index, ScopeKind
 
 LINEAR = "torch.nn.Linear"
@@ -758,7 +758,16 @@ def writes(tree: Any, name: str) -> bool:
 
 
 def argument_of(call: Any) -> Any:
-    return call.args[0].value if call.__class__ is cst.Call and len(call.args) == 1 else None
+    """What a call is given, if that is one value beside settings: `layer(x)`, `dropout(x, 0.5, self.training)`."""
+    first, *settings = call.args if call.__class__ is cst.Call and call.args else (None,)
+    if first is None or first.star or any(argument.star or not is_setting(argument.value) for argument in settings):
+        return None
+    return first.value
+
+
+def is_setting(node: Any) -> bool:
+    """Whether an expression is written out or an attribute of `self`."""
+    return is_literal(node) or (isinstance(node, cst.Attribute) and is_self(node.value))
 
 
 def is_around(node: Any, call: Any) -> bool:
