@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.data import HELD_OUT
+from trainlint.checks.data import HELD_OUT, out_of_sight
 from trainlint.checks.model import DROPOUT
 from trainlint.checks.repairs import (
     around,
@@ -580,6 +580,18 @@ def last_beside(index: Index, place: Any, nodes: Iterable[Any]) -> Any:
     return max(beside, key=block.body.index) if beside else None
 
 
+def before_modes(region: Region, module: Instance, backward: Any) -> Any:
+    """The first backward at a place, where it came before a model from out of view was put into eval mode, which alone
+    tells that it is one: all are in train mode at first. None if it may ever be put into another mode."""
+    modes = [e for e in region.of("mode") if holds(e.module, module)]
+    first = next((e for e in region.of("backward") if e.node is backward), None)
+    if module.cls is not None or first is None or not modes or any(e.training is not False for e in modes):
+        return None
+    if id(module) in out_of_sight(region):
+        return None
+    return first if region.events.index(first) < region.events.index(modes[0]) else None
+
+
 FEW = 16  # samples to look at
 
 
@@ -656,7 +668,7 @@ class StuckInEvalMode(Rule):
 
     @on("backward")
     def check(self, fact: Any, report: Report) -> None:
-        _, loss = fact
+        node, loss = fact
         interp = report.interp
         if loss.graph is False:
             return  # nothing is learnt from it
@@ -680,6 +692,11 @@ class StuckInEvalMode(Rule):
                             break
                         attacked = attacked or takes_gradients(call)
             if attacked or culprit is None or culprit.training is not False:
+                continue
+            if trained is None and turn is not None and (begun := before_modes(turn, dep.module, node)) is not None:
+                if mode_matters(interp, dep.module):
+                    draft = report(culprit.node, culprit.space, epochs="later epochs train", what=LOST)
+                    draft.because([Step(begun.space, begun.node, "trained here")])
                 continue
             if trained and (what := lost_in_eval(interp, trained)):
                 draft = report(culprit.node, culprit.space, epochs="later epochs train", what=what)
