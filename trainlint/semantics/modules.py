@@ -367,6 +367,8 @@ class Uses:
                     called_names.add(name)
             elif kind is cst.Param:
                 parameters.add(node.name.value)
+            elif kind is cst.Expr and node.value.__class__ is cst.Call:
+                inside.update(given_weights(node.value, space))
         self.handed = parameters & called_names  # what functions are given to call
         for node in nodes:
             kind = node.__class__
@@ -379,7 +381,7 @@ class Uses:
 def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int]) -> ClassUses:
     own = ClassUses(cls)
     targets: set[int] = set()
-    fills: set[int] = set()  # containers that are only given something
+    fills: set[int] = set()  # containers that are only given something, layers that are only given weights
     fleeting: set[int] = set()  # elements of lists that are only computed with
     mentions: list[Any] = []
     body: Any = nodes_in(node.body)
@@ -398,8 +400,10 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
                 inside.add(id(inner))
         elif kind is cst.AssignTarget or kind is cst.AnnAssign:
             targets.add(id(inner.target))
-        elif kind is cst.Expr and called(inner.value) in FILLING and inner.value.func.__class__ is cst.Attribute:
-            fills.add(id(inner.value.func.value))
+        elif kind is cst.Expr and inner.value.__class__ is cst.Call:
+            if called(inner.value) in FILLING and inner.value.func.__class__ is cst.Attribute:
+                fills.add(id(inner.value.func.value))
+            fills.update(given_weights(inner.value, space))
         elif kind is cst.Call:
             name = getattr(inner.func, "value", "")
             if name == "getattr" and any(is_self(a.value) for a in inner.args):
@@ -429,6 +433,19 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
         elif id(mention) not in fills:
             own.read.add(name)
     return own
+
+
+def given_weights(call: cst.Call, space: Namespace) -> Iterator[int]:
+    """Identities of the layers that a call gives new weights, and does nothing else with: `a.fc` of
+    `init.zeros_(a.fc.weight)` and of `a.fc.weight.data.zero_()`."""
+    tensor: Any = None
+    if call.func.__class__ is cst.Attribute and re.fullmatch("[a-z]\\w*_", call.func.attr.value):
+        tensor = call.func.value
+    if call.args and path_of(call.func, space)[:3] == ["torch", "nn", "init"]:
+        tensor = call.args[0].value
+    while tensor.__class__ is cst.Attribute:
+        tensor = tensor.value
+        yield id(tensor)
 
 
 def own_attribute(node: Any) -> str:
