@@ -140,7 +140,7 @@ def has_strangers(module: Instance) -> bool:
 
 
 # Trainable tensors that are no parameters, by what was done to make them so.
-PLAIN_TENSORS = ("tensor", "moved", "drawn")
+PLAIN_TENSORS = ("tensor", "moved", "drawn", "random")
 
 
 class HiddenRule(Rule):
@@ -327,6 +327,7 @@ class ParameterNotRegistered(HiddenRule):
     kinds = (*PLAIN_TENSORS, "parameters")
     WORDS: ClassVar[dict[str, str]] = {
         "drawn": "is a plain tensor with weights drawn for it, not a `Parameter`",
+        "random": "is a plain tensor of random numbers, neither a `Parameter` nor a buffer",
         "tensor": "is a plain tensor that asks for gradients, not a `Parameter`",
         "moved": "is what moving or scaling a `Parameter` gives, which is a plain tensor",
         "parameters": "keeps parameters in a plain container",
@@ -341,6 +342,8 @@ class ParameterNotRegistered(HiddenRule):
                 continue
             if isinstance(value, Tensor):
                 kind = "drawn" if value.nature == DRAWN else leaf_kind(interp, value)
+                if not kind and value.nature == "random numbers" and runs_with(instance, name):
+                    kind = "random"
                 if kind in PLAIN_TENSORS:
                     hide(interp, instance, name, kind)
             elif not interp.modules.leaves:
@@ -351,6 +354,15 @@ class ParameterNotRegistered(HiddenRule):
 
     def tell(self, stored: Stored, kind: str, report: Report) -> None:
         report(stored.node, stored.space, name=stored.name, kind=self.WORDS[kind])
+
+
+def runs_with(module: Instance, name: str) -> bool:
+    """Whether the `forward` of a module's class reads an attribute."""
+    forward = module.cls.find("forward") if isinstance(module.cls, Class) else None
+    return isinstance(forward, Function) and any(
+        isinstance(node, cst.Attribute) and node.attr.value == name and is_self(node.value)
+        for node in nodes_in(forward.node.body)
+    )
 
 
 class LayerUnused(Rule):

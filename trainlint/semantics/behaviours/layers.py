@@ -649,6 +649,8 @@ def initialise(call: Call) -> Value:
     if not found and call.path.startswith("opaque."):
         interp.library.escape(interp, call.arguments, call.node)
         return Instance(None)
+    if isinstance(call.first, Tensor) and draws_for_plain(call, call.first):
+        return call.first.but(nature=DRAWN)
     return call.first
 
 
@@ -666,12 +668,21 @@ def drawn_anew(call: Call) -> None:
     while isinstance(node, cst.Attribute) and node.attr.value == "data":
         node = node.value
     owner = call.interp.peek(node)
-    if call.path in FIXED or not call.path.startswith("torch.nn.init.") or not isinstance(owner, Tensor):
+    if not isinstance(owner, Tensor) or not draws(call) or not (owner.graph or draws_for_plain(call, owner)):
         return
-    if owner.graph or (owner.graph is False and owner.lib == "torch" and not owner.deps):
-        changed = owner.but(lo=-INF, hi=INF, nature="a parameter" if owner.graph else DRAWN)
-        call.interp.modules.same(owner, changed)
-        call.interp.mutate(node, changed)
+    changed = owner.but(lo=-INF, hi=INF, nature="a parameter" if owner.graph else DRAWN)
+    call.interp.modules.same(owner, changed)
+    call.interp.mutate(node, changed)
+
+
+def draws(call: Call) -> bool:
+    """Whether a call draws initial weights at random."""
+    return call.path.startswith("torch.nn.init.") and call.path not in FIXED
+
+
+def draws_for_plain(call: Call, tensor: Tensor) -> bool:
+    """Whether initial weights are drawn for a plain tensor of PyTorch, made of nothing else."""
+    return draws(call) and tensor.graph is False and tensor.lib == "torch" and not tensor.deps
 
 
 def initialise_all(call: Call, target: Tensor) -> None:
