@@ -1225,11 +1225,14 @@ def axes_in(index: Index, node: Any, places: dict[int, int]) -> set[int]:
 
 def exchanged_axes(tensor: cst.Name, wanted: list[Any], shape: Shape | None) -> tuple[list[str], list[str]] | None:
     """The same of sizes that are asked of the tensor where they are given: `x.view(x.size(0), x.size(2), -1)`."""
+    guessed = shape is None
     if shape is None and not any(map(is_minus_one, wanted)):  # of as many axes as are given, or it fails
         shape = (None,) * len(wanted)
     if shape is None or len(wanted) != len(shape):
         return None
     axes = [axis_measured(node, tensor, len(shape)) for node in wanted]
+    if guessed and 0 not in axes:
+        return None  # a first axis of size 1 may be left out
     rest = sorted({*range(len(shape))} - {*axes})
     left = is_left_over if shape.count(None) == len(shape) else is_minus_one
     if len(rest) != 1 or axes.count(None) != 1 or not left(wanted[axes.index(None)]):

@@ -128,9 +128,8 @@ def told(value: Value) -> Any:
     """What tells a value that rows are chosen by from others."""
     if isinstance(value, Tensor) and value.kinds == MASK:
         return Same(value)
-    same = sameness(
-        value
-    )  # of data no more than a number, lest what it takes to compare these grows with their history
+    # Of data no more than a number, lest what it takes to compare these grows with their history.
+    same = sameness(value)
     return hash(same) if isinstance(value, Tensor) and value.data.tokens else same
 
 
