@@ -477,12 +477,15 @@ def take_step(interp: Interpreter, optimizer: Instance, node: Any, scaler: Insta
 
 def leave_gradients(interp: Interpreter, stepped: Instance) -> None:
     """Mark the gradients that the backward of an optimizer's step left in others, as a generator's loss does in the
-    discriminator that judged it."""
+    discriminator that judged it. Where the two share parameters, who clears one clears the other in part."""
     filler = interp.read(stepped.attrs, FILLER)
     if filler in (MISSING, None) or interp.read(interp.flags, TOGGLED) is True:
         return
+    own: frozenset[int] = stepped.attrs.get("$modules", frozenset())
     for other in optimizers(interp):
-        if other is not stepped and interp.read(other.attrs, FILLER) is filler:
+        if not own.isdisjoint(other.attrs.get("$modules", frozenset())):
+            continue
+        if interp.read(other.attrs, FILLER) is filler:
             if interp.read(other.attrs, "$state") == {"fresh"}:
                 interp.write(other.attrs, "$state", frozenset(("left",)))
 
