@@ -599,7 +599,7 @@ def missed_in(region: Region) -> frozenset[int]:
 def is_idle_term(interp: Interpreter, node: Any, term: Tensor, rest: Tensor) -> bool:
     """Whether a loss has lost all its gradients, and one that it is added to trains a model that it was computed with.
     One that is detached in the sum itself is there for the log."""
-    if term.graph is not False or rest.graph is not True:
+    if term.graph is not False or rest.graph is not True or called(node) == "detach":
         return False
     if not (term.nature == "a loss" or is_detached(term) or term.shape == rest.shape == ()):
         return False
