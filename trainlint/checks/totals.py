@@ -59,13 +59,9 @@ def assigned_around(index: Index, name: cst.Name, loop: Any) -> tuple[list[Any],
 
 def for_name(assign: Any, name: cst.Name) -> Any:
     """What `a, b = x, y` does to one of the names, as an assignment of its own; any other one as it is."""
-    target = assign.targets[0].target if isinstance(assign, cst.Assign) else None
-    if isinstance(target, cst.Tuple) and isinstance(assign.value, cst.Tuple):
-        pairs = list(zip(target.elements, assign.value.elements, strict=False))
-        given = [value for element, value in pairs if is_name(element.value, name.value)]
-        if len(given) == 1 and len(target.elements) == len(assign.value.elements):
-            return cst.Assign([cst.AssignTarget(name)], given[0].value)
-    return assign
+    given = [value for target, value in begun_by(assign) if target.value == name.value]
+    alone = not isinstance(assign, cst.Assign) or not isinstance(assign.targets[0].target, cst.Tuple)
+    return assign if alone or len(given) != 1 else cst.Assign([cst.AssignTarget(name)], given[0])
 
 
 def overwrites_total(index: Index, quotient: Any, dividend: Any) -> bool:
@@ -399,19 +395,15 @@ def replaced_lists(index: Index, loop: Any, whole: Any) -> Iterator[Any]:
 
 def begun_lists(loop: Any) -> Iterator[tuple[cst.Name, Any]]:
     """Where the body of a loop begins a list that it does nothing with but to append to it."""
-    for part in statements_in(loop.body):
-        if not isinstance(part, cst.Assign) or len(part.targets) != 1:
-            continue
-        given: list[tuple[Any, Any]] = [(part.targets[0].target, part.value)]
-        if isinstance(given[0][0], cst.Tuple) and isinstance(part.value, cst.Tuple):
-            given = [(t.value, v.value) for t, v in zip(given[0][0].elements, part.value.elements, strict=False)]
-        for name, value in given:
-            if isinstance(name, cst.Name) and is_empty_list(value):
-                inside = list(nodes_in(loop))
-                calls = [n for n in inside if isinstance(n, cst.Call) and is_plain_call(n, "append")]
-                feeds = [c for c in calls if isinstance(c.func, cst.Attribute) and is_name(c.func.value, name.value)]
-                if feeds and sum(is_name(node, name.value) for node in inside) == len(feeds) + 1:
-                    yield name, part
+    begun = [
+        (name, part) for part in statements_in(loop.body) for name, value in begun_by(part) if is_empty_list(value)
+    ]
+    inside: list[Any] = list(nodes_in(loop)) if begun else []
+    calls = [node for node in inside if is_plain_call(node, "append") and isinstance(node.func, cst.Attribute)]
+    for name, part in begun:
+        feeds = [call for call in calls if is_name(call.func.value, name.value)]
+        if feeds and sum(is_name(node, name.value) for node in inside) == len(feeds) + 1:
+            yield name, part
 
 
 def is_empty_list(node: Any) -> bool:
