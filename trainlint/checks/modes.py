@@ -173,6 +173,13 @@ class ModelCall(NamedTuple):
         return report(self.node, self.space, **fields)
 
 
+def switches_itself(call: ModelCall, region: Region) -> Step | None:
+    """Where a method of a model's own class puts it into train mode whenever it runs."""
+    node = call.module.cls.node if isinstance(call.module.cls, Class) else None
+    own = (e for e in region.of("mode") if e.module is call.module and e.training is True and node is not None)
+    return next((Step(e.space, e.node, "back in train mode") for e in own if contains(node, e.node)), None)
+
+
 def model_calls(region: Region) -> list[ModelCall]:
     return region.known(calls_of_models)
 
@@ -233,8 +240,10 @@ class MissingEvalMode(Rule):
                 restored = not self.evaluates(call, region) and self.restored(call, region)
                 spread = call.is_of_no_module or call.is_repeated
                 if (restored or self.evaluates(call, region)) and not spread:
-                    draft = call.report(region, report, layers=call.layers).because([call.module.born])
-                    draft.repair(partial(self.switch, call, region, restored and not learns(region)))
+                    own = switches_itself(call, region)
+                    draft = call.report(region, report, layers=call.layers).because([own or call.module.born])
+                    if own is None:  # else it would be in train mode again
+                        draft.repair(partial(self.switch, call, region, restored and not learns(region)))
 
     def switch(self, call: ModelCall, region: Region, for_good: bool, draft: Draft) -> None:
         """Offer to evaluate in eval mode; and to go back to train mode, unless nothing is trained here."""
