@@ -118,10 +118,12 @@ class OptimizerMissesParameters(Rule):
         space, loop = region.space, region.node
         if space.source is None or space is not report.space() or not isinstance(loop, cst.For):
             return
-        index, interp = space.source.index, report.interp
         feeds = [feed for block in feeds_of(loop) for feed in block if feed.how == "append"]
         feeds = [feed for feed in feeds if isinstance(feed.target, cst.Name) and isinstance(feed.given[0], cst.Name)]
-        if len({feed.target.value for feed in feeds}) < 2 or index.function(loop) is None:
+        if len({feed.target.value for feed in feeds}) < 2:
+            return
+        index, interp = space.source.index, report.interp
+        if index.function(loop) is None:
             return
         for feed in feeds:
             if is_only_filled(index, feed.target) and lists_parameters(interp.peek(feed.target)):
@@ -695,7 +697,11 @@ class LearningRateCompounds(Rule):
 
     @on("multiply", "divide")
     def check(self, fact: Any, report: Report) -> None:
-        operator, node, _, _, left, right, _ = fact
+        operator, node, rate, factor, left, right, _ = fact
+        if not isinstance(left, (cst.Name, cst.Attribute, cst.Subscript)) or isinstance(rate, Tensor):
+            return
+        if isinstance(factor, Const) or any(isinstance(n, Number) and n.integer for n in (rate, factor)):
+            return
         divided = operator == "Divide"
         if not (grown_from_start if divided else decays_from_start)(right, report):
             return

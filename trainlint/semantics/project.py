@@ -73,7 +73,7 @@ REST_PATIENCE = (
 )  # steps spent in one function, and runs, when no program is left that tells of its arguments
 MAIN_EFFORT = 20_000  # one that trains, or that a program begins with: it needs no arguments, or gets them from outside
 
-LITTER = 300_000  # objects from which on it pays to look for those that earlier checks left behind
+LITTER = 1_000_000  # objects from which on it pays to look for those that earlier checks left behind
 # Of the processor, for all programs of one file, imports included: only what is made to be hard takes a tenth of it.
 MAX_SECONDS = 60.0
 TOO_LONG = "the analysis takes too long and is cut short here; what was found so far stands"
@@ -238,6 +238,7 @@ class Project:
         self.interp.modules_below = self.modules_below
         self.located: dict[tuple[Path, str, int], Namespace | None] = {}  # what imports mean, by folder and name
         self.words: Counter[bytes] | None = None  # how often each word stands in the project
+        self.named_calls: dict[int, set[str]] = {}  # the names that a function calls, by its node's identity
 
     # ------------------------------------------------------------------- rules
 
@@ -489,7 +490,7 @@ class Project:
                 continue
             if not self.is_reached(item):
                 begins = not needs_arguments(item) or is_command(item) or id(item.node) in self.interp.handed
-                effort = MAIN_EFFORT if begins or leads_to_learning(item) else ALONE_EFFORT
+                effort = MAIN_EFFORT if begins or self.leads_to_learning(item) else ALONE_EFFORT
                 self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), effort)  # type: ignore[misc]
 
     def is_reached(self, function: Function) -> bool:
@@ -505,6 +506,19 @@ class Project:
         value = interp.call_function(function, Arguments([], given), function.node)
         interp.event("escape", function.node, (value,))  # what becomes of it, its caller decides
         self.emit(region.kind, region)
+
+    def leads_to_learning(self, function: Function, depth: int = 0) -> bool:
+        """Whether a function runs a backward, or calls another by its name that does."""
+        if learns(function):
+            return True
+        if depth == 2:
+            return False
+        names = self.named_calls.get(id(function.node))
+        if names is None:
+            calls = (call.func for call in calls_in(function.node))
+            names = self.named_calls[id(function.node)] = {f.value for f in calls if isinstance(f, cst.Name)}
+        called = map(function.space.attrs.get, names)
+        return any(self.leads_to_learning(f, depth + 1) for f in called if isinstance(f, Function))
 
     def is_mentioned(self, name: str) -> bool:
         """Whether a function's name stands anywhere but in its definition: then it has callers, though none was run."""
@@ -719,17 +733,6 @@ def learns(function: Function) -> bool:
     if source is None or "backward(" not in source.text:
         return False
     return any(called(call) == "backward" for call in calls_in(function.node))
-
-
-def leads_to_learning(function: Function, depth: int = 0) -> bool:
-    """Whether a function runs a backward, or calls another by its name that does."""
-    if learns(function):
-        return True
-    members = function.space.attrs
-    names = (
-        {call.func.value for call in calls_in(function.node) if isinstance(call.func, cst.Name)} if depth < 2 else ()
-    )
-    return any(isinstance(f := members.get(name), Function) and leads_to_learning(f, depth + 1) for name in names)
 
 
 def has_weights(module: Instance) -> bool:

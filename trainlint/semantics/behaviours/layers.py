@@ -487,7 +487,7 @@ def follows_mode(call: cst.Call) -> bool:
 
 def calls_in(node: Any) -> list[cst.Call]:
     """The calls in a piece of code."""
-    return [inner for inner in nodes_in(node) if isinstance(inner, cst.Call)]
+    return [inner for inner in nodes_in(node) if inner.__class__ is cst.Call]
 
 
 # ------------------------------------------------------------------------ members
