@@ -10,7 +10,7 @@ import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.checks.repairs import assigned, definition, index_of, reaching
-from trainlint.checks.schedules import always, counts, ends_with, hands_on, inner_loops, over_batches
+from trainlint.checks.schedules import always, counts, ends_with, hands_on, inner_loops, over_batches, stop_of
 from trainlint.checks.totals import adds_up, feeds_of
 from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import imported, replace
@@ -1053,16 +1053,24 @@ class OptimizerRecreated(Rule):
 
     @on("loop", having="begun advanced")
     def begun_anew(self, region: Region, report: Report) -> None:
-        """Each turn of a loop over batches makes the optimizer's state anew, and steps from that."""
-        if not hands_on(region.node):
-            return
-        used = {id(event.state) for event in region.of("advanced")}
+        """Each turn of a loop over batches, or each epoch, makes the optimizer's state anew, and steps from that."""
+        flow = list(nested(region.events))
         made: dict[Any, list[Any]] = {}
-        for event, inside in nested(region.events):
-            if event.kind == "begun" and not inner_loops(inside) and event.state.family == "optimizer_state":
+        for event, inside in flow:
+            if event.kind == "begun" and not inner_loops(inside):
                 made.setdefault(event.node, []).append(event)
         for node, events in made.items():
-            if len(events) > 1 and all(id(event.state) in used for event in events):
+            states = {id(event.state) for event in events}
+            steps = [(id(e.state), inner_loops(inside)) for e, inside in flow if e.kind == "advanced"]
+            levels = [level for state, level in steps if state in states]
+            if len(events) == 1 or states.difference(state for state, _ in steps):
+                continue
+            learnt = all(event.learnt for event in events[1:])
+            if any(levels):
+                anew = learnt and is_steady(region) and all(map(is_walk_below, levels))
+            else:
+                anew = learnt or (hands_on(region.node) and events[0].state.family == "optimizer_state")
+            if anew:
                 what = "the optimizer's state is made anew at every turn of the loop (@), so it forgets its momentum"
                 report(node, events[0].space, what=what).because([Step(region.space, region.node, "the loop")])
 
@@ -1090,13 +1098,12 @@ class OptimizerRecreated(Rule):
                 return False  # made on some turns only
         levels = [inner_loops(inside) for _, inside in used]
         here = all(not level for level in levels)
-        below = all(len(level) == 1 and (over_batches(level[0]) or draws_batches(level[0])) for level in levels)
+        below = all(map(is_walk_below, levels))
         if not optimizer:
             return here or (
                 below and all(outlasts(o) or ends_with(region, report, o.attrs.get("T_max")) for o in objects)
             )
-        listed = isinstance(region.value, Tuple) and not isinstance(region.node, cst.While)
-        steady = region.value is None or (listed and counted(region))
+        steady = is_steady(region)
         if here or (below and steady):
             return True
         # Phases make what each needs; but one that was there before was meant for the whole loop.
@@ -1145,9 +1152,17 @@ def held_by(mover: Instance) -> frozenset[int]:
     return held
 
 
-def counted(region: Region) -> bool:
-    """Whether a loop walks over a short range."""
-    return all(usual(item) is not None for item in region.value.items)
+def is_steady(region: Region) -> bool:
+    """Whether a loop counts, and so does the same in each turn."""
+    if isinstance(region.node, cst.For) and is_plain_call(region.node.iter, "zip") and stop_of(region.node) is None:
+        return False  # what each turn gets makes it a phase of its own
+    listed = isinstance(region.value, Tuple) and not isinstance(region.node, cst.While)
+    return region.value is None or (listed and all(usual(item) is not None for item in region.value.items))
+
+
+def is_walk_below(loops: list[Any]) -> bool:
+    """Whether the loops around an event are one over batches."""
+    return len(loops) == 1 and (over_batches(loops[0]) or draws_batches(loops[0]))
 
 
 def is_second_unread(index: Index, node: Any) -> bool:

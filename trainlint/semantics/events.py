@@ -55,7 +55,7 @@ FIELDS = {
     "filled": "total former loop",
     "left_over": "added loop",  # added up or collected in a loop, though another one that has ended measured it
     # Training states that are values: one begins, one was taken a step further (None where it is not known which).
-    "begun": "state",
+    "begun": "state learnt",
     "advanced": "state",
     # Data. "trained" and "evaluated" tell what a loop over a loader did with it; "gathered": a model's outputs are
     # collected there; "walked": anything else.

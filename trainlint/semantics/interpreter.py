@@ -2126,8 +2126,11 @@ class Interpreter:
             return True
 
         try:
-            if all(isinstance(c, (Method, Instance)) for c in choices):
-                # Each changes its own object only: the one that is meant is changed for sure.
+            given = (*arguments.positional, *arguments.keywords.values())
+            handed = any(isinstance(o, Instance) and o.family == "optimizer" for arg in given for o in options(arg))
+            if all(isinstance(c, (Method, Instance)) for c in choices) and not handed:
+                # Each changes its own object only: the one that is meant is changed for sure. An optimizer that is
+                # handed over is changed by one of them.
                 for choice in choices:
                     run(choice)
             else:

@@ -31,6 +31,7 @@ from trainlint.semantics.values import (
     bounds,
     const,
     cut,
+    options,
     truth,
 )
 
@@ -162,8 +163,16 @@ def optimizer(call: Call) -> Value:
 def begin(call: Call) -> Value:
     """The state of an optimizer before the first step."""
     made = like(call, "optimizer_state")
-    call.interp.event("begun", call.node, made)
+    call.interp.event("begun", call.node, made, has_learnt(call.value("params", 1)))
     return made
+
+
+LEARNT = "$learnt"  # of parameters, or of the model that has them: a step has been made with them
+
+
+def has_learnt(params: Value | None) -> bool:
+    """Whether parameters may be what a step has left."""
+    return any(isinstance(o, Instance) and o.attrs.get(LEARNT) is TRUE for o in options(params or UNKNOWN))
 
 
 def advance(interp: Interpreter, node: object, state: Value | None) -> None:
@@ -194,7 +203,7 @@ def apply_updates(call: Call) -> Value:
     given = call.value("params", 0)
     stepped(call.interp, call.node, UNKNOWN)
     advance(call.interp, call.node, given)
-    return copied(given) if isinstance(given, Instance) else UNKNOWN
+    return copied(given, **{LEARNT: TRUE}) if isinstance(given, Instance) else UNKNOWN
 
 
 @behaviour("flax_state")
@@ -202,7 +211,7 @@ def state(call: Call) -> Value:
     """A training state: what it was made of, under the same names."""
     made = Instance(Api(call.actual.rpartition(".")[0]), "flax_state", call.interp.step(call.node, "TrainState"))
     made.attrs.update(call.arguments.keywords)
-    call.interp.event("begun", call.node, made)
+    call.interp.event("begun", call.node, made, has_learnt(call.arguments.keywords.get("params")))
     return made
 
 
@@ -224,7 +233,7 @@ def step(call: Call) -> Value:
     changes = {name: value for name, value in call.arguments.keywords.items() if name != "grads"}
     params = given.attrs.get("params")
     if isinstance(params, Instance):
-        changes.setdefault("params", copied(params))
+        changes.setdefault("params", copied(params, **{LEARNT: TRUE}))
     return copied(given, **changes)
 
 
