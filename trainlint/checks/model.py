@@ -632,7 +632,8 @@ class LinearWithoutNonlinearity(Rule):
         function = report.interp.frame.function
         if function is None or before.space is not flow.space:
             return
-        if follows(function, before.node, flow) or is_first_of_heads(report.interp, function, before, flow):
+        heads = is_first_of_heads(report.interp, function, before, flow)
+        if heads or follows(function, before.node, flow) or (before.node is flow.node and is_repeated(flow)):
             report(flow.node, cls=flow.layer.describe(), before=before.layer.describe()).because(
                 [Step(before.space, before.node, "called")]
             )
@@ -701,6 +702,19 @@ def follows(function: Function, first: Any, flow: Flow) -> bool:
             position = next(i for i, line in enumerate(block.body) if line is statement)
             return straight(block.body, position, inner.value, first, function)
     return False
+
+
+def is_repeated(flow: Flow) -> bool:
+    """Whether a loop puts a name through one layer after another, and through nothing else but dropout."""
+    name, call = argument_of(flow.node), index_of(flow.space).parent(flow.node)
+    loop = next((node for node in index_of(flow.space).ancestors(flow.node) if isinstance(node, cst.For)), None)
+    if name.__class__ is not cst.Name or loop is None or isinstance(call, cst.Arg):
+        return False
+    nodes = (node for node in nodes_in(loop.body) if isinstance(node, cst.Call) and node.args)
+    calls = [node for node in nodes if is_name(node.args[0].value, name.value)]
+    others = [node for node in calls if node is not flow.node]
+    dropout = all("dropout" in (called(node) or called(node.func)).lower() for node in others)
+    return dropout and len(calls) == loads(loop.body, name.value)
 
 
 def straight(body: Any, position: int, name: str, first: Any, function: Function) -> bool:

@@ -139,9 +139,11 @@ class Choice:
         for function in space.functions:
             if isinstance(function, Function) and id(function.node) in entered:
                 owner = function.owner
-                members = [function] if owner is None else owner.attrs.values()
-                if not any(isinstance(m, Function) and id(m.node) in self.calls for m in members):
-                    yield function.node if owner is None else owner.node
+                members = () if owner is None else owner.attrs.values()
+                # Methods of one class may be the alternatives among which another of its methods chooses.
+                shared = any(isinstance(m, Function) and id(m.node) in self.calls for m in members)
+                if id(function.node) not in self.calls:
+                    yield function.node if owner is None or shared else owner.node
 
 
 def is_always(function: Function, space: Namespace, node: Any) -> bool:

@@ -3,7 +3,8 @@ variables of a model, and modules that are functions of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics.behaviours.keras import (
     differentiated,
@@ -15,22 +16,29 @@ from trainlint.semantics.behaviours.keras import (
 )
 from trainlint.semantics.behaviours.tensors import DRAWN
 from trainlint.semantics.behaviours.training import stepped
+from trainlint.semantics.journal import widen
 from trainlint.semantics.library import Call, behaviour
+from trainlint.semantics.shapes import size
 from trainlint.semantics.values import (
     FALSE,
+    INF,
+    NONE,
     TRUE,
     UNKNOWN,
     Api,
     Const,
     Dep,
+    DictObject,
     Instance,
     ListObject,
+    Number,
     Tensor,
     Tuple,
     Value,
     bounds,
     const,
     cut,
+    is_number,
     options,
     truth,
 )
@@ -68,28 +76,32 @@ def gradient(call: Call) -> Value:
     return made
 
 
+def as_constant(tensor: Tensor) -> Tensor:
+    """The same numbers, which no gradient goes through."""
+    return tensor.but(graph=False, deps=cut(tensor.deps))
+
+
 @behaviour("jax_differentiate")
 def differentiate(call: Call) -> Value:
     """Run the function of which gradients are asked, and give them as it was told to."""
     interp, asked = call.interp, call.receiver
     if not isinstance(asked, Instance):
         return UNKNOWN
+    place = const(asked.attrs["$place"])
+    given = call.arguments.positional[1:]
+    if isinstance(place, int):  # the others are constants to it
+        given = [value if at == place else for_tensors(value, as_constant) for at, value in enumerate(given)]
     rest = type(call.arguments)(
-        call.arguments.positional[1:],
-        call.arguments.keywords,
-        call.arguments.nodes[1:],
-        call.arguments.keyword_nodes,
-        call.arguments.open,
+        given, call.arguments.keywords, call.arguments.nodes[1:], call.arguments.keyword_nodes, call.arguments.open
     )
     with differentiated(interp):
         value = interp.call(asked.attrs["$function"], rest, call.node)
     aux = truth(asked.attrs["$aux"])
     loss = value.items[0] if aux and isinstance(value, Tuple) and value.items else value if aux is False else UNKNOWN
-    given = loss if isinstance(loss, Tensor) else Tensor()
-    interp.event("backward", call.node, given, None, True)
-    interp.emit("backward", (call.node, given))
-    value = for_tensors(value, lambda tensor: tensor.but(graph=False, deps=cut(tensor.deps)))
-    place = const(asked.attrs["$place"])
+    judged = loss if isinstance(loss, Tensor) else Tensor()
+    interp.event("backward", call.node, judged, None, True)
+    interp.emit("backward", (call.node, judged))
+    value = for_tensors(value, as_constant)
     of = rest.positional[place] if isinstance(place, int) and 0 <= place < len(rest.positional) else UNKNOWN
     grads = Instance(Api("jax.gradients"), "tree", interp.step(call.node, "gradients"))
     grads.attrs["$of"] = of
@@ -100,6 +112,96 @@ def differentiate(call: Call) -> Value:
     if aux:
         return Tuple((grads, value.items[1] if isinstance(value, Tuple) and len(value.items) == 2 else UNKNOWN))
     return grads
+
+
+# ------------------------------------------------------------ loops that are functions
+
+
+def taken_from(interp: Interpreter, tree: Value | None) -> Value:
+    """What each turn gets of arrays that a loop walks over: each array's item."""
+    if tree is None or (isinstance(tree, Const) and tree.value is None):
+        return NONE
+    if isinstance(tree, (Tuple, DictObject)):
+        return rebuilt(tree, lambda at: taken_from(interp, part_at(tree, at)))
+    return interp.element_of(tree)
+
+
+def turns(
+    interp: Interpreter, node: object, body: Value, carried: Value, given: Callable[[Value], list[Value]]
+) -> Value:
+    """What a loop's body gives at the end: it is run twice, the second time on what the first has left."""
+    from trainlint.semantics.interpreter import Arguments
+
+    result: Value = UNKNOWN
+    for _ in range(2):
+        result = interp.call(body, Arguments(given(carried)), node)
+        left = result.items[0] if isinstance(result, Tuple) and len(result.items) == 2 else result
+        carried = widened(carried, left)
+    return result
+
+
+def widened(old: Value, new: Value) -> Value:
+    """What is carried from turn to turn, part by part."""
+    if isinstance(old, Tuple) and isinstance(new, Tuple) and len(old.items) == len(new.items):
+        return Tuple(tuple(map(widened, old.items, new.items)), new.names)
+    return widen(old, new) if is_number(old) and is_number(new) else new
+
+
+@behaviour("jax_map")
+def map_leaves(call: Call) -> Value:
+    """`tree_map(f, tree, *rest)`: the same tree, with what a function makes of its arrays."""
+    from trainlint.semantics.interpreter import Arguments
+
+    interp, (function, *trees) = call.interp, call.arguments.positional or [UNKNOWN]
+
+    def mapped(parts: list[Value]) -> Value:
+        first = parts[0]
+        if isinstance(first, (Tuple, DictObject)):
+            return rebuilt(first, lambda at: mapped([part_at(part, at) for part in parts]))
+        if isinstance(first, Tensor):
+            return interp.call(function, Arguments(parts), call.node)
+        return copied(first) if isinstance(first, Instance) and first.family == "tree" else UNKNOWN
+
+    return mapped(trees) if trees else UNKNOWN
+
+
+def rebuilt(tree: Tuple | DictObject, part: Callable[[Any], Value]) -> Value:
+    """A tree like this one, of other parts."""
+    if isinstance(tree, Tuple):
+        return Tuple(tuple(map(part, range(len(tree.items)))), tree.names)
+    return DictObject({name: part(name) for name in tree.attrs})
+
+
+def part_at(tree: Value, at: Any) -> Value:
+    """The part of a tree at a place, if it has one."""
+    if isinstance(tree, Tuple):
+        return tree.items[at] if isinstance(at, int) and at < len(tree.items) else UNKNOWN
+    return tree.attrs.get(at, UNKNOWN) if isinstance(tree, DictObject) else UNKNOWN
+
+
+@behaviour("jax_scan")
+def scan(call: Call) -> Value:
+    """`scan(f, init, xs)`: what is carried at the end, and what all turns gave, in arrays."""
+    given = taken_from(call.interp, call.value("xs", 2))
+    body, begun = call.value("f", 0) or UNKNOWN, call.value("init", 1) or UNKNOWN
+    result = turns(call.interp, call.node, body, begun, lambda carried: [carried, given])
+    if not isinstance(result, Tuple) or len(result.items) != 2:
+        return UNKNOWN
+    length = size(call.value("length", 3))
+
+    def stacked(tensor: Tensor) -> Tensor:
+        shape = None if tensor.shape is None else (length, *tensor.shape)
+        return tensor.but(shape=shape, last=tensor.last, batched=False)
+
+    return Tuple((result.items[0], for_tensors(result.items[1], stacked)))
+
+
+@behaviour("jax_fori")
+def fori_loop(call: Call) -> Value:
+    """`fori_loop(lower, upper, body_fun, init_val)`: what is carried at the end."""
+    begun = call.value("init_val", 3) or UNKNOWN
+    index = Number(0, INF, True)
+    return turns(call.interp, call.node, call.value("body_fun", 2) or UNKNOWN, begun, lambda carried: [index, carried])
 
 
 # ------------------------------------------------------- variables, optimizers, states
