@@ -31,6 +31,7 @@ from trainlint.semantics.values import (
     Tuple,
     Value,
     options,
+    usual,
 )
 from trainlint.syntax.code import contains, is_name, is_plain_call, keyword
 
@@ -238,7 +239,7 @@ class OneBatchReused(Rule):
         for token in outside & frozenset().union(*sources):
             _, node, space, loader, *_ = before[token]
             size = loader.attrs.get("batch_size")
-            small = size is None or (isinstance(size, Const) and isinstance(size.value, int) and size.value <= 512)
+            small = size is None or ((usually := usual(size)) is not None and usually <= 512)
             if small and not whole_set(loader) and not deliberate(region, node, space):
                 what = "one batch is taken before the loop, and every step in the loop trains on that same batch"
                 report(node, space, what=what).because([Step(region.space, region.node, "trained on here")])

@@ -14,6 +14,7 @@ from trainlint.semantics.shapes import form, indexed, row_of_frame
 from trainlint.semantics.values import (
     ANSWERS,
     BOOL,
+    FALSE,
     HIDDEN,
     LOG_PROBABILITIES,
     LOGITS,
@@ -93,6 +94,8 @@ def update(interp: Interpreter, target: DictObject, source: Value) -> None:
     for key, value in {DictObject.REST: UNKNOWN}.items() if given is None else given.entries().items():
         if key is not DictObject.REST or not isinstance(target, Names):
             interp.write(target.attrs, key, value)
+        else:
+            interp.write(target.attrs, "$closed", FALSE)
 
 
 def fill(interp: Interpreter, mapping: Instance, positional: Iterable[Value]) -> None:
@@ -405,7 +408,9 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
     elif isinstance(owner, DictObject):
         if isinstance(index, Const):
             interp.write(owner.attrs, index.value, value)
-        elif not isinstance(owner, Names):
+        elif isinstance(owner, Names):
+            interp.write(owner.attrs, "$closed", FALSE)
+        else:
             rest = owner.rest
             interp.write(owner.attrs, DictObject.REST, value if rest is None else join(rest, value))
     elif isinstance(owner, ListObject):
@@ -445,6 +450,8 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
                 return
         if isinstance(index, Const):
             interp.write(owner.attrs, f"[{index.value!r}]" if owner.cls is None else str(index.value), value)
+        elif "$closed" in owner.attrs:
+            interp.write(owner.attrs, "$closed", FALSE)
         interp.library.set_attribute(interp, owner, "", value, target)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager
 from functools import partial
 from time import monotonic, thread_time
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, TypeVar
 
 import libcst as cst
 
@@ -84,6 +84,7 @@ T = TypeVar("T")
 
 MAX_DEPTH = 40  # nested project calls
 MAX_STEPS = 1_500_000  # nodes evaluated for one program
+MAX_SIDES = 16  # names that are known to hold one thing under a setting and another without it
 MAX_RUNS = 60  # interpretations of one function in one program, before its result is taken as unknown,
 MAX_CHEAP_RUNS = 300  # or these, in layers that are wrapped, as long as all its runs together have not taken
 MAX_CHEAP_STEPS = 15_000
@@ -179,6 +180,38 @@ class Region:
             known = self._known[fact] = (len(self.events), fact(self))
         told: T = known[1]
         return told
+
+
+class Setting(NamedTuple):
+    """What a condition asks of an attribute: whether it is a value, or whether it `holds` that it is not."""
+
+    owner: Object
+    name: Any
+    asked: Any
+    holds: bool
+
+    @property
+    def key(self) -> Any:
+        return ("$if", id(self.owner), self.name, self.asked)
+
+
+class Sides(NamedTuple):
+    """What a name or attribute holds where a setting is a value, and where it is not, and what both were joined to."""
+
+    where: dict[Any, Any]
+    name: Any
+    joined: Value
+    given: Value
+    otherwise: Value
+
+
+class Alternatives:
+    """The names and attributes that a condition on a setting left with alternatives."""
+
+    __slots__ = ("sides",)
+
+    def __init__(self, sides: list[Sides]) -> None:
+        self.sides = sides[-MAX_SIDES:]
 
 
 class LoopExits:
@@ -777,12 +810,15 @@ class Interpreter:
         period = self.period(node)
         before = self.choosing
         left = False
+        setting = self.setting_in(node.test)
 
         def branch(holds: bool) -> bool:
             nonlocal left
             if choice:
                 self.emit("choice", (self.frame.space, node.body if holds else node.orelse))
             self.narrow(node.test, holds)
+            if setting is not None:
+                self.follow(setting, holds)
             if holds and period is not None:
                 with self.in_region("periodic", node, period):
                     alive = self.suite(node.body)
@@ -795,7 +831,7 @@ class Interpreter:
             self.emit("choices", None)
         self.choosing = before or by_name
         try:
-            return self.branches([lambda: branch(True), lambda: branch(False)])
+            return self.branches([lambda: branch(True), lambda: branch(False)], setting)
         finally:
             self.choosing = before or (by_name and left)  # where one side returned, the rest is the other alternative
             self.chosen += by_name
@@ -812,7 +848,42 @@ class Interpreter:
             return True
         return self.if_(node) if isinstance(node, cst.If) else self.suite(node.body)
 
-    def branches(self, runs: list[Callable[[], bool]]) -> bool:
+    def setting_in(self, test: Any) -> Setting | None:
+        """The setting of an object that a condition asks for, as in `if args.mode == "fast"`."""
+        holds, asked = True, Const(True)
+        if test.__class__ is cst.UnaryOperation and test.operator.__class__ is cst.Not:
+            test, holds = test.expression, False
+        if test.__class__ is cst.Comparison and len(test.comparisons) == 1:
+            target = test.comparisons[0]
+            if target.operator.__class__ not in (cst.Equal, cst.NotEqual) or target.comparator.__class__ not in (
+                cst.SimpleString,
+                cst.Integer,
+            ):
+                return None
+            asked = self.literal(target.comparator)  # type: ignore[assignment]
+            test, holds = test.left, holds is (target.operator.__class__ is cst.Equal)
+        if test.__class__ is not cst.Attribute or asked.__class__ is not Const:
+            return None
+        owner, name = self.kept_in(test)
+        return Setting(owner, name, asked.value, holds) if owner is not None else None
+
+    def follow(self, setting: Setting, holds: bool) -> None:
+        """What earlier conditions on the same setting left in alternatives is here what it was made under this one."""
+        known = self.read(self.flags, setting.key)
+        for side in known.sides if known.__class__ is Alternatives else ():
+            if self.read(side.where, side.name) is side.joined:
+                self.write(side.where, side.name, side.given if holds is setting.holds else side.otherwise)
+
+    def note_sides(self, setting: Setting, sides: list[tuple[dict[Any, Any], Any, Value, Value]]) -> None:
+        """Remember what a setting's two sides left, now that they are joined."""
+        known = self.flags.get(setting.key)
+        found = [Sides(where, name, where[name], *pair) for where, name, *pair in sides]
+        if known.__class__ is Alternatives:
+            found = [side for side in known.sides if side.where.get(side.name) is side.joined] + found
+        if found := [side for side in found if side.joined.__class__ is Union]:
+            self.write(self.flags, setting.key, Alternatives(found))
+
+    def branches(self, runs: list[Callable[[], bool]], setting: Setting | None = None) -> bool:
         """Run alternatives from the same state, and go on with the join of those that reach their end."""
         journal, frame = self.journal, self.frame
         deltas = []
@@ -828,7 +899,10 @@ class Interpreter:
         self.forked = forked
         if not deltas:
             return False
+        sides = list(objects_in(deltas, setting.holds)) if setting is not None and len(deltas) == 2 else []
         journal.merge(deltas)
+        if setting is not None and sides:
+            self.note_sides(setting, sides)
         return True
 
     def is_main_guard(self, test: Any) -> bool:
@@ -2512,6 +2586,16 @@ def reduced_comparison(call: cst.Call, reduction: str) -> cst.Comparison | None:
         return None
     inner = call.args[0].value if call.args else getattr(call.func, "value", None)
     return inner if isinstance(inner, cst.Comparison) and len(inner.comparisons) == 1 else None
+
+
+def objects_in(deltas: list[Delta], holds: bool) -> Iterator[tuple[dict[Any, Any], Any, Value, Value]]:
+    """The names and attributes that hold an object after one of two branches, and something else after the other."""
+    for key, (where, name, _) in (deltas[0] | deltas[1]).items():
+        present = where.get(name, MISSING)
+        first, second = (delta[key][2] if key in delta else present for delta in (deltas if holds else deltas[::-1]))
+        if isinstance(first, Value) and isinstance(second, Value) and first is not second:
+            if isinstance(first, (Instance, Union)) or isinstance(second, (Instance, Union)):
+                yield where, name, first, second
 
 
 def chooses(test: Any) -> bool:

@@ -571,6 +571,8 @@ class Library:
         attrs.update(arguments.keywords)
         if instance.family == "mapping":
             containers.fill(interp, instance, arguments.positional)
+            if "plain" in row.raw and not arguments.positional and not arguments.open:
+                interp.write(attrs, "$closed", TRUE)  # all that is in it was put there in view
         if row.raw.get("forward") in ("sequential",) or path.endswith(("ModuleList", "ModuleDict")):
             self.add_children(interp, instance, arguments)
         if row.name in self.listened:
@@ -829,7 +831,12 @@ class Library:
             interp.event("meter", node, metric, what)
             if (measured := self.metered(interp, metric, what, arguments)) is not None:
                 return measured
-        if any(isinstance(v, Tensor) for v in arguments.values()):
+        tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
+        if tensors and "$whole" in instance.attrs:
+            from trainlint.semantics.behaviours.layers import part_output
+
+            return part_output(interp, instance, tensors)
+        if tensors:
             return Tensor()
         # A method of a ready-made model, such as `get_classifier()`, gives a part of it.
         return interp.opaque_child(instance, "()") if "$whole" in instance.attrs else Instance(None)

@@ -566,7 +566,7 @@ class DefaultDict(DictObject):
 
 class Names(DictObject):
     """`__dict__` of an object or module, and the entries of a mapping that are also its attributes: whatever is put
-    here is put there. More may be in it than is known."""
+    here is put there. More may be in it than is known, but for a mapping that was made in view (`$closed`)."""
 
     __slots__ = ()
 
@@ -574,8 +574,8 @@ class Names(DictObject):
         super().__init__(owner.attrs)
 
     @property
-    def rest(self) -> Value:
-        return UNKNOWN
+    def rest(self) -> Value | None:
+        return None if self.attrs.get("$closed") is TRUE else UNKNOWN
 
     def known(self) -> Iterator[tuple[Any, Value]]:
         named = [(k, v) for k, v in self.attrs.items() if isinstance(k, str) and not k.startswith("$")]

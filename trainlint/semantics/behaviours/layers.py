@@ -11,7 +11,7 @@ import libcst as cst
 from trainlint.semantics import shapes
 from trainlint.semantics.arithmetic import FEATURE, graph_of
 from trainlint.semantics.behaviours.data import sameness
-from trainlint.semantics.behaviours.tensors import is_hidden, made, noted
+from trainlint.semantics.behaviours.tensors import is_hidden, learns, made, noted
 from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor, modules_in
 from trainlint.semantics.shapes import shaped, with_form
 from trainlint.semantics.values import (
@@ -182,6 +182,15 @@ def borrowed(module: Instance) -> list[Instance]:
     return [other for other in held if isinstance(other, Instance) and other.family == "module" and other is not module]
 
 
+def part_output(interp: Interpreter, part: Instance, tensors: list[Tensor]) -> Tensor:
+    """What a part of a ready-made model makes of what it gets: gradients pass through it, to its own parameters as well
+    if these are not frozen."""
+    result = mixed_tensor(interp, tensors)
+    if not interp.grad or part.attrs.get("$frozen") is TRUE or is_frozen(part.attrs["$whole"]):
+        return result
+    return result.but(deps=result.deps | {ELSEWHERE}, graph=None)
+
+
 def cut_of(value: Tensor) -> Step | None:
     """What stopped all gradients of a value."""
     if any(dep.live for dep in value.deps):
@@ -206,10 +215,22 @@ def is_frozen(module: Instance, possibly: bool = False) -> bool:
         setting = part.attrs.get("$frozen", FALSE)
         return setting is TRUE or (possibly and TRUE in options(setting))
 
-    return takes_none(module) and all(
+    if not takes_none(module):
+        return is_made_of_parts(module) and all(map(takes_none, parts_of(module)))
+    return all(
         takes_none(inner) and all(takes_none(part) for part in parts_of(inner) if "$frozen" in part.attrs)
         for inner in modules_in(module)
     )
+
+
+def is_made_of_parts(module: Instance) -> bool:
+    """Whether a module of the project keeps nothing but parts of ready-made models, and settings."""
+    if not isinstance(module.cls, Class) or set(module.cls.api) != {"torch.nn.Module"}:
+        return False
+    held = [value for name, value in module.attrs.items() if not str(name).startswith("$")]
+    parts = [value for value in held if isinstance(value, Instance)]
+    plain = all(isinstance(value, (Instance, Const, Number, Text)) for value in held)
+    return plain and bool(parts) and all("$whole" in part.attrs for part in parts)
 
 
 def is_weightless(module: Instance) -> bool:
@@ -229,7 +250,7 @@ def normalise(call: Call) -> Value:
     tensor = call.tensor
     kinds = LOGITS if tensor.kinds == LOGITS else 0
     result = made(call, kinds=kinds, nature=FEATURE)
-    return noted(call, result.but(graph=True) if call.interp.module_depth and call.interp.grad else result)
+    return noted(call, result.but(graph=True) if learns(call) else result)
 
 
 @behaviour("dropout_layer")
@@ -241,7 +262,7 @@ def dropout_layer(call: Call) -> Value:
 def recurrent(call: Call) -> Value:
     """The output of an RNN and its states: bounded by tanh, but read as features."""
     output = made(call, kinds=HIDDEN, lo=-1.0, hi=1.0)
-    if call.interp.grad:
+    if learns(call):
         output = output.but(graph=True)
     name = call.via.rpartition(".")[2]
     if name.endswith("Cell"):

@@ -170,7 +170,7 @@ def range_(call: Call) -> Value:
     if len(values) == len(arguments_of(call)) and values:
         try:
             numbers = range(*values)
-            if len(numbers) <= 3:
+            if len(numbers) <= (8 if call.interp.module_depth else 3):  # levels of a network, and no epochs
                 return Tuple(tuple(Const(n) for n in numbers))
         except (TypeError, ValueError):
             pass
@@ -233,7 +233,7 @@ def iter_(call: Call) -> Value:
 
 @builtin("next", "tuple.next", "tuple.__next__")
 def next_(call: Call) -> Value:
-    source, value = source_of(call.first), element(call, call.first)
+    source, value = one_of(source_of(call.first)), element(call, call.first)
     if isinstance(source, Instance):
         draw = id(call.node) if source.family == "loader" else 0
         call.interp.event("next", call.node, source, draw if starts_anew(call.node) else 0, draw)
@@ -242,6 +242,14 @@ def next_(call: Call) -> Value:
 
             value = with_token(value, draw)
     return value
+
+
+def one_of(source: Value | None) -> Value | None:
+    """A loader that stands for several made at one place, of which a setting picks one."""
+    if isinstance(source, Union) and all(isinstance(o, Instance) and o.family == "loader" for o in source.options):
+        places = {o.born for o in source.options if isinstance(o, Instance)}
+        return source.options[0] if len(places) == 1 else source
+    return source
 
 
 def starts_anew(node: Any) -> bool:

@@ -40,6 +40,7 @@ from trainlint.semantics.values import (
     SIGMOID,
     TANH,
     TINY,
+    TRUE,
     UNKNOWN,
     Api,
     Const,
@@ -361,9 +362,15 @@ def linear(call: Call) -> Value:
         result = made(call, lo=0.0 if call.tensor.lo >= 0 and bare else -INF)
     if len(call.arguments.positional) == 2 and arithmetic.are_units(*call.arguments.positional):
         result = result.but(lo=-1.0, hi=1.0, nature="a cosine")
-    if call.interp.module_depth and call.interp.grad:
+    if learns(call):
         result = result.but(graph=True)
     return noted(call, result)
+
+
+def learns(call: Call) -> bool:
+    """Whether the layer that a forward pass calls records gradients for weights of its own."""
+    frozen = isinstance(call.receiver, Instance) and call.receiver.attrs.get("$frozen") is TRUE
+    return bool(call.interp.module_depth and call.interp.grad) and not frozen
 
 
 @behaviour("mixed")
