@@ -354,12 +354,11 @@ class LossArgumentsSwapped(LossRule):
     @on_call("sklearn.metrics.precision_score", "sklearn.metrics.classification_report")
     def metric(self, call: Call, report: Report) -> None:
         """A metric of scikit-learn that is another one the other way round."""
-        first, second = call.value("y_true", 0), call.value("y_pred", 1) or call.value("y_score")
-        if not isinstance(first, Tensor) or not isinstance(second, Tensor) or first.data.columns != PREDICTED:
-            return
-        if second.data.tokens and second.data.columns != PREDICTED:
-            given = "predictions first and the targets second; it takes the targets first"
-            draft = report(call.argument("y_true", 0), loss=call.short_name, given=given)
+        given = call.value("y_true", 0), call.value("y_pred", 1) or call.value("y_score")
+        first, second = (as_tensor(value or UNKNOWN) for value in given)
+        if is_answer(first) and not is_answer(second) and second.data.tokens:
+            told = "predictions first and the targets second; it takes the targets first"
+            draft = report(call.argument("y_true", 0), loss=call.short_name, given=told)
             draft.repair(partial(self.swap, call.node))
 
     @on_call("metric.add_batch")

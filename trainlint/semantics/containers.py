@@ -150,6 +150,9 @@ def extend(interp: Interpreter, target: ListObject, value: Value) -> None:
 
 def container_operation(interp: Interpreter, operator: str, left: Value, right: Value) -> Value | None:
     """`+`, `*` and `|` of containers; None for other operands."""
+    if operator == "Add" and isinstance(left, Union) and all(isinstance(o, ListObject) for o in left.options):
+        sums = [container_operation(interp, operator, option, right) for option in left.options]
+        return join_all(total for total in sums if total is not None)
     if operator == "Add" and isinstance(left, (ListObject, Tuple)):
         if isinstance(right, Union) and all(isinstance(option, (ListObject, Tuple)) for option in right.options):
             sums = [container_operation(interp, operator, left, option) for option in right.options]
@@ -160,6 +163,8 @@ def container_operation(interp: Interpreter, operator: str, left: Value, right: 
         if isinstance(left, Tuple) and a:
             return Sequence(join(interp.element_of(left), interp.element_of(right)), first=a[0])
         ends = interp.ends_of(right) if b is None else (*interp.ends_of(left), *b)
+        if a == ():
+            return ListObject(None, interp.element_of(right), ends[-MAX_ENDS:])
         return ListObject(None, join(interp.element_of(left), interp.element_of(right)), ends[-MAX_ENDS:])
     if operator == "Add" and isinstance(left, Sequence) and isinstance(right, (Sequence, ListObject, Tuple)):
         return ListObject(None, join(interp.element_of(left), interp.element_of(right)))

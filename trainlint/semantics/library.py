@@ -90,6 +90,7 @@ TABLES = {
     "xgboost": "data",
     "lightgbm": "data",
     "catboost": "data",
+    "openml": "data",
     "albumentations": "vision",
     "imgaug": "vision",
     "kornia": "vision",
@@ -280,6 +281,9 @@ def as_tensor(value: Value) -> Tensor:
         tensors = [o for o in value.options if isinstance(o, Tensor)]
         if len(tensors) == len([o for o in value.options if not (isinstance(o, Const) and o.value is None)]):
             return join_all(tensors)  # type: ignore[return-value]
+        if all(isinstance(o, ListObject) for o in value.options):  # a list that grows, as it is after some turns
+            filled = [o for o in value.options if isinstance(o, ListObject) and o.items != ()]
+            return join_all(map(as_tensor, filled)) if filled else Tensor(lib="?")  # type: ignore[return-value]
         # Used as a tensor, it is one of those in it: where it comes from is known, what it holds is not.
         joined = join_all(
             [*tensors, *(t for o in value.options if isinstance(o, Tuple) for t in o.items if isinstance(t, Tensor))]

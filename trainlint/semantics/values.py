@@ -973,10 +973,11 @@ def joint_lib(a: str, b: str) -> str:
 def join_data(a: DataInfo, b: DataInfo) -> DataInfo:
     if a == b:
         return a
+    alike = a.tokens == b.tokens and a.splits == b.splits and a.part == b.part  # but for what an option asks for
     return DataInfo(
         a.tokens | b.tokens,
         a.part if a.part == b.part else None,
-        a.fits & b.fits,
+        a.fits | b.fits if alike else a.fits & b.fits,
         a.stats & b.stats,
         a.splits | b.splits,
         a.shuffled if a.shuffled == b.shuffled else None,

@@ -370,6 +370,19 @@ def load_frame(call: Call) -> Value:
     return loaded(call, "frame", part if part == "test" else None)
 
 
+@behaviour("openml_dataset")
+def openml_dataset(call: Call) -> Value:
+    return Instance(Api(call.actual), "openml", call.interp.step(call.node, call.short_name))
+
+
+@behaviour("load_table")
+def load_table(call: Call) -> Value:
+    """A table of OpenML: the inputs, the target if it is asked for, and what tells of the columns."""
+    table = loaded(call, "frame")
+    target = table if "target" in call.arguments.keywords else NONE
+    return Tuple((table, target, UNKNOWN, UNKNOWN))
+
+
 @behaviour("frame")
 def frame(call: Call) -> Value:
     """Another table made of one: what its columns are is not followed, save those of a single one."""
@@ -758,7 +771,7 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
             if fresh and fresh - one_sided(interp):  # the other side is taken, too
                 part = assigned_part(interp, node)
                 data = data._replace(part=part if part != "train" else None)
-    elif isinstance(index, Tensor) and index.data.splits:
+    elif isinstance(index, Tensor) and index.data.splits - data.splits:
         if data.fits and not data.splits and index.data.part is not None:
             interp.emit("split", (interp.frame.space, None, owner, "cross-validation"))
         return data._replace(splits=data.splits | index.data.splits, part=index.data.part or data.part)
@@ -767,6 +780,9 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         taken(interp, owner.but(data=data), place, side)
         key = ("chosen", None, place) if side == "head" else ("chosen", place, None)
         return ordered(data._replace(order=owner.data.order), key)
+    elif isinstance(index, Tensor) and (named := named_rows(interp, owner, node)) is not None:
+        cut, side, part = named
+        return taken(interp, owner.but(data=data), cut, side)._replace(part=part)
     elif isinstance(index, Tensor) and owner.lib == "frame" and (fold := fold_of(node)) is not None:
         column, side = fold
         place = ("fold", column)
@@ -824,18 +840,60 @@ SIDES = {"LessThan": "head", "LessThanEqual": "head", "GreaterThan": "tail", "Gr
 
 def date_of(interp: Interpreter, index: Tensor, node: Any) -> tuple[Any, str] | None:
     """The date in `rows[rows.day < "2020-01-01"]` at which a table is cut, and which side of it is taken."""
-    element = node.slice[0].slice if isinstance(node, cst.Subscript) else None
-    test = element.value if index.kinds == MASK and isinstance(element, cst.Index) else None
-    if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1:
+    test = test_of(node) if index.kinds == MASK else None
+    if test is None:
         return None
     compared = test.comparisons[0]
     side, date = SIDES.get(compared.operator.__class__.__name__, ""), compared.comparator
     if isinstance(date, cst.Call) and called(date) in ("Timestamp", "to_datetime") and date.args:
         date = date.args[0].value
-    value = date.evaluated_value if isinstance(date, cst.SimpleString) else const(interp.peek(date) or UNKNOWN)
+    value = literal(interp, date)
     if not side or not isinstance(value, str) or not DATE.match(value):
         return None
     return ("date", cst.Module([]).code_for_node(test.left), value), side
+
+
+def named_rows(interp: Interpreter, owner: Tensor, node: Any) -> tuple[Any, str, str | None] | None:
+    """The place at which `rows[rows.split == "train"]` cuts rows, the side and the part it takes; and likewise of
+    `rows[rows.year < 2019]`, if the program calls the result a part. What is held out is known by what is not."""
+    test = test_of(node)
+    if test is None or not (name := name_of_column(test.left)):
+        return None
+    operator = test.comparisons[0].operator.__class__.__name__
+    value = literal(interp, test.comparisons[0].comparator)
+    if isinstance(value, str) and value.lower() in PART_WORDS and operator in ("Equal", "NotEqual"):
+        place: Any = ("part", name)
+        part: str | None = PART_WORDS[value.lower()]
+        side = f"{operator} {part}"
+        if operator == "NotEqual":
+            part = "test" if part == "train" else "train"
+        known = part == "train" or sides_taken(interp, (frozenset(owner.data.tokens), place)) - {side}
+        return place, side, part if known else owner.data.part
+    if operator in SIDES and isinstance(value, (int, float)) and (part := assigned_part(interp, node)) is not None:
+        return ("bound", name, value), SIDES[operator], part
+    return None
+
+
+def literal(interp: Interpreter, node: Any) -> Any:
+    """The constant that a literal is, or that a name stands for."""
+    if isinstance(node, (cst.SimpleString, cst.Integer, cst.Float)):
+        return node.evaluated_value
+    return const(interp.peek(node) or UNKNOWN)
+
+
+def test_of(node: Any) -> cst.Comparison | None:
+    """The comparison of two values in `rows[rows.column < 3]`."""
+    element = node.slice[0].slice if isinstance(node, cst.Subscript) else None
+    test = element.value if isinstance(element, cst.Index) else None
+    return test if isinstance(test, cst.Comparison) and len(test.comparisons) == 1 else None
+
+
+def name_of_column(node: Any) -> str:
+    """The name of a column, as an attribute of its table or as a key."""
+    if isinstance(node, cst.Attribute):
+        return node.attr.value
+    key = node.slice[0].slice if isinstance(node, cst.Subscript) else None
+    return key.value.raw_value if isinstance(key, cst.Index) and isinstance(key.value, cst.SimpleString) else ""
 
 
 FOLDS = re.compile(r"(^|_)k?folds?(_?id|_?\d+)?$", re.IGNORECASE)
@@ -844,21 +902,15 @@ FOLDS = re.compile(r"(^|_)k?folds?(_?id|_?\d+)?$", re.IGNORECASE)
 def fold_of(node: Any) -> tuple[str, str] | None:
     """The column with the numbers of folds in `rows[rows.fold != k]`, and whether all but some are taken or one is."""
     element = node.slice[0].slice if isinstance(node, cst.Subscript) else None
-    test = element.value if isinstance(element, cst.Index) else None
-    if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
+    called_for = element.value if isinstance(element, cst.Index) else None
+    if (test := test_of(node)) is not None:
         column, operator = test.left, test.comparisons[0].operator
         side = "head" if isinstance(operator, cst.NotEqual) else "tail" if isinstance(operator, cst.Equal) else ""
-    elif isinstance(test, cst.Call) and called(test) == "isin" and isinstance(test.func, cst.Attribute):
-        column, side = test.func.value, "head"
+    elif isinstance(called_for, cst.Call) and isinstance(called_for.func, cst.Attribute):
+        column, side = called_for.func.value, "head" if called(called_for) == "isin" else ""
     else:
         return None
-    if isinstance(column, cst.Attribute):
-        name = column.attr.value
-    elif isinstance(column, cst.Subscript) and isinstance(key := column.slice[0].slice, cst.Index):
-        name = key.value.raw_value if isinstance(key.value, cst.SimpleString) else ""
-    else:
-        return None
-    return (name, side) if side and FOLDS.search(name) else None
+    return (name, side) if side and FOLDS.search(name := name_of_column(column)) else None
 
 
 def one_sided(interp: Interpreter) -> set[int]:

@@ -64,10 +64,12 @@ from trainlint.semantics.values import (
     join_all,
     measured_on,
     mix_data,
+    options,
     taken_of,
     truth,
     usual,
 )
+from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_equality
 
 KINDS = {name: bit for bit, name in KIND_NAMES.items()} | {
@@ -266,7 +268,18 @@ def concatenate(call: Call) -> Value:
         return filled_rows(as_tensor(element), call.first).but(shape=None)
     if not parts:
         return Tensor()
-    tensors = [as_tensor(p) for p in parts]
+    return joined(call, [as_tensor(part) for part in parts])
+
+
+@behaviour("append_values")
+def append_values(call: Call) -> Value:
+    return joined(call, [call.tensor, as_tensor(call.value("values", 1) or UNKNOWN)])
+
+
+def joined(call: Call, tensors: list[Tensor]) -> Tensor:
+    """One tensor of several; what is known to be empty, as a total is before the first batch, adds nothing."""
+    tensors = [t for t in tensors if 0 not in (t.shape or ())] or tensors
+    gather(call, tensors)
     if any(t.graph for t in tensors):  # no gradient goes to what has none
         tensors = [t.but(deps=cut(t.deps)) if t.graph is False and t.deps else t for t in tensors]
     joined = join_all(tensors)
@@ -278,6 +291,22 @@ def concatenate(call: Call) -> Value:
     if len({t.data.part for t in tensors}) > 1:
         data = data._replace(part=None)
     return joined.but(shape=None, graph=graph, data=data)
+
+
+def gather(call: Call, tensors: list[Tensor]) -> None:
+    """Note what a loop over batches gathers in one tensor: `total = cat([total, batch])`."""
+    interp = call.interp
+    loop, source = interp.nearest_loop(), interp.frame.space.source
+    if loop is None or source is None or not isinstance(loop.value, Value):
+        return
+    if not all(isinstance(option, Instance) and option.family == "loader" for option in options(loop.value)):
+        return
+    statement: Any = source.index.parent(call.node)
+    targets = statement.targets if isinstance(statement, cst.Assign) and statement.value is call.node else ()
+    given = nodes_in(call.node.args[0].value) if call.node.args else ()
+    if any(part.deep_equals(target.target) for part in given for target in targets):
+        for tensor in tensors:
+            interp.event("collect", call.node, tensor)
 
 
 @behaviour("pad_sequence")
