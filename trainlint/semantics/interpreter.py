@@ -2641,6 +2641,8 @@ def is_argument(value: Tensor, frame: Frame) -> bool:
 def is_reset(loop: Any, target: Any, adding: Any) -> bool:
     """Whether a loop also assigns something else to a running total than what it adds up, other than on every nth turn,
     until which it adds up all the same."""
+    if isinstance(loop, cst.CompFor):
+        return False
     own = getattr(adding, "targets", ())
     seldom = (node.body for node in nodes_in(loop.body) if isinstance(node, cst.If) and period_of(node) is not None)
     passed = {node for body in seldom for node in nodes_in(body)}
