@@ -65,11 +65,11 @@ def test_fixtures(pytester: pytest.Pytester) -> None:
         pytester,
         """
 def test_learns(assert_trains):
-    result = assert_trains(*parts())
+    result = assert_trains(*parts(), max_seconds=600)
     assert [outcome.code for outcome in result.outcomes] == ["TR601", "TR602"]
 
 def test_dead(assert_trains):
-    assert_trains(*parts(bias=-30.0))
+    assert_trains(*parts(bias=-30.0), max_seconds=600)
 
 def test_unknown(assert_trains):
     model, loss, (x, y), optimizer = parts()
