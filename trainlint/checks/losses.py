@@ -10,7 +10,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.repairs import flows_only, index_of, local_activation, maker_of
-from trainlint.checks.weights import is_conditional, loads_before_learning
+from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import rename, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import PREDICTED
@@ -565,7 +565,7 @@ def is_given(model: Instance, layer: Instance, region: Region, loads: list[Any])
         return True  # it was put in, and is not learnt
     if not region.has("loaded"):
         return any("$loaded" in inner.attrs and holds(inner, layer) for inner in inside)
-    return any(holds(e.module, layer) and not is_conditional(e) for e in loads)
+    return any(holds(e.module, layer) and not e.maybe for e in loads)
 
 
 def is_kept_as_given(module: Instance) -> bool:

@@ -22,7 +22,7 @@ from trainlint.checks.repairs import (
     model_of,
 )
 from trainlint.checks.step import is_of_torch
-from trainlint.checks.weights import is_conditional, loads_before_learning
+from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import (
     CodeEdit,
     imported,
@@ -873,7 +873,7 @@ def is_new(interp: Interpreter, module: Instance, region: Region) -> bool:
     loads = region.known(loads_before_learning)
     if not any(holds(module, e.module) or holds(e.module, module) for e in loads) and not region.has("loaded"):
         return module.attrs.get("$loaded") is not TRUE
-    return all(is_conditional(e) for e in loads if holds(module, e.module) or holds(e.module, module))
+    return all(e.maybe for e in loads if holds(module, e.module) or holds(e.module, module))
 
 
 class ModeCallWithoutParentheses(Rule):

@@ -12,11 +12,11 @@ from trainlint.api import Draft, Report, Rule, Safety, Severity, on
 from trainlint.checks.repairs import index_of
 from trainlint.checks.schedules import inner_loops
 from trainlint.edits import remove_argument
+from trainlint.semantics.behaviours.layers import is_branch
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, nested, outwards
 from trainlint.semantics.library import PURE, modules_in
 from trainlint.semantics.modules import project_bases
-from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import ELSEWHERE, FALSE, TRUE, Api, Class, Instance, Step, Tensor, options
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_name, is_plain
@@ -402,13 +402,3 @@ def branch_of(event: Any) -> Any:
     branch."""
     around = index_of(event.space).ancestors(event.node)
     return next((node for node in around if isinstance(node, cst.FunctionDef) or is_branch(node, event.space)), None)
-
-
-def is_conditional(event: Any) -> bool:
-    """Whether an event comes on a condition other than that the file is run as a program."""
-    return any(is_branch(node, event.space) for node in index_of(event.space).ancestors(event.node))
-
-
-def is_branch(node: Any, space: Namespace) -> bool:
-    """Whether a node is an `if` that asks something else than whether the file is run as a program."""
-    return isinstance(node, cst.If) and all(node.body is not body for body in space.deferred)

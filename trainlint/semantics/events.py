@@ -18,7 +18,7 @@ FIELDS = {
     # parameters were changed in place, or take gradients again.
     "model": "module mode grad inputs loaded layers",
     "mode": "module training",
-    "loaded": "module",
+    "loaded": "module maybe",
     "built": "instance",
     "edit": "module tensor",
     "thawed": "module",

@@ -54,6 +54,7 @@ from trainlint.syntax.code import called, contains, names_in
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Arguments, Interpreter
+    from trainlint.semantics.namespace import Namespace
 
 
 def run_forward(interp: Interpreter, module: Instance, arguments: Arguments, node: Any) -> Value:
@@ -632,6 +633,23 @@ def state_dict(call: Call) -> Value:
     return weights
 
 
+def is_conditional(interp: Interpreter, node: Any) -> bool:
+    """Whether a call, or one of those that led to it, stands on a condition other than that the file is run as a
+    program."""
+    frame: Any = interp.frame
+    while frame is not None:
+        space = frame.space
+        if space.source is not None and any(is_branch(above, space) for above in space.source.index.ancestors(node)):
+            return True
+        frame, node = frame.caller, frame.call
+    return False
+
+
+def is_branch(node: Any, space: Namespace) -> bool:
+    """Whether a node is an `if` that asks something else than whether the file is run as a program."""
+    return isinstance(node, cst.If) and all(node.body is not body for body in space.deferred)
+
+
 @behaviour("load_state_dict")
 def load_state_dict(call: Call) -> Value:
     """Restores weights, and tells which did not fit."""
@@ -640,7 +658,7 @@ def load_state_dict(call: Call) -> Value:
     module, given = call.receiver, call.value("state_dict", 1) or UNKNOWN
     if isinstance(module, Instance):
         call.interp.write(module.attrs, "$loaded", TRUE)
-        call.interp.event("loaded", call.node, module)
+        call.interp.event("loaded", call.node, module, is_conditional(call.interp, call.node))
         call.interp.emit("restored", (call.node, module, given))
         move_weights(call.interp, lambda owner: owner is module, given)
     mismatch = Instance(None, "mismatch", call.interp.step(call.node, "loaded"))
