@@ -729,12 +729,15 @@ def is_wrapper(function: Function) -> bool:
     return bool(function.closure) and isinstance(given.star_arg, cst.Param) and given.star_kwarg is not None
 
 
+LEARNING = ("backward", "zero_grad")
+
+
 def learns(function: Function) -> bool:
-    """Whether a function's own text runs a backward, so that gradients are surely recorded in it."""
+    """Whether a function's own text runs a backward or clears gradients, so that these are surely recorded in it."""
     source = function.space.source
-    if source is None or "backward(" not in source.text:
+    if source is None or not any(f"{name}(" in source.text for name in LEARNING):
         return False
-    return any(called(call) == "backward" for call in calls_in(function.node))
+    return any(called(call) in LEARNING for call in calls_in(function.node))
 
 
 def has_weights(module: Instance) -> bool:
