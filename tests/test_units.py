@@ -19,7 +19,7 @@ FOLDER = "/project"
 class Known(Finder):
     """Knows where files are without a disk."""
 
-    def locate(self, folder: str, dotted: str, level: int) -> str | None:
+    def locate(self, folder: str, dotted: str, level: int, importer: str = "") -> str | None:
         return f"{folder}/{dotted}.py"
 
 

@@ -110,14 +110,17 @@ class Finder:
             self.repositories[folder] = self.disk.is_repository(folder)
         return self.repositories[folder]
 
-    def locate(self, folder: str, dotted: str, level: int) -> str | None:
+    def locate(self, folder: str, dotted: str, level: int, importer: str = "") -> str | None:
         """The file that an import in `folder` means, or the folder of a package without `__init__.py`; None if it is
-        not of the project."""
+        not of the project. No module imports itself: `import timm` in `models/timm.py` means the library."""
         key = (folder, dotted, level)
         if key not in self._found:
             parts = [part for part in dotted.split(".") if part]
             self._found[key] = self._relative(folder, parts, level) if level else self._absolute(folder, parts)
-        return self._found[key]
+        found = self._found[key]
+        if found is not None and found == importer and not level and os.path.basename(importer) != PACKAGE:
+            return self._absolute(folder, [part for part in dotted.split(".") if part], importer)
+        return found
 
     def _relative(self, folder: str, parts: list[str], level: int) -> str | None:
         for _ in range(level - 1):
@@ -126,11 +129,11 @@ class Finder:
             folder = os.path.dirname(folder)
         return self.find(folder, parts)
 
-    def _absolute(self, folder: str, parts: list[str]) -> str | None:
+    def _absolute(self, folder: str, parts: list[str], but: str = "") -> str | None:
         if not parts or (parts[0] in OUTSIDE and not self._shadows(folder, parts[0])):
             return None
         path = self.search_path(folder)
-        found = next((f for root in path if (f := self.find(root, parts)) is not None), None)
+        found = next((f for root in path if (f := self.find(root, parts)) not in (None, but)), None)
         if found is None:  # a package that imports itself by its own name
             itself = (root for root in path if os.path.basename(root) == parts[0])
             found = next((f for root in itself if (f := self.find(root, parts[1:])) is not None), None)

@@ -193,7 +193,7 @@ def _imported(path: str, imports: Sequence[str], finder: Finder) -> set[str]:
     for dotted in imports:
         name = dotted.lstrip(".")
         level = len(dotted) - len(name)
-        place = finder.locate(folder, name, level)
+        place = finder.locate(folder, name, level, path)
         if place is None:
             continue
         if place.endswith(".py"):

@@ -19,7 +19,7 @@ from trainlint.semantics.behaviours.keras import plain_path
 from trainlint.semantics.behaviours.layers import DRAWN
 from trainlint.semantics.containers import derives
 from trainlint.semantics.interpreter import Frame, Interpreter, Region
-from trainlint.semantics.library import Call, as_tensor, leaves, modules_in
+from trainlint.semantics.library import Call, Library, as_tensor, leaves, modules_in
 from trainlint.semantics.modules import (
     FILLING,
     Flow,
@@ -386,12 +386,22 @@ class LayerUnused(Rule):
                 continue
             if stored.space.source is not None and stored.space.source.problems:
                 continue  # it may be used where the file cannot be read
-            if not registers_others(value) and not index.is_used(stored, spaces):
+            if not registers_others(value, report.interp.library) and not index.is_used(stored, spaces):
                 report(stored.node, stored.space, name=stored.name)
 
 
-def registers_others(layer: Instance) -> bool:
+# What the first argument of a layer is called that is a width, so that no other layer is given there.
+WIDTHS = frozenset(
+    """in_features in1_features in_channels num_features normalized_shape num_embeddings embed_dim d_model input_size
+    out_features out_channels""".split()
+)
+
+
+def registers_others(layer: Instance, library: Library) -> bool:
     """Whether a container is made of layers that are attributes already, so that the module knows them."""
+    row = library.class_row(layer.cls.path) if isinstance(layer.cls, Api) else None
+    if row is not None and row.params and row.params[0] in WIDTHS:
+        return False
     call = layer.born.node if layer.born is not None else None
     given = next(iter(positional(call)), None) if isinstance(call, cst.Call) else None
     if given is None or isinstance(given, (cst.List, cst.Tuple, cst.Dict, cst.BaseComp)):
@@ -627,7 +637,8 @@ class LinearWithoutNonlinearity(Rule):
             )
             return
         depth = 0 if flow.path == "keras.layers.Dense" else 1 if flow.path in DENSE else 2
-        if before.chain is not None or flow.chain is not None or report.interp.module_depth < depth:
+        alone = all(one.chain is None or is_only_layer(one.chain) for one in (before, flow))
+        if not alone or report.interp.module_depth < depth:
             return  # where a program puts two networks in a row, each is one of its own
         function = report.interp.frame.function
         if function is None or before.space is not flow.space:
@@ -637,6 +648,13 @@ class LinearWithoutNonlinearity(Rule):
             report(flow.node, cls=flow.layer.describe(), before=before.layer.describe()).because(
                 [Step(before.space, before.node, "called")]
             )
+
+
+def is_only_layer(chain: Instance) -> bool:
+    """Whether a `Sequential` is of one layer, dropout aside, as where its activation is missing."""
+    children = chain.attrs.get("$children")
+    items = children.items if isinstance(children, ListObject) else None
+    return items is not None and sum(not (isinstance(i, Instance) and is_dropout(i)) for i in items) == 1
 
 
 def collapses(first: Instance, second: Instance, path: str) -> bool:

@@ -1084,7 +1084,9 @@ class RnnBatchAxis(Rule):
     def last(self, fact: tuple[Any, Tensor, list[Any]], report: Report) -> None:
         node, owner, indices = fact
         places = [i for i, index in enumerate(indices) if index != slice(None)]
-        if len(places) != 1 or places[0] > 1 or len(indices) > 3 or const(indices[places[0]]) != -1:
+        if len(places) != 1 or places[0] > 1 or len(indices) > 3:
+            return
+        if const(indices[places[0]]) != -1 and not is_last_place(node, places[0]):
             return
         if places[0] == owner.axis or owner.axis is None or (len(indices) < 2 and not owner.batched):
             return
@@ -1105,6 +1107,17 @@ class RnnBatchAxis(Rule):
                 "but it is the batch (@)"
             )
             report(call.node, what=what).because((born, *why(given)))
+
+
+def is_last_place(node: Any, axis: int) -> bool:
+    """Whether an index is written as the size of its axis minus 1: `x[:, x.size(1) - 1]`, `x[x.shape[0] - 1]`."""
+    index = node.slice[axis].slice if isinstance(node, cst.Subscript) and len(node.slice) > axis else None
+    place = index.value if isinstance(index, cst.Index) else None
+    if not isinstance(place, cst.BinaryOperation) or not isinstance(place.operator, cst.Subtract):
+        return False
+    text = cst.Module([]).code_for_node
+    sizes = (f"{text(node.value)}.size({axis})", f"{text(node.value)}.shape[{axis}]")
+    return text(place.right) == "1" and text(place.left) in sizes
 
 
 class ReshapeAsPermute(Rule):

@@ -1222,10 +1222,12 @@ class TrainingUnderNoGrad(Rule):
         owned = frozenset[int]().union(*(attrs.get("$modules", ()) for attrs in stepping))
         for node, events in backwards.items():
             found = [self.unrecorded(event.loss, calls, owned) for event in events]
-            if all(found):  # code that runs both ways runs backward on one of them only
-                call = found[0][-1]  # the nearest to the loss
-                draft = report(call.node, call.space).because([Step(events[0].space, node, "trained on here")])
-                draft.because(decorated(call))
+            for event, unrecorded in zip(events, found):
+                # Code that runs both ways runs backward on one of them only; a helper may be given several losses.
+                if unrecorded and all(o or is_apart(other.loss, unrecorded) for other, o in zip(events, found)):
+                    call = unrecorded[-1]  # the nearest to the loss
+                    draft = report(call.node, call.space).because([Step(event.space, node, "trained on here")])
+                    draft.because(decorated(call))
 
     def unrecorded(self, loss: Tensor, calls: dict[Any, list[Any]], owned: frozenset[int]) -> list[Any]:
         """The calls that a loss depends on, where none of them records gradients; or never that of a module which is
@@ -1242,6 +1244,13 @@ class TrainingUnderNoGrad(Rule):
         found = [event for node, events in calls.items() if node in nodes for event in events]
         at_times = {event.node for event in found if event.grad is not False}
         return [e for e in found if e.node not in at_times and id(e.module) in owned] if at_times else found
+
+
+def is_apart(loss: Tensor, calls: list[Any]) -> bool:
+    """Whether a loss is known to train what other calls than these gave."""
+    nodes = {event.node for event in calls}
+    live = [dep for dep in loss.deps if dep.live]
+    return bool(live) and ELSEWHERE not in live and all(dep.node not in nodes for dep in live)
 
 
 def decorated(event: Any) -> list[Step]:

@@ -217,6 +217,10 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
         from trainlint.semantics.arithmetic import as_column
 
         owner = as_column(owner)
+    if isinstance(owner, Instance) and "$weight" in owner.attrs:
+        from trainlint.semantics.library import as_tensor
+
+        owner = as_tensor(owner)
     if isinstance(owner, Tensor):
         if owner.axis is not None and owner.kinds == HIDDEN:
             interp.emit("step taken", (node, owner, indices))

@@ -1737,6 +1737,8 @@ class Interpreter:
         whole = owner.attrs.get("$whole", owner)
         if whole.family == "module" and isinstance(whole.cls, Api):
             child.attrs["$whole"] = whole
+            if owner is whole and name in ("weight", "bias"):
+                child.attrs["$weight"] = TRUE
         for mark in ("$item", "$file", "$any", "$harmless"):  # where it comes from
             if mark in owner.attrs:
                 child.attrs[mark] = TRUE

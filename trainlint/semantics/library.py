@@ -310,6 +310,9 @@ def as_tensor(value: Value) -> Tensor:
     if isinstance(value, Method) and isinstance(value.receiver, Tensor) and value.receiver.lib == "frame":
         return column(value.receiver, value.name)
     if isinstance(value, Instance) and value.cls is None and "$whole" in value.attrs:
+        layer = value.attrs["$whole"]
+        if "$weight" in value.attrs and layer.attrs.get("$frozen", FALSE) is FALSE:
+            return Tensor(graph=True, deps=frozenset((Dep(layer, None, None),)), nature="a parameter")
         return Tensor(lib="?", nature="a parameter")  # an attribute of a ready-made layer
     return Tensor(lib="?")
 
@@ -733,7 +736,11 @@ class Library:
                 if target is not None and isinstance(interp.peek(target), (Api, Object)):
                     return result  # `torch.empty(3).uniform_()` changes nothing that has a name
             if target is not None and target.__class__.__name__ in ("Name", "Attribute"):
-                interp.bind(target, result)
+                held = interp.peek(target.value) if tensor.deps and is_data(target) else None
+                if isinstance(held, Tensor):  # `weight.data.uniform_()` was told above
+                    self.set_data(interp, held, result, target)
+                else:
+                    interp.bind(target, result)
         return result
 
     def edit(self, interp: Interpreter, tensor: Tensor, node: Any, drawn: bool = False) -> None:
@@ -741,8 +748,8 @@ class Library:
         that are `drawn` at random or bounded."""
         from trainlint.semantics.behaviours.training import move_weights
 
-        if tensor.nature == "a gradient":
-            return
+        if tensor.nature == "a gradient" or any(dep.node is not None for dep in tensor.deps):
+            return  # what a model gave is no parameter itself, whatever else it was computed with
         for dep in tensor.deps:
             if dep.node is None and not dep.scales:
                 move_weights(interp, partial(holds, inner=dep.module))
@@ -1087,6 +1094,8 @@ class Library:
         """A modelled attribute or method of an object; None when the object has none of that name."""
         if owner.family == "namespace":
             return None
+        if "$weight" in owner.attrs and name in ("T", "mT", "t"):
+            return self.attribute(interp, as_tensor(owner), name, node)
         if name == "module" and owner.family in ("module", "") and "training" in owner.attrs:
             return owner
         if name == "module" and owner.family == "module":
@@ -1148,10 +1157,7 @@ class Library:
             set_gradients(interp, owner, value, node)
         elif name == "data" and isinstance(value, Tensor) and node is not None:
             self.edit(interp, owner.but(graph=False), node)
-            nature = owner.nature if owner.nature == "a parameter" else value.nature  # what is trained does not stay so
-            changed = owner.but(lo=value.lo, hi=value.hi, nature=nature)
-            interp.modules.same(owner, changed)
-            interp.mutate(node.value, changed)
+            self.set_data(interp, owner, value, node)
         elif name == "requires_grad":
             if node is not None and truth(value) and not any(is_leaf(dep) for dep in owner.deps):
                 leaf = (interp.step(node, "a leaf of its own"),) if owner.graph is False and owner.deps else owner.trace
@@ -1161,6 +1167,13 @@ class Library:
             set_requires_grad(interp, owner, value, node)
         elif owner.lib == "frame" and node is not None:
             self.set_item(interp, owner, [Const(name)], value, node)  # a column
+
+    def set_data(self, interp: Interpreter, owner: Tensor, value: Tensor, node: Any) -> None:
+        """A tensor holds other numbers, put there by its `data`."""
+        nature = owner.nature if owner.nature == "a parameter" else value.nature  # what is trained does not stay so
+        changed = owner.but(lo=value.lo, hi=value.hi, nature=nature)
+        interp.modules.same(owner, changed)
+        interp.mutate(node.value, changed)
 
     # --------------------------------------------------------------- iteration
 
@@ -1312,6 +1325,11 @@ def is_same_tensor(method: Any) -> bool:
     """Whether what a method gives is the tensor that it is called on, or shares all its elements in their shape."""
     name = getattr(getattr(method, "attr", None), "value", "")
     return name == "detach" or (name.endswith("_") and not name.startswith("_"))
+
+
+def is_data(node: Any) -> bool:
+    """Whether an expression is the `data` of something."""
+    return bool(getattr(getattr(node, "attr", None), "value", "") == "data")
 
 
 def is_learner(library: Library, module: Instance) -> bool:

@@ -382,6 +382,7 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
     own = ClassUses(cls)
     targets: set[int] = set()
     fills: set[int] = set()  # containers that are only given something, layers that are only given weights
+    taken: set[int] = set()  # elements of what is unpacked
     fleeting: set[int] = set()  # elements of lists that are only computed with
     mentions: list[Any] = []
     body: Any = nodes_in(node.body)
@@ -400,6 +401,9 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
                 inside.add(id(inner))
         elif kind is cst.AssignTarget or kind is cst.AnnAssign:
             targets.add(id(inner.target))
+            unpacked = elements(inner.target)
+            targets.update(id(element.value) for element in unpacked)
+            taken.update(map(id, unpacked))
         elif kind is cst.Expr and inner.value.__class__ is cst.Call:
             if called(inner.value) in FILLING and inner.value.func.__class__ is cst.Attribute:
                 fills.add(id(inner.value.func.value))
@@ -422,7 +426,7 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
                     if keeps:
                         own.kept.add(own_name)
         elif kind is cst.Element or kind is cst.StarredElement or kind is cst.Return or kind is cst.DictElement:
-            if own_name := own_attribute(inner.value):
+            if id(inner) not in taken and (own_name := own_attribute(inner.value)):
                 own.passed.add(own_name)
                 if id(inner) not in fleeting:
                     own.kept.add(own_name)

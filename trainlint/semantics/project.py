@@ -321,6 +321,8 @@ class Project:
         if key not in self.located:
             self.located[key] = self.locate(*key)
         found = self.located[key]
+        if found is space and not level and not space.package:
+            found = self.locate(*key, str(space.path))
         if found is not None and found.source is not None:
             found.imported += 1
             self.run_module(found)
@@ -328,9 +330,9 @@ class Project:
             self.take_optimizers(found)
         return found
 
-    def locate(self, here: Path, dotted: str, level: int) -> Namespace | None:
+    def locate(self, here: Path, dotted: str, level: int, importer: str = "") -> Namespace | None:
         """The module that an import in a folder means, as far as it belongs to the project."""
-        place = self.finder.locate(str(here), dotted, level)
+        place = self.finder.locate(str(here), dotted, level, importer)
         if place is None and not level:
             self.library.need(dotted.partition(".")[0])
         return None if place is None else self.module(place)
