@@ -1222,9 +1222,10 @@ class TrainingUnderNoGrad(Rule):
         owned = frozenset[int]().union(*(attrs.get("$modules", ()) for attrs in stepping))
         for node, events in backwards.items():
             found = [self.unrecorded(event.loss, calls, owned) for event in events]
-            for event, unrecorded in zip(events, found):
+            judged = list(zip(events, found, strict=True))
+            for event, unrecorded in judged:
                 # Code that runs both ways runs backward on one of them only; a helper may be given several losses.
-                if unrecorded and all(o or is_apart(other.loss, unrecorded) for other, o in zip(events, found)):
+                if unrecorded and all(o or is_apart(other.loss, unrecorded) for other, o in judged):
                     call = unrecorded[-1]  # the nearest to the loss
                     draft = report(call.node, call.space).because([Step(event.space, node, "trained on here")])
                     draft.because(decorated(call))
