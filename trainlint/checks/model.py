@@ -637,8 +637,8 @@ class LinearWithoutNonlinearity(Rule):
             )
             return
         depth = 0 if flow.path == "keras.layers.Dense" else 1 if flow.path in DENSE else 2
-        alone = all(one.chain is None or is_only_layer(one.chain) for one in (before, flow))
-        if not alone or report.interp.module_depth < depth:
+        chains = [chain for chain in (before.chain, flow.chain) if chain is not None]
+        if not all(map(is_only_layer, chains)) or report.interp.module_depth < depth + bool(chains):
             return  # where a program puts two networks in a row, each is one of its own
         function = report.interp.frame.function
         if function is None or before.space is not flow.space:
