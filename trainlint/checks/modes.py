@@ -34,7 +34,7 @@ from trainlint.edits import (
     wrap,
 )
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.layers import calls_in, mode_matters
+from trainlint.semantics.behaviours.layers import calls_in, is_weightless, mode_matters
 from trainlint.semantics.behaviours.tensors import VOLATILE
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import FEEDS, Interpreter, Region, loop_use, nested, outwards, target_names
@@ -51,7 +51,6 @@ from trainlint.semantics.values import (
     Dep,
     DictObject,
     Instance,
-    ListObject,
     Method,
     Step,
     Tensor,
@@ -449,7 +448,7 @@ class MissingNoGrad(Rule):
                 and self.evaluates(call, region)
                 and not any(t.graph for t in call.inputs)
                 and not self.is_kept(region, call)
-                and not is_weightless(call.module, report.interp)
+                and not is_weightless(report.interp, call.module)
                 and not is_graphless(call, region)
                 and not call.is_before_no_grad
             ):
@@ -511,7 +510,7 @@ class MissingNoGrad(Rule):
             )
             and not call.on_noise
             and not call.is_before_no_grad
-            and not is_weightless(call.module, report.interp)
+            and not is_weightless(report.interp, call.module)
             and not is_graphless(call, region)
         ]
         for call in calls:
@@ -553,21 +552,6 @@ def runs_backward(code: Any) -> bool:
     return any(called(call) == "backward" for call in calls_in(code))
 
 
-def is_weightless(module: Instance, interp: Interpreter) -> bool:
-    """Whether a module surely has nothing to learn, as a loss: by itself it records no graph."""
-    for inner in modules_in(module):
-        if isinstance(inner.cls, Api):
-            row = interp.library.class_row(inner.cls.path)
-            if row is None or row.raw.get("weights") or "model" in row.raw:
-                return False
-            listed = inner.attrs.get("$children")
-            if isinstance(listed, ListObject) and listed.items is None and may_have_weights(listed.attrs["element"]):
-                return False
-        elif not isinstance(inner.cls, Class) or any(map(may_have_weights, inner.attrs.values())):
-            return False
-    return True
-
-
 def is_graphless(call: ModelCall, region: Region) -> bool:
     """Whether nothing is known of a module, and it is of another framework, or what it gives goes where only a tensor
     without a graph can."""
@@ -575,13 +559,6 @@ def is_graphless(call: ModelCall, region: Region) -> bool:
         not is_of_torch(call.space)
         or any(depends(event.value, call.module, call.node) for event in region.of("graphless"))
     )
-
-
-def may_have_weights(value: Any) -> bool:
-    """Whether what a module keeps may be a parameter, or hold some."""
-    if isinstance(value, Tensor):
-        return value.graph is not False
-    return value is UNKNOWN or (isinstance(value, Instance) and value.cls is None)
 
 
 def nodes_behind(call: ModelCall) -> set[Any]:

@@ -28,6 +28,7 @@ from trainlint.semantics.values import (
     Tuple,
     Union,
     Value,
+    bounds,
     const,
     is_bool,
     is_of_batch,
@@ -341,6 +342,8 @@ def reduced(call: Call, dim: Value | None, keep: Value | None) -> Form:
         return Form(())
     kept = truth(keep) if keep is not None else False
     named = call.interp.known_items(dim) if isinstance(dim, (Tuple, ListObject)) else (dim,)
+    if isinstance(dim, Sequence):  # `range(1, x.dim())`: all but the first
+        return Form(None, None, given.batched and bounds(dim.element)[0] >= 1)
     if kept is None or named is None:
         return NOTHING
     if given.shape is None:

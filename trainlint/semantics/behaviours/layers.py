@@ -115,7 +115,7 @@ def mark_output(
     if isinstance(training, Union) and TRUE in training.options and FALSE in training.options:
         mode = "either"
     grad = False if quiet else interp.grad
-    frozen = is_frozen(module) or is_weightless(module)
+    frozen = is_frozen(module) or is_weightless(interp, module)
     inputs = [v for v in arguments.values() if isinstance(v, Tensor)]
     recorded = grad
     if frozen and grad:
@@ -140,6 +140,9 @@ def mark_output(
                 return value.but(deps=cut(value.deps) | {dep._replace(live=False)}, data=data)
             if recorded and value.graph is False and (stop := cut_of(value)) is not None:
                 return value.but(deps=value.deps | {dep._replace(live=False, cut=stop)}, data=data, lib="torch")
+            if recorded and value.graph is False and value.deps and value.deps <= behind:
+                if is_weightless(interp, module, known=False):  # an operand of which nothing is known would be recorded
+                    return value.but(deps=value.deps | {dep._replace(live=False)}, data=data, lib="torch")
             deps = value.deps if recorded is not False else cut(value.deps)
             lost = before and before.isdisjoint(id(d.module) for d in deps)  # on a way that could not be followed
             if recorded is False:
@@ -234,15 +237,31 @@ def is_made_of_parts(module: Instance) -> bool:
     return plain and bool(parts) and all("$whole" in part.attrs for part in parts)
 
 
-def is_weightless(module: Instance) -> bool:
-    """Whether a module of the project has no parameters: it keeps settings only."""
-    if not isinstance(module.cls, Class) or set(module.cls.api) != {"torch.nn.Module"}:
-        return False
-    return all(
-        isinstance(value, (Const, Number, Text)) or (isinstance(value, DictObject) and not value.attrs)
-        for name, value in module.attrs.items()
-        if not str(name).startswith("$")
-    )
+def is_weightless(interp: Interpreter, module: Instance, known: bool = True) -> bool:
+    """Whether a module surely has nothing to learn, as a loss: by itself it records no graph. Not `known`: as far as
+    anything is known of what it keeps."""
+    for inner in modules_in(module):
+        if isinstance(inner.cls, Api):
+            row = interp.library.class_row(inner.cls.path)
+            if row is None or row.raw.get("weights") or "model" in row.raw:
+                return False
+            listed = inner.attrs.get("$children")
+            if isinstance(listed, ListObject) and listed.items is None and may_have_weights(listed.attrs["element"]):
+                return False
+        elif not isinstance(inner.cls, Class) or any(
+            may_have_weights(value) for value in inner.attrs.values() if known or not is_hidden(value)
+        ):
+            return False
+    return True
+
+
+def may_have_weights(value: Any) -> bool:
+    """Whether what a module keeps may be a parameter, or hold some."""
+    if isinstance(value, Tensor):
+        return value.graph is not False
+    if isinstance(value, Union):
+        return any(map(may_have_weights, value.options))
+    return value is UNKNOWN or (isinstance(value, Instance) and value.cls is None)
 
 
 @behaviour("normalise")

@@ -904,6 +904,14 @@ def truth_(call: Call) -> Value:
     return BOOL
 
 
+@behaviour("any")
+def any_(call: Call) -> Value:
+    """Whether a mask holds anywhere, or everywhere: as a whole, or along an axis."""
+    if call.value("dim", 1) is None or not isinstance(call.first, Tensor):
+        return BOOL
+    return made(call, kinds=MASK, lo=0.0, hi=1.0)
+
+
 @behaviour("operator")
 def operator(call: Call) -> Value:
     name = {"add": "Add", "sub": "Subtract", "subtract": "Subtract", "mul": "Multiply", "multiply": "Multiply"}
