@@ -105,6 +105,16 @@ class Finder:
             self._paths[folder] = found
         return found
 
+    def settings(self, folder: str, name: str) -> str | None:
+        """What a file of settings holds, by the name that a program in a folder reads it by; None if there is none."""
+        for above in self.search_path(folder):
+            path = os.path.normpath(os.path.join(above, name))
+            content = content_of(path)
+            self.contents[path] = self.disk.know(path, content)
+            if content is not None:
+                return content.decode("utf-8", "replace")
+        return None
+
     def _is_repository(self, folder: str) -> bool:
         if folder not in self.repositories:
             self.repositories[folder] = self.disk.is_repository(folder)
@@ -202,8 +212,14 @@ def digest(content: bytes) -> str:
 
 def digest_of_file(path: str) -> str:
     """The digest of what a file holds, "" if it cannot be read."""
+    content = content_of(path)
+    return "" if content is None else digest(content)
+
+
+def content_of(path: str) -> bytes | None:
+    """What a file holds, None if it cannot be read."""
     try:
         with open(path, "rb") as file:
-            return digest(file.read())
+            return file.read()
     except (OSError, ValueError):
-        return ""
+        return None

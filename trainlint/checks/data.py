@@ -1056,7 +1056,8 @@ def sampled_indices(loader: Instance) -> Value | None:
 def serves_whole(loader: Instance) -> bool:
     """Whether a loader surely serves all of its data set."""
     chosen = [loader.attrs.get("sampler"), loader.attrs.get("batch_sampler")]
-    return not loader.attrs.get("$open") and all(is_none(sampler) or serves_all(sampler) for sampler in chosen)
+    given = (option for sampler in chosen if sampler is not None for option in options(sampler))
+    return not loader.attrs.get("$open") and all(is_none(sampler) or serves_all(sampler) for sampler in given)
 
 
 def may_serve_whole(loader: Instance) -> bool:

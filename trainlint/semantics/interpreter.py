@@ -357,6 +357,7 @@ class Interpreter:
         self.negatives: dict[int, tuple[Value, Value]] = {}
         self.resolve: Callable[[Namespace, str, int], Value | None] = lambda space, name, level: None
         self.load: Callable[[Namespace], None] = lambda space: None
+        self.settings_file: Callable[[str], str | None] = lambda path: None
         self.modules_below: Callable[[Namespace, str], list[Value]] = lambda space, dotted: []
         self.data_tokens = 0
         self.modules = ModuleIndex()

@@ -237,6 +237,7 @@ class Project:
             self.enlist(rule)
         self.interp.resolve = self.resolve
         self.interp.load = self.run_module
+        self.interp.settings_file = self.settings_file
         self.interp.modules_below = self.modules_below
         self.located: dict[tuple[Path, str, int], Namespace | None] = {}  # what imports mean, by folder and name
         self.words: Counter[bytes] | None = None  # how often each word stands in the project
@@ -336,6 +337,14 @@ class Project:
         if place is None and not level:
             self.library.need(dotted.partition(".")[0])
         return None if place is None else self.module(place)
+
+    def settings_file(self, name: str) -> str | None:
+        """The text of a file of settings, by the name that the program at hand reads it by."""
+        frame = self.interp.frame
+        while frame.caller is not None:
+            frame = frame.caller
+        place = frame.space.path
+        return self.finder.settings(str(place.parent), name) if place is not None else None
 
     def take_optimizers(self, module: Namespace) -> None:
         """The optimizers that a module makes when it is imported belong to the program that imports it too."""

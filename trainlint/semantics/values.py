@@ -192,17 +192,20 @@ class Every(Number):
 
 class Text(Value):
     """A string of unknown content; `parts` are the constant pieces that it surely holds, `made` all that it was put
-    together from, where that is known."""
+    together from, where that is known, and `default` what it is unless a setting says otherwise."""
 
-    __slots__ = ("made", "parts")
+    __slots__ = ("default", "made", "parts")
 
-    def __init__(self, parts: tuple[str, ...] = (), made: tuple[Value, ...] | None = None) -> None:
+    def __init__(
+        self, parts: tuple[str, ...] = (), made: tuple[Value, ...] | None = None, default: str | None = None
+    ) -> None:
         self.parts = parts
         self.made = made
+        self.default = default
 
     @property
     def key(self) -> object:
-        return ("text", self.parts)
+        return ("text", self.parts, self.default)
 
     def describe(self) -> str:
         return "str"
@@ -552,6 +555,19 @@ class DictObject(Object):
 
     def describe(self) -> str:
         return "{" + ", ".join(f"{k!r}: {v.describe()}" for k, v in self.known()) + "}"
+
+
+class Settings(DictObject):
+    """What a file of settings holds: another file may hold more. A copy of it is a plain dict."""
+
+    __slots__ = ()
+
+    @property
+    def rest(self) -> Value:
+        return UNKNOWN
+
+    def entries(self) -> dict[Any, Value]:
+        return dict(self.known())
 
 
 class DefaultDict(DictObject):

@@ -1,6 +1,7 @@
 """What the rows of the knowledge tables name in `does`: the code behind the data, by subject."""
 
 from trainlint.semantics.behaviours import (
+    configs,
     data,
     engines,
     functional,
@@ -18,6 +19,7 @@ from trainlint.semantics.behaviours import (
 )
 
 __all__ = [
+    "configs",
     "data",
     "engines",
     "functional",

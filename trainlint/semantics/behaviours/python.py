@@ -114,6 +114,10 @@ def decorate(interp: Interpreter, decorator: Value, function: Value, node: Any) 
         return guarded(function, decorator)
     if isinstance(decorator, Instance) and "$option" in decorator.attrs and isinstance(function, Function):
         return varied(function, {**function.defaults, **decorator.attrs["$option"]}, function.guards)
+    if isinstance(decorator, Instance) and "$config" in decorator.attrs and isinstance(function, Function):
+        from trainlint.semantics.behaviours.configs import configured
+
+        return varied(function, configured(decorator, function), function.guards)
     if isinstance(decorator, (Function, Method, Partial)) or (
         isinstance(decorator, Instance) and isinstance(decorator.cls, Class)
     ):
@@ -499,9 +503,11 @@ def getattr_(call: Call) -> Value:
     if isinstance(name, Const) and isinstance(name.value, str):
         return call.interp.get_attribute(owner, name.value, call.node)
     if isinstance(owner, Api):
-        return Api(f"{owner.path}.*")
+        meant = name.default if isinstance(name, Text) and name.default else "*"
+        return Api(f"{owner.path}.{meant}")
     if isinstance(owner, Namespace):
-        return join_all(chosen_from(owner))
+        usual = owner.attrs.get(name.default) if isinstance(name, Text) and name.default else None
+        return usual if isinstance(usual, (Class, Function)) else join_all(chosen_from(owner))
     if isinstance(name, Union) and all(isinstance(o, Const) and isinstance(o.value, str) for o in name.options):
         return join_all(
             call.interp.get_attribute(owner, o.value, call.node) for o in name.options if isinstance(o, Const)
@@ -588,9 +594,16 @@ def filter_(call: Call) -> Value:
     return Sequence(element(call, value), source_of(value))
 
 
-@builtin("print", "input", "open", "exit", "quit", "id", "hash", "ord", "dir", "slice", "compile")
+@builtin("print", "input", "exit", "quit", "id", "hash", "ord", "dir", "slice", "compile")
 def other(call: Call) -> Value:
     return UNKNOWN
+
+
+@builtin("open", "str.open", "str.read_text")
+def open_(call: Call) -> Value:
+    from trainlint.semantics.behaviours.configs import opened
+
+    return opened(call.first)
 
 
 @builtin("eval")

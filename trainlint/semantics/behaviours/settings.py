@@ -226,7 +226,7 @@ def candidate(keywords: dict[str, Value], defined: Step | None = None) -> Value:
     if isinstance(kind, Api) and kind.path == "float":
         return join(default, Number())
     if isinstance(default, Const) and isinstance(default.value, str):
-        return Text()
+        return Text(default=default.value)
     return join(default, UNKNOWN)
 
 
