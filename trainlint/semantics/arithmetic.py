@@ -381,6 +381,8 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
     b: str | None = getattr(right, "nature", None)
     if POSITIONS in (a, b):
         return None
+    if a == "random numbers" and not isinstance(right, Tensor) and operator in ("Add", "Subtract", "Divide"):
+        return a  # moved and scaled
     a, b = (None if nature in (OF_TWO, FEATURE, FEATURES) else nature for nature in (a, b))
     if not {a, b}.isdisjoint((EXPONENTIAL, EXPONENTIALS)):
         return exponential(operator, left, right)
