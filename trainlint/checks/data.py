@@ -350,6 +350,9 @@ class SplitOverlap(Rule):
                 report(keyword(made.node, "subset") or made.node, made.space, how=JUDGED).because([trained.born])
             else:
                 report(given, how=JUDGED)
+        elif is_loader(trained) and is_loader(judged) and parted_apart(trained, judged) and judged.born is not None:
+            seed = keyword(judged.born.node, "seed") or judged.born.node
+            report(seed, judged.born.space, how=REDRAWN).because([trained.born])
         elif given.__class__ is cst.Attribute and dotted_name(given) == dotted_name(call.argument("x")):
             report(given, how=JUDGED)
         if given.__class__ is cst.Tuple and given.elements:
@@ -973,6 +976,27 @@ def datasets_of(loaders: Iterable[Instance]) -> list[Value]:
 def rows_served(loader: Instance) -> Value | None:
     """The rows that a loader serves, if it surely serves all of them."""
     return rows_in(loader.attrs.get("dataset")) if serves_whole(loader) else None
+
+
+def parted_apart(loader: Instance, other: Instance) -> bool:
+    """Whether two pipelines of Keras serve the two subsets of one folder, each by a seed of its own."""
+    mine, theirs = (files_of(one.attrs.get("dataset")) for one in (loader, other))
+    if mine is None or theirs is None:
+        return False
+    seeds = {const(one.attrs["$seed"]) for one in (mine, theirs)}
+    (folder, share, subset, _), (other_folder, other_share, other_subset, _) = (
+        mine.attrs["$made"],
+        theirs.attrs["$made"],
+    )
+    alike = (folder, share) == (other_folder, other_share) and subset != other_subset
+    return alike and len(seeds) == 2 and all(isinstance(seed, int) for seed in seeds)
+
+
+def files_of(dataset: Value | None) -> Instance | None:
+    """The data set from a folder of Keras that all samples, or some of them, are taken from."""
+    while isinstance(dataset, Instance) and "$seed" not in dataset.attrs:
+        dataset = dataset.attrs.get("dataset")
+    return dataset if isinstance(dataset, Instance) else None
 
 
 def drawn_parts(loader: Instance) -> list[Instance]:

@@ -327,7 +327,7 @@ def averages(call: Call) -> bool:
     return mean and not call.arguments.open
 
 
-BY_CLASS = (CROSS_ENTROPY, NLL)  # losses on the scores of classes, one of which is right
+BY_CLASS = (CROSS_ENTROPY, NLL, KERAS)  # losses on the scores of classes, one of which is right
 
 
 class LossArgumentsSwapped(LossRule):
@@ -338,7 +338,7 @@ class LossArgumentsSwapped(LossRule):
     fixable = Safety.UNSAFE
     exclusive = False  # no other choice would turn them round
 
-    @on_call(CROSS_ENTROPY, NLL, BCE, BCE_WITH_LOGITS, FOCAL, KL_DIV)
+    @on_call(CROSS_ENTROPY, NLL, KERAS, BCE, BCE_WITH_LOGITS, FOCAL, KL_DIV)
     def check(self, call: Call, report: Report) -> None:
         first, second = call.value(call.row.params[0]), call.value(call.row.params[1])
         if first is None or not isinstance(second, Tensor) or may_be_another(call):

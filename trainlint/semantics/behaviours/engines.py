@@ -17,6 +17,7 @@ from trainlint.semantics.values import (
     NONE,
     TRUE,
     UNKNOWN,
+    Api,
     Class,
     Const,
     DictObject,
@@ -300,6 +301,14 @@ def lightning_backward(call: Call) -> Value:
     loss = call.value("loss", 1)
     run_backward(call.interp, loss if isinstance(loss, Tensor) else Tensor(), call.node)
     return NONE
+
+
+@behaviour("lightning_trainer")
+def lightning_trainer(call: Call) -> Value:
+    """`Trainer.from_argparse_args(options, …)`."""
+    trainer = Instance(Api("lightning.pytorch.Trainer"), "engine", call.interp.step(call.node, "Trainer"))
+    trainer.attrs.update(call.arguments.keywords)
+    return trainer
 
 
 @behaviour("lightning_fit")

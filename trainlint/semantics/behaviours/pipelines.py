@@ -77,7 +77,9 @@ def directory(call: Call) -> Value:
         return UNKNOWN
     part = PART_WORDS.get(named) if isinstance(named, str) else part_in_path(words_of(folder))
     chosen = (call.value(name) or NONE for name in ("validation_split", "subset", "seed"))
-    return over(stored(call, part, *map(sameness, (folder, *chosen))), call.value("shuffle") or UNKNOWN)
+    dataset = stored(call, part, *map(sameness, (folder, *chosen)))
+    dataset.attrs["$seed"] = call.value("seed") or NONE
+    return over(dataset, call.value("shuffle") or UNKNOWN)
 
 
 @behaviour("tf_download")

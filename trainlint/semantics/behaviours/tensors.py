@@ -126,6 +126,8 @@ def noted(call: Call, result: Tensor) -> Tensor:
 def keep(call: Call) -> Value:
     """Moves, casts and selections: the elements stay what they are."""
     tensor = call.tensor
+    if tensor.lib == "?" and call.actual.partition(".")[0] in OTHER_FRAMEWORKS:
+        tensor = tensor.but(lib="keras")
     if (dtype := cast_to(call)) is not None:
         tensor = tensor.but(dtype=dtype)
     graph = graph_of(call.interp, tensor)

@@ -36,6 +36,7 @@ from trainlint.semantics.values import (
     Instance,
     ListObject,
     Method,
+    Number,
     Object,
     Sequence,
     Tensor,
@@ -569,6 +570,12 @@ def scheduler(call: Call) -> Value:
     instance.attrs["$factors"] = factors(call)
     call.interp.event("made", call.node, instance)
     return instance
+
+
+@behaviour("scheduler_and_epochs")
+def scheduler_and_epochs(call: Call) -> Value:
+    """A factory of schedulers, told by settings which one to make and for how many epochs."""
+    return Tuple((scheduler(call), Number(1, integer=True)))
 
 
 # Steps at which a schedule's function is asked: the first ones, and after the warm-ups and along the decays in use.
