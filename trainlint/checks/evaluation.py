@@ -19,6 +19,7 @@ from trainlint.checks.totals import (
     begun_lists,
     counts_calls,
     divides,
+    fed_objects,
     feeds_of,
     filled_lists,
     is_fed,
@@ -30,6 +31,7 @@ from trainlint.checks.totals import (
     misdirected,
     overwrites_total,
     overwritten_sum,
+    read_later,
     replaced_in,
     replaced_lists,
     reread,
@@ -880,6 +882,15 @@ class MetricAccumulator(Rule):
             if isinstance(report.interp.peek(held), ListObject) and (whole := reread(index, held, loop)) is not None:
                 what = "the list never begins anew, so it also holds what earlier turns of the outer loop put in"
                 report(whole, space, what=what).because([Step(space, held, "filled here")])
+        measured = [event.node for event in region.of("item")]
+        for fed in fed_objects(loop):
+            name: Any = fed.func.value  # type: ignore[attr-defined]
+            if all(map(is_meter, options(report.interp.peek(name) or UNKNOWN))) and any(
+                contains(fed, node) for node in measured
+            ):
+                if (read := read_later(index, fed, loop)) is not None:
+                    what = "this is never reset, so it also holds what earlier turns of the outer loop put in"
+                    report(read, space, what=what).because([Step(space, fed, "filled here")])
 
     @on("loop", having="left_over model")
     def left_over(self, region: Region, report: Report) -> None:

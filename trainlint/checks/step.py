@@ -47,7 +47,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import Index, nodes_in
-from trainlint.syntax.code import LITERALS, called, contains, is_plain, is_plain_call, names_in, positional
+from trainlint.syntax.code import LITERALS, called, contains, is_plain, is_plain_call, keyword, names_in, positional
 from trainlint.syntax.index import BindingKind
 
 # Methods of a gradient that scale it where it is, and these with those that take it away.
@@ -258,6 +258,17 @@ def is_unread(index: Index, node: Any) -> bool:
     return bool(bindings) and not any(index.references(binding) for binding in bindings)
 
 
+def is_on_the_way(first: Any, second: Any) -> bool:
+    """Whether the second of two events in one function only happens where the first one has happened."""
+    if first.space is not second.space or first.node is second.node:  # which may be of alternatives
+        return False
+    index = index_of(first.space)
+    around = {id(node) for node in index.ancestors(second.node)}
+    return index.function(first.node) is index.function(second.node) and all(
+        id(node) in around for node in index.ancestors(first.node) if isinstance(node, (cst.BaseSuite, cst.IfExp))
+    )
+
+
 def catching_up(region: Region) -> set[int]:
     """The steps in inner loops that run no backward, as to have schedules catch up with the epochs before."""
     steps: dict[int, set[int]] = {}
@@ -288,6 +299,31 @@ class StepOrder(Rule):
             self.never_stepped(region, report)
             self.unreached(region, report)
             self.unfed(region, report)
+            self.again(region, report)
+
+    @on("output")
+    def given(self, fact: tuple[Any, Instance, Value], report: Report) -> None:
+        """A model gives a single tensor, so that whatever is computed of it has the graph behind it in common."""
+        if isinstance(fact[2], Tensor):
+            report.interp.event("single", fact[0])
+
+    def again(self, region: Region, report: Report) -> None:
+        """The graph behind an output is gone through a second time, though the first time has freed it."""
+        single, freed = {event.node for event in region.of("single")}, dict[Any, Any]()
+        for event in region.events:
+            if event.kind == "model":
+                freed.pop(event.node, None)
+            if event.kind != "backward" or event.loss.graph is not True:
+                continue
+            reached = {dep.node for dep in event.loss.deps if dep.live} & single
+            for node in reached & freed.keys():
+                first = freed[node]
+                if is_on_the_way(first, event):
+                    what = "this goes a second time through the graph of an output (@) that the first `backward` freed"
+                    draft = report(event.node, event.space, what=what)
+                    draft.because([Step(event.space, node, "the output"), Step(first.space, first.node, "freed")])
+            if event.kept is False and event.engine is None and not keyword(event.node, "create_graph"):
+                freed |= dict.fromkeys(reached, event)
 
     @on_call("jax_gradient.__call__")
     def unused(self, call: Call, report: Report) -> None:

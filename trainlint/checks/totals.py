@@ -449,6 +449,37 @@ def reread(index: Index, held: Any, loop: Any) -> Any:
     return found
 
 
+def fed_objects(loop: Any) -> Iterator[cst.Call]:
+    """The calls in the body of a loop that give something to a method of an object, and do nothing else."""
+    for part in (part for block in blocks_of(loop) for part in block):
+        call: Any = part.value if isinstance(part, cst.Expr) else None
+        name = getattr(getattr(call, "func", None), "value", None)
+        if isinstance(name, cst.Name) and tells(part, name.value):
+            yield call
+
+
+def read_later(index: Index, fed: cst.Call, loop: Any) -> Any:
+    """Where an attribute of an object is read behind a loop that feeds it, though the object is made but once, outside
+    of the loop around, and nothing else is done with it there."""
+    held: Any = fed.func.value  # type: ignore[attr-defined]
+    starts, uses, place = written_and_read(index, held, loop)
+    if place is None or len(starts) != 1 or not isinstance(starts[0], cst.Call) or contains(place, starts[0]):
+        return None
+    found = None
+    for use in uses:
+        attribute = index.parent(use)
+        if not contains(place, use):
+            continue
+        above = index.parent(attribute) if isinstance(attribute, cst.Attribute) else None
+        if above is fed:
+            continue
+        if above is None or isinstance(above, cst.AssignTarget) or getattr(above, "func", None) is attribute:
+            return None
+        if found is None and not contains(loop, use):
+            found = attribute
+    return found
+
+
 def written_and_read(index: Index, held: Any, loop: Any) -> tuple[list[Any], list[Any], Any]:
     """What a name, or an attribute of `self`, is set to; where it is read; and where all that happens again and again:
     the body of the loop around, or the function."""

@@ -91,6 +91,7 @@ FIELDS = {
     "partial": "module",
     "unguarded": "code value plan fields",
     "picked": "made",
+    "single": "",  # what a model gives here is one tensor
     "rated": "optimizer",
     "rushed": "optimizer",
     "sorted": "others",  # parameters were put into a list that nobody reads, others into these

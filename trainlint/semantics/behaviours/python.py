@@ -144,8 +144,13 @@ def len_(call: Call) -> Value:
     if isinstance(call.first, Tensor) and (call.first.shape or call.first.batched):
         shape = call.interp.get_attribute(call.first, "shape", call.node)
         return call.interp.library.get_item(call.interp, shape, [Const(0)], call.node)
-    shortest = 1 if not isinstance(call.first, (ListObject, DictObject, Text)) else 0
+    shortest = min(len(call.interp.known_items(o) or ()) if is_container(o) else 1 for o in options(call.first))
     return Number(shortest, integer=True, nature="a length", tally=size_of(call.first))
+
+
+def is_container(value: Value) -> bool:
+    """Whether a value may hold nothing, unlike a loader or a batch."""
+    return isinstance(value, (ListObject, DictObject, Text))
 
 
 def size_of(value: Value) -> Tally | None:
