@@ -704,7 +704,10 @@ def read_from(made: Step) -> Step | None:
     if made.space.source is None or not isinstance(made.node, cst.Call):
         return None
     path = value_before(made.space, keyword(made.node, "root") or next(iter(positional(made.node)), None))
-    texts = [n.raw_value for n in nodes_in(path) if isinstance(n, cst.SimpleString)] if path is not None else []
+    parts = list(nodes_in(path)) if path is not None else []
+    texts = [part.raw_value for part in parts if isinstance(part, cst.SimpleString)]
+    if any(isinstance(part, cst.Comparison) for part in parts):
+        return None  # rows that are chosen
     return Step(made.space, path, "read from here") if any(part_in_path(text) for text in texts) else None
 
 
@@ -824,10 +827,11 @@ def leaves_labels(event: Any) -> bool:
 def judged_loops(region: Region) -> list[Any]:
     """The loops over loaders in a program that judge a model: there and then, or by a score of what they gather."""
     gathered = region.of("gathered")
-    if not gathered or not region.has("measured"):
+    if not gathered or not region.has("measured", "compare"):
         return list(region.of("evaluated"))
     scores = {event.node for event in region.of("measured")}
-    values = (v for e in region.of("outside") if e.node in scores for given in e.values for v in flattened(given))
+    values = [v for e in region.of("outside") if e.node in scores for given in e.values for v in flattened(given)]
+    values += [event.value for event in region.of("compare")]
     tokens = {t for v in values if isinstance(v, Tensor) and v.deps for t in v.data.tokens}
     return [
         *region.of("evaluated"),

@@ -356,7 +356,7 @@ class LossArgumentsSwapped(LossRule):
         """A metric of scikit-learn that is another one the other way round."""
         given = call.value("y_true", 0), call.value("y_pred", 1) or call.value("y_score")
         first, second = (as_tensor(value or UNKNOWN) for value in given)
-        if is_answer(first) and not is_answer(second) and second.data.tokens:
+        if is_answer(first) and not is_answer(second) and (second.data.tokens or is_plain_data(second)):
             told = "predictions first and the targets second; it takes the targets first"
             draft = report(call.argument("y_true", 0), loss=call.short_name, given=told)
             draft.repair(partial(self.swap, call.node))

@@ -18,6 +18,7 @@ from trainlint.checks.data import (
     identity,
     is_idle,
     is_subset,
+    judged_loops,
     places_of,
     same_data,
     served_by,
@@ -108,7 +109,7 @@ class TestSetSelects(Rule):
         words = set(words_in(region.node)) | set(words_in(node))
         declared, said = False, True
         called: dict[str | None, list[tuple[set[str], ...]]] = {}
-        for event in region.of("evaluated"):
+        for event in judged_loops(region):
             dataset = event.loader.attrs.get("dataset")
             named = names_of(event, region)
             words.update(*named)

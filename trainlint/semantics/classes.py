@@ -122,8 +122,9 @@ def chosen_by(dataset: Instance, given: dict[str, Any]) -> tuple[Any, ...]:
 
     assert isinstance(dataset.cls, Class)
     rows = dataset.attrs.get(counted(dataset.cls))
-    listed = isinstance(rows, ListObject) and any(value is rows for value in given.values())
-    if isinstance(rows, Value) and (listed or (isinstance(rows, Tensor) and rows.data.tokens)):
+    handed = any(value is rows for value in given.values())
+    told = isinstance(rows, Tensor) and rows.data.tokens and (handed or rows.data.order is not None)
+    if isinstance(rows, Value) and (told or (isinstance(rows, ListObject) and handed)):
         return (sameness(rows),)
     choosing = {k: v for k, v in given.items() if v is not dataset and not is_transform(k, v)}
     return tuple((k, object() if is_gap(v) else sameness(v)) for k, v in sorted(choosing.items()))

@@ -20,6 +20,7 @@ import libcst as cst
 
 from trainlint.semantics import arithmetic
 from trainlint.semantics.classes import build_class, instantiate
+from trainlint.semantics.conditions import meant
 from trainlint.semantics.containers import as_dict, is_exactly, update
 from trainlint.semantics.dissection import Unreached, runs_quietly, tensors_in, unreached
 from trainlint.semantics.events import RECORDS
@@ -2184,6 +2185,7 @@ class Interpreter:
             assert isinstance(callee, Union)
             choices = [o for o in callee.options if not isinstance(o, Const)]
             choices = [o for o in choices if takes(o, arguments)] or choices
+            choices = meant(self, choices, node) or choices
             if len(choices) == 1:
                 return self.call(choices[0], arguments, node)
             return self.call_any(choices, arguments, node)

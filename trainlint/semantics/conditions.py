@@ -1,0 +1,85 @@
+"""Settings that decide which of several objects is meant: what is made in a branch of `if args.loss == "mse"` is not
+what a branch uses that another value of the same setting leads to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from trainlint.semantics.values import Instance, Step, Value
+from trainlint.syntax import nodes_in
+from trainlint.syntax.index import BindingKind
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+    from trainlint.syntax.index import Index
+
+# Of a setting, by its name: the text that it is, or is not.
+Condition = tuple[str, str, bool]
+
+
+def meant(interp: Interpreter, choices: list[Value], node: Any) -> list[Value]:
+    """Those of several objects that can be there where a node is run."""
+    born = [option.born if isinstance(option, Instance) else None for option in choices]
+    made = [conditions(step) for step in born]
+    if not any(made):
+        return choices
+    here: set[Condition] = conditions(Step(interp.frame.space, node, ""))
+    frame = interp.frame
+    while frame.caller is not None and frame.call is not None:
+        here |= conditions(Step(frame.caller.space, frame.call, ""))
+        frame = frame.caller
+    return [option for option, under in zip(choices, made, strict=True) if not contradict(under, here)]
+
+
+def conditions(step: Step | None) -> set[Condition]:
+    """The settings that lead to a place, as the branches around it ask for them."""
+    found: set[Condition] = set()
+    if step is None or step.space.source is None:
+        return found
+    index = step.space.source.index
+    inner = step.node
+    for outer in index.ancestors(step.node):
+        if isinstance(outer, (cst.If, cst.IfExp)) and inner is not outer.test:
+            found |= asked(index, outer.test, inner is outer.body)
+        inner = outer
+    return found
+
+
+def asked(index: Index, test: Any, holds: bool) -> set[Condition]:
+    """What a test says of settings if it holds, or if it does not."""
+    if isinstance(test, cst.BooleanOperation) and isinstance(test.operator, cst.And) is holds:
+        return asked(index, test.left, holds) | asked(index, test.right, holds)
+    if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
+        return asked(index, test.expression, not holds)
+    if may_change(index, test):
+        return set()
+    if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
+        operator, other = test.comparisons[0].operator, test.comparisons[0].comparator
+        if isinstance(operator, (cst.Equal, cst.NotEqual)) and isinstance(other, cst.SimpleString):
+            return {(text_of(test.left), str(other.evaluated_value), holds is isinstance(operator, cst.Equal))}
+    return {(text_of(test), "", holds)}
+
+
+def text_of(node: Any) -> str:
+    return cst.Module([]).code_for_node(node).removeprefix("self.")
+
+
+def may_change(index: Index, test: Any) -> bool:
+    """Whether a test may come out otherwise when it is asked again: it calls something, or asks for what a loop goes
+    through or what is assigned more than once."""
+    parts = list(nodes_in(test))
+    bound = [index.lookup(part) for part in parts if isinstance(part, cst.Name)]
+    return any(isinstance(part, cst.Call) for part in parts) or any(
+        len(bindings) > 1 or any(b.kind is BindingKind.LOOP for b in bindings) for bindings in bound
+    )
+
+
+def contradict(under: set[Condition], here: set[Condition]) -> bool:
+    """Whether a setting would have to be two things at once, or something and not so."""
+    return any(
+        name == asked_for and (mine is not yours if text == other else mine and yours)
+        for name, text, mine in under
+        for asked_for, other, yours in here
+    )
