@@ -343,6 +343,8 @@ class LossArgumentsSwapped(LossRule):
         first, second = call.value(call.row.params[0]), call.value(call.row.params[1])
         if first is None or not isinstance(second, Tensor) or may_be_another(call):
             return
+        if call.path == KL_DIV and not as_tensor(first).data.tokens:
+            return  # a prior, from which the output's distribution is kept
         plain = is_plain_data(first) or (isinstance(first, Tensor) and first.must_be(INDICES) and call.path in BY_CLASS)
         if self.learnt_target(call, first, second) if plain else self.no_target(call, first, second):
             given = "targets first and the model's output second; it takes predictions first"
