@@ -750,7 +750,7 @@ class MetricAccumulator(Rule):
             return
         unlike = uneven(index_of(report.space()), unscaled(left_node), right_node, node)
         if unlike is not None:
-            is_count = is_name(right_node, unlike.targets[0].target.value)
+            is_count = unlike.targets[0].target.deep_equals(right_node)
             report(unlike, what=LAST_COUNT if is_count else LAST).because([Step(report.space(), node, "the division")])
             return
         is_measured = left.tally is not None and left.tally.what in ("mean", "sum", "some")

@@ -1125,8 +1125,8 @@ class ConstantInit(Rule):
             before = before.before
         if step is None or before is None or before.layer is None or before.layer is flow.layer:
             return
-        earlier = self.constant(before.layer)
-        if earlier is None:
+        earlier, sizes = self.constant(before.layer), before.layer.attrs
+        if earlier is None or const(sizes.get("out_features") or sizes.get("out_channels", Const(None))) == 1:
             return
         if belongs_to_class(step):
             self.tell(step, flow.layer, earlier, report)

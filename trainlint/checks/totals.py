@@ -170,6 +170,8 @@ def uneven(index: Index, dividend: Any, divisor: Any, quotient: Any) -> Any:
         place = replaced_in(index, one, loop)
         if place is None or not is_of_turn(index, loop, place):
             continue
+        if one is divisor and not isinstance(place.targets[0].target, cst.Name):
+            continue  # a part of what a call gives is no count
         counted = one is dividend and (
             is_number_of_turn(divisor, loop)
             or (not within and measures_walked(index, divisor, loop))

@@ -1353,6 +1353,8 @@ def indexed(given: Form, indices: list[Any]) -> Form:
                 result.extend(index.shape)
         elif isinstance(index, (ListObject, Tuple)):
             items = index.items
+            if items is not None and not all(isinstance(item, (Const, Number)) for item in items):
+                return NOTHING  # slices, one for each axis, as in a tuple
             result.append(len(items) if items is not None else None)
         elif not isinstance(index, (Const, Number)) or isinstance(getattr(index, "value", 0), (str, bool)):
             return NOTHING
