@@ -16,6 +16,7 @@ from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.engines import hook
+from trainlint.semantics.behaviours.layers import DRAWN
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, nested
 from trainlint.semantics.library import Call, Library, holds, modules_in
@@ -70,6 +71,9 @@ def is_set(layer: Instance) -> bool:
     if weight is None or (isinstance(layer.cls, Class) and getattr(weight, "nature", None) == "a parameter"):
         return False
     own = isinstance(weight, Instance) and weight.attrs.get("$whole") is layer
+    held = weight.attrs.get("data") if isinstance(weight, Instance) else None
+    if own and isinstance(held, Tensor) and held.nature in ("random numbers", DRAWN):
+        return False
     return not own or layer.attrs.get("$init", "") == "" or "$copied" in layer.attrs
 
 

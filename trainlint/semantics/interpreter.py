@@ -544,7 +544,22 @@ class Interpreter:
             self.emit("signed", (node, first, self.peek(node.targets[0].target)))
         for target in node.targets:
             self.bind(target.target, value)
+            if target.target.__class__ is cst.Tuple:
+                self.count_axes(node.value, target.target.elements)
         return True
+
+    def count_axes(self, value: Any, elements: Any) -> None:
+        """`n, channels, steps = x.shape` tells how many axes `x` has."""
+        if value.__class__ is cst.Call and not value.args and called(value) == "size":
+            value = value.func
+        elif value.__class__ is not cst.Attribute or value.attr.value != "shape":
+            return
+        found = self.peek(value.value) if value.__class__ is cst.Attribute else None
+        tensor = join_all([o for o in options(found or UNKNOWN) if isinstance(o, Tensor)] or [UNKNOWN])
+        if not isinstance(tensor, Tensor) or tensor.shape is not None or tensor.lib not in ("torch", "numpy"):
+            return
+        if not any(element.__class__ is cst.StarredElement for element in elements):
+            self.rebind(value.value, tensor.but(shape=(*[None] * (len(elements) - 1), tensor.last)))
 
     def running_sum(self, node: cst.Assign) -> Value | None:
         """The value of `total = total + loss`, or of several at once; None for any other assignment."""
@@ -1471,7 +1486,7 @@ class Interpreter:
                     "GreaterThanEqual": "LessThan",
                     "LessThanEqual": "GreaterThan",
                 }.get(operator, "")
-            self.narrow_range(test.left, left, operator, bounds(right)[0])
+            self.narrow_range(test.left, left, operator, bounds(right)[operator.startswith("Less")])
 
     def narrow_range(self, target: Any, value: Value, operator: str, limit: float) -> None:
         if not isinstance(value, (Number, Tensor)):
