@@ -559,7 +559,8 @@ class Interpreter:
         if not isinstance(tensor, Tensor) or tensor.shape is not None or tensor.lib not in ("torch", "numpy"):
             return
         if not any(element.__class__ is cst.StarredElement for element in elements):
-            self.rebind(value.value, tensor.but(shape=(*[None] * (len(elements) - 1), tensor.last)))
+            axes = (*[None] * (len(elements) - 1), tensor.last)
+            self.rebind(value.value, tensor.but(shape=axes, batched=tensor.batched))
 
     def running_sum(self, node: cst.Assign) -> Value | None:
         """The value of `total = total + loss`, or of several at once; None for any other assignment."""
