@@ -144,16 +144,15 @@ def samplers(loader: Instance) -> list[Value]:
 
 def distributed_sampler(loader: Instance) -> Instance | None:
     """The `DistributedSampler` that shuffles for a loader, if that is what it has."""
-    for name in ("sampler", "batch_sampler"):
-        for value in options(loader.attrs[name]) if isinstance(loader.attrs.get(name), Value) else ():
-            if not isinstance(value, Instance):
-                continue
-            inner = value.attrs.get("sampler")
-            if value.api_path.endswith(".BatchSampler") and isinstance(inner, Instance):
-                value = inner
-            if value.api_path.startswith("torch.") and value.api_path.endswith(".DistributedSampler"):
-                shuffle = value.attrs.get("shuffle")
-                return value if shuffle is None or (isinstance(shuffle, Const) and shuffle.value) else None
+    given = [option for name in ("sampler", "batch_sampler") for option in options(loader.attrs.get(name, UNKNOWN))]
+    batched = [
+        sampler for sampler in given if isinstance(sampler, Instance) and sampler.api_path.endswith(".BatchSampler")
+    ]
+    given += [option for sampler in batched for option in options(sampler.attrs.get("sampler", UNKNOWN))]
+    for value in given:
+        if isinstance(value, Instance) and re.fullmatch(r"torch\..*\.DistributedSampler", value.api_path):
+            shuffle = value.attrs.get("shuffle")
+            return value if shuffle is None or (isinstance(shuffle, Const) and shuffle.value) else None
     return None
 
 

@@ -64,7 +64,7 @@ def look_again(interp: Interpreter, module: Instance, arguments: Arguments, node
     library, mark = interp.library, interp.journal.mark()
     quiet: dict[str, Any] = {"emit": lambda kind, fact: None, "region": None, "memos": {}, "dissecting": True}
     quiet |= {"runs": {}, "spent": {k: list(v) for k, v in interp.spent.items()}, "reads": []}
-    quiet |= {"steps": interp.steps, "forwards": interp.forwards}
+    quiet |= {"steps": interp.steps, "aside": interp.aside}
     before = {name: getattr(interp, name) for name in quiet}
     on_call, library.on_call = library.on_call, lambda call: None
     for name, value in quiet.items():

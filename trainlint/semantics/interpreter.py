@@ -343,7 +343,7 @@ class Interpreter:
         self.chosen = 0  # how many such picks the program has behind it
         self.discarded: Any = None  # the expression whose value is thrown away
         self.passed_back = 0  # how often a change in place was passed back to a caller
-        self.forwards = 0  # steps spent in forward passes, which do not count for the functions that call models
+        self.aside = 0  # steps spent in forward passes and in samples, which do not count for those who ask for them
         self.deadline = math.inf  # when the program at hand may have taken too long, by the clock, and
         self.most_time = math.inf  # when it surely has, by the time of this thread
         self.patience = PATIENCE
@@ -2338,12 +2338,12 @@ class Interpreter:
         start, mark = len(self.reads), self.journal.mark()
         region = Region("call", node, function.space, self.region, function)
         self.region = region
-        begun, before, passed_back = self.steps, self.forwards, self.passed_back
+        begun, before, passed_back = self.steps, self.aside, self.passed_back
         try:
             value = self.run_function(function, env, node, None)
         finally:
             self.region = region.parent
-            spent[0] += self.steps - begun - (self.forwards - before)
+            spent[0] += self.steps - begun - (self.aside - before)
             spent[1] += 1
         if region.parent is not None:
             region.parent.events.extend(region.events)

@@ -896,7 +896,7 @@ class Library:
         finally:
             interp.module_depth -= 1
             if outermost:
-                interp.forwards += interp.steps - begun
+                interp.aside += interp.steps - begun
         if outermost and is_learner(self, module):
             quiet = bool(interp.grad) and interp.is_unrecorded(module, result, arguments, node)
             result = mark_output(interp, module, training, result, arguments, node, before, quiet)

@@ -1797,8 +1797,10 @@ def sample_of(interp: Interpreter, dataset: Value | None, depth: int = 0) -> Val
                     from trainlint.semantics.interpreter import Arguments
 
                     given = [Number(0, integer=True)] if name == "__getitem__" else []
+                    begun, before = interp.steps, interp.aside
                     with noting_transforms(interp, dataset):
                         result = interp.call(Method(dataset, name, member), Arguments(list(given)), dataset.cls.node)
+                    interp.aside = before + interp.steps - begun
                     return result if name == "__getitem__" else interp.element_of(result)
         if isinstance(inner, Value):
             return sample_of(interp, inner, depth + 1)
