@@ -660,8 +660,9 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
         if operator == "Divide":
             kept = kept.rescaled("divided by a statistic")
         spread = any(what in ("std", "max", "var", "norm", "sum", "quantile", "ptp") for _, what in b.stats)
-        whole = a.part is None and not (b.part or a.splits or b.splits) and not interp.module_depth
-        if own and operator == "Divide" and spread and whole:  # in a forward pass, no data are made ready
+        made_ready = not interp.module_depth and left.graph is not True and not left.deps  # not what a model gives
+        whole = a.part is None and not (b.part or a.splits or b.splits) and made_ready
+        if own and operator == "Divide" and spread and whole:
             fit = Fit(interp.frame.space, node, "a normalisation by hand", own)
             return kept._replace(fits=kept.fits | {fit})
         if own and operator == "Divide" and spread and is_training_part(a, b):
