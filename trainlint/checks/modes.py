@@ -10,7 +10,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import HELD_OUT, out_of_sight
-from trainlint.checks.model import DROPOUT
+from trainlint.checks.model import DROPOUT, OTHER_DROPOUT
 from trainlint.checks.repairs import (
     around,
     body_of,
@@ -39,7 +39,7 @@ from trainlint.semantics.behaviours.tensors import VOLATILE
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import FEEDS, Interpreter, Region, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import Call, holds, modules_in
-from trainlint.semantics.modules import carried, contents
+from trainlint.semantics.modules import Flow, carried, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     ELSEWHERE,
@@ -958,6 +958,18 @@ class DropoutIgnoresMode(Rule):
             return
         if runs_in_eval(interp) and not is_kept(function.node, call.node):
             report(call.node, what="the layer is built anew in `forward`, always in train mode")
+
+    @on("layer")
+    def of_flax(self, flow: Flow, report: Report) -> None:
+        """A layer of flax is told to drop, whatever the module that it is in is told."""
+        function = report.interp.frame.function
+        if flow.path not in OTHER_DROPOUT or function is None or not isinstance(function.node, cst.FunctionDef):
+            return
+        made = flow.layer.born.node if flow.layer is not None and flow.layer.born is not None else None
+        said = next((value for node in (flow.node, made) if (value := keyword(node, "deterministic"))), None)
+        params = {param.name.value for param in nodes_in(function.node.params) if isinstance(param, cst.Param)}
+        if said is not None and is_name(said, "False") and params & {*MODE_NAMES, "deterministic"}:
+            report(said, what="`deterministic=False` does not ask the module's own mode")
 
 
 def drops(p: Value | None) -> bool:

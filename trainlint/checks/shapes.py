@@ -777,7 +777,7 @@ class PredictionAxis(Rule):
         dim = const(shapes.axis(call, 2 if call.actual.endswith("topk") else 1) or Const(None))
         if not call.actual.endswith(("argmax", "max", "topk")):
             return
-        if tensor.nature == ANSWERS and called(call.node) == "argmax":
+        if (tensor.nature == ANSWERS or tensor.data.columns == PREDICTED) and called(call.node) == "argmax":
             self.over_samples(call, report)
             return
         other = dim == 0 and tensor.axis == 1 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
