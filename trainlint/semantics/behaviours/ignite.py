@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics.behaviours.engines import batch_of, behind, inside, run
+from trainlint.semantics.behaviours.layers import set_mode
+from trainlint.semantics.behaviours.training import stepped
 from trainlint.semantics.library import Call, behaviour
 from trainlint.semantics.modules import contents
-from trainlint.semantics.values import NONE, UNKNOWN, Instance, ListObject, Method, Tensor, Tuple, Value, const, options
+from trainlint.semantics.values import (
+    FALSE,
+    NONE,
+    TRUE,
+    UNKNOWN,
+    Api,
+    Instance,
+    ListObject,
+    Method,
+    Tensor,
+    Tuple,
+    Value,
+    const,
+    options,
+)
 
 if TYPE_CHECKING:
-    pass
+    from trainlint.semantics.interpreter import Interpreter
 
 HANDLERS = "$handlers"
+TURN = "$turn"  # of an engine that Ignite makes for a model: what it does with a batch
 
 
 @behaviour("process_run")
@@ -24,6 +41,11 @@ def process_run(call: Call) -> Value:
         return UNKNOWN
     process = engine.attrs.get("process_function", UNKNOWN)
     function = behind(process)
+    turn = engine.attrs.get(TURN)
+    if turn is not None and engine.born is not None and engine.born.space is interp.frame.space:
+        with interp.in_region("loop", place_of(interp), data):
+            for _ in range(2):
+                turn(batch_of(interp, data))
     if function is not None:
         with inside(interp, function), interp.in_region("loop", function.node, data):
             for _ in range(2):
@@ -41,6 +63,62 @@ def process_run(call: Call) -> Value:
             for handler in handlers:  # what learns at the end of each epoch
                 run(interp, handler, engine)
     return UNKNOWN
+
+
+@behaviour("supervised_trainer")
+def supervised_trainer(call: Call) -> Value:
+    """An engine that trains a model: forward, loss, backward, step, gradients cleared before."""
+    from trainlint.semantics.interpreter import Arguments
+
+    interp, engine = call.interp, Instance(Api("ignite.engine.Engine"), "process", call.interp.step(call.node, "made"))
+    model, optimizer = call.value("model", 0) or UNKNOWN, call.value("optimizer", 1) or UNKNOWN
+    loss_of, at = call.value("loss_fn", 2) or UNKNOWN, call.argument("loss_fn", 2)
+
+    def turn(batch: Value) -> None:
+        x, y = interp.items_for(batch, 2)
+        if isinstance(model, Instance):
+            set_mode(interp, model, TRUE)
+        interp.write(interp.flags, "grad", TRUE)
+        interp.event("clear", call.node, None)
+        scores = interp.call(model, Arguments([x], nodes=[call.argument("model", 0)]), call.node)
+        loss = interp.call(loss_of, Arguments([scores, y], nodes=[at, at]), call.node)
+        interp.event("backward", call.node, loss if isinstance(loss, Tensor) else Tensor(), None, True)
+        stepped(interp, call.node, optimizer)
+
+    engine.attrs[TURN] = turn
+    return engine
+
+
+@behaviour("supervised_evaluator")
+def supervised_evaluator(call: Call) -> Value:
+    """An engine that runs a model in eval mode, without gradients, and hands what it gives to metrics."""
+    from trainlint.semantics.interpreter import Arguments
+
+    interp, engine = call.interp, Instance(Api("ignite.engine.Engine"), "process", call.interp.step(call.node, "made"))
+    model = call.value("model", 0) or UNKNOWN
+
+    def turn(batch: Value) -> None:
+        if isinstance(model, Instance):
+            set_mode(interp, model, FALSE)
+        before = interp.read(interp.flags, "grad")
+        interp.write(interp.flags, "grad", FALSE)
+        x = interp.items_for(batch, 2)[0]
+        scores = interp.call(model, Arguments([x], nodes=[call.argument("model", 0)]), call.node)
+        interp.write(interp.flags, "grad", before)
+        interp.event("compare", call.node, scores if isinstance(scores, Tensor) else Tensor())
+
+    engine.attrs[TURN] = turn
+    return engine
+
+
+def place_of(interp: Interpreter) -> Any:
+    """The code that stands for an engine's loop: the function at hand, or the program."""
+    if interp.frame.function is not None:
+        return interp.frame.function.node
+    region = interp.region
+    while region is not None and region.parent is not None:
+        region = region.parent
+    return region.node if region is not None else None
 
 
 def registered(handlers: object) -> tuple[Value, ...]:

@@ -73,10 +73,18 @@ def directory(call: Call) -> Value:
     shuffled unless it is told not to, be they for the training or not."""
     subset, folder = call.value("subset"), call.value("directory", 0) or UNKNOWN
     named = const(subset) if subset is not None else None
-    if call.arguments.open or named == "both":
+    if call.arguments.open:
         return UNKNOWN
+    if named == "both":
+        return Tuple(tuple(of_folder(call, folder, Const(name)) for name in ("training", "validation")))
+    return of_folder(call, folder, subset)
+
+
+def of_folder(call: Call, folder: Value, subset: Value | None) -> Instance:
+    """A pipeline over a folder's files, or over the subset of them that is asked for."""
+    named = const(subset) if subset is not None else None
     part = PART_WORDS.get(named) if isinstance(named, str) else part_in_path(words_of(folder))
-    chosen = (call.value(name) or NONE for name in ("validation_split", "subset", "seed"))
+    chosen = (call.value("validation_split") or NONE, subset or NONE, call.value("seed") or NONE)
     dataset = stored(call, part, *map(sameness, (folder, *chosen)))
     dataset.attrs["$seed"] = call.value("seed") or NONE
     return over(dataset, call.value("shuffle") or UNKNOWN)
@@ -155,6 +163,23 @@ def varied(call: Call) -> Value:
     return call.first.but(shape=None) if isinstance(call.first, Tensor) else UNKNOWN
 
 
+@behaviour("tf_run")
+def run_on_replicas(call: Call) -> Value:
+    """`strategy.run(fn, args=(…))`: the function, on each device."""
+    from trainlint.semantics.interpreter import Arguments
+
+    given = call.interp.known_items(call.value("args", 2) or Tuple(()))
+    if given is None or call.value("kwargs", 3) is not None:
+        return UNKNOWN
+    return call.interp.call(call.value("fn", 1) or UNKNOWN, Arguments(list(given)), call.node)
+
+
+@behaviour("tf_reduced")
+def reduced(call: Call) -> Value:
+    """`strategy.reduce(op, value)`: the same kind of numbers, of all devices."""
+    return call.value("value", 2) or UNKNOWN
+
+
 @behaviour("tf_builder")
 def builder(call: Call) -> Value:
     """`tfds.builder(name)`, which gives the data sets of that name."""
@@ -170,13 +195,13 @@ def built(call: Call) -> Value:
 
 @behaviour("tf_some")
 def some(call: Call) -> Value:
-    """`take(n)` and `skip(n)`: the first samples, or all but these."""
+    """`take(n)` and `skip(n)`: the first samples, or all but these; `shard(n, i)`: every nth of them."""
     made = pipeline(call)
     if isinstance(made, Instance) and isinstance(whole := made.attrs.get("dataset"), Instance):
-        way, number = called(call.node), call.value("count", 1) or UNKNOWN
+        way, numbers = called(call.node), [call.value(name) or UNKNOWN for name in call.row.params[1:]]
         part = Instance(whole.cls, "dataset", whole.born)
         part.attrs["dataset"] = whole
-        part.attrs["$indices"] = Tuple((Const(way), number))
+        part.attrs["$indices"] = Tuple((Const(way), *numbers))
         made.attrs["dataset"] = part
         if "$reshuffled" in made.attrs:
             call.interp.event("cut", call.node, call.receiver, made.attrs["$reshuffled"], way)
