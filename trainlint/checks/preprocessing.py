@@ -428,6 +428,8 @@ class PreprocessingDiffers(Rule):
     def check(self, region: Region, report: Report) -> None:
         made = region.of("dataset")
         served = datasets_of(event.loader for event in region.of("loader"))
+        run = datasets_of(e.loader for kind in ("trained", "evaluated", "gathered") for e in region.of(kind))
+        seen = datasets_of(event.loader for event in region.of("walked"))
         learnt = {id(d) for e in region.of("trained") for d in parts_of(e.loader.attrs.get("dataset"))}
         trained = [(d, normalisations(d)) for *_, d in made if dataset_part(d) == "train" and pixels(d)]
         trained = [(d, found) for d, found in trained if id(d) in learnt] or trained  # part of them may be held out
@@ -437,6 +439,8 @@ class PreprocessingDiffers(Rule):
             if part not in HELD_OUT or given is None or dataset in within:
                 continue
             twins = [(t, None if t in within else found) for t, found in trained if pixels(t) == pixels(dataset)]
+            if dataset in seen and dataset not in run and any(of_one_kind(d, dataset) for d in run):
+                continue  # they are only looked at
             if dataset not in served and any(of_one_kind(d, dataset) and normalised_like(d, twins) for d in served):
                 continue  # as they are for something else: the model gets this part by another data set
             unknown = [d for *_, d in made if dataset_part(d) is None and pixels(d) == pixels(dataset)]
