@@ -1281,9 +1281,15 @@ def fitted(call: Call, data: Tensor, what: str) -> Tensor:
             | {Fit(call.interp.frame.space, call.node, name, info.tokens, projection=what == "projection")}
         )
     info = after_transform(call, info, what)
-    return data.but(
-        data=info, lib="numpy", kinds=0, lo=float("-inf"), hi=float("inf"), nature=None, shape=scaled_shape(call, data)
-    )
+    return coded(call, data.but(data=info, lib="numpy", kinds=0, shape=scaled_shape(call, data)))
+
+
+def coded(call: Call, data: Tensor) -> Tensor:
+    """What an estimator makes of data: anything, but for codes of classes."""
+    path = call.receiver.api_path if isinstance(call.receiver, Instance) else ""
+    if path.endswith(".OneHotEncoder") and "drop" not in call.receiver.attrs:  # type: ignore[union-attr]
+        return data.but(lo=0.0, hi=1.0, nature="a one-hot code")
+    return data.but(lo=float("-inf"), hi=float("inf"), nature=None)
 
 
 KEEPS_COLUMNS = ("scaler", "imputer", "coding", "encoder")  # what estimators learn that choose no columns
@@ -1333,7 +1339,7 @@ def estimator_transform(call: Call) -> Value:
             else:
                 fits = data.data._replace(fits=data.data.fits | {entry})
                 return data.but(data=fits, lib="numpy", shape=scaled_shape(call, data))
-    return data.but(lib="numpy", shape=scaled_shape(call, data), kinds=0)
+    return coded(call, data.but(lib="numpy", shape=scaled_shape(call, data), kinds=0))
 
 
 @behaviour("inverse_transform")
