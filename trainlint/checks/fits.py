@@ -24,6 +24,7 @@ from trainlint.semantics.values import (
     Tensor,
 )
 from trainlint.syntax.code import called
+from trainlint.syntax.index import Index
 
 
 class FitBeforeSplit(Rule):
@@ -125,11 +126,10 @@ class FitOnTest(Rule):
         if not what or report.in_test() or (what in ("coding", "projection") and earlier is None):
             return
         if part not in HELD_OUT:
-            if (
-                earlier is None
-                or part is not None
-                or not another_part(earlier[2].data, data.data, call.argument("x", 1), earlier[1])
-            ):
+            if earlier is None or part is not None:
+                return
+            apart = another_part(earlier[2].data, data.data, call.argument("x", 1), earlier[1])
+            if not apart and not is_predicted_for(node, index_of(report.space())):
                 return
         draft = report(node, what=f"`{estimator.describe()}`", part=HELD_OUT.get(part, "held-out"))
         if earlier is not None:
@@ -232,6 +232,13 @@ def another_part(first: DataInfo, second: DataInfo, node: Any, fitted: Any) -> b
         called_apart = part_called(argument_of(fitted)) == "train" and part_called(node) in HELD_OUT
         return other_side or split_apart or (picked and called_apart)
     return part_called(node) in HELD_OUT and part_called(argument_of(fitted)) not in HELD_OUT
+
+
+def is_predicted_for(node: Any, index: Index) -> bool:
+    """Whether what a fit gives goes straight into a model that predicts: `model.predict(scaler.fit_transform(x))`."""
+    above = index.parent(node)
+    call = index.parent(above) if isinstance(above, cst.Arg) else None
+    return isinstance(call, cst.Call) and called(call) in ("predict", "predict_proba", "decision_function")
 
 
 def argument_of(node: Any) -> Any:

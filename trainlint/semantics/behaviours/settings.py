@@ -205,7 +205,9 @@ def candidate(keywords: dict[str, Value], defined: Step | None = None) -> Value:
         fixed = isinstance(default, Const) and default.value is (action.value == "store_true")
         return default if fixed else BOOL  # no flag changes what is so already
     if isinstance(choices, (ListObject, Tuple)) and choices.items is not None and len(choices.items) <= 8:
-        return join_all(choices.items)
+        chosen = join_all(choices.items)
+        several = keywords.get("nargs", NONE).key not in (NONE.key, Const("?").key)
+        return join(default or NONE, ListObject(None, chosen)) if several else chosen
     if isinstance(default, Const) and isinstance(default.value, bool):
         return BOOL
     if is_number(default):
