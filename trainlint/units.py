@@ -12,18 +12,24 @@ concerns the parts that import the file, and those below in which other function
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from trainlint.discovery import Target
-from trainlint.imports import Finder
+from trainlint.imports import Finder, content_of
 from trainlint.prefilter import Facts, module_stem, words_of
 
 # What parts share, each of them runs again, and what it remembers of functions is of no use to the others. So parts are
 # joined until they read no more files along than this, and no more than so many for each file of the unit.
 MOST_ALONG = 60
 ALONG_EACH = 2
+
+SETTINGS = ("conf", "config", "configs")  # folders
+MOST_SETTINGS = 300  # files
+_TARGET = re.compile(rb"""_target_["']?[ \t]*:[ \t]*["']?([\w.]+)""")
 
 
 def concerned(facts: Mapping[Target, Facts]) -> list[Target]:
@@ -190,6 +196,8 @@ def _imported(path: str, imports: Sequence[str], finder: Finder) -> set[str]:
     """The files that a file imports, perhaps."""
     folder = os.path.dirname(path)
     found = set()
+    if any(name.partition(".")[0] == "hydra" for name in imports):
+        imports = [*imports, *_named(folder, finder)]
     for dotted in imports:
         name = dotted.lstrip(".")
         level = len(dotted) - len(name)
@@ -201,6 +209,18 @@ def _imported(path: str, imports: Sequence[str], finder: Finder) -> set[str]:
         if name.endswith("."):
             found.update(finder.below(place))
     return found
+
+
+def _named(folder: str, finder: Finder) -> list[str]:
+    """The modules whose classes the settings of Hydra name, as far as they lie where such settings mostly do."""
+    found: dict[str, None] = {}
+    for above in finder.search_path(folder):
+        places = (os.path.join(above, name) for name in SETTINGS)
+        files = (os.path.join(below, file) for place in places for below, _, names in os.walk(place) for file in names)
+        for path in islice((path for path in files if path.endswith((".yaml", ".yml"))), MOST_SETTINGS):
+            for name in _TARGET.findall(content_of(path) or b""):
+                found[name.decode().rpartition(".")[0]] = None
+    return [name for name in found if name]
 
 
 class _Groups:
