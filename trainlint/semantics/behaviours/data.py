@@ -999,6 +999,7 @@ def place_of(interp: Interpreter, boundary: Value, node: Any) -> Any:
     """What tells a place to cut at from others: equal where the same is computed of the same once more."""
     if isinstance(boundary, Const):
         return boundary.key
+    node = unrounded(node)
     if node is None or (boundary is not UNKNOWN and isinstance(node, (cst.Name, cst.Attribute))):
         return id(boundary)
     parts = list(nodes_in(node))
@@ -1010,13 +1011,19 @@ def place_of(interp: Interpreter, boundary: Value, node: Any) -> Any:
     return (cst.Module([]).code_for_node(node), *map(id, held))
 
 
+def unrounded(node: Any) -> Any:
+    """What `int(…)` or `round(…)` is written around."""
+    while isinstance(node, cst.Call) and called(node) in ("int", "round") and len(node.args) == 1:
+        node = node.args[0].value
+    return node
+
+
 def nearby(interp: Interpreter, boundary: Any, node: Any) -> tuple[Any, Any]:
     """The place that a cut at a boundary is meant for, and how it is written: the first window of what is held out
     takes some rows of those before (`x[n - 60 :]` or `x[n - steps :]` beside `x[: int(n)]`)."""
     while True:
-        if isinstance(node, cst.Call) and called(node) in ("int", "round") and len(node.args) == 1:
-            node = node.args[0].value
-        elif isinstance(node, cst.BinaryOperation) and isinstance(node.operator, (cst.Add, cst.Subtract)):
+        node = unrounded(node)
+        if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, (cst.Add, cst.Subtract)):
             length = isinstance(node.right, (cst.Integer, cst.Name, cst.Attribute))
             if not length and not isinstance(interp.peek(node.right), Const):
                 return boundary, node
