@@ -1031,7 +1031,8 @@ class OptimizerRecreated(Rule):
             objects = [e.instance for e in events]
             if begun_anew and not begun_anew.isdisjoint(held_by(objects[0]) or begun_anew):
                 continue
-            if len(objects) >= 2 and self.renewed(region, flow, objects, report):
+            others = [e.instance for held in made.values() for e in held]
+            if len(objects) >= 2 and self.renewed(region, flow, objects, others, report):
                 if objects[0].family == "optimizer":
                     renewed += objects
                     what = "the optimizer is made anew at every turn of the loop (@), so it forgets its momentum"
@@ -1078,8 +1079,11 @@ class OptimizerRecreated(Rule):
                 what = "the optimizer's state is made anew at every turn of the loop (@), so it forgets its momentum"
                 report(node, events[0].space, what=what).because([Step(region.space, region.node, "the loop")])
 
-    def renewed(self, region: Region, flow: list[Any], objects: list[Instance], report: Report) -> bool:
-        """Whether each turn uses what it has made itself, on the same parameters as the turn before."""
+    def renewed(
+        self, region: Region, flow: list[Any], objects: list[Instance], others: list[Instance], report: Report
+    ) -> bool:
+        """Whether each turn uses what it has made itself, on the same parameters as the turn before: one of the
+        `objects` of one place, or one of `others` that a setting picks in their stead."""
         optimizer = objects[0].family == "optimizer"
         kind, moved = ("step", "optimizer") if optimizer else ("scheduler", "scheduler")
         if optimizer:
@@ -1088,18 +1092,19 @@ class OptimizerRecreated(Rule):
                 return False
             if not keeps_state(objects[0]):
                 return False
-        begun = next(at for at, (e, _) in enumerate(flow) if e.kind == "made" and e.instance is objects[0])
+        begun = next(at for at, (e, _) in enumerate(flow) if e.kind == "made" and any(e.instance is o for o in others))
         moves = [(e, getattr(e, moved), inside) for e, inside in flow[begun:] if e.kind == kind]
         used = [(e, inside) for e, mover, inside in moves if any(mover is o for o in objects)]
         nodes = {e.node for e, _ in used}
-        if not used or any(e.node in nodes and not any(mover is o for o in objects) for e, mover, _ in moves):
+        if not used or any(e.node in nodes and not any(mover is o for o in others) for e, mover, _ in moves):
             return False  # another one, made elsewhere, is used there too
-        current: Instance | None = None
+        current: dict[Any, Instance] = {}
         for event, _ in flow[begun:]:
-            if event.kind == "made" and any(event.instance is o for o in objects):
-                current = event.instance
-            elif event.kind == kind and event.node in nodes and getattr(event, moved) is not current:
-                return False  # made on some turns only
+            if event.kind == "made":
+                current[event.node] = event.instance
+            elif event.kind == kind and event.node in nodes:
+                if not any(getattr(event, moved) is made for made in current.values()):
+                    return False  # made on some turns only
         levels = [inner_loops(inside) for _, inside in used]
         here = all(not level for level in levels)
         below = all(map(is_walk_below, levels))
