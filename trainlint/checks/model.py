@@ -887,14 +887,21 @@ class OutputActivation(Rule):
 
     @on_call(CROSS_ENTROPY, BCE, BCE_WITH_LOGITS, LOG_SOFTMAX, KERAS)
     def check(self, call: Call, report: Report) -> None:
-        flow = call.interp.modules.elements(call.first)
-        while flow is not None and flow.path in self.RESIZED:
-            flow = flow.before
-        if flow is None:
+        flows = call.interp.modules.ways(call.first)
+        for flow in flows:
+            self.passed(call, flow, report)
+        if not flows:
             given = as_tensor(call.first)
             if call.path == BCE and given.must_be(HIDDEN) and given.nature == "a ReLU output" and given.hi > 1:
                 what, why = "a ReLU", "they are not below 1, as probabilities are"
                 report(call.argument("input", 0), loss=call.short_name, what=what, why=why).because(given.trace)
+
+    def passed(self, call: Call, given: Flow, report: Report) -> None:
+        """Tell of scores that come out of a ReLU or dropout."""
+        flow: Flow | None = given
+        while flow is not None and flow.path in self.RESIZED:
+            flow = flow.before
+        if flow is None:
             return
         scored = flow.before
         if scored is not None and scored.path in (*NORMS, *OTHER_NORMS):

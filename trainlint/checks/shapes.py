@@ -794,7 +794,8 @@ class PredictionAxis(Rule):
             return
         if tensor.shape is None or len(tensor.shape) != 2:
             return
-        several = tensor.batched and tensor.data.tokens and (tensor.shape[1] or 0) > 1
+        wide = places is not None and is_equated(index, places) if tensor.shape[1] is None else tensor.shape[1] > 1
+        several = tensor.batched and tensor.data.tokens and wide
         if dim in (0, -2) and several and tensor.deps and tensor.must_be(SCORES):
             what = (
                 f"`{call.short_name}` runs over the batch of {written(tensor)} (@): "

@@ -2239,7 +2239,11 @@ class Interpreter:
         # An object of unknown class beside models is one of them that was restored, or comes from elsewhere.
         models = all(isinstance(c, Instance) and (c.family == "module" or c.cls is None) for c in choices)
         picked = models and len(choices) > 1 and not (self.module_depth and self.is_walked(node))
-        return join_choices(results) if picked else join_all(results)
+        if not picked:
+            return join_all(results)
+        joined = join_choices(results)
+        self.modules.pick(joined, results)
+        return joined
 
     def is_walked(self, node: Any) -> bool:
         """Whether what is called is an item of a list at hand: each comes in its turn, as the layers of a model do."""

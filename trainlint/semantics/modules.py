@@ -117,6 +117,7 @@ class ModuleIndex:
         self.keepers: dict[int, int] = {}  # the assignment that keeps a module, by the module
         self.flows: dict[int, Flow] = {}
         self.moved: dict[int, tuple[Tensor, Flow]] = {}  # the same for what was only reshaped, moved or selected since
+        self.picked: dict[int, tuple[Tensor, list[Flow]]] = {}  # the same for what one of several models gave
         self.leaves: dict[int, tuple[Tensor, str]] = {}  # trainable tensors: "parameter", "tensor" or "moved"
         self.hidden: dict[int, tuple[Stored, str]] = {}  # what is kept where the module does not see it
         self.bare: dict[int, tuple[Class, Function]] = {}  # an `__init__` that leaves out its base's, by class
@@ -190,6 +191,17 @@ class ModuleIndex:
         """What computed the elements of a tensor, however they have been arranged since."""
         kept = self.moved.get(id(value))
         return self.flow(value) if kept is None else kept[1]
+
+    def ways(self, value: Value | None) -> list[Flow]:
+        """What computed the elements of a tensor: of each model, where a setting picks one of several."""
+        flow = self.elements(value)
+        return self.picked.get(id(value), (value, []))[1] if flow is None else [flow]
+
+    def pick(self, joined: Value, results: list[Value]) -> None:
+        """`joined` is what one of several models gave."""
+        flows = [flow for result in results for flow in self.ways(result)]
+        if flows and isinstance(joined, Tensor):
+            self.picked[id(joined)] = (joined, flows)
 
     def keep(self, old: Tensor, new: Tensor) -> None:
         """`new` has elements of `old`, in some arrangement."""
