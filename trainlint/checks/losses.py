@@ -523,18 +523,22 @@ class GradientCutBeforeLoss(Rule):
         owned = [optimizer.attrs.get("$modules", frozenset()) for optimizer in dict.fromkeys(steps)]
         idle = {dep.module for event in region.of("idle") for dep in event.term.deps if dep.cut is not None}
         told = {i for module in idle for i in descendants(module)}  # at the term of the loss that was to reach it
+        anywhere = {i for e in backwards for dep in e.loss.deps if dep.live for i in descendants(dep.module)}
+        starved: set[int] = set()  # what the only optimizer holds, if all that is reached is held by none
+        if len(owned) == 1 and anywhere and not region.has("given", "autograd", "gradient"):
+            starved.update(owned[0] if anywhere.isdisjoint(owned[0]) else ())
         found: dict[tuple[Instance, Instance, Step], Any] = {}
         for event in {event.loss.deps: event for event in backwards[::-1]}.values():
             live = [dep for dep in event.loss.deps if dep.live]
             learnt, reached = {dep.node for dep in live}, {i for dep in live for i in descendants(dep.module)}
-            together = {i for held in owned if not held.isdisjoint(reached) for i in held} - told
+            together = ({i for held in owned if not held.isdisjoint(reached) for i in held} | starved) - told
             whole = [(d.module, d.module, d.cut) for d in event.loss.deps if d.cut is not None and d.node is not None]
             parts = [(e.module, *pair) for e in region.of("dissected") if e.node in learnt for pair in e.layers]
             found |= {place: event for place in whole + parts if id(place[1]) in together}
         missed = region.known(missed_in) if found else frozenset()
-        loads = region.known(loads_before_learning) if missed else []
+        loads = region.known(loads_before_learning) if missed or starved else []
         for (model, layer, step), event in found.items():
-            if id(layer) in missed and not is_given(model, layer, region, loads):
+            if (id(layer) in missed or id(layer) in starved) and not is_given(model, layer, region, loads):
                 what = f"`{step.label}` cuts a layer off from the loss"
                 draft = report(step.node, step.space, what=what, whom=f"`{layer.describe()}`", by="backward")
                 made = [] if layer.born is None else [layer.born]

@@ -36,7 +36,7 @@ from trainlint.edits import (
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.layers import calls_in, is_weightless, mode_matters
 from trainlint.semantics.behaviours.tensors import VOLATILE
-from trainlint.semantics.behaviours.training import descendants
+from trainlint.semantics.behaviours.training import descendants, optimizers
 from trainlint.semantics.interpreter import FEEDS, Interpreter, Region, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import Call, holds, modules_in
 from trainlint.semantics.modules import Flow, carried, contents
@@ -230,6 +230,7 @@ class MissingEvalMode(Rule):
                 ):
                     draft = report(call.node, call.space, layers=call.layers).because([call.module.born])
                     draft.repair(partial(self.switch, call, region, False))
+            self.teaching(region, report)
         learning = region.has(*LEARNING)
         if learning and not (region.kind == "program" and region.has("loaded")):
             return
@@ -243,6 +244,24 @@ class MissingEvalMode(Rule):
                     draft = call.report(region, report, layers=call.layers).because([own or call.module.born])
                     if own is None:  # else it would be in train mode again
                         draft.repair(partial(self.switch, call, region, restored and not learns(region)))
+
+    def teaching(self, region: Region, report: Report) -> None:
+        """A model with weights from a file teaches another one, in train mode, and learns nothing itself."""
+        losses = [event.loss for event in region.of("backward") if isinstance(event.loss, Tensor)]
+        taught = {dep.node for loss in losses for dep in loss.deps if not dep.live and any(d.live for d in loss.deps)}
+        if not taught or region.has("autograd"):
+            return
+        learning = {dep.module for loss in losses for dep in loss.deps if dep.live}
+        changed = {event.module for event in region.of("edit")}
+        loads = region.known(loads_before_learning)
+        loaded = {e.module for e in loads if not e.maybe and e.module.attrs.get("$restored") is TRUE}
+        owned = frozenset[int]().union(*(o.attrs.get("$modules", ()) for o in optimizers(report.interp)))
+        spared = {call.node for call in model_calls(region) if call.mode is not True}
+        for call in model_calls(region):
+            module = call.module
+            if call.node in taught - spared and call.layers and module in loaded and id(module) not in owned:
+                if not any(holds(m, module) or holds(module, m) for m in learning | changed):
+                    report(call.node, call.space, layers=call.layers).because([module.born])
 
     def switch(self, call: ModelCall, region: Region, for_good: bool, draft: Draft) -> None:
         """Offer to evaluate in eval mode; and to go back to train mode, unless nothing is trained here."""

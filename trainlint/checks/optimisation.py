@@ -717,9 +717,9 @@ class LearningRateCompounds(Rule):
         index = index_of(report.space())
         rate = held_rate(index, left)
         if rate.__class__ is cst.Subscript:
-            if is_rate_of_group(interp, rate) and (rate is left or self.given_back(index, node)):
-                if rate is not left or self.fed_back(node, left, report):
-                    report(node, done=done)
+            again = rate is left and self.fed_back(node, left, report)
+            if is_rate_of_group(interp, rate) and (again or self.given_back(index, node)):
+                report(node, done=done)
         elif left.__class__ is cst.Name and self.fed_back(node, left, report):
             if interp.carried_over(left) and used_as_rate(interp, left.value):
                 report(node, done=done)

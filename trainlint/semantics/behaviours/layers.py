@@ -20,6 +20,7 @@ from trainlint.semantics.values import (
     HIDDEN,
     INF,
     LOGITS,
+    NO_DATA,
     NONE,
     TRUE,
     UNKNOWN,
@@ -189,7 +190,7 @@ def borrowed(module: Instance) -> list[Instance]:
 def part_output(interp: Interpreter, part: Instance, tensors: list[Tensor]) -> Tensor:
     """What a part of a ready-made model makes of what it gets: gradients pass through it, to its own parameters as well
     if these are not frozen."""
-    result = mixed_tensor(interp, tensors)
+    result = mixed_tensor(interp, tensors).but(data=NO_DATA)  # no rows any more
     if not interp.grad or part.attrs.get("$frozen") is TRUE or is_frozen(part.attrs["$whole"]):
         return result
     return result.but(deps=result.deps | {ELSEWHERE}, graph=None)
@@ -677,6 +678,8 @@ def load_state_dict(call: Call) -> Value:
     module, given = call.receiver, call.value("state_dict", 1) or UNKNOWN
     if isinstance(module, Instance):
         call.interp.write(module.attrs, "$loaded", TRUE)
+        from_file = isinstance(given, Instance) and "$file" in given.attrs  # and not from a model of the program
+        call.interp.write(module.attrs, "$restored", TRUE if from_file else FALSE)
         call.interp.event("loaded", call.node, module, is_conditional(call.interp, call.node))
         call.interp.emit("restored", (call.node, module, given))
         move_weights(call.interp, lambda owner: owner is module, given)
