@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on
-from trainlint.checks.data import HELD_OUT, datasets_of
+from trainlint.checks.data import HELD_OUT, datasets_of, value_before
 from trainlint.checks.repairs import index_of, line_of
 from trainlint.edits import delete, rename
 from trainlint.findings import Safety, Severity
@@ -40,7 +40,10 @@ class FitBeforeSplit(Rule):
         for fit in data.data.fits:
             plotted = fit.projection and how == "slice"  # a projection cut in two is for a plot
             inside = how == "cross-validation" and is_called_training_part(fit, report.interp)
-            if not (fit.resampling or plotted or inside or fit.of is not None):
+            made_anew = data.data.order is None and is_of_pixels(
+                fit
+            )  # patches, of one image that is at hand as a whole
+            if not (fit.resampling or plotted or inside or made_anew or fit.of is not None):
                 self.tell(fit, Step(space, node, f"split by {how}") if node is not None else None, report)
 
     @on("pair")
@@ -83,6 +86,17 @@ def fits_in_common(one: Instance, other: Instance) -> Iterator[Fit]:
             if rows.data.order is None or rows.data.order != others.data.order:
                 places = {fit.node for fit in others.data.fits}
                 yield from (f for f in rows.data.fits if f.node in places and not f.resampling and min(f.on) >= 0)
+
+
+FIRST_AXES = re.compile(r"\.shape\[(2|:2)\]")
+
+
+def is_of_pixels(fit: Fit) -> bool:
+    """Whether what is fitted on are the pixels of an image, whose first two axes were made one for it."""
+    given = argument_of(fit.node)
+    if isinstance(given, cst.Name) and fit.space.source is not None:
+        given = value_before(fit.space, given)
+    return called(given) == "reshape" and bool(FIRST_AXES.search(cst.Module([]).code_for_node(given)))
 
 
 def is_called_training_part(fit: Fit, interp: Interpreter) -> bool:
