@@ -357,12 +357,19 @@ class ParameterNotRegistered(HiddenRule):
 
 
 def runs_with(module: Instance, name: str) -> bool:
-    """Whether the `forward` of a module's class reads an attribute."""
-    forward = module.cls.find("forward") if isinstance(module.cls, Class) else None
-    return isinstance(forward, Function) and any(
-        isinstance(node, cst.Attribute) and node.attr.value == name and is_self(node.value)
-        for node in nodes_in(forward.node.body)
-    )
+    """Whether the `forward` of a module's class, or a method that it calls, reads an attribute."""
+    waiting, seen = ["forward"], {"forward"}
+    while waiting:
+        method = module.cls.find(waiting.pop()) if isinstance(module.cls, Class) else None
+        if not isinstance(method, Function):
+            continue
+        own = (n for n in nodes_in(method.node.body) if n.__class__ is cst.Attribute and is_self(n.value))
+        read = {node.attr.value for node in own}
+        if name in read:
+            return True
+        waiting += read - seen
+        seen |= read
+    return False
 
 
 class LayerUnused(Rule):

@@ -727,6 +727,8 @@ class Library:
             actual=f"{row.name.partition('.')[0]}.Tensor.{name}",
         )
         if name.endswith("_") and isinstance(result, Tensor) and not name.startswith("_"):
+            if tensor.nature == "random numbers" and result.nature is None and name not in FILLING_IN:
+                result = result.but(nature=tensor.nature)  # computed of what was drawn
             if tensor.deps and name not in PURE:
                 self.edit(interp, tensor, node, drawn=name in DRAWING)
             target = getattr(getattr(node, "func", None), "value", None)
@@ -740,7 +742,7 @@ class Library:
                 if isinstance(held, Tensor):  # `weight.data.uniform_()` was told above
                     self.set_data(interp, held, result, target)
                 else:
-                    interp.bind(target, result)
+                    interp.mutate(target, result)
         return result
 
     def edit(self, interp: Interpreter, tensor: Tensor, node: Any, drawn: bool = False) -> None:
@@ -1434,6 +1436,7 @@ ARRAY_METHODS = frozenset(
 PURE = frozenset(("requires_grad_", "detach_", "share_memory_", "retain_grad_", "squeeze_", "unsqueeze_", "t_"))
 # What gives a parameter new numbers without teaching it anything.
 DRAWING = frozenset(("normal_", "uniform_", "trunc_normal_", "fill_", "zero_", "clamp_", "clip_"))
+FILLING_IN = frozenset(("fill_", "zero_", "copy_", "set_"))
 PYTHON_NAMES = frozenset(dir(builtins))
 # What gives a model whose layers are out of view; with weights in eval mode.
 READY_MADE = re.compile(
