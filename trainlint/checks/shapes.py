@@ -831,7 +831,7 @@ class PredictionAxis(Rule):
     @on("comparison")
     def compared(self, fact: tuple[str, Any, Value, Value, Value], report: Report) -> None:
         operator, node, left, right, _ = fact
-        if operator != "Equal":
+        if operator not in ("Equal", "NotEqual"):
             return
         sides = compared_sides(node)
         for given, labels, side in ((left, right, 0), (right, left, 1)):
@@ -851,7 +851,8 @@ class PredictionAxis(Rule):
         """What is compared with labels holds the largest scores; or those of a batch are looked for over the first axis
         of just what a model gives."""
         largest = given.route[-1].label.startswith("max ") if given.route else given.nature == "a maximum"
-        if (largest and given.must_be(SCORES)) or (is_highest(given) and labels.must_be(INDICES)):
+        learnt = given.graph is True and any(dep.live and dep.node is not None for dep in given.deps)
+        if (largest and (given.must_be(SCORES) or learnt)) or (is_highest(given) and labels.must_be(INDICES)):
             report(node, what=HIGHEST).because(highest_at(given))
         elif side is not None and labels.data.tokens:
             index = index_of(report.space())
