@@ -72,6 +72,9 @@ UNBOUNDED = frozenset("relu relu6 elu selu celu gelu swish silu mish leaky_relu 
 ACTIVATIONS = {"relu": "torch.relu", "relu6": "torch.nn.functional.relu6"}  # by the names under which rules know them
 
 
+SHARING = {"softmax": "torch.softmax", "sigmoid": "torch.sigmoid"}
+
+
 def activated(call: Call, value: Value | None, bare: int, width: int | None) -> Tensor:
     """What a layer with this activation puts out; `bare` is the kind without one, `width` the size of the last axis."""
     name = activation_name(value)
@@ -119,6 +122,10 @@ def weighted(call: Call) -> Value:
 def activation(call: Call) -> Value:
     attrs = call.receiver.attrs if isinstance(call.receiver, Instance) else {}
     given, tensor = attrs.get("activation"), as_tensor(call.first)
+    row = call.interp.library.row(SHARING.get(activation_name(given) or "", ""))
+    if row is not None:  # for the rules on what it is given
+        told = type(call.arguments)([call.first], {"dim": Const(-1)}, call.arguments.nodes)
+        call.interp.library.perform(call.interp, row, told, call.node, actual=f"keras.activations.{row.name[6:]}")
     return call.first if activation_name(given) == "" else activated(call, given, 0, tensor.last)
 
 

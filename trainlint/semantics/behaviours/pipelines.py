@@ -145,6 +145,17 @@ def pipeline(call: Call) -> Value:
     return made
 
 
+@behaviour("keras_adapt")
+def adapt(call: Call) -> Value:
+    """`layer.adapt(data)`: statistics or a vocabulary, learnt from a pipeline or from rows."""
+    given, layer = call.value("data", 1), call.receiver
+    part = dataset_part(given.attrs.get("dataset") if isinstance(given, Instance) else given)
+    if isinstance(layer, Instance) and part in ("val", "test"):
+        rows = Tensor(lib="keras", data=NO_DATA._replace(part=part))
+        call.interp.emit("fit", (call.node, layer, "adapting", rows, None, call))
+    return NONE
+
+
 def look_for_variation(call: Call, made: Instance) -> None:
     """Tell where a step of a pipeline over held-out images changes these at random."""
     part = dataset_part(made.attrs.get("dataset"))
