@@ -125,7 +125,9 @@ def activation(call: Call) -> Value:
     row = call.interp.library.row(SHARING.get(activation_name(given) or "", ""))
     if row is not None:  # for the rules on what it is given
         told = type(call.arguments)([call.first], {"dim": Const(-1)}, call.arguments.nodes)
-        call.interp.library.perform(call.interp, row, told, call.node, actual=f"keras.activations.{row.name[6:]}")
+        born = call.receiver.born if isinstance(call.receiver, Instance) else None
+        node = born.node if born is not None and born.space is call.interp.frame.space else call.node
+        call.interp.library.perform(call.interp, row, told, node, actual=f"keras.activations.{row.name[6:]}")
     return call.first if activation_name(given) == "" else activated(call, given, 0, tensor.last)
 
 
