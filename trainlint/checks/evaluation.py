@@ -754,7 +754,10 @@ class MetricAccumulator(Rule):
             report(unlike, what=LAST_COUNT if is_count else LAST).because([Step(report.space(), node, "the division")])
             return
         is_measured = left.tally is not None and left.tally.what in ("mean", "sum", "some")
-        share = overwritten_sum(index_of(report.space()), unscaled(left_node), right_node, is_measured)
+        of_batch = left.tally is not None and left.tally.what == "sum"
+        by_all = right.tally is not None and right.tally.what == "sizes"
+        is_share = of_batch and by_all
+        share = overwritten_sum(index_of(report.space()), unscaled(left_node), right_node, is_measured, is_share)
         if share is not None:
             report(share, what=LAST).because([Step(report.space(), node, "the division")])
             return

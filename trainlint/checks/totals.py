@@ -256,9 +256,10 @@ def is_of_turn(index: Index, loop: Any, assign: Any) -> bool:
     return root in afresh or not any(is_name(feed.target, root) for feeds in feeds_of(loop) for feed in feeds)
 
 
-def overwritten_sum(index: Index, dividend: Any, divisor: Any, is_measured: bool) -> Any:
+def overwritten_sum(index: Index, dividend: Any, divisor: Any, is_measured: bool, is_share: bool = False) -> Any:
     """Where a method that adds to `self.count` gives `self.sum`, which is divided by it somewhere in the class, the
-    share of this call alone: `self.sum = value * n`, `self.count += n`; what is measured of a batch may count 1."""
+    share of this call alone: `self.sum = value * n`, `self.count += n`; what is measured of a batch may count 1, and
+    `is_share` tells that the sum of a batch is divided by the sizes of all."""
     methods = [above for above in index.ancestors(dividend) if isinstance(above, cst.ClassDef)]
     divisor = unguarded(divisor)
     if not methods or not is_held(dividend) or not is_held(divisor):
@@ -270,6 +271,8 @@ def overwritten_sum(index: Index, dividend: Any, divisor: Any, is_measured: bool
             if isinstance(part, cst.Assign) and part.targets[0].target.deep_equals(dividend):
                 if len(counts) != 1:
                     continue
+                if is_share and not is_zero(part.value):
+                    return part
                 if is_measured and is_one(counts[0]) and isinstance(part.value, cst.Name):
                     return part
                 if isinstance(counts[0], cst.Name):
