@@ -2212,6 +2212,9 @@ class Interpreter:
         """Call whichever of several callables it is. What belongs to one of them only is said when all agree."""
         results: list[Value] = []
         before, self.choosing = self.choosing, True
+        loop = self.nearest_loop()
+        if loop is not None and isinstance(getattr(node, "func", None), cst.Subscript):
+            loop.exact = False  # which item a turn calls is not known
         applied = self.flags.get(APPLIED)
         self.emit("choices", None if before or self.is_walked(node) else self.frame.function)
 
