@@ -541,14 +541,14 @@ class MissingNoGrad(Rule):
                 further = [other.node for other in calls if call.node in nodes_behind(other)]
                 draft = report(call.node, call.space).because(evaluating(call))
                 draft.repair(partial(self.switch_off, None, further))
-        if not region.has("autograd"):
+        if not region.has("autograd") and not told(region, report):
             self.fed_back(region, often - learnt, report)
 
     def fed_back(self, region: Region, often: set[Any], report: Report) -> None:
         """A model in eval mode gets what it gave in the turn before, as in sampling: one graph over all turns."""
         for call in model_calls(region):
             before = {dep.node for tensor in call.inputs if tensor.graph for dep in tensor.deps if dep.live}
-            if call.mode is False and call.grad is True and call.node in often & before:
+            if call.mode is False and call.grad is True and call.node in often & before and not in_model(call):
                 report(call.node, call.space).because(evaluating(call))
 
 
