@@ -741,6 +741,8 @@ class Library:
                 held = interp.peek(target.value) if tensor.deps and is_data(target) else None
                 if isinstance(held, Tensor):  # `weight.data.uniform_()` was told above
                     self.set_data(interp, held, result, target)
+                elif tensor.graph is not False:
+                    interp.bind(target, result)  # a parameter stays one for whoever has it, whatever is drawn for it
                 else:
                     interp.mutate(target, result)
         return result
