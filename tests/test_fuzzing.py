@@ -206,6 +206,40 @@ def test_calls_that_nobody_would_write(table: Path, arguments: str) -> None:
     assert found[-1].span.line == len("\n".join(lines).splitlines()) + 1
 
 
+# Files of settings that would take their readers long, or never end: nested, quoted and merged without measure.
+UNREADABLE = {
+    "open.yaml": "[" * 19_000,
+    "open.json": "[" * 90_000,
+    "open.toml": "a = " + "[" * 40_000,
+    "blocks.yaml": "- " * 9_900,
+    "itself.yaml": "a: &a [*a, *a]\nb: &b\n  b: *b\n",
+    "doubled.yaml": "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i}\n  <<: [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60)),
+    "shared.yaml": "a: &a [1, 2]\nb: &b ["
+    + "*a, " * 200
+    + "]\nc: &c ["
+    + "*b, " * 200
+    + "]\nd: ["
+    + "*c, " * 200
+    + "]\n",
+    "large.json": json.dumps(list(range(200_000))),
+    "bytes.yaml": "a: \x00\ufffe",
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_settings_that_nobody_would_write(tmp_path: Path, name: str) -> None:
+    """What a program reads as its settings stops nothing, whatever it holds."""
+    (tmp_path / name).write_text(UNREADABLE[name], "utf-8")
+    reader = {"json": "json.load", "toml": "tomli.load", "yaml": "yaml.safe_load"}[name.rpartition(".")[2]]
+    last = "torch.nn.functional.softmax(torch.ones(3, 4))"
+    text = f"import json, tomli, torch, yaml\nsettings = {reader}(open({name!r}))\nprint(settings['a'])\n{last}\n"
+    path = tmp_path / "train.py"
+    path.write_text(text, "utf-8")
+    found = check([Target(path, "train.py", Settings(root=tmp_path, select=("TL109",)))]).findings
+    no_failure(found)
+    assert [finding.span.line for finding in found] == [4]
+
+
 ROOTS = ("argparse", "keras", "numpy", "pandas", "sklearn", "torch", "torchmetrics", "torchvision")
 
 

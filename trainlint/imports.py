@@ -7,6 +7,7 @@ remembered: it is part of what a result depends on.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
@@ -106,10 +107,14 @@ class Finder:
         return found
 
     def settings(self, folder: str, name: str) -> str | None:
-        """What a file of settings holds, by the name that a program in a folder reads it by; None if there is none."""
+        """What a file of settings holds, by the name that a program in a folder reads it by; None if there is none, or
+        if it is too large for settings."""
         for above in self.search_path(folder):
             path = os.path.normpath(os.path.join(above, name))
-            content = content_of(path)
+            size = size_of(path)
+            if size is not None and size > MOST_BYTES:
+                return None
+            content = content_of(path) if size is not None else None
             self.contents[path] = self.disk.know(path, content)
             if content is not None:
                 return content.decode("utf-8", "replace")
@@ -214,6 +219,18 @@ def digest_of_file(path: str) -> str:
     """The digest of what a file holds, "" if it cannot be read."""
     content = content_of(path)
     return "" if content is None else digest(content)
+
+
+MOST_BYTES = 100_000  # of a file of settings; what holds more is data
+
+
+def size_of(path: str) -> int | None:
+    """How many bytes a plain file holds, None if there is no such file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def content_of(path: str) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from importlib import import_module
+from importlib.util import find_spec
 from os.path import dirname, normpath
 from os.path import join as joined
 from typing import Any
@@ -33,10 +34,13 @@ from trainlint.semantics.values import (
 )
 
 SUFFIXES = (".json", ".yaml", ".yml", ".toml")
-MAX_TEXT = 100_000  # characters of a file
+MAX_YAML = 20_000  # characters of a file of YAML, and
+MAX_OPENED = 1000  # lists and maps that open in one, as its reader takes the longer for each the more are open
+MAX_MERGES = 40  # `<<` in a file of YAML: each may double what is merged
 MAX_ENTRIES = 2000  # of all that a file holds
 MAX_DEPTH = 20
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+MERGED_LIST = re.compile(r"<<[\"']?\s*:\s*\[|<<[\"']?\s*:\s*\n\s*-")  # of many maps at once
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 GLOBAL = re.compile(r"#\s*@package\s+_global_")
 
@@ -76,17 +80,20 @@ def opened(path: Value) -> Value:
 def content_of(interp: Interpreter, path: str) -> Any:
     """What a file of settings holds, as plain data."""
     text = interp.settings_file(path) if path.endswith(SUFFIXES) else None
-    if text is None or len(text) > MAX_TEXT:
+    if text is None:
         raise Unread
     try:
         if path.endswith(".json"):
             return json.loads(text)
         if path.endswith(".toml"):
             return tomli.loads(text)
-        return import_module("yaml").safe_load(text)  # comes with libcst, under this name on most versions of Python
-    except (ImportError, ValueError, RecursionError) as problem:
-        raise Unread from problem
-    except Exception as problem:  # of the YAML reader, whose errors have no common base with the others
+        if len(text) > MAX_YAML or text.count("<<") > MAX_MERGES or MERGED_LIST.search(text):
+            raise Unread
+        if sum(map(text.count, ("[", "{", "- -"))) > MAX_OPENED:
+            raise Unread
+        reader = "yaml" if find_spec("yaml") is not None else "yaml_ft"  # either comes with libcst
+        return import_module(reader).safe_load(text)
+    except Exception as problem:  # what the readers raise has no base in common
         raise Unread from problem
 
 
