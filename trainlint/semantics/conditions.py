@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
     from trainlint.syntax.index import Index
 
-# Of a setting, by its name: the text that it is, or is not.
-Condition = tuple[str, str, bool]
+# Of a setting, by its name: the text that it is, or is not, and the function whose parameter it is, if it is one.
+Condition = tuple[str, str, bool, int]
 
 
 def meant(interp: Interpreter, choices: list[Value], node: Any) -> list[Value]:
@@ -58,12 +58,19 @@ def asked(index: Index, test: Any, holds: bool) -> set[Condition]:
     if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
         operator, other = test.comparisons[0].operator, test.comparisons[0].comparator
         if isinstance(operator, (cst.Equal, cst.NotEqual)) and isinstance(other, cst.SimpleString):
-            return {(text_of(test.left), str(other.evaluated_value), holds is isinstance(operator, cst.Equal))}
-    return {(text_of(test), "", holds)}
+            said = str(other.evaluated_value), holds is isinstance(operator, cst.Equal)
+            return {(text_of(test.left), *said, owner_of(index, test.left))}
+    return {(text_of(test), "", holds, owner_of(index, test))}
 
 
 def text_of(node: Any) -> str:
     return cst.Module([]).code_for_node(node).removeprefix("self.")
+
+
+def owner_of(index: Index, test: Any) -> int:
+    """The identity of the function whose parameter a name is; 0 for all else."""
+    bindings = index.lookup(test) if isinstance(test, cst.Name) else []
+    return next((id(b.scope.node) for b in bindings if b.kind is BindingKind.PARAMETER), 0)
 
 
 def may_change(index: Index, test: Any) -> bool:
@@ -77,9 +84,11 @@ def may_change(index: Index, test: Any) -> bool:
 
 
 def contradict(under: set[Condition], here: set[Condition]) -> bool:
-    """Whether a setting would have to be two things at once, or something and not so."""
+    """Whether a setting would have to be two things at once, or something and not so. Parameters of two functions may
+    have a name in common, and nothing else."""
     return any(
         name == asked_for and (mine is not yours if text == other else mine and yours)
-        for name, text, mine in under
-        for asked_for, other, yours in here
+        for name, text, mine, owner in under
+        for asked_for, other, yours, another in here
+        if owner == another or 0 in (owner, another)
     )
