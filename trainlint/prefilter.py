@@ -11,7 +11,7 @@ LIBRARIES = """
     accelerate albumentations apex bitsandbytes braindecode catalyst catboost composer cuml cupy datasets deepspeed
     detectron2 dgl diffusers equinox evaluate fastai flax functorch haiku ignite imblearn imgaug jax keras keras_core
     kornia lightgbm mmcv mmengine monai numpy ogb optax pandas peft polars pytorch scipy seaborn segmentation_models
-    skimage sklearn skorch lightning tensorflow tf_keras timm torch transformers trl xgboost
+    openml skimage sklearn skorch lightning tensorflow tf_keras timm torch transformers trl xgboost
 """.split()
 
 # Of these, the ones whose files have no use for what PyTorch calls things, unless they import it too.
