@@ -134,7 +134,7 @@ EVENTS = frozenset(
         *("loop", "program", "call", "with", "no_grad", "autocast", "periodic"),
         # Expressions and statements.
         *("add", "subtract", "multiply", "divide", "power", "matrixmultiply"),
-        *("comparison", "identity", "statement", "store", "signed", "augmented", "enter", "nan_compared"),
+        *("comparison", "identity", "statement", "store", "signed", "augmented", "edited", "enter", "nan_compared"),
         # The step. "training_loss", "training_step" and "configured" are what a Lightning module's hooks came to, the
         # last with its trainer's epochs; "returned" is what a function gave back while weights are out that
         # `state_dict` gave.

@@ -357,6 +357,18 @@ def axis_of(tensor: Tensor) -> int | None:
     return tensor.axis + len(tensor.shape) if tensor.axis < 0 else tensor.axis
 
 
+def summed_over(interp: Interpreter, index: Index, node: Any) -> int | None:
+    """The axis over which a product is summed where it stands: `(a * b).sum(1)`, `torch.sum(a * b, dim=1)`."""
+    outer = index.parent(node)
+    call = index.parent(outer) if outer is not None else None
+    if not isinstance(call, cst.Call) or called(call) != "sum" or outer not in (call.func, *call.args[:1]):
+        return None
+    given = positional(call) if outer is call.func else positional(call)[1:]
+    axis = keyword(call, "dim") or (given[0] if given else None)
+    number = const(interp.eval(axis)) if axis is not None else None
+    return number if isinstance(number, int) else None
+
+
 def foremost(one: Tensor, other: Tensor) -> Tensor:
     """The one of two distributions that adds up to one over the axis further in front."""
     return min((one, other), key=lambda tensor: (tensor.axis or 0) % shapes.MAX_RANK)
@@ -546,6 +558,16 @@ class SoftmaxDim(Rule):
                 weights = shares.must_be(PROBABILITIES) or shares.nature == NEGATED
                 if logs.must_be(LOG_PROBABILITIES) and weights and unlike_axes(logs, shares):
                     self.wrong(foremost(logs, shares), report)
+
+    @on("multiply")
+    def pooled(self, fact: tuple[Any, ...], report: Report) -> None:
+        """The weights of a mean add up to one over the axis that it is taken over, not over the samples."""
+        _, node, left, right, *_ = fact
+        pair = [side for side in (left, right) if isinstance(side, Tensor) and side.must_be(PROBABILITIES)]
+        if len(pair) == 1 and pair[0].batched and axis_of(pair[0]) == 0 and len(pair[0].shape or ()) > 2:
+            axis = summed_over(report.interp, index_of(report.space()), node)
+            if axis is not None and axis % len(pair[0].shape or ()) != 0:
+                self.stacked(pair[0], report)
 
     @on_call(KL_DIV)
     def diverging(self, call: Call, report: Report) -> None:

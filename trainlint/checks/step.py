@@ -265,7 +265,9 @@ def is_on_the_way(first: Any, second: Any) -> bool:
     index = index_of(first.space)
     around = {id(node) for node in index.ancestors(second.node)}
     return index.function(first.node) is index.function(second.node) and all(
-        id(node) in around for node in index.ancestors(first.node) if isinstance(node, (cst.BaseSuite, cst.IfExp))
+        id(node) in around or isinstance(index.parent(node), cst.With)
+        for node in index.ancestors(first.node)
+        if isinstance(node, (cst.BaseSuite, cst.IfExp))
     )
 
 

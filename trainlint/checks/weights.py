@@ -16,7 +16,7 @@ from trainlint.semantics.behaviours.layers import is_branch
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, nested, outwards
 from trainlint.semantics.library import PURE, modules_in
-from trainlint.semantics.modules import project_bases
+from trainlint.semantics.modules import leaf_kind, project_bases
 from trainlint.semantics.values import ELSEWHERE, FALSE, TRUE, Api, Class, Instance, Step, Tensor, options
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_name, is_plain
@@ -37,6 +37,24 @@ class ParameterEditedInGraph(Rule):
             self.between(region, report)
         elif region.kind == "loop" and region.node.__class__ is cst.For and region.space is report.space():
             self.walked(region, report)
+
+    @on("statement")
+    def stated(self, fact: Any, report: Report) -> None:
+        call = fact[0].value
+        if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and changes(call.func.attr.value):
+            if is_learnt(report.interp, call.func.value):
+                report(call, what=self.raises)
+
+    @on("edited")
+    def edited(self, fact: Any, report: Report) -> None:
+        node, tensor = fact
+        if report.interp.grad is True and leaf_kind(report.interp, tensor) == "parameter":
+            report(node, what=self.raises)
+
+    @on("augmented")
+    def augmented(self, fact: Any, report: Report) -> None:
+        if isinstance(fact[0].target, cst.Attribute) and is_learnt(report.interp, fact[0].target):
+            report(fact[0], what=self.raises)
 
     def between(self, region: Region, report: Report) -> None:
         """Weights changed past the graph between the forward pass and the backward pass through it."""
@@ -129,6 +147,16 @@ def related(edited: Instance, run: Instance) -> bool:
 def changes(method: str) -> bool:
     """Whether a method changes its tensor in place."""
     return method.endswith("_") and not method.startswith("_") and method not in PURE
+
+
+def is_learnt(interp: Interpreter, node: Any) -> bool:
+    """Whether an expression names a parameter itself, of which gradients are recorded here: `self.fc.weight`."""
+    found = interp.peek(node) if interp.grad is True and isinstance(node, cst.Attribute) else None
+    if isinstance(found, Instance) and "$weight" in found.attrs:
+        layer = found.attrs["$whole"]
+        asks = found.attrs.get("requires_grad", TRUE) is TRUE
+        return asks and isinstance(layer, Instance) and learnable(layer)
+    return False
 
 
 def learnable(module: Instance) -> bool:

@@ -201,10 +201,20 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
     path = operator == "Divide" and (isinstance(right, Text) or isinstance(const(right), str))
     if path or (isinstance(left, (Text, Const)) and isinstance(right, (Text, Const))):
         pieces = tuple(p for v in (left, right) for p in text_parts(v))
-        return Text(pieces[:MAX_PIECES], (left, right) if path else None)
+        default = None if path else usual_text(operator, left, right)
+        return Text(pieces[:MAX_PIECES], (left, right) if path else None, default)
     if isinstance(left, Text) or (isinstance(left, Const) and isinstance(left.value, str)):
         return Text(text_parts(left))
     return UNKNOWN
+
+
+def usual_text(operator: str, left: Value, right: Value) -> str | None:
+    """What a text is put together to when nobody sets the options in it."""
+    values = [value.default if isinstance(value, Text) else const(value) for value in (left, right)]
+    if operator not in ("Add", "Modulo") or not all(isinstance(value, str) for value in values):
+        return None
+    found = const(constant_binary(operator, *values))
+    return found if isinstance(found, str) else None
 
 
 def usual_of(operator: str, left: Value, right: Value) -> float | None:

@@ -1608,8 +1608,11 @@ class Interpreter:
         known = tuple(str(value.value) for value in made if isinstance(value, Const) and value.value != "")
         if sum(map(len, known)) > arithmetic.MAX_LENGTH:
             return Text()
-        constant = all(isinstance(value, Const) for value in made)
-        return Const("".join(known)) if constant else Text(known, tuple(made))
+        if all(isinstance(value, Const) for value in made):
+            return Const("".join(known))
+        usual = [v.default if isinstance(v, Text) else v.value if isinstance(v, Const) else None for v in made]
+        default = "".join(map(str, usual)) if None not in usual else None
+        return Text(known, tuple(made), default)
 
     def name(self, node: Any) -> Value:
         name = node.value

@@ -16,6 +16,7 @@ from trainlint.config import UsageError
 from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics import containers
 from trainlint.semantics.dissection import tied
+from trainlint.semantics.modules import leaf_kind
 from trainlint.semantics.registry import registrar
 from trainlint.semantics.shapes import shaped, size
 from trainlint.semantics.values import (
@@ -727,6 +728,11 @@ class Library:
             actual=f"{row.name.partition('.')[0]}.Tensor.{name}",
         )
         if name.endswith("_") and isinstance(result, Tensor) and not name.startswith("_"):
+            if name not in PURE:
+                interp.emit("edited", (node, tensor))
+            if leaf_kind(interp, tensor) == "parameter" and result is not tensor:  # one it stays, whatever it holds
+                result = result.but(graph=True, deps=tensor.deps, lib=tensor.lib, nature=tensor.nature)
+                interp.modules.same(tensor, result)
             if tensor.nature == "random numbers" and result.nature is None and name not in FILLING_IN:
                 result = result.but(nature=tensor.nature)  # computed of what was drawn
             if tensor.deps and name not in PURE:

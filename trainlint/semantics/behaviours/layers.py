@@ -187,10 +187,17 @@ def borrowed(module: Instance) -> list[Instance]:
     return [other for other in held if isinstance(other, Instance) and other.family == "module" and other is not module]
 
 
+# Whose models keep the batch as the first axis from layer to layer.
+BATCH_FIRST = ("torchvision.models.", "timm.")
+
+
 def part_output(interp: Interpreter, part: Instance, tensors: list[Tensor]) -> Tensor:
     """What a part of a ready-made model makes of what it gets: gradients pass through it, to its own parameters as well
     if these are not frozen."""
     result = mixed_tensor(interp, tensors).but(data=NO_DATA)  # no rows any more
+    whole = part.attrs["$whole"]
+    if isinstance(whole, Instance) and whole.api_path.startswith(BATCH_FIRST) and len(tensors) == 1:
+        result = result.but(batched=tensors[0].batched)
     if not interp.grad or part.attrs.get("$frozen") is TRUE or is_frozen(part.attrs["$whole"]):
         return result
     return result.but(deps=result.deps | {ELSEWHERE}, graph=None)
@@ -340,8 +347,8 @@ def through_members(call: Call) -> Value:
 
     if isinstance(children, ListObject):
         if children.items is None:  # of unknown number: which of them gets the input is not known
-            given = value.but(shape=None) if isinstance(value, Tensor) else value
-            value = unsure(interp.call(children.attrs["element"], Arguments([given]), call.node))
+            given = value.but(shape=None, batched=value.batched) if isinstance(value, Tensor) else value
+            value = unsure(interp.call(children.attrs["element"], Arguments([given]), call.node), batched=True)
             for child in interp.ends_of(children):
                 value = interp.call(child, Arguments([value]), call.node)
             return value
@@ -358,9 +365,12 @@ def through_members(call: Call) -> Value:
     return mixed_tensor(interp, [call.tensor])
 
 
-def unsure(value: Value) -> Value:
-    """The output of layers of unknown number and order: only the origin is sure."""
-    return value.plain() if isinstance(value, Tensor) else value
+def unsure(value: Value, batched: bool = False) -> Value:
+    """The output of layers of unknown number and order: only the origin is sure, and if each of them keeps it, that the
+    first axis is the batch."""
+    if not isinstance(value, Tensor):
+        return value
+    return value.plain().but(batched=True) if batched and value.batched else value.plain()
 
 
 @behaviour("forward")

@@ -43,6 +43,7 @@ from trainlint.semantics.values import (
     Tuple,
     Union,
     Value,
+    join_all,
     options,
     truth,
     usual,
@@ -567,6 +568,11 @@ def scheduler(call: Call) -> Value:
         value = call.value(name)
         if value is not None:
             instance.attrs[name] = value
+    if "optimizer" not in instance.attrs and (chained := instance.attrs.get("schedulers")) is not None:
+        parts = call.interp.known_items(chained) or ()
+        held = [part.attrs["optimizer"] for part in parts if isinstance(part, Instance) and "optimizer" in part.attrs]
+        if held and len(held) == len(parts):
+            instance.attrs["optimizer"] = join_all(held)
     instance.attrs["$factors"] = factors(call)
     call.interp.event("made", call.node, instance)
     return instance
