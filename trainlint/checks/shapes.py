@@ -39,6 +39,7 @@ from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, ou
 from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.modules import ModuleIndex
 from trainlint.semantics.namespace import Namespace
+from trainlint.semantics.sizes import differ, is_fixed
 from trainlint.semantics.values import (
     ANSWERS,
     INDICES,
@@ -676,9 +677,9 @@ class LayerSizeMismatch(LossRule):
     def check(self, fact: tuple[Call, int, int, int], report: Report) -> None:
         call, at, wanted, found = fact
         axis = "features" if at == -1 else "channels"
-        given = f"gets {found}, an input of shape {written(call.tensor)}"
+        takes, gets = (str(size) if is_fixed(size) else f"`{size}`" for size in (wanted, found))
         born = call.receiver.born if isinstance(call.receiver, Instance) else None
-        what = f"`{call.short_name}` takes {wanted} {axis} and {given}"
+        what = f"`{call.short_name}` takes {takes} {axis} and gets {gets}, an input of shape {written(call.tensor)}"
         known = at == -1 or not all(keeps_channels(step) for step in call.tensor.route)
         self.tell(call.node, what, report, call.tensor, more=born, explained=known)
 
@@ -746,11 +747,11 @@ class LayerSizeMismatch(LossRule):
             self.multiplied(call.node, tensors_of_torch(call.first, other), report)
 
     def multiplied(self, node: Any, factors: list[Tensor], report: Report) -> None:
-        left, right = (factor.shape for factor in factors or (Tensor(), Tensor()))
+        left, right = (shapes.form(factor).shape for factor in factors or (Tensor(), Tensor()))
         if not left or not right:
             return
         inner, outer = left[-1], right[-2 if len(right) > 1 else 0]
-        if inner is not None and outer is not None and inner != outer:
+        if inner is not None and outer is not None and differ(inner, outer):
             given = " is multiplied with ".join(map(written, factors))
             self.tell(node, f"{given}, whose {outer} rows do not fit {inner} columns", report, *factors)
 
@@ -760,8 +761,9 @@ class LayerSizeMismatch(LossRule):
         dim, ranks = const(shapes.axis(call, 1) or Const(0)), {len(item.shape or ()) for item in items}
         if not call.actual.endswith(("cat", "concat", "concatenate")) or len(ranks) != 1 or not isinstance(dim, int):
             return
-        for at, found in enumerate(zip(*(item.shape or () for item in items), strict=True)):
-            if at != dim % max(ranks) and len({size for size in found if size is not None}) > 1:
+        for at, found in enumerate(zip(*(shapes.form(item).shape or () for item in items), strict=True)):
+            known = [size for size in found if size is not None]
+            if at != dim % max(ranks) and any(differ(known[0], size) for size in known[1:]):
                 given = " and ".join(map(written, items))
                 self.tell(call.node, f"{given} are joined along axis {dim}, and differ in axis {at}", report, *items)
                 return
@@ -769,7 +771,7 @@ class LayerSizeMismatch(LossRule):
     @on_call("torch.reshape")
     def rearranged(self, call: Call, report: Report) -> None:
         """Other axes for other elements than there are: a number written down for what a convolution does not give."""
-        given, wanted = call.tensor, shapes.sizes(call, 1, "shape", "size")
+        given, wanted = call.tensor, shapes.fixed_sizes(call, 1, "shape", "size")
         have = given.shape
         if not call.actual.endswith(("view", "reshape")) or not wanted or not have or given.lib != "torch":
             return
@@ -1154,7 +1156,7 @@ class ReshapeAsPermute(Rule):
     def check(self, call: Call, report: Report) -> None:
         if not call.actual.endswith(("view", "reshape")):
             return
-        given = shapes.form(call.tensor)
+        given = shapes.fixed_form(call.tensor)
         if (named := exchanged_sizes(call.node, index_of(report.space()), given.shape)) is not None:
             before, after = (f"({', '.join(names)})" for names in named)
             report(call.node, call=call.short_name, given=before, wanted=after)
@@ -1162,7 +1164,7 @@ class ReshapeAsPermute(Rule):
         if (dealt := dealt_out(call.node, call.tensor, index_of(report.space()))) is not None:
             report(call.node, call=call.short_name, given=dealt[0], wanted=dealt[1]).because(why(call.tensor))
             return
-        wanted = shapes.sizes(call, 1, "shape", "size", "newshape")
+        wanted = shapes.fixed_sizes(call, 1, "shape", "size", "newshape")
         if given.shape is None or wanted is None or len(given.shape) < 3:
             return
         found = shapes.reshaped(given, wanted)

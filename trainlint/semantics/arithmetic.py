@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import add as add_sizes
+from operator import floordiv, mul, sub
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
 from trainlint.semantics.shapes import broadcast, form, matmul_form, scaled
+from trainlint.semantics.sizes import Size, is_fixed, is_followed, order
 from trainlint.semantics.values import (
     ABSENT,
     ALIKE,
@@ -55,7 +58,9 @@ from trainlint.semantics.values import (
     join_all,
     measured_on,
     mix_data,
+    size_of,
     taken_of,
+    unknown_number,
     usual,
 )
 
@@ -192,7 +197,8 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
             nature = STEPS
         common = usual_of(operator, left, right)
         of, deps = measured_on(left, right), taken_of(left, right)
-        return Number(lo, hi, whole, nature, of=of, default=common, deps=deps)
+        decided = decided_size(operator, left, right)
+        return Number(lo, hi, whole, nature, of=of, default=common, deps=deps, size=decided)
     if operator in ("Multiply", "Divide", "FloorDivide") and counts_batches(left, right):
         return Number(nature=STEPS)  # a number of epochs that nothing is known of
     if operator == "Modulo" and isinstance(left, Const) and isinstance(left.value, str) and isinstance(right, Tuple):
@@ -205,7 +211,26 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
         return Text(pieces[:MAX_PIECES], (left, right) if path else None, default)
     if isinstance(left, Text) or (isinstance(left, Const) and isinstance(left.value, str)):
         return Text(text_parts(left))
-    return UNKNOWN
+    decided = decided_size(operator, left, right)
+    return UNKNOWN if decided is None else unknown_number(decided)
+
+
+SIZED: dict[str, Callable[[int, int], int]] = {
+    "Add": add_sizes,
+    "Subtract": sub,
+    "Multiply": mul,
+    "FloorDivide": floordiv,
+    "Divide": floordiv,
+}
+
+
+def decided_size(operator: str, left: Value, right: Value) -> Size | None:
+    """What settings make of the result, where both sides are sizes."""
+    a, b = size_of(left), size_of(right)
+    if a is None or b is None or (is_fixed(a) and is_fixed(b)) or operator not in SIZED:
+        return None
+    found = SIZED[operator](a, b)
+    return found if isinstance(found, Size) and is_followed(found) else None
 
 
 def usual_text(operator: str, left: Value, right: Value) -> str | None:
@@ -781,6 +806,17 @@ def padding(value: Value) -> tuple[str, ...]:
     return (f"{PADDING}{float(lo)}",) if lo == hi else ()
 
 
+# Which order of two numbers a comparison asks for.
+HOLDS = {
+    "Equal": (0,),
+    "NotEqual": (-1, 1),
+    "LessThan": (-1,),
+    "LessThanEqual": (-1, 0),
+    "GreaterThan": (1,),
+    "GreaterThanEqual": (0, 1),
+}
+
+
 def compare(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Value:
     """The value of a comparison."""
     if left.__class__ is Method or right.__class__ is Method:
@@ -832,6 +868,10 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
                 return Const((left.value in right.value) == (operator == "In"))
         except Exception:
             return BOOL
+    a, b = size_of(left), size_of(right)
+    ordered = order(a, b) if isinstance(a, Size) and isinstance(b, Size) else None
+    if ordered is not None and operator in HOLDS:
+        return Const(ordered in HOLDS[operator])
     if is_number(left) and is_number(right):
         return compare_numbers(operator, bounds(left), bounds(right))
     if operator in ("Equal", "NotEqual") and are_plain(left, right):

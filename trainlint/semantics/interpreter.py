@@ -72,6 +72,7 @@ from trainlint.semantics.values import (
     measured_on,
     not_none,
     options,
+    size_of,
     source_of,
     truth,
 )
@@ -1066,7 +1067,8 @@ class Interpreter:
                 continue
             if (isinstance(name, str) and name.startswith("$")) or name == "training":
                 continue  # states are followed exactly
-            if isinstance(new, (Const, Number, Text)) or (isinstance(old, (Const, Text)) and not is_number(old)):
+            changing = isinstance(new, (Const, Number, Text)) or size_of(new) is not None
+            if changing or (isinstance(old, (Const, Text)) and not is_number(old)):
                 self.write(where, name, widen(old, new))
 
     def break_(self, node: cst.Break) -> bool:
@@ -1530,6 +1532,11 @@ class Interpreter:
         before = self.peek(node)
         self.rebind(node, value)
         if node.__class__ is cst.Name and before is not None:
+            frame = self.frame
+            if node.value not in frame.env:  # of a scope around this one
+                scope = next((env for env in (*frame.closure, frame.space.attrs) if node.value in env), None)
+                if scope is not None:
+                    self.write(scope, node.value, value)
             self.hand_back(before, value)
 
     def hand_back(self, before: Value, value: Value) -> None:

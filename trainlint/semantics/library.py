@@ -18,7 +18,8 @@ from trainlint.semantics import containers
 from trainlint.semantics.dissection import tied
 from trainlint.semantics.modules import leaf_kind
 from trainlint.semantics.registry import registrar
-from trainlint.semantics.shapes import shaped, size
+from trainlint.semantics.shapes import form, shaped, size, with_form
+from trainlint.semantics.sizes import Size, is_fixed
 from trainlint.semantics.values import (
     ALIKE,
     CHOSEN,
@@ -744,7 +745,7 @@ class Library:
                 if target is not None and isinstance(interp.peek(target), (Api, Object)):
                     return result  # `torch.empty(3).uniform_()` changes nothing that has a name
             if target is not None and target.__class__.__name__ in ("Name", "Attribute"):
-                held = interp.peek(target.value) if tensor.deps and is_data(target) else None
+                held = interp.peek(target.value) if is_data(target) else None
                 if isinstance(held, Tensor):  # `weight.data.uniform_()` was told above
                     self.set_data(interp, held, result, target)
                 elif tensor.graph is not False:
@@ -1068,12 +1069,11 @@ class Library:
         if name == "shape":
             served = owner.shape is None and bool(owner.data.tokens) and not owner.deps
             first: Value = Number(1, integer=True, batch=owner.batched, tally=Tally("size") if served else None)
-            if owner.shape is not None:
-                sizes = (Number(1, integer=True) if d is None else Const(d) for d in owner.shape[1:])
-                return Tuple(
-                    ((first if owner.shape[0] is None else Const(owner.shape[0])), *sizes) if owner.shape else ()
-                )
-            return Sequence(Number(1, integer=True), first=first)
+            shape = form(owner).shape
+            if shape is None:
+                return Sequence(Number(1, integer=True), first=first)
+            axes = tuple(map(number_of, shape))
+            return Tuple((first, *axes[1:]) if shape and shape[0] is None else axes)
         if name == "logits" and (classes := classes_of(owner)) is not None:
             return owner.but(kinds=LOGITS if classes > 1 else owner.kinds, shape=(None, classes), batched=True)
         if name == "grad":
@@ -1181,7 +1181,7 @@ class Library:
     def set_data(self, interp: Interpreter, owner: Tensor, value: Tensor, node: Any) -> None:
         """A tensor holds other numbers, put there by its `data`."""
         nature = owner.nature if owner.nature == "a parameter" else value.nature  # what is trained does not stay so
-        changed = owner.but(lo=value.lo, hi=value.hi, nature=nature)
+        changed = with_form(owner.but(lo=value.lo, hi=value.hi, nature=nature), form(value))
         interp.modules.same(owner, changed)
         interp.mutate(node.value, changed)
 
@@ -1309,11 +1309,19 @@ def mixed_tensor(interp: Interpreter, tensors: list[Tensor]) -> Tensor:
     )  # fmt: skip
 
 
+def number_of(size: int | None) -> Value:
+    """What a program gets that asks for a size."""
+    if size is None or isinstance(size, Size):
+        return Number(1, integer=True, size=size)
+    return Const(size)
+
+
 def classes_of(owner: Tensor) -> int | None:
     """How many classes a classifier of Transformers scores that a tensor is from, where it was told."""
     models = [dep.module for dep in owner.deps if dep.node is not None]
     given = models[0].attrs.get("$classes") if len(models) == 1 else None
-    return size(given) if isinstance(given, Value) else None
+    count = size(given) if isinstance(given, Value) else None
+    return count if is_fixed(count) else None
 
 
 def unsure_graph(tensor: Tensor) -> Tensor:

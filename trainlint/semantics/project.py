@@ -36,6 +36,7 @@ from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOf
 from trainlint.semantics.library import Call, Library, modules_in
 from trainlint.semantics.modules import carried, project_bases
 from trainlint.semantics.namespace import Namespace
+from trainlint.semantics.sizes import of_setting
 from trainlint.semantics.uses import uses
 from trainlint.semantics.values import (
     BOOL,
@@ -53,6 +54,7 @@ from trainlint.semantics.values import (
     Text,
     Tuple,
     Value,
+    unknown_number,
 )
 from trainlint.syntax import Parsed, SourceFile, Unreadable, lean_nodes, path_to, with_room
 from trainlint.syntax.code import called
@@ -821,6 +823,7 @@ def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: b
     params = function.node.params
     found: dict[str, Value] = {}
     names = (*params.posonly_params, *params.params, *params.kwonly_params)
+    builds = function.name == "__init__" and function.owner is not None and function.owner.family == "module"
     static = any(getattr(d.decorator, "value", "") == "staticmethod" for d in getattr(function.node, "decorators", ()))
     for parameter in names[0 if static else skip :]:
         name = parameter.name.value
@@ -829,11 +832,13 @@ def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: b
         if annotated is not None:
             found[name] = annotated.but(batched=True) if forward and isinstance(annotated, Tensor) else annotated
         elif default is not None:
-            found[name] = candidate({"default": default})
+            found[name] = candidate({"default": default}, name=name, option=False)
         elif forward:
             found[name] = Tensor(batched=True)
         elif "optim" in name.lower() or name.lower() in ("opt",):
             found[name] = unknown_optimizer(interp)
+        elif builds:
+            found[name] = unknown_number(of_setting(name))
         else:
             found[name] = Instance(None)
     return found
@@ -859,7 +864,7 @@ def annotation_value(interp: Interpreter, function: Function, parameter: cst.Par
         default = function.defaults.get(parameter.name.value)
         return candidate({"default": default}) if default is not None else Number()
     if name == "int":
-        return Number(integer=True)
+        return Number(integer=True, size=of_setting(parameter.name.value))
     if name == "bool":
         return BOOL
     if name == "str":

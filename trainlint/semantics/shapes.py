@@ -1,6 +1,7 @@
 """The shapes of results, where the source fixes them.
 
-A shape is a tuple of sizes, None where one is unknown. Each known operation has a rule here, by its name, which gives
+A shape is a tuple of sizes, None where one is unknown; one that settings decide is a `Size`, which rules see as unknown
+unless they ask for it. Each known operation has a rule here, by its name, which gives
 the `Form` of what it returns: shape, size of the last axis where only that is known, and whether the first axis still
 is the batch as it came in. A rule that meets sizes that cannot fit says so in an event, `"sizes"`.
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainlint.semantics.registry import registrar
+from trainlint.semantics.sizes import differ, fixed, is_fixed
 from trainlint.semantics.values import (
     FALSE,
     MASK,
@@ -32,6 +34,8 @@ from trainlint.semantics.values import (
     const,
     is_bool,
     is_of_batch,
+    last_axis,
+    size_of,
     truth,
 )
 
@@ -75,14 +79,20 @@ def shape_of(*names: str, named: bool = False) -> Callable[[Rule], Rule]:
 def form(value: Value | None) -> Form:
     """The form of a value: numbers have no axes."""
     if isinstance(value, Tensor):
-        return Form(value.shape, value.last, value.batched)
+        shape, last = value.sized or (value.shape, value.last)
+        return Form(shape, last, value.batched)
     if isinstance(value, (Const, Number)) and not is_bool(value):  # unknown things compared may be tensors
         return Form(())
     return NOTHING
 
 
+def fixed_form(value: Tensor) -> Form:
+    """The form of a tensor, as far as the source fixes it."""
+    return Form(value.shape, value.last, value.batched)
+
+
 def width(value: Tensor) -> int | None:
-    """The size of the last axis."""
+    """The size of the last axis, where the source fixes it."""
     return (value.shape[-1] if value.shape else None) if value.shape is not None else value.last
 
 
@@ -149,7 +159,7 @@ def with_form(value: Value, found: Form, route: tuple[Step, ...] = ()) -> Value:
     if not isinstance(value, Tensor):
         return value
     route = route or value.route
-    if (value.shape, value.last, value.batched) == found and value.route is route:
+    if form(value) == found and value.route is route:
         return value
     shape, last, batched = found
     if shape is not None and len(shape) > MAX_RANK:
@@ -174,12 +184,8 @@ BATCH = -2  # among sizes given: the size of the batch axis
 
 
 def size(value: Value | None) -> int | None:
-    """A size as given: a number, `BATCH`, or None."""
-    if isinstance(value, Const):
-        return value.value if isinstance(value.value, int) and not isinstance(value.value, bool) else None
-    if isinstance(value, Number) and value.batch:
-        return BATCH
-    return None
+    """A size as given: a number, one that settings decide, `BATCH`, or None."""
+    return BATCH if isinstance(value, Number) and value.batch else size_of(value)
 
 
 def sizes(call: Call, start: int, *keywords: str) -> list[int | None] | None:
@@ -194,6 +200,12 @@ def sizes(call: Call, start: int, *keywords: str) -> list[int | None] | None:
     if len(given) == 1 and not isinstance(given[0], (Const, Number)):
         return listed(call.interp, given[0])
     return [size(v) for v in given] or None
+
+
+def fixed_sizes(call: Call, start: int, *keywords: str) -> list[int | None] | None:
+    """The same, with None for a size that settings decide."""
+    given = sizes(call, start, *keywords)
+    return given and list(fixed(given))
 
 
 def listed(interp: Interpreter, value: Value | None) -> list[int | None] | None:
@@ -258,7 +270,8 @@ def broadcast(a: Form, b: Form) -> Form:
         return b if a.shape == () else a
     if a.shape is None or b.shape is None:
         mine, other = (f.shape[-1] if f.shape else f.last for f in (a, b))
-        last = next((s for s in (mine, other) if s is not None and s > 1), mine if mine == other else None)
+        wide = (s for s in (mine, other) if s is not None and s > 1 and is_fixed(s))
+        last = next(wide, mine if mine == other else None)
         return Form(None, last, a.batched and b.batched)
     result: list[int | None] = []
     for i in range(max(len(a.shape), len(b.shape))):
@@ -269,7 +282,7 @@ def broadcast(a: Form, b: Form) -> Form:
         elif m == 1:
             result.append(n)
         else:
-            result.append(n if m is None else m)
+            result.append(n if m is None or (n is not None and is_fixed(n)) else m)
     longest = a if len(a.shape) >= len(b.shape) else b
     return Form(tuple(reversed(result)), None, longest.batched)
 
@@ -278,7 +291,7 @@ def clash(a: Form, b: Form) -> bool:
     """Whether two shapes cannot be broadcast."""
     sides = [f.shape if f.shape is not None else (None, f.last) for f in (a, b)]
     pairs = zip(*(side[::-1] for side in sides))
-    return any(m is not None and n is not None and m != n and min(m, n) > 1 for m, n in pairs)
+    return any(m is not None and n is not None and min(m, n) > 1 and differ(m, n) for m, n in pairs)
 
 
 def scaled(given: Form) -> Form:
@@ -520,12 +533,12 @@ def squeeze(call: Call) -> Form:
     dim = axis(call, 1)
     if dim is None:
         rest = given.shape[1:] if given.batched and given.shape and given.shape[0] is None else given.shape
-        if None in rest:
+        if None in rest or not all(map(is_fixed, rest)):
             return NOTHING
         kept = tuple(s for s in rest if s != 1)
         return Form((None, *kept), None, True) if len(rest) < len(given.shape) else Form(kept)
     at = place(dim, len(given.shape))
-    if at is None or given.shape[at] is None:
+    if at is None or given.shape[at] is None or not is_fixed(given.shape[at]):
         return NOTHING
     if given.shape[at] != 1:
         return given
@@ -710,9 +723,9 @@ def pieces(call: Call) -> Form:
     at = place(dim, len(given.shape))
     if at is None:
         return NOTHING
-    count = const(call.value("split_size_or_sections", 1) or call.value("chunks", 1) or UNKNOWN)
+    count = size(call.value("split_size_or_sections", 1) or call.value("chunks", 1))
     whole, piece = given.shape[at], None
-    if isinstance(count, int) and count > 0 and whole is not None and whole % count == 0:
+    if count is not None and count > 0 and whole is not None and whole % count == 0:
         piece = whole // count if "chunk" in call.actual or "tensor_split" in call.actual else count
     return Form(tuple(piece if i == at else s for i, s in enumerate(given.shape)), None, given.batched and at != 0)
 
@@ -829,7 +842,7 @@ def cdist(call: Call) -> Form:
 
 def misfit(call: Call, at: int, wanted: int | None, found: int | None) -> bool:
     """Whether a layer cannot take the size of an axis, which is told of."""
-    fails = wanted is not None and found is not None and wanted != found and wanted >= 0
+    fails = wanted is not None and found is not None and wanted >= 0 and differ(wanted, found)
     if fails:
         call.interp.emit("sizes", (call, at, wanted, found))
     return fails
@@ -839,14 +852,14 @@ def misfit(call: Call, at: int, wanted: int | None, found: int | None) -> bool:
 def layer_norm(call: Call) -> Form:
     given, wanted = form(call.tensor), option(call, "normalized_shape")
     axes = listed(call.interp, wanted) if isinstance(wanted, (Tuple, ListObject)) else [size(wanted)]
-    misfit(call, -1, axes[-1] if axes else None, width(call.tensor))
+    misfit(call, -1, axes[-1] if axes else None, last_axis(call.tensor))
     return given
 
 
 @shape_of("Linear", "LazyLinear", named=True)
 def linear(call: Call) -> Form:
     given, out = form(call.tensor), size(option(call, "out_features"))
-    misfit(call, -1, size(option(call, "in_features")), width(call.tensor))
+    misfit(call, -1, size(option(call, "in_features")), last_axis(call.tensor))
     if given.shape is None:
         return Form(None, out, given.batched)
     return Form((*given.shape[:-1], out), None, given.batched) if given.shape else NOTHING
@@ -876,7 +889,8 @@ def window(
     if n is None or kernel is None or not stride or padding is None or dilation is None:
         return None
     total = n + 2 * padding - dilation * (kernel - 1) - 1
-    return max(-(-total // stride) if up else total // stride, -1) + 1
+    steps = -(-total // stride) if up else total // stride
+    return (max(steps, -1) if is_fixed(steps) else steps) + 1
 
 
 def count_in(call: Call) -> int:
@@ -1066,7 +1080,7 @@ def recurrent(call: Call) -> tuple[Form, Form]:
     stacked = depth * ways if depth is not None and ways else None
     if option(call, "proj_size") is not None:
         return NOTHING, NOTHING
-    misfit(call, -1, size(option(call, "input_size")), width(call.tensor))
+    misfit(call, -1, size(option(call, "input_size")), last_axis(call.tensor))
     if given.shape is not None and len(given.shape) == 2:
         return Form((given.shape[0], wide)), Form((stacked, hidden))
     front = given.shape[:2] if given.shape is not None and len(given.shape) == 3 else (None, None)
@@ -1078,7 +1092,7 @@ def recurrent(call: Call) -> tuple[Form, Form]:
 def cell(call: Call) -> Form:
     """Of the state of one step of an RNN."""
     given, hidden = form(call.tensor), size(option(call, "hidden_size"))
-    misfit(call, -1, size(option(call, "input_size")), width(call.tensor))
+    misfit(call, -1, size(option(call, "input_size")), last_axis(call.tensor))
     if not given.shape:
         before = form(as_state(call))
         return before if before.shape and before.shape[-1] == hidden else Form(None, hidden, given.batched)
@@ -1388,7 +1402,7 @@ def cut(length: int | None, index: slice) -> int | None:
             return None
     if ends[2] == 0:
         return None
-    if length is None:
+    if length is None or not is_fixed(length):
         start, stop, step = ends
         if start is not None and stop is None and step is None and start == -1:
             return 1  # the last, where there is one

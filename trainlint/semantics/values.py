@@ -12,6 +12,8 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from trainlint.semantics.sizes import Size, fixed
+
 if TYPE_CHECKING:
     import libcst as cst
 
@@ -138,9 +140,10 @@ STEPS = "a number of steps"  # the nature of what is computed, or else set, from
 class Number(Value):
     """A Python number of unknown value within [lo, hi]; `batch` marks the size of a batch axis, `default` is what an
     option is when nobody sets it, `defined` where that option is, `of` tells the parts of
-    the data that it was measured on, `deps` the modules of the tensors that it was taken of."""
+    the data that it was measured on, `deps` the modules of the tensors that it was taken of, `size` how settings
+    decide it."""
 
-    __slots__ = ("batch", "default", "defined", "deps", "hi", "integer", "lo", "nature", "of", "tally")
+    __slots__ = ("batch", "default", "defined", "deps", "hi", "integer", "lo", "nature", "of", "size", "tally")
 
     def __init__(
         self,
@@ -154,6 +157,7 @@ class Number(Value):
         default: float | None = None,
         defined: Step | None = None,
         deps: frozenset[Dep] = frozenset(),
+        size: Size | None = None,
     ) -> None:
         self.lo = lo
         self.hi = hi
@@ -165,11 +169,14 @@ class Number(Value):
         self.default = default
         self.defined = defined
         self.deps = deps
+        self.size = size
 
     @property
     def key(self) -> object:
         what = self.tally and self.tally.what
-        return ("number", self.lo, self.hi, self.integer, self.nature, self.batch, what, self.of, self.default)
+        return (
+            "number", self.lo, self.hi, self.integer, self.nature, self.batch, what, self.of, self.default, self.size,
+        )  # fmt: skip
 
     def describe(self) -> str:
         name = "int" if self.integer else "number"
@@ -316,6 +323,7 @@ class Tensor(Value):
     lo, hi  bounds of the elements; `nature` says in words why they are reached in practice (None: not known to be)
     shape   dimensions, None where unknown; None: rank unknown too
     last    size of the last axis where the rank is unknown
+    sized   shape and last with the sizes that settings decide, where there are any
     batched whether the first axis is the batch, as it came in
     graph   True: recorded for gradients, False: not, None: unknown
     deps    modules and leaves that the gradient reaches
@@ -342,6 +350,7 @@ class Tensor(Value):
         "nature",
         "route",
         "shape",
+        "sized",
         "tally",
         "trace",
     )
@@ -385,15 +394,27 @@ class Tensor(Value):
         self.route = route
         self.tally = tally
         self.models = models
+        self.sized: tuple[Shape | None, int | None] | None = None
+        if shape or last is not None:
+            self.settle()
+
+    def settle(self) -> None:
+        """Set sizes that settings decide aside."""
+        if self.last.__class__ is Size or (self.shape and any(size.__class__ is Size for size in self.shape)):
+            self.sized = self.shape, self.last
+            self.shape = None if self.shape is None else fixed(self.shape)
+            self.last = None if self.last.__class__ is Size else self.last
 
     def but(self, **changes: Any) -> Tensor:
         """A copy with some fields replaced. A new shape says all there is to say of the axes."""
         if "shape" in changes:
-            changes = {"last": None, "batched": False, **changes}
+            changes = {"last": None, "batched": False, "sized": None, **changes}
         new = Tensor.__new__(Tensor)
         get = changes.get
         for slot in Tensor.__slots__:
             setattr(new, slot, get(slot, getattr(self, slot)) if slot in changes else getattr(self, slot))
+        if "shape" in changes:
+            new.settle()
         return new
 
     def plain(self, **changes: Any) -> Tensor:
@@ -411,7 +432,7 @@ class Tensor(Value):
     def key(self) -> object:
         return (
             "tensor", self.kinds, self.lo, self.hi, self.nature, self.shape, self.graph, self.deps, self.data,
-            self.axis, self.grown, self.lib, self.dtype, self.last, self.batched,
+            self.axis, self.grown, self.lib, self.dtype, self.last, self.batched, self.sized,
             self.tally and self.tally.what, self.models,
         )  # fmt: skip
 
@@ -916,7 +937,8 @@ def join_numbers(a: Const | Number, b: Const | Number) -> Value:
     natures = {v.nature if isinstance(v, Number) else None for v in (a, b)}
     nature = natures.pop() if len(natures) == 1 else STEPS if natures == {STEPS, None} else None
     lo, hi, deps = min(alo, blo), max(ahi, bhi), taken_of(a, b)
-    return Number(lo, hi, whole, nature, tally=join_tallies(a, b), of=measured_on(a, b), deps=deps)
+    (size,) = sizes if len(sizes := {getattr(v, "size", None) for v in (a, b)}) == 1 else (None,)
+    return Number(lo, hi, whole, nature, tally=join_tallies(a, b), of=measured_on(a, b), deps=deps, size=size)
 
 
 def join_tallies(a: Value, b: Value) -> Tally | None:
@@ -947,14 +969,40 @@ def measured_on(*values: Value) -> frozenset[str]:
     return found
 
 
+SIZE = "$size"  # of a parameter, about which nothing else is known: what it is as a size
+
+
+def size_of(value: Value | None) -> int | None:
+    """A number as a size: a whole number, or one that settings decide."""
+    if isinstance(value, Const):
+        return value.value if value.value.__class__ is int else None
+    if isinstance(value, Number):
+        return value.size
+    return value.attrs.get(SIZE) if value.__class__ is Instance else None
+
+
+def unknown_number(size: Size) -> Instance:
+    """What would be this size, if it is used as one; it may be anything."""
+    made = Instance(None)
+    made.attrs[SIZE] = size
+    return made
+
+
+def last_axis(value: Tensor) -> int | None:
+    """The size of the last axis, be it fixed or one that settings decide."""
+    shape, last = value.sized or (value.shape, value.last)
+    return last if shape is None else shape[-1] if shape else None
+
+
 def join_tensors(a: Tensor, b: Tensor) -> Tensor:
     if a.key == b.key:
         return a
     shape, last = None, None
     if a.shape is not None and b.shape is not None and len(a.shape) == len(b.shape):
-        shape = tuple(m if m == n else None for m, n in zip(a.shape, b.shape))
+        sizes = zip(*((t.sized[0] if t.sized else t.shape) or () for t in (a, b)))
+        shape = tuple(m if m == n else None for m, n in sizes)
     elif a.shape != () and b.shape != ():
-        left, right = (t.shape[-1] if t.shape is not None else t.last for t in (a, b))
+        left, right = map(last_axis, (a, b))
         last = left if left == right else None
     deps = a.deps | b.deps
     if deps and (is_opaque(a) or is_opaque(b)):

@@ -106,13 +106,13 @@ class Reader:
         self.attributes = attributes  # whether entries are attributes as well
         self.left = MAX_ENTRIES
 
-    def value(self, held: Any, depth: int = 0, exact: bool = False) -> Value:
+    def value(self, held: Any, depth: int = 0, name: str = "", exact: bool = False) -> Value:
         self.left -= 1
         if self.left < 0 or depth > MAX_DEPTH or held is None:
             return UNKNOWN
         if isinstance(held, dict):
             entries = {
-                key: self.value(entry, depth + 1, exact=str(key).startswith("_"))
+                key: self.value(entry, depth + 1, str(key), exact=str(key).startswith("_"))
                 for key, entry in held.items()
                 if isinstance(key, (str, int))
             }
@@ -127,7 +127,7 @@ class Reader:
             return Const(held) if exact else BOOL
         if isinstance(held, str):
             return self.text(held, depth)
-        return candidate({"default": Const(held)}) if isinstance(held, (int, float)) else UNKNOWN
+        return candidate({"default": Const(held)}, name=name) if isinstance(held, (int, float)) else UNKNOWN
 
     def text(self, held: str, depth: int) -> Value:
         reference = REFERENCE.fullmatch(held)

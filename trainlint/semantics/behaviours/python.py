@@ -362,7 +362,8 @@ def int_(call: Call) -> Value:
     lo = math.floor(lo) if lo not in (-INF, INF) else lo
     nature, of = getattr(value, "nature", None), measured_on(value)
     lo, whole = 0.0 if 0 <= lo < 1 else lo, common is None or isinstance(common, int)
-    return Number(lo, hi, integer=whole, nature=nature, tally=value.tally, of=of, default=common)
+    settled = value.size if isinstance(value, Number) else None
+    return Number(lo, hi, integer=whole, nature=nature, tally=value.tally, of=of, default=common, size=settled)
 
 
 ROUNDING: dict[str, Callable[..., Any]] = {"round": round, "ceil": math.ceil, "floor": math.floor}

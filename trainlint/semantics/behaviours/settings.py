@@ -8,6 +8,7 @@ from trainlint.semantics import containers
 from trainlint.semantics.behaviours.layers import duplicate
 from trainlint.semantics.classes import inherited_fields
 from trainlint.semantics.library import Call, behaviour
+from trainlint.semantics.sizes import of_setting
 from trainlint.semantics.values import (
     BOOL,
     INF,
@@ -29,6 +30,7 @@ from trainlint.semantics.values import (
     Tuple,
     Value,
     bounds,
+    const,
     is_number,
     join,
     join_all,
@@ -89,7 +91,7 @@ def make_candidates(call: Call, settings: Value) -> None:
     held = containers.as_dict(settings)
     for name, value in list(held.known()) if held is not None else ():
         if isinstance(value, Const) and held is not None:
-            call.interp.write(held.attrs, name, candidate({"default": value}))
+            call.interp.write(held.attrs, name, candidate({"default": value}, name=str(name)))
         make_candidates(call, value)
 
 
@@ -120,7 +122,7 @@ def tracked(call: Call) -> Value:
     run, config = Instance(Api(call.actual)), Instance(Api(TAKEN), "mapping")
     held = containers.as_dict(call.value("config") or UNKNOWN)
     for name, value in held.known() if held is not None else ():
-        option = candidate({"default": value}) if isinstance(value, Const) else value
+        option = candidate({"default": value}, name=str(name)) if isinstance(value, Const) else value
         call.interp.write(call.interp.flags, f"{TAKEN}.{name}", option)
         config.attrs[name] = option
     run.attrs["config"] = config
@@ -153,7 +155,7 @@ def add_argument(call: Call) -> Value:
     keywords = call.arguments.keywords
     dest = keywords.get("dest")
     name = str(dest.value) if isinstance(dest, Const) else option_name(flags)
-    value = candidate(keywords, call.interp.step(call.node, "the option"))
+    value = candidate(keywords, call.interp.step(call.node, "the option"), name)
     other = target.attrs.get(name, value)  # of another flag for the same setting, or of another command
     call.interp.write(target.attrs, name, BOOL if BOOL in (value, other) else join(other, value))
     return UNKNOWN
@@ -188,13 +190,13 @@ def click_option(call: Call) -> Value:
     known = "default" in keywords or "type" in keywords
     name = named[0] if named else option_name([flag.partition("/")[0] for flag in flags])
     held.attrs["$option"] = (
-        {name: candidate(keywords, call.interp.step(call.node, "the option"))} if known and name else {}
+        {name: candidate(keywords, call.interp.step(call.node, "the option"), name)} if known and name else {}
     )
     return held
 
 
-def candidate(keywords: dict[str, Value], defined: Step | None = None) -> Value:
-    """What an option may hold, where it is `defined`."""
+def candidate(keywords: dict[str, Value], defined: Step | None = None, name: str = "", *, option: bool = True) -> Value:
+    """What an `option` of this name may hold, where it is `defined`, or else a parameter that callers give."""
     default = keywords.get("default", NONE)
     if isinstance(default, Number):
         return default  # already one
@@ -220,11 +222,12 @@ def candidate(keywords: dict[str, Value], defined: Step | None = None) -> Value:
         positive = lo > 0
         known = default.value if isinstance(default, Const) else None
         least = (1 if whole else TINY) if positive else (0 if lo == 0 else -INF)
-        return Number(least, integer=whole, default=known, defined=defined)
+        size = of_setting(name, known, option=option) if name and whole and positive else None
+        return Number(least, integer=whole, default=known, defined=defined, size=size)
     if isinstance(kind, Api) and kind.path in ("list", "tuple") and isinstance(default, (ListObject, Tuple)):
         return default  # what is given instead comes in single characters
     if isinstance(kind, Api) and kind.path == "int":
-        return join(default, Number(integer=True))
+        return join(default, Number(integer=True, size=of_setting(name, option=option) if name else None))
     if isinstance(kind, Api) and kind.path == "float":
         return join(default, Number())
     if isinstance(default, Const) and isinstance(default.value, str):
@@ -257,7 +260,7 @@ def define_flag(call: Call) -> Value:
     """`flags.DEFINE_float("lr", 1e-3, "…")`: an option, read as `FLAGS.lr` or from what this gives."""
     interp, name = call.interp, call.value("name")
     keywords = {k: v for k in ("default", "choices") if (v := call.value(k)) is not None}
-    value = candidate(keywords, interp.step(call.node, "the option"))
+    value = candidate(keywords, interp.step(call.node, "the option"), str(const(name or UNKNOWN, "")))
     if isinstance(name, Const):
         interp.write(interp.flags, f"{FLAGS}.{name.value}", value)
     holder = Instance(Api(call.actual))
@@ -284,7 +287,8 @@ def settings_of(function: Function) -> dict[str, Value]:
     """The arguments that the command line gives a function: each default is a candidate for the value."""
     params = function.node.params
     names = [p.name.value for p in (*params.posonly_params, *params.params, *params.kwonly_params)]
-    return {n: candidate({"default": function.defaults[n]}) if n in function.defaults else UNKNOWN for n in names}
+    given = function.defaults
+    return {n: candidate({"default": given[n]}, name=n) if n in given else UNKNOWN for n in names}
 
 
 def field_of(cls: Class, name: str) -> Step | None:
@@ -313,5 +317,5 @@ def given_settings(call: Call, cls: Class) -> Value:
         for name in inherited_fields(cls):
             value = call.interp.get_attribute(settings, name, call.node)
             if isinstance(value, Const):
-                call.interp.write(settings.attrs, name, candidate({"default": value}, field_of(cls, name)))
+                call.interp.write(settings.attrs, name, candidate({"default": value}, field_of(cls, name), name))
     return settings

@@ -1,0 +1,180 @@
+"""Sizes that settings decide: `hidden`, `2 * hidden`, `hidden // heads`, whatever number `hidden` will be.
+
+A `Size` is a sum of products of settings, each to a whole power, with fractions before them. Divisions are taken to
+leave no rest, as layers want it. Two sizes differ for certain where their difference has one sign for all settings of
+at least 1 (`hidden` and `2 * hidden`), or where both come from options of the command line and differ as long as
+nobody sets these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trainlint.semantics.values import Shape
+
+MAX_TERMS = 8
+UNNAMED = "…"  # what is computed in a way that is not followed
+GENERIC = 5040  # stands for a setting without a default; a multiple of what sizes are divided by
+
+
+class Symbol:
+    """A setting: its name, what it is when nobody sets it (None: not known), and whether it is an option of a program
+    rather than a parameter, for which each caller may give another number."""
+
+    __slots__ = ("default", "name", "option")
+
+    def __init__(self, name: str, default: int | None = None, *, option: bool = False) -> None:
+        self.name = name
+        self.default = default
+        self.option = option
+
+
+Product = frozenset[tuple[Symbol, int]]  # settings and their powers
+Terms = dict[Product, Fraction]
+ONE: Product = frozenset()
+
+
+class Size(int):
+    """A size that settings decide. As an `int` it is what it comes to with their defaults; sizes are equal if they are
+    so for all settings."""
+
+    terms: Terms
+
+    def __new__(cls, terms: Terms) -> Size:
+        new = super().__new__(cls, int(sum(c * value_of(product) for product, c in terms.items())))
+        new.terms = terms
+        return new
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Size) and self.terms == other.terms
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return int.__hash__(self)
+
+    def __str__(self) -> str:
+        terms = sorted((factor < 0, not product, spelled(product, factor)) for product, factor in self.terms.items())
+        return " + ".join(text for _, _, text in terms).replace("+ -", "- ")
+
+    __repr__ = __str__
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+    def __add__(self, other: int) -> int:
+        return simplest((*self.terms.items(), *terms_of(other).items()))
+
+    def __neg__(self) -> int:
+        return self * -1
+
+    def __sub__(self, other: int) -> int:
+        return self + other * -1
+
+    def __rsub__(self, other: int) -> int:
+        return self * -1 + other
+
+    def __mul__(self, other: int) -> int:
+        pairs = ((a, b) for a in self.terms.items() for b in terms_of(other).items())
+        return simplest((multiplied(p, q), c * d) for (p, c), (q, d) in pairs)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: int) -> int:
+        return self * inverse(other)
+
+    def __rfloordiv__(self, other: int) -> int:
+        return inverse(self) * other
+
+    def __pow__(self, exponent: int, modulo: Any = None) -> int:  # type: ignore[override]
+        result: int = Size({ONE: Fraction(1)})
+        for _ in range(min(exponent, MAX_TERMS)):
+            result = result * self
+        return result
+
+
+def of_setting(name: str, default: int | None = None, *, option: bool = False) -> Size:
+    return Size({frozenset(((Symbol(name, default, option=option), 1),)): Fraction(1)})
+
+
+def value_of(product: Product) -> Fraction:
+    value = Fraction(1)
+    for symbol, power in product:
+        value *= Fraction(symbol.default or GENERIC) ** power
+    return value
+
+
+def terms_of(size: int) -> Terms:
+    return size.terms if isinstance(size, Size) else {ONE: Fraction(size)}
+
+
+def simplest(terms: Iterable[tuple[Product, Fraction]]) -> int:
+    """A sum of terms; a plain number where no setting is left."""
+    total: Terms = {}
+    for product, factor in terms:
+        total[product] = total.get(product, Fraction(0)) + factor
+    total = {product: factor for product, factor in total.items() if factor}
+    if set(total) <= {ONE}:
+        return int(total.get(ONE, 0))
+    return Size(total) if len(total) <= MAX_TERMS else of_setting(UNNAMED)
+
+
+def multiplied(one: Product, other: Product) -> Product:
+    powers = dict(one)
+    for symbol, power in other:
+        powers[symbol] = powers.get(symbol, 0) + power
+    return frozenset((symbol, power) for symbol, power in powers.items() if power)
+
+
+def inverse(size: int) -> Size:
+    """What to multiply with in place of a division; of sums, nothing is known."""
+    terms = terms_of(size)
+    if len(terms) != 1 or size == 0:
+        return of_setting(UNNAMED)
+    ((product, factor),) = terms.items()
+    return Size({frozenset((symbol, -power) for symbol, power in product): 1 / factor})
+
+
+def spelled(product: Product, factor: Fraction) -> str:
+    named = sorted(((symbol.name, power) for symbol, power in product), key=lambda item: (item[1] < 0, item[0]))
+    above = [name if power == 1 else f"{name}**{power}" for name, power in named if power > 0]
+    below = [name if power == -1 else f"{name}**{-power}" for name, power in named if power < 0]
+    if abs(factor.numerator) != 1 or not above:
+        above.insert(0, str(abs(factor.numerator)))
+    if factor.denominator != 1:
+        below.append(str(factor.denominator))
+    return ("-" if factor < 0 else "") + " // ".join([" * ".join(above), *below])
+
+
+def order(one: int, other: int) -> int | None:
+    """Whether a size is less than another (-1), the same (0) or greater (1) for all settings; else None."""
+    rest = terms_of(one + other * -1).values()
+    signs = {1 if factor > 0 else -1 for factor in rest if factor} or {0}
+    return signs.pop() if len(signs) == 1 else None
+
+
+def differ(one: int, other: int) -> bool:
+    """Whether two sizes cannot be the same."""
+    known = order(one, other)
+    if known is not None:
+        return known != 0
+    symbols = {symbol for size in (one, other) for product in terms_of(size) for symbol, _ in product}
+    return all(symbol.option and symbol.default for symbol in symbols) and int(one) != int(other)
+
+
+def is_followed(size: int) -> bool:
+    return all(symbol.name != UNNAMED for product in terms_of(size) for symbol, _ in product)
+
+
+def is_fixed(size: int | None) -> bool:
+    return size.__class__ is not Size
+
+
+def fixed(sizes: Iterable[int | None]) -> Shape:
+    """Sizes, as far as the source fixes them."""
+    return tuple(None if size.__class__ is Size else size for size in sizes)
