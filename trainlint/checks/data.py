@@ -11,7 +11,17 @@ import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
 from trainlint.checks.repairs import argument_for, definition, index_of, reaching
-from trainlint.checks.rows import all_rows, begin_alike, drawn_apart, is_held_out_of, is_within, rows_in, span
+from trainlint.checks.rows import (
+    all_rows,
+    begin_alike,
+    drawn_apart,
+    is_chosen_of,
+    is_held_out_of,
+    is_within,
+    parted,
+    rows_in,
+    span,
+)
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import (
     PREDICTED,
@@ -53,6 +63,7 @@ from trainlint.syntax.code import called, keyword, names_in, positional, words_i
 VALIDATION = re.compile(r"(^|_|\d)(val(?!u)|dev(_|$|set|l)|eval(_|$|set|l))|valid", re.IGNORECASE)
 TEST = re.compile(r"test", re.IGNORECASE)
 HELD_OUT = {"val": "validation", "test": "test"}  # parts of the data, and what users call them
+PLACES = ("$indices", "indices")  # what a part of a data set keeps of how it was chosen
 JUDGED = "evaluated on the data it was trained on"
 UNSPLIT = "trained on all rows, those among them that are held out (@) and that it is evaluated on"
 REDRAWN = "evaluated on a part of a second random split, which holds rows that it was trained on"
@@ -112,7 +123,7 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
     if isinstance(value, Instance):
         if value.family == "iterable" or {"$members", "$few", "$shuffled"} & value.attrs.keys() or is_drawn(value):
             return False
-        if any(isinstance(v, Tensor) and v.data.shuffled for k, v in value.attrs.items() if k != "$indices"):
+        if any(is_shuffled(v) for k, v in value.attrs.items() if k not in PLACES):
             return False
         tensors = value.attrs.get("$tensors")
         if isinstance(tensors, Tuple):
@@ -128,6 +139,15 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
             return not is_anything(value.attrs.get("$indices", NONE)) and ordered_data(inner, depth + 1)
         return value.family == "dataset"
     return False
+
+
+def is_shuffled(rows: Any) -> bool:
+    """Whether the order of an array or a list was left to chance."""
+    return (
+        bool(rows.data.shuffled)
+        if isinstance(rows, Tensor)
+        else isinstance(rows, ListObject) and "$shuffled" in rows.attrs
+    )
 
 
 def takes_shuffled(dataset: Value | None) -> bool:
@@ -508,7 +528,7 @@ class SplitOverlap(Rule):
         """The part that is trained on and the one that is evaluated come from two random splits of the same data."""
         learnt = [part for loader in trained for part in drawn_parts(loader)]
         for part in (part for loader in judged for part in drawn_parts(loader)):
-            if any(part.attrs["$draw"] == other.attrs["$draw"] for other in learnt) or part.born is None:
+            if any(drawn_by(part) == drawn_by(other) for other in learnt) or part.born is None:
                 continue
             whole = identity(part.attrs.get("dataset"))
             for other in learnt:
@@ -777,13 +797,18 @@ def is_said_held_out(loader: Instance) -> bool:
 
 def is_called_held_out(event: Any, region: Region) -> bool:
     """Whether the data that a loop goes through have a name that speaks of validation or test data alone: where their
-    loader is made, or, if a helper makes it, where it is given to the loop."""
+    loader is made, or, if a helper makes it for all parts, where it is given to the loop."""
     statement = statement_of(event.loader.born)
     targets: list[Any] = [target.target for target in statement.targets] if isinstance(statement, cst.Assign) else []
-    if isinstance(statement, cst.Return):
-        targets = [place.node for place in places_of(event, region)[:1]]
     words = [word for target in targets for word in words_in(target)]
-    return any(VALIDATION.search(w) or TEST.search(w) for w in words) and not any("train" in w.lower() for w in words)
+    if isinstance(statement, cst.Return) or (words and not any(map(names_part, words))):
+        words = [word for place in places_of(event, region)[:1] for word in words_in(place.node)]
+    return any(map(names_part, words)) and not any("train" in word.lower() for word in words)
+
+
+def names_part(word: str) -> bool:
+    """Whether a name speaks of a part of the data."""
+    return bool(VALIDATION.search(word) or TEST.search(word) or "train" in word.lower())
 
 
 def born_at(loader: Instance) -> Step | None:
@@ -1006,13 +1031,23 @@ def files_of(dataset: Value | None) -> Instance | None:
 def drawn_parts(loader: Instance) -> list[Instance]:
     """What a loader may serve of parts of random splits, if it is known how each was drawn."""
     held = datasets_of([loader])
-    return [part for part in held if isinstance(part, Instance) and part.attrs.get("$draw") is not None]
+    return [part for part in held if isinstance(part, Instance) and drawn_by(part) is not None]
+
+
+def drawn_by(part: Instance) -> Any:
+    """The random draw that chose what a part has of its data set, be it that itself or the places that are taken; None
+    where there is none, or it is not known."""
+    places = part.attrs.get("$indices")
+    if not isinstance(places, Tensor) or places.data.tokens or not is_subset(part):
+        return part.attrs.get("$draw")
+    chosen, drawn = parted(places.data.order or frozenset())
+    return next(iter(drawn)) if len(drawn) == 1 and chosen else None
 
 
 def serves_some(loader: Instance, other: Instance) -> bool:
     """Whether a loader surely serves rows that another one serves, too: none besides, or both begin with the first."""
     mine, theirs = span(rows_served(loader)), span(rows_served(other))
-    if is_within(mine, theirs) or begin_alike(mine, theirs):
+    if is_within(mine, theirs) or begin_alike(mine, theirs) or is_chosen_of(rows_served(loader), rows_served(other)):
         return True
     (whole, chosen), (other_whole, others) = indices_of(loader), indices_of(other)
     if whole is None or whole != other_whole or chosen is None:
@@ -1166,7 +1201,7 @@ def may_be_parted(interp: Interpreter, loader: Instance) -> bool:
 def is_drawn(dataset: Instance) -> bool:
     """Whether a data set serves random numbers that it draws when it is made, or samples that it makes of nothing,
     whichever is asked for."""
-    held = [v for k, v in dataset.attrs.items() if k != "$indices" and isinstance(v, Tensor)]
+    held = [v for k, v in dataset.attrs.items() if k not in PLACES and isinstance(v, Tensor)]
     if any(v.data.shuffled and not v.data.tokens for v in held):
         return True
     serve = dataset.cls.find("__getitem__") if isinstance(dataset.cls, Class) else None

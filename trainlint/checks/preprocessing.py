@@ -321,6 +321,7 @@ def normalisations(dataset: Instance) -> set[tuple[Any, ...] | None] | None:
     """The statistics that a data set's transform normalises with, each with the bounds of its channels: () for none at
     all, several where a branch chooses the transform, with None among them where it may leave a step out; None when it
     cannot be told whether there are any."""
+    dataset = viewed(dataset)
     pipelines = [
         v
         for k, v in dataset.attrs.items()
@@ -339,6 +340,12 @@ def normalisations(dataset: Instance) -> set[tuple[Any, ...] | None] | None:
         statistics = tuple(channels(value) for step in chain[0] for value in step.attrs.get("$normalize", ()))
         found |= {statistics} if chain[1] or not statistics else {statistics, None}
     return found or None
+
+
+def viewed(dataset: Instance) -> Instance:
+    """The data set that a subset takes its samples from, as that transforms them; any other itself."""
+    inner = dataset.attrs.get("dataset")
+    return inner if is_subset(dataset) and isinstance(inner, Instance) and dataset.cls.__class__ is Api else dataset
 
 
 def chain_of(transform: Value | None, depth: int = 0) -> tuple[list[Instance], bool] | None:
@@ -456,13 +463,21 @@ class PreprocessingDiffers(Rule):
         served = datasets_of(learnt)
         trained = [(d, normalisations(d)) for d in served if isinstance(d, Instance) and pixels(d)]
         seen = {same_data(loader) for loader in learnt}
+        told = [d for *_, d in region.of("dataset") if dataset_part(d) in HELD_OUT]
         for event in since_training(region, region.of("evaluated")) if trained else ():
             dataset = event.loader.attrs.get("dataset")
-            if not isinstance(dataset, Instance) or dataset_part(dataset) in HELD_OUT or not apart(event.loader, seen):
+            if not isinstance(dataset, Instance) or not apart(event.loader, seen):
                 continue
-            given, twins = normalisations(dataset), [(t, found) for t, found in trained if pixels(t) == pixels(dataset)]
-            if dataset.born is not None and given is not None and (how := differently(given, twins)):
-                draft = report(dataset.born.node, dataset.born.space, part="held-out", how=how)
+            given = normalisations(dataset)
+            if dataset_part(dataset) in HELD_OUT and not is_subset(dataset):
+                continue  # `check` has looked at it
+            if given is not None and viewed(dataset) is not dataset:
+                if any(normalised_like(other, [(dataset, given)]) for other in told if viewed(other) is other):
+                    continue  # and at this one, which is transformed as the test data are
+            twins = [(t, found) for t, found in trained if pixels(t) == pixels(dataset)]
+            made = viewed(dataset).born
+            if made is not None and given is not None and (how := differently(given, twins)):
+                draft = report(made.node, made.space, part="held-out", how=how)
                 draft.because([twins[0][0].born])
 
     @on("fitted")

@@ -86,6 +86,16 @@ def is_held_out_of(rows: Value | None, others: Value | None, halved: Collection[
     return mine.order is not None and theirs.order is not None and theirs.order <= mine.order
 
 
+def is_chosen_of(rows: Value | None, others: Value | None) -> bool:
+    """Whether rows were surely chosen from among just these others, none of which a choice has left out."""
+    if not isinstance(rows, Tensor) or not isinstance(others, Tensor):
+        return False
+    mine, theirs = rows.data, others.data
+    if not is_one(mine) or (mine.tokens, mine.part) != (theirs.tokens, theirs.part) or theirs.splits - mine.splits:
+        return False
+    return mine.order is not None and theirs.order is not None and theirs.order < mine.order
+
+
 def parted(order: Any) -> tuple[frozenset[Any], frozenset[Any]]:
     """What was done to the order of rows by choice, and by chance."""
     drawn = frozenset(key for key in order if key[0] == "drawn")

@@ -354,6 +354,7 @@ class Interpreter:
         self.handed: set[int] = set()  # functions that code out of view was given: it calls them
         self.made: dict[int, Arguments] = {}  # what the first module of a class was made with, by the class
         self.children: dict[tuple[int, str], Instance] = {}  # attributes that nobody assigned, by owner and name
+        self.settled: dict[tuple[int, int], tuple[Value, Value]] = {}  # what a text chose of two constants, by place
         self.keep: list[Any] = []
         self.literals: dict[int, Value] = {}
         self.negatives: dict[int, tuple[Value, Value]] = {}
@@ -1942,7 +1943,13 @@ class Interpreter:
 
         self.branches([lambda: run(node.body, True), lambda: run(node.orelse, False)])
         self.chosen += chooses(node.test)
-        return join(results[0], results[1])
+        result = join(results[0], results[1])
+        test, setting = node.test, None
+        if isinstance(test, cst.Comparison) and isinstance(test.comparisons[0].comparator, cst.SimpleString):
+            setting = self.peek(test.left)
+        if setting.__class__ is Text and all(isinstance(value, Const) for value in results):
+            return self.settled.setdefault((id(node), id(setting)), (setting, result))[1]  # chosen alike each time
+        return result
 
     def elements(self, elements: Any) -> tuple[Value, ...] | None:
         """Values of a display; None when a starred part has an unknown length."""

@@ -547,6 +547,7 @@ class ListObject(Object):
 
 
 OF_BATCH = "$batch"  # marks a list that has something of each sample of a batch
+OF_PASS = "$pass"  # of a list of all batches of a loader, the pass over it that made the list
 
 
 def is_of_batch(value: Value) -> bool:
@@ -1121,6 +1122,11 @@ def source_of(value: Value) -> Value | None:
     if isinstance(value, Union):  # the same, be it all of it or its beginning
         sources = [source_of(option) for option in value.options]
         return sources[0] if all(source is sources[0] for source in sources) else value
+    if isinstance(value, ListObject) and (walk := value.attrs.get(OF_PASS)) is not None:
+        as_it_was = (
+            value.attrs["element"] is walk.element and not value.attrs["ends"] and "$shuffled" not in value.attrs
+        )
+        return walk.source if as_it_was else value
     return value.source if isinstance(value, Sequence) else value
 
 

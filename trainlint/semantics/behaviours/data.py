@@ -1666,14 +1666,32 @@ def random_split(call: Call) -> Value:
         piece.attrs["dataset"] = call.first
         piece.attrs["$part"] = part
         piece.attrs["$random"] = TRUE
+        piece.attrs["indices"] = places_of_part(key, piece)
         call.interp.event("dataset", call.node, piece)
         out.append(piece)
     for root in roots(call.first):
         tensors = root.attrs.get("$tensors") if isinstance(root, Instance) else root
-        for tensor in tensors.items if isinstance(tensors, Tuple) else (tensors,):
+        held = root.attrs.values() if isinstance(root, Instance) and isinstance(root.cls, Class) else (tensors,)
+        for tensor in tensors.items if isinstance(tensors, Tuple) else held:
             if isinstance(tensor, Tensor):
                 call.interp.emit("split", (call.interp.frame.space, call.node, tensor, "random_split"))
     return Tuple(tuple(out))
+
+
+def places_of_part(key: Any, piece: Instance) -> Tensor:
+    """The places that a random split chose for one of its parts, which may be taken of other data as well."""
+    data = ordered(ordered(NO_DATA, key), ("chosen", piece.attrs["$place"]))
+    data = data._replace(shuffled=True, part=piece.attrs["$part"])
+    return Tensor(kinds=INDICES, lo=0, lib="numpy", graph=False, nature="a permutation", data=data)
+
+
+def places_in(value: Value) -> Tensor | None:
+    """The places that a part of a random split holds itself, as where a range of numbers was split."""
+    whole = value.attrs.get("dataset") if isinstance(value, Instance) and "$random" in value.attrs else None
+    if not isinstance(value, Instance) or not isinstance(whole, (Sequence, ListObject)):
+        return None
+    one = whole.element if isinstance(whole, Sequence) else whole.attrs["element"]
+    return value.attrs["indices"] if isinstance(one, Number) else None
 
 
 @behaviour("joined_dataset")

@@ -24,6 +24,7 @@ from trainlint.semantics.values import (
     NO_DEPS,
     NONE,
     OF_BATCH,
+    OF_PASS,
     TINY,
     TRUE,
     UNKNOWN,
@@ -270,6 +271,7 @@ def starts_anew(node: Any) -> bool:
 @builtin("list", "set", "frozenset")
 @behaviour("list")
 def list_(call: Call) -> Value:
+    from trainlint.semantics.behaviours.data import places_in
     from trainlint.semantics.behaviours.training import spend
 
     if not arguments_of(call):
@@ -284,7 +286,12 @@ def list_(call: Call) -> Value:
     ):
         spend(call.interp, call.first)
         return Sequence(call.first.element, call.first.source)  # list(model.parameters()) still is the parameters
-    return ListObject(None, element(call, call.first))
+    if (places := places_in(call.first)) is not None:
+        return places
+    made, source = ListObject(None, element(call, call.first)), source_of(call.first)
+    if isinstance(call.first, (Instance, Sequence)) and isinstance(source, Instance) and source.family == "loader":
+        made.attrs[OF_PASS] = Sequence(made.attrs["element"], source)
+    return made
 
 
 @builtin("sorted")
