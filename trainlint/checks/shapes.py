@@ -1220,7 +1220,7 @@ def dealt_out(call: Any, tensor: Tensor, index: Index) -> tuple[str, str] | None
     names, owner = next((found for node in wanted if (found := sizes_with(index, node))), ((), None))
     if owner is None or tensor.shape is None or len(names) != len(tensor.shape) or len(wanted) < 2:
         return None
-    itself = isinstance(of, cst.Name) and reaching(index, of) is reaching(index, owner)
+    itself = isinstance(of, cst.Name) and (bound := reaching(index, of)) is not None and bound is reaching(index, owner)
     if not itself and not is_map(tensor):
         return None
     places = {id(name): at for at, name in enumerate(names)}

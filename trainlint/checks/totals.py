@@ -677,11 +677,18 @@ def mates(loop: Any, feed: Feed) -> set[str]:
         if isinstance(part, cst.Assign) and isinstance(part.value, cst.Call):
             calls.append(part)
         elif isinstance(part, cst.Expr) and is_plain_call(part.value, "backward"):
-            learnt.add(root_of(part.value))
+            learnt.add(root_of(loss_of(part.value)))
     own = [call for call in calls if root in targets(call)]
     alike = [call for call in calls if any(call.value.func.deep_equals(other.value.func) for other in own)]
     found = {name for call in alike if len(call.targets) == 1 for name in targets(call)}
     return {name for name in found | (learnt if root in learnt else set()) if name and not name.startswith("_")}
+
+
+def loss_of(backward: Any) -> Any:
+    """What a backward pass starts from: `scaler.scale(loss).backward()`, `accelerator.backward(loss)`."""
+    given = positional(backward)
+    receiver: Any = given[0] if given else getattr(backward.func, "value", None)
+    return positional(receiver)[0] if isinstance(receiver, cst.Call) and positional(receiver) else receiver
 
 
 def root_of(node: Any) -> str | None:
