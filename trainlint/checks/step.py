@@ -1195,7 +1195,8 @@ class UnscaledAccumulation(Rule):
     def is_undivided(self, optimizer: Instance, backward: Any, inside: tuple[Any, ...]) -> bool:
         """Whether a backward runs in every turn, for an optimizer, on a loss that nothing has multiplied."""
         loss = backward.loss
-        known = any(dep.module is not ELSEWHERE.module for dep in without_scaler(loss)) or loss.nature == "a loss"
+        # A division leaves its mark on these only (`rescales`).
+        known = any(dep.node is not None for dep in without_scaler(loss)) or loss.nature == "a loss"
         factor = any(dep.module is FACTOR for dep in loss.deps)
         reached = touches(optimizer, loss.deps, True) is not False
         return always(inside) and reached and known and not factor and not divides(backward.engine)
