@@ -20,8 +20,11 @@ OTHER_FRAMEWORKS = frozenset(("equinox", "flax", "haiku", "jax", "keras", "keras
 # The distance is bounded because a notebook may be one line of megabytes.
 _IMPORT = re.compile(rf"(?:import|from)\b[\w., \t]{{0,120}}?\b(?:{'|'.join(LIBRARIES)})".encode())
 
-# Calls that only training code makes: it may import everything through modules of its own.
-_TELLTALES = (b".backward(", b".zero_grad(", b".load_state_dict(", b".fit_transform(", b"DataLoader(")
+# What only training code and models say: they may import everything through modules of their own.
+_TELLTALES = (
+    *(b".backward(", b".zero_grad(", b".load_state_dict(", b".fit_transform(", b"DataLoader("),
+    *(b"nn.Module", b"LightningModule", b"torch."),
+)
 
 # A suppression of ours, which must be told when it is of no use.
 _SUPPRESSION = re.compile(rb"trainlint\s*:|noqa\s*:[^\n]{0,200}?\btl\d")
