@@ -492,7 +492,7 @@ class GradientCutBeforeLoss(Rule):
                 if any(dep.live and not trained.isdisjoint(descendants(dep.module)) for dep in term.deps):
                     continue
                 for dep in term.deps:
-                    if dep.cut is not None and id(dep.module) in trained:
+                    if dep.cut is not None and dep.cut.label not in CHOOSING and id(dep.module) in trained:
                         what = f"`{dep.cut.label}` cuts a term of the loss off from what is trained with it"
                         step = Step(backward.space, backward.node, "backward")
                         report(dep.cut.node, dep.cut.space, what=what, whom="the model", by="backward").because([step])
@@ -643,6 +643,10 @@ def is_cut_here(node: Any, cut: Any) -> bool:
     if isinstance(node, cst.BinaryOperation):
         return is_cut_here(node.left, cut) or is_cut_here(node.right, cut)
     return node is cut
+
+
+# What chooses among the outputs of a model, such as its samples, and is never meant to have gradients.
+CHOOSING = frozenset(("multinomial", "topk"))
 
 
 def is_aside(term: Tensor, rest: Tensor) -> bool:

@@ -180,7 +180,7 @@ def range_(call: Call) -> Value:
     if len(values) == len(arguments_of(call)) and values:
         try:
             numbers = range(*values)
-            if len(numbers) <= (8 if call.interp.module_depth else 3):  # levels of a network, and no epochs
+            if len(numbers) <= (8 if call.interp.module_depth or builds_module(call.interp) else 3):  # of no epochs
                 return Tuple(tuple(Const(n) for n in numbers))
         except (TypeError, ValueError):
             pass
@@ -192,6 +192,16 @@ def range_(call: Call) -> Value:
     source = counted.loader if counted is not None and counted.what == "batches" else None
     first = Number(start, start, integer=True) if fixed else None
     return Sequence(Number(start, integer=True), source, first)
+
+
+def builds_module(interp: Interpreter) -> bool:
+    """Whether a module is being made, whose loops are over its layers."""
+    function = interp.frame.function
+    if function is None or function.name != "__init__" or not isinstance(function.node, cst.FunctionDef):
+        return False
+    params = function.node.params.params
+    made = interp.frame.env.get(params[0].name.value) if params else None
+    return isinstance(made, Instance) and made.family == "module"
 
 
 @builtin("enumerate")
