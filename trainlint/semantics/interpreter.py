@@ -562,7 +562,9 @@ class Interpreter:
             return
         if not any(element.__class__ is cst.StarredElement for element in elements):
             axes = (*[None] * (len(elements) - 1), tensor.last)
-            self.rebind(value.value, tensor.but(shape=axes, batched=tensor.batched))
+            counted = tensor.but(shape=axes, batched=tensor.batched)
+            self.modules.same(tensor, counted)
+            self.rebind(value.value, counted)
 
     def running_sum(self, node: cst.Assign) -> Value | None:
         """The value of `total = total + loss`, or of several at once; None for any other assignment."""
