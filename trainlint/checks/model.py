@@ -341,7 +341,9 @@ class ParameterNotRegistered(HiddenRule):
             if not isinstance(name, str) or name.startswith("$"):
                 continue
             if isinstance(value, Tensor):
-                kind = "drawn" if value.nature == DRAWN else leaf_kind(interp, value)
+                # What `forward` does not read is what its parameters are made of.
+                drawn = value.nature == DRAWN and runs_with(instance, name)
+                kind = "drawn" if drawn else leaf_kind(interp, value)
                 if not kind and value.nature == "random numbers" and runs_with(instance, name):
                     kind = "random"
                 if kind in PLAIN_TENSORS:
@@ -962,13 +964,12 @@ class DropoutMisuse(Rule):
         before = flow.before
         if flow.path != "torch.nn.BatchNorm1d" or before is None or before.path not in DROPOUT:
             return
-        if (
-            before.chain is not None
-            and before.chain is flow.chain
-            and dropout_rate(before) > 0
-            and before.layer is not None
-            and before.layer.born
-        ):
+        if before.chain is None and flow.chain is None and before.space is flow.space:
+            index = index_of(flow.space)
+            together = index.function(before.node) is index.function(flow.node)
+        else:
+            together = before.chain is flow.chain
+        if together and dropout_rate(before) > 0 and before.layer is not None and before.layer.born:
             born = before.layer.born
             report(
                 born.node,
@@ -1072,14 +1073,12 @@ class SharedLayerReplicated(Rule):
 
     @on_call("torch.nn.ModuleList", "torch.nn.Sequential")
     def comprehended(self, call: Call, report: Report) -> None:
-        node = call.arguments.nodes[0] if call.arguments.nodes else None
-        if node.__class__ not in (cst.ListComp, cst.GeneratorExp) or node.elt.__class__ is not cst.Name:
-            return
-        value = call.interp.frame.env.get(node.elt.value)
         count = len(contents(call.arguments.positional[0])) if len(call.arguments.nodes) > 1 else "of them"
-        if isinstance(value, Instance) and not any(is_name(n, node.elt.value) for n in nodes_in(node.for_in)):
-            if self.repeats(value, node.elt, node, report):
-                report(node, cls=value.describe(), many=count)
+        for given in dict.fromkeys(call.arguments.nodes):
+            for node, element in fillings(index_of(report.space()), given):
+                value = call.interp.frame.env.get(element.value)
+                if isinstance(value, Instance) and self.repeats(value, element, node, report):
+                    report(node, cls=value.describe(), many=count if node is given else "of them")
 
     @on_call("module.append")
     def appended(self, call: Call, report: Report) -> None:
@@ -1113,6 +1112,29 @@ class SharedLayerReplicated(Rule):
             (n for n in nodes_in(tree) if n.__class__ is cst.SimpleStatementLine and contains(n, place)), None
         )
         return not SHARED.search(owner + (code_of(statement) if statement is not None else ""))
+
+
+def fillings(index: Index, given: Any) -> Iterator[tuple[Any, cst.Name]]:
+    """Where a list, written down or kept in a variable until it is used, gets one name several times, and this name."""
+    bound = index.lookup(given) if isinstance(given, cst.Name) else []
+    if len(bound) == 1 and isinstance(statement := index.statement(bound[0].node), cst.Assign):
+        made = statement.value
+        for read in index.references(bound[0]) if isinstance(made, cst.List) and not made.elements else ():
+            call = next((n for n in index.ancestors(read) if isinstance(n, cst.Call)), None)
+            loop = next((n for n in index.ancestors(read) if isinstance(n, (cst.For, cst.FunctionDef))), None)
+            if (
+                call is not None
+                and contains(call.func, read)
+                and called(call) == "append"
+                and isinstance(loop, cst.For)
+            ):
+                element = next(iter(positional(call)), None)
+                if isinstance(element, cst.Name) and not any(contains(loop, b.node) for b in index.lookup(element)):
+                    yield call, element
+        given = made
+    if isinstance(given, (cst.ListComp, cst.GeneratorExp)) and isinstance(given.elt, cst.Name):
+        if not any(is_name(node, given.elt.value) for node in nodes_in(given.for_in)):
+            yield given, given.elt
 
 
 class ConstantInit(Rule):

@@ -39,7 +39,7 @@ from trainlint.semantics.behaviours.tensors import VOLATILE
 from trainlint.semantics.behaviours.training import descendants, optimizers
 from trainlint.semantics.interpreter import FEEDS, Interpreter, Region, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import Call, holds, modules_in
-from trainlint.semantics.modules import Flow, carried, contents
+from trainlint.semantics.modules import Flow, carried, contents, is_self
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     ELSEWHERE,
@@ -670,7 +670,12 @@ def in_model(call: ModelCall) -> bool:
     """Whether a model's own method calls one of its parts: training may come by there too."""
     opener = index_of(call.space).class_(call.node)
     cls = call.space.attrs.get(opener.name.value) if opener is not None else None
-    return isinstance(cls, Class) and cls.family == "module" and call.module.cls is not cls
+    if not isinstance(cls, Class) or cls.family != "module" or call.module.cls is cls:
+        return False
+    method = index_of(call.space).function(call.node)
+    switches = [node.func for node in calls_in(method) if called(node) == "eval"]
+    # Training does not come by where the model itself goes to eval mode.
+    return not any(isinstance(func, cst.Attribute) and is_self(func.value) for func in switches)
 
 
 class StuckInEvalMode(Rule):
@@ -956,7 +961,7 @@ class DropoutIgnoresMode(Rule):
     def functional(self, call: Call, report: Report) -> None:
         if report.interp.module_depth == 0 or call.arguments.open or call.via:
             return
-        if call.value("training") is None and drops(call.value("p")) and runs_in_eval(report.interp):
+        if call.value("training") is None and drops(call.value("p")) and runs_in_eval(report.interp, call.node):
             draft = report(call.node, what=f"`{call.short_name}` is called without `training=self.training`")
             draft.repair(self.pass_mode)
 
@@ -975,7 +980,7 @@ class DropoutIgnoresMode(Rule):
         function = interp.frame.function
         if interp.module_depth == 0 or function is None or function.name != "forward" or not drops(call.value("p", 0)):
             return
-        if runs_in_eval(interp) and not is_kept(function.node, call.node):
+        if runs_in_eval(interp, call.node) and not is_kept(function.node, call.node):
             report(call.node, what="the layer is built anew in `forward`, always in train mode")
 
     @on("layer")
@@ -996,10 +1001,10 @@ def drops(p: Value | None) -> bool:
     return p is None or bounds(p)[0] != 0
 
 
-def runs_in_eval(interp: Interpreter) -> bool:
-    """Whether the method at hand runs in eval mode too, the same way as in train mode."""
+def runs_in_eval(interp: Interpreter, call: Any) -> bool:
+    """Whether the method at hand runs in eval mode too, and makes a call there the same way as in train mode."""
     function = interp.frame.function
-    if function is None or not isinstance(function.node, cst.FunctionDef) or asks_for_mode(function.node):
+    if function is None or not isinstance(function.node, cst.FunctionDef) or asks_for_mode(function.node, call):
         return False
     params = function.node.params.params
     module = interp.frame.env.get(params[0].name.value) if params else None
@@ -1008,16 +1013,30 @@ def runs_in_eval(interp: Interpreter) -> bool:
     return function.name == "forward" or module.attrs.get("training") is FALSE
 
 
-def asks_for_mode(function: cst.FunctionDef) -> bool:
-    """Whether a function looks at the mode other than to hand it on."""
+def asks_for_mode(function: cst.FunctionDef, dropout: Any) -> bool:
+    """Whether a function looks at the mode other than to hand it on, or to decide something beside a call."""
     asked = 0
+    beside: set[int] = set()
     for node in nodes_in(function):
+        if isinstance(node, cst.If) and is_beside(node, dropout):
+            beside.update(map(id, nodes_in(node)))
+        if id(node) in beside:
+            continue
         if isinstance(node, cst.Name) and node.value in MODE_NAMES:
             asked += 1
         elif isinstance(node, cst.Call) and "dropout" in called(node):
             given = (inner for argument in node.args for inner in nodes_in(argument))
             asked -= sum(isinstance(inner, cst.Name) and inner.value in MODE_NAMES for inner in given)
     return asked > 0
+
+
+def is_beside(condition: cst.If, call: Any) -> bool:
+    """Whether a call is made whatever a condition decides, on things that are not set there."""
+    if contains(condition, call) or any(isinstance(node, (cst.Return, cst.Raise)) for node in nodes_in(condition)):
+        return False
+    given = {node.value for node in nodes_in(call) if isinstance(node, cst.Name)}
+    targets = (node.target for node in nodes_in(condition) if isinstance(node, (cst.AssignTarget, cst.AugAssign)))
+    return given.isdisjoint(name for target in targets for name in target_names(target))
 
 
 def is_kept(function: Any, call: cst.CSTNode) -> bool:

@@ -34,7 +34,7 @@ from trainlint.semantics.values import (
     Value,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called
+from trainlint.syntax.code import called, is_name
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
@@ -43,8 +43,10 @@ if TYPE_CHECKING:
 PLAIN_VALUES = frozenset((Api, Const, Namespace, Number, Tensor, Text, Tuple))
 # Ways of reaching attributes without writing their names.
 DYNAMIC = frozenset("_modules _parameters __dict__ children named_children get_submodule".split())
-# What is given strings that stand for text, not for attributes.
-TEXTUAL = frozenset("add_argument startswith endswith replace strip".split())
+# What is given strings that stand for text, not for attributes, or only asks whether there is an attribute.
+TEXTUAL = frozenset("add_argument startswith endswith replace strip hasattr".split())
+# What registers a tensor by name, or None, which leaves the name free for anything.
+REGISTERS = frozenset(("register_parameter", "register_buffer"))
 # Layers that are made from sizes and rates, so that what they are given is no layer.
 MEASURED = frozenset(
     """Linear Conv1d Conv2d Conv3d Embedding LSTM GRU RNN BatchNorm1d BatchNorm2d BatchNorm3d LayerNorm
@@ -371,7 +373,7 @@ class Uses:
                 plain.add(id(node.left))
             elif kind is cst.Call:
                 name = called(node)
-                if name in TEXTUAL:
+                if name in TEXTUAL or (name in REGISTERS and gives_none(node)):
                     plain.update(id(argument.value) for argument in node.args)
                 elif name in MEASURED:
                     inside.update(id(argument.value) for argument in node.args)
@@ -388,6 +390,11 @@ class Uses:
                 self.elsewhere[node.attr.value].append(node)
             elif kind is cst.SimpleString and id(node) not in plain and " " not in node.value:
                 self.strings.update(re.findall(r"\w+", node.value))  # sentences name no attributes
+
+
+def gives_none(call: cst.Call) -> bool:
+    """Whether the last argument of a call is None."""
+    return bool(call.args) and is_name(call.args[-1].value, "None")
 
 
 def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int]) -> ClassUses:
