@@ -135,14 +135,14 @@ class ModelCall(NamedTuple):
 
     @property
     def is_repeated(self) -> bool:
-        """Whether the same inputs are given again and again in one expression, as to see how dropout spreads what comes
-        out."""
+        """Whether the same inputs are given again and again in one expression, or in a loop that does nothing but collect
+        what comes out, as to see how dropout spreads it."""
         given = {name for arg in getattr(self.node, "args", ()) for name in names_in(arg.value)}
-        around = (n.for_in for n in index_of(self.space).ancestors(self.node) if hasattr(n, "for_in"))
-        clause = next(around, None)
-        return (
-            clause is not None and is_plain_call(clause.iter, "range") and given.isdisjoint(target_names(clause.target))
-        )
+        around = (getattr(n, "for_in", n) for n in index_of(self.space).ancestors(self.node))
+        clause = next((n for n in around if isinstance(n, (cst.CompFor, cst.For))), None)
+        if clause is None or (isinstance(clause, cst.For) and not is_one_line(clause.body)):
+            return False
+        return is_plain_call(clause.iter, "range") and given.isdisjoint(target_names(clause.target))
 
     @property
     def is_before_no_grad(self) -> bool:
@@ -170,6 +170,17 @@ class ModelCall(NamedTuple):
         if isinstance(loop, cst.For) and not contains(loop.body, self.node):
             return report(loop.iter, region.space, **fields).because([Step(self.space, self.node, "called here")])
         return report(self.node, self.space, **fields)
+
+
+def is_one_line(block: cst.BaseSuite) -> bool:
+    """Whether a block is one statement that adds to something: `total += …`, `found.append(…)`."""
+    lines = block.body if isinstance(block, cst.SimpleStatementSuite) else None
+    if isinstance(block, cst.IndentedBlock) and len(block.body) == 1:
+        lines = getattr(block.body[0], "body", None)
+    if not isinstance(lines, Sequence) or len(lines) != 1:
+        return False
+    line = lines[0]
+    return isinstance(line, cst.AugAssign) or (isinstance(line, cst.Expr) and called(line.value) == "append")
 
 
 def switches_itself(call: ModelCall, region: Region) -> Step | None:

@@ -601,7 +601,7 @@ class StepOrder(Rule):
         """Lightning runs backward on what `training_step` returns; None tells it to skip the batch."""
         method, module, value, region = fact
         manual = module.attrs.get("automatic_optimization")
-        again = region.of("backward")
+        again = [event for event in region.of("backward") if not is_of_other_calls(event.loss, value)]
         asked = isinstance(value, Tensor) or (bool(again) and called(again[0].node) == "manual_backward")
         if again and automatic(module) and asked:
             what = "Lightning runs `backward` and `step` on what `training_step` returns (@), so this is done twice"
@@ -612,6 +612,14 @@ class StepOrder(Rule):
                 what = "`training_step` returns nothing, so Lightning skips every batch and nothing is learnt"
                 losses = [Step(e.space, e.node, "the loss") for e in region.of("loss")]
                 report(method.node.name, method.space, what=what).because(losses[-1:])
+
+
+def is_of_other_calls(loss: Value, returned: Value) -> bool:
+    """Whether a loss surely comes of other calls of models than what is returned, as where inputs are optimised."""
+    if not isinstance(loss, Tensor) or not isinstance(returned, Tensor):
+        return False
+    made, used = ({dep.node for dep in tensor.deps if dep.live} for tensor in (loss, returned))
+    return bool(made and used) and None not in made | used and made.isdisjoint(used)
 
 
 def is_taken_again(region: Region, backward: Any, missing: Instance) -> bool:

@@ -107,6 +107,7 @@ TEST = frozenset(("test",))
 ORDERS = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
 IDENTITIES = (cst.Is, cst.IsNot)
 OPAQUE_MARKS = frozenset(("$any", "$harmless", "$meter"))
+RESTORING = ("from_pretrained", "load_from_checkpoint")  # methods of a model's class that make one with weights of a file
 FEEDS = frozenset(("", "update", "update_state"))  # the methods by which it gets predictions
 METERS = ("torchmetrics.", "keras.metrics.", "tensorflow.keras.metrics.", "tensorflow.metrics.")  # what keeps a state
 
@@ -1709,7 +1710,7 @@ class Interpreter:
             member = owner.find(name)
             if isinstance(member, Instance) and member.family == "classmethod":
                 return self.bind_member(owner, name, member, node)
-            if member is None and name == "from_pretrained" and owner.family == "module":
+            if member is None and name in RESTORING and owner.family == "module":
                 return Method(owner, name)
             if member is None:  # of a base class from outside
                 paths = (f"{path}.{name}" for path in owner.api)

@@ -647,7 +647,7 @@ class Library:
                 return UNKNOWN
             return self.opaque_method(interp, receiver, name, arguments, node)
         if isinstance(receiver, Class):
-            return self.restore(interp, receiver, arguments, node)
+            return self.restore(interp, receiver, name, arguments, node)
         for prefix in containers.types_of(receiver):
             run = BUILTINS.get(f"{prefix}.{name}")
             if run is not None:
@@ -656,17 +656,26 @@ class Library:
                 )
         return self.unknown_method(interp, receiver, name, arguments, node)
 
-    def restore(self, interp: Interpreter, cls: Class, arguments: Arguments, node: Any) -> Value:
-        """`Model.from_pretrained(name, …)`: made with its configuration and the other arguments, in eval mode."""
+    def restore(self, interp: Interpreter, cls: Class, name: str, arguments: Arguments, node: Any) -> Value:
+        """`Model.from_pretrained(name, …)`: made with its configuration and the other arguments, in eval mode. Lightning's
+        `Model.load_from_checkpoint(path, …)` is made with what the file holds as well, and stays in train mode."""
         from trainlint.semantics.behaviours.layers import set_mode
         from trainlint.semantics.classes import instantiate
 
         keywords = dict(arguments.keywords)
-        config = keywords.pop("config", UNKNOWN)
-        given = type(arguments)([config, *arguments.positional[1:]], keywords, open_=arguments.open)
+        if name == "from_pretrained":
+            config = keywords.pop("config", UNKNOWN)
+            given = type(arguments)([config, *arguments.positional[1:]], keywords, open_=arguments.open)
+        else:
+            for own in ("checkpoint_path", "map_location", "hparams_file", "strict", "weights_only"):
+                keywords.pop(own, None)
+            given = type(arguments)([], keywords, open_=True)
         model = instantiate(interp, cls, given, node)
         if isinstance(model, Instance):
-            set_mode(interp, model, FALSE)
+            if name == "from_pretrained":
+                set_mode(interp, model, FALSE)
+            else:
+                interp.event("loaded", node, model, False)
             interp.write(model.attrs, "$loaded", TRUE)
         return model
 

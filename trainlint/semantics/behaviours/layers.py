@@ -636,6 +636,18 @@ def module_itself(call: Call) -> Value:
     return module if module is not None else UNKNOWN
 
 
+@behaviour("freeze_module")
+def freeze_module(call: Call) -> Value:
+    """Lightning's `freeze()` switches to eval mode as well, and `unfreeze()` back to train mode."""
+    from trainlint.semantics.behaviours.training import freeze
+
+    thawed = called(call.node) == "unfreeze"
+    if isinstance(call.receiver, Instance):
+        freeze(call.interp, call.receiver, FALSE if thawed else TRUE, call.node)
+        switch(call, TRUE if thawed else FALSE)
+    return NONE
+
+
 @behaviour("register_buffer")
 def register_buffer(call: Call) -> Value:
     """A buffer takes no gradients; what it holds may be loaded or filled later, in the same shape."""
