@@ -32,10 +32,12 @@ from trainlint.semantics.values import (
     UNKNOWN,
     Api,
     Class,
+    Const,
     Dep,
     DictObject,
     Instance,
     ListObject,
+    Number,
     Step,
     Tensor,
     Tuple,
@@ -1374,9 +1376,12 @@ class AmpMisuse(Rule):
                 if any(dep.scales for dep in loss.deps):
                     continue
                 if touches(optimizer, loss.deps, False) is True:
-                    batches = const(accelerator.attrs.get("gradient_accumulation_steps", NONE))
+                    number = accelerator.attrs.get("gradient_accumulation_steps", Const(1))
+                    batches = const(number)
                     if isinstance(batches, int) and batches > 1:
                         what = f"which would divide the loss by the {batches} batches that it accumulates"
+                    elif isinstance(number, Number):  # an option
+                        what = "which would divide the loss by the number of batches that it accumulates"
                     elif const(accelerator.attrs.get("mixed_precision", NONE)) == "fp16":
                         what = "so the loss is not scaled as its float16 needs"
                     else:

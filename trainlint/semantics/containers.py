@@ -43,6 +43,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
+    const,
     is_number,
     join,
     join_all,
@@ -229,6 +230,8 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
         fitting = [o for o in owner.options if not isinstance(o, Const) and not is_loader(o)]  # which have no items
         return join_all(get_item(interp, o, indices, node) for o in fitting)
     index = indices[0] if len(indices) == 1 else None
+    if isinstance(owner, Instance) and "$parts" in owner.attrs and const(index or UNKNOWN) in STORED:
+        return one_of(interp, owner, owner.attrs["$parts"], index)
     if isinstance(owner, DictObject):
         if isinstance(index, Union) and all(isinstance(o, Const) for o in index.options):
             return join_all(get_item(interp, owner, [option], node) for option in index.options)
@@ -465,6 +468,7 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
 
 
 # What a model gives for each of its units.
+STORED = ("train", "validation", "valid", "val", "test")  # parts by which a stored `DatasetDict` is indexed
 OUTPUTS = LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES
 
 

@@ -101,6 +101,7 @@ TABLES = {
     "pytorch_lightning": "engines",
     "transformers": "engines",
     "accelerate": "engines",
+    "diffusers": "engines",
     "evaluate": "engines",
     "datasets": "engines",
     "peft": "engines",
@@ -166,7 +167,7 @@ HARMLESS = frozenset(
     builtins subprocess psutil signal string io csv zipfile tarfile urllib requests threading multiprocessing
     queue contextlib dataclasses enum operator statistics hashlib uuid platform socket inspect types numbers
     fractions decimal heapq bisect struct base64 tempfile traceback ignite evaluate ema_pytorch torch_ema
-    tensorboard_logger tb_logger clearml swanlab GPUtil pynvml""".split()
+    tensorboard_logger tb_logger diffusers clearml swanlab GPUtil pynvml""".split()
 )
 
 
@@ -516,8 +517,8 @@ class Library:
     def outside_result(self, interp: Interpreter, path: str, arguments: Arguments, node: Any) -> Value:
         last = path.rpartition(".")[2]
         if (ready := READY_MADE.fullmatch(path)) is not None:
-            if ready[1]:
-                return Instance(Api(path), FRAMEWORKS[ready[1]], Step(interp.frame.space, node, last))
+            if flavour := ready[1] or ready[2]:
+                return Instance(Api(path), FRAMEWORKS[flavour], Step(interp.frame.space, node, last))
             model = Instance(None, "", Step(interp.frame.space, node, last))
             interp.write(model.attrs, "training", FALSE if last == "from_pretrained" else TRUE)
             head = path.rpartition(".")[0].rpartition("For")[2]
@@ -1107,6 +1108,8 @@ class Library:
             return Method(owner, name)
         if name in ("logits", "loss", "last_hidden_state", "pooler_output", "hidden_states", "prediction_logits"):
             return owner.plain()
+        if name == "sample" and not is_called(interp, node):  # what diffusers' models put their output in
+            return owner.plain()
         return Method(owner, name)
 
     def instance_attribute(self, interp: Interpreter, owner: Instance, name: str, node: Any) -> Value | None:
@@ -1348,6 +1351,13 @@ def is_leaf(dep: Dep) -> bool:
     return dep.node is None and dep.module is not ELSEWHERE.module
 
 
+def is_called(interp: Interpreter, node: Any) -> bool:
+    """Whether an attribute is looked up to be called at once."""
+    source = interp.frame.space.source
+    above = source.index.parent(node) if source is not None else None
+    return isinstance(above, cst.Call) and above.func is node
+
+
 def is_same_tensor(method: Any) -> bool:
     """Whether what a method gives is the tensor that it is called on, or shares all its elements in their shape."""
     name = getattr(getattr(method, "attr", None), "value", "")
@@ -1466,6 +1476,7 @@ PYTHON_NAMES = frozenset(dir(builtins))
 # What gives a model whose layers are out of view; with weights in eval mode.
 READY_MADE = re.compile(
     r"transformers\.(?:[\w.]+\.)?(Flax(?=[A-Z])|TF(?=[A-Z]))?\w*(?:Model|For[A-Z])\w*\.from_(?:pretrained|config)"
+    r"|diffusers\.(?:[\w.]+\.)?(Flax(?=[A-Z]))?(?:\w*Model|Autoencoder\w+)(?<!EMAModel)(?:\.from_(?:pretrained|config))?"
 )
 FRAMEWORKS = {"Flax": "flax", "TF": "keras"}  # of models that are not PyTorch's, by how their names begin
 # Where classes of modules are that need no row of their own.

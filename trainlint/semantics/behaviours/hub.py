@@ -62,6 +62,14 @@ def hub_data(call: Call) -> Value:
     return parts
 
 
+@behaviour("hub_stored")
+def hub_stored(call: Call) -> Value:
+    """`load_from_disk(…)`: one part, or several by their names."""
+    stored = dataset(call)
+    stored.attrs["$parts"] = dataset(call)
+    return stored
+
+
 @builtin(
     "dict.map", "dict.cast_column", "dict.remove_columns", "dict.rename_column", "dict.rename_columns",
     "dict.select_columns", "dict.with_format", "dict.set_format",
