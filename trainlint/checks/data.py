@@ -121,8 +121,11 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
     if isinstance(value, Union):
         return all(ordered_data(option, depth + 1) for option in value.options)
     if isinstance(value, Instance):
-        if value.family == "iterable" or {"$members", "$few", "$shuffled"} & value.attrs.keys() or is_drawn(value):
+        if value.family == "iterable" or {"$few", "$shuffled"} & value.attrs.keys() or is_drawn(value):
             return False
+        if "$members" in value.attrs:
+            members = getattr(value.attrs["$members"], "items", None)
+            return bool(members) and all(ordered_data(member, depth + 1) for member in members)
         if any(is_shuffled(v) for k, v in value.attrs.items() if k not in PLACES):
             return False
         tensors = value.attrs.get("$tensors")

@@ -82,6 +82,7 @@ from trainlint.syntax.code import (
     last_name,
     names_in,
     positional,
+    words_in,
 )
 
 # Batches of that many samples may well be all there are.
@@ -683,6 +684,13 @@ def uses_of_self(index: Index, cls: cst.ClassDef) -> dict[str, list[tuple[str, s
     return found
 
 
+def logged_alone(index: Index, uses: list[tuple[str, str | None, Any]]) -> Any:
+    """Where an attribute is logged, if all that is done with it is to log or reset it."""
+    given = [above for _, what, above in uses if what is None]
+    calls = [index.parent(above) if isinstance(above, cst.Arg) else None for above in given]
+    return calls[0] if calls and all(called(call) == "log" for call in calls) else None
+
+
 class MetricAccumulator(Rule):
     """A total is overwritten, never reset, or filled with what belongs elsewhere."""
 
@@ -717,7 +725,8 @@ class MetricAccumulator(Rule):
         cls = module.cls
         if not isinstance(cls, Class) or cls.space.source is None or any(isinstance(b, Class) for b in cls.bases):
             return
-        used = uses_of_self(cls.space.source.index, cls.node)
+        index, words = cls.space.source.index, set(words_in(cls.node))
+        used = uses_of_self(index, cls.node)
         kept = {name: value for name, value in module.attrs.items() if name in used and is_metric(value)}
         for name, metric in kept.items():
             uses = used[name]
@@ -727,6 +736,8 @@ class MetricAccumulator(Rule):
             place, what = None, ""
             if read and done <= {"compute", "reset"}:
                 place, what = read[0][1], "nothing is ever added to this metric (@), so what is read of it says nothing"
+            elif done <= {None, "reset"} and "getattr" not in words and (logged := logged_alone(index, uses)) is not None:
+                place, what = logged, "nothing is ever added to this metric (@), so what is logged of it says nothing"
             elif repeated and done <= {"compute", "update", "forward", ""}:
                 place = repeated[0]
                 what = "this metric (@) is never reset, so it also holds what the epochs before have added"

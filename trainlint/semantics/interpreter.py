@@ -107,6 +107,7 @@ TEST = frozenset(("test",))
 ORDERS = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
 IDENTITIES = (cst.Is, cst.IsNot)
 OPAQUE_MARKS = frozenset(("$any", "$harmless", "$meter"))
+HOOKS = frozenset(("training_step", "train_dataloader"))  # a class with one of these is run by Lightning
 RESTORING = ("from_pretrained", "load_from_checkpoint")  # methods of a model's class that make one with weights of a file
 FEEDS = frozenset(("", "update", "update_state"))  # the methods by which it gets predictions
 METERS = ("torchmetrics.", "keras.metrics.", "tensorflow.keras.metrics.", "tensorflow.metrics.")  # what keeps a state
@@ -352,6 +353,8 @@ class Interpreter:
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
         self.visited: set[int] = set()
+        self.tested: set[int] = set()  # of these, hooks of Lightning's that only tests have called so far
+        self.testing = False
         self.handed: set[int] = set()  # functions that code out of view was given: it calls them
         self.made: dict[int, Arguments] = {}  # what the first module of a class was made with, by the class
         self.children: dict[tuple[int, str], Instance] = {}  # attributes that nobody assigned, by owner and name
@@ -2439,6 +2442,10 @@ class Interpreter:
     ) -> Value:
         """Interpret a function's body in a frame of its own."""
         self.load(function.space)
+        if not self.testing:
+            self.tested.discard(id(function.node))
+        elif function.name in HOOKS and id(function.node) not in self.visited:
+            self.tested.add(id(function.node))
         self.visited.add(id(function.node))
         frame = Frame(env, function.closure, function.space, function, self.journal.mark())
         frame.on_yield, frame.caller, frame.call = on_yield, self.frame, node

@@ -1358,6 +1358,14 @@ def is_called(interp: Interpreter, node: Any) -> bool:
     return isinstance(above, cst.Call) and above.func is node
 
 
+def taken_apart(call: Call) -> int:
+    """How many names an assignment takes apart what a call gives into; 0 where it does not."""
+    source = call.interp.frame.space.source
+    statement = source.index.parent(call.node) if source is not None else None
+    target = statement.targets[0].target if isinstance(statement, cst.Assign) else None
+    return len(target.elements) if isinstance(target, (cst.Tuple, cst.List)) else 0
+
+
 def is_same_tensor(method: Any) -> bool:
     """Whether what a method gives is the tensor that it is called on, or shares all its elements in their shape."""
     name = getattr(getattr(method, "attr", None), "value", "")

@@ -27,12 +27,21 @@ import libcst as cst
 from trainlint.api import Draft, Report, Rule
 from trainlint.findings import Finding, Related, Severity, Span
 from trainlint.imports import PACKAGE, Disk, Finder, common_folder
-from trainlint.semantics.behaviours.engines import LIGHTNING, lightning
+from trainlint.semantics.behaviours.engines import lightning
 from trainlint.semantics.behaviours.layers import calls_in, set_mode
 from trainlint.semantics.behaviours.settings import candidate
 from trainlint.semantics.behaviours.training import OPTIMIZERS, optimizers
 from trainlint.semantics.classes import instantiate
-from trainlint.semantics.interpreter import Arguments, Frame, Interpreter, OutOfBudget, OutOfTime, Region, dotted_name
+from trainlint.semantics.interpreter import (
+    HOOKS,
+    Arguments,
+    Frame,
+    Interpreter,
+    OutOfBudget,
+    OutOfTime,
+    Region,
+    dotted_name,
+)
 from trainlint.semantics.library import Call, Library, modules_in
 from trainlint.semantics.modules import carried, project_bases
 from trainlint.semantics.namespace import Namespace
@@ -479,6 +488,7 @@ class Project:
             mark = interp.journal.mark()
             interp.steps = 0
             interp.enough = effort
+            interp.testing = space.holds_tests
             interp.flags.update(space.flags)
             self.choices, interp.choosing, interp.chosen = [], False, space.chosen
             interp.runs.clear()
@@ -510,7 +520,11 @@ class Project:
 
     def is_reached(self, function: Function) -> bool:
         """Whether any program calls a function, here or elsewhere."""
-        return id(function.node) in self.interp.visited or function_name(function) in self.seam.reached
+        return self.is_visited(function) or function_name(function) in self.seam.reached
+
+    def is_visited(self, function: Function) -> bool:
+        """Whether a program here has called a function; a hook of Lightning's, other than in a test."""
+        return id(function.node) in self.interp.visited and id(function.node) not in self.interp.tested
 
     def run_alone(self, interp: Interpreter, function: Function) -> None:
         region = Region("program", function.node, function.space, None)
@@ -549,7 +563,7 @@ class Project:
         waiting = [method for method in (*methods_of(cls), *inherited(cls)) if not self.is_reached(method)]
         if not waiting:
             return
-        engine_calls = cls.family in ("module", "datamodule") and any(m.name in LIGHTNING for m in waiting)
+        engine_calls = cls.family in ("module", "datamodule") and any(m.name in HOOKS for m in waiting)
 
         def run(
             interp: Interpreter, method: Function, instance: Instance, built: Region, flags: dict[str, Any]
@@ -642,7 +656,7 @@ class Project:
                 members = (
                     m for item in space.functions for m in (methods_of(item) if isinstance(item, Class) else [item])
                 )
-                reached = (m for m in members if isinstance(m, Function) and id(m.node) in self.interp.visited)
+                reached = (m for m in members if isinstance(m, Function) and self.is_visited(m))
                 self.seam.calls.update(map(function_name, reached))
         index = self.interp.modules
         ran = index.have_run()

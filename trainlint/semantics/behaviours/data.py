@@ -13,7 +13,7 @@ import libcst as cst
 from trainlint.semantics import shapes as sizes
 from trainlint.semantics.containers import dropped
 from trainlint.semantics.journal import APPLIED
-from trainlint.semantics.library import ROW_NAMES, Call, as_tensor, behaviour, column_now, mixed_tensor, remade
+from trainlint.semantics.library import ROW_NAMES, Call, as_tensor, behaviour, column_now, mixed_tensor, remade, taken_apart
 from trainlint.semantics.values import (
     FALSE,
     INDICES,
@@ -1654,7 +1654,7 @@ def subset(call: Call) -> Value:
 @behaviour("random_split")
 def random_split(call: Call) -> Value:
     lengths = call.interp.known_items(call.value("lengths") or UNKNOWN)
-    count = len(lengths) if lengths is not None else 2
+    count = len(lengths) if lengths is not None else taken_apart(call) or 2
     second = "val" if dataset_part(call.first) == "train" else "test"
     names = ["train", second] if count == 2 else ["train", "val", "test"] if count == 3 else [None] * count
     out: list[Value] = []

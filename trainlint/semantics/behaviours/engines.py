@@ -36,7 +36,6 @@ from trainlint.semantics.values import (
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
 
-LIGHTNING = frozenset(("training_step", "train_dataloader"))  # a class with one of these is run by Lightning
 
 
 # ------------------------------------------------------------------------ Lightning

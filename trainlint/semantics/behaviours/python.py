@@ -13,7 +13,7 @@ from trainlint.semantics.arithmetic import is_modest
 from trainlint.semantics.behaviours.data import note_rows, ordered
 from trainlint.semantics.behaviours.settings import candidate
 from trainlint.semantics.journal import MISSING
-from trainlint.semantics.library import Call, behaviour, builtin
+from trainlint.semantics.library import Call, behaviour, builtin, taken_apart
 from trainlint.semantics.modules import contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -1121,11 +1121,7 @@ def is_environment(call: Call) -> bool:
     given = arguments_of(call)
     if len(given) != 2:
         return False
-    source = call.interp.frame.space.source
-    statement = source.index.parent(call.node) if source is not None else None
-    target = statement.targets[0].target if isinstance(statement, cst.Assign) else None
-    taken_apart = isinstance(target, (cst.Tuple, cst.List)) and len(target.elements) in (4, 5)
-    return taken_apart or all(map(is_action, options(given[1])))
+    return taken_apart(call) in (4, 5) or all(map(is_action, options(given[1])))
 
 
 @behaviour("opaque_parameters")
