@@ -124,7 +124,7 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
         if value.family == "iterable" or {"$few", "$shuffled"} & value.attrs.keys() or is_drawn(value):
             return False
         if "$members" in value.attrs:
-            members = getattr(value.attrs["$members"], "items", None)
+            members = getattr(value.attrs["$members"], "items", None) or ()
             return bool(members) and all(ordered_data(member, depth + 1) for member in members)
         if any(is_shuffled(v) for k, v in value.attrs.items() if k not in PLACES):
             return False

@@ -736,7 +736,9 @@ class MetricAccumulator(Rule):
             place, what = None, ""
             if read and done <= {"compute", "reset"}:
                 place, what = read[0][1], "nothing is ever added to this metric (@), so what is read of it says nothing"
-            elif done <= {None, "reset"} and "getattr" not in words and (logged := logged_alone(index, uses)) is not None:
+            elif (
+                done <= {None, "reset"} and "getattr" not in words and (logged := logged_alone(index, uses)) is not None
+            ):
                 place, what = logged, "nothing is ever added to this metric (@), so what is logged of it says nothing"
             elif repeated and done <= {"compute", "update", "forward", ""}:
                 place = repeated[0]

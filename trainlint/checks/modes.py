@@ -135,8 +135,8 @@ class ModelCall(NamedTuple):
 
     @property
     def is_repeated(self) -> bool:
-        """Whether the same inputs are given again and again in one expression, or in a loop that does nothing but collect
-        what comes out, as to see how dropout spreads it."""
+        """Whether the same inputs are given again and again in one expression, or in a loop that does nothing but
+        collect what comes out, as to see how dropout spreads it."""
         given = {name for arg in getattr(self.node, "args", ()) for name in names_in(arg.value)}
         around = (getattr(n, "for_in", n) for n in index_of(self.space).ancestors(self.node))
         clause = next((n for n in around if isinstance(n, (cst.CompFor, cst.For))), None)

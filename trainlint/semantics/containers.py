@@ -43,7 +43,6 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
-    const,
     is_number,
     join,
     join_all,
@@ -230,7 +229,7 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
         fitting = [o for o in owner.options if not isinstance(o, Const) and not is_loader(o)]  # which have no items
         return join_all(get_item(interp, o, indices, node) for o in fitting)
     index = indices[0] if len(indices) == 1 else None
-    if isinstance(owner, Instance) and "$parts" in owner.attrs and const(index or UNKNOWN) in STORED:
+    if isinstance(owner, Instance) and "$parts" in owner.attrs and isinstance(index, Const) and index.value in STORED:
         return one_of(interp, owner, owner.attrs["$parts"], index)
     if isinstance(owner, DictObject):
         if isinstance(index, Union) and all(isinstance(o, Const) for o in index.options):

@@ -108,7 +108,8 @@ ORDERS = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual
 IDENTITIES = (cst.Is, cst.IsNot)
 OPAQUE_MARKS = frozenset(("$any", "$harmless", "$meter"))
 HOOKS = frozenset(("training_step", "train_dataloader"))  # a class with one of these is run by Lightning
-RESTORING = ("from_pretrained", "load_from_checkpoint")  # methods of a model's class that make one with weights of a file
+# Methods of a model's class that make one with weights from a file.
+RESTORING = ("from_pretrained", "load_from_checkpoint")
 FEEDS = frozenset(("", "update", "update_state"))  # the methods by which it gets predictions
 METERS = ("torchmetrics.", "keras.metrics.", "tensorflow.keras.metrics.", "tensorflow.metrics.")  # what keeps a state
 

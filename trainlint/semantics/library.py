@@ -658,8 +658,8 @@ class Library:
         return self.unknown_method(interp, receiver, name, arguments, node)
 
     def restore(self, interp: Interpreter, cls: Class, name: str, arguments: Arguments, node: Any) -> Value:
-        """`Model.from_pretrained(name, …)`: made with its configuration and the other arguments, in eval mode. Lightning's
-        `Model.load_from_checkpoint(path, …)` is made with what the file holds as well, and stays in train mode."""
+        """`Model.from_pretrained(name, …)`: made with its configuration and the other arguments, in eval mode.
+        Lightning's `Model.load_from_checkpoint(path, …)` takes what the file holds as well, and stays in train mode."""
         from trainlint.semantics.behaviours.layers import set_mode
         from trainlint.semantics.classes import instantiate
 

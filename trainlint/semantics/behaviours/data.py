@@ -13,7 +13,16 @@ import libcst as cst
 from trainlint.semantics import shapes as sizes
 from trainlint.semantics.containers import dropped
 from trainlint.semantics.journal import APPLIED
-from trainlint.semantics.library import ROW_NAMES, Call, as_tensor, behaviour, column_now, mixed_tensor, remade, taken_apart
+from trainlint.semantics.library import (
+    ROW_NAMES,
+    Call,
+    as_tensor,
+    behaviour,
+    column_now,
+    mixed_tensor,
+    remade,
+    taken_apart,
+)
 from trainlint.semantics.values import (
     FALSE,
     INDICES,

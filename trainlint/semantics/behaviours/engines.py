@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
 
 
-
 # ------------------------------------------------------------------------ Lightning
 
 
