@@ -172,11 +172,18 @@ def made_anew(body: Any, function: Function, dataset: Instance, by_chance: bool)
             if not itself and name is not None:
                 continue
             calls = (call for call in nodes_in(node.value) if isinstance(call, cst.Call))
-            draw = next((call for call in calls if is_random(call, function, dataset.cls)), None)
+            told = (call for call in calls if not is_told_not_to(call, dataset))
+            draw = next((call for call in told if is_random(call, function, dataset.cls)), None)
             if draw is not None:
                 yield Step(function.space, draw, called(draw))
             elif itself and by_chance:
                 yield Step(function.space, node, "a change by chance")
+
+
+def is_told_not_to(call: cst.Call, dataset: Instance) -> bool:
+    """Whether a call is given a switch that is off: `self.distort(image, random=self.random)`."""
+    given = (attribute(argument.value, dataset) for argument in call.args)
+    return any(isinstance(value, Const) and value.value is False for value in given)
 
 
 def is_random(call: cst.Call, function: Function, cls: Class) -> bool:

@@ -1539,6 +1539,10 @@ class Interpreter:
         here and objects in Python. Who passed it here has it changed, too."""
         before = self.peek(node)
         self.rebind(node, value)
+        if node.__class__ is cst.Name and node.value not in self.frame.env:
+            outer = next((names for names in self.frame.closure if node.value in names), self.frame.space.attrs)
+            if node.value in outer:
+                self.write(outer, node.value, value)
         if node.__class__ is cst.Name and before is not None:
             frame = self.frame
             if node.value not in frame.env:  # of a scope around this one

@@ -754,6 +754,8 @@ class Library:
                 target = getattr(inner, "value", None) if is_same_tensor(inner) else None
                 if target is not None and isinstance(interp.peek(target), (Api, Object)):
                     return result  # `torch.empty(3).uniform_()` changes nothing that has a name
+            if name in RESIZING and is_data(target) and isinstance(interp.peek(target.value), Tensor):
+                target = target.value  # the tensor itself is another size
             if target is not None and target.__class__.__name__ in ("Name", "Attribute"):
                 held = interp.peek(target.value) if is_data(target) else None
                 if isinstance(held, Tensor):  # `weight.data.uniform_()` was told above
@@ -1479,6 +1481,7 @@ ARRAY_METHODS = frozenset(
 PURE = frozenset(("requires_grad_", "detach_", "share_memory_", "retain_grad_", "squeeze_", "unsqueeze_", "t_"))
 # What gives a parameter new numbers without teaching it anything.
 DRAWING = frozenset(("normal_", "uniform_", "trunc_normal_", "fill_", "zero_", "clamp_", "clip_"))
+RESIZING = frozenset(("resize_", "resize_as_"))
 FILLING_IN = frozenset(("fill_", "zero_", "copy_", "set_"))
 PYTHON_NAMES = frozenset(dir(builtins))
 # What gives a model whose layers are out of view; with weights in eval mode.
