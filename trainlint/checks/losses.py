@@ -687,7 +687,8 @@ class ThresholdOnLogits(Rule):
     """Raw scores are compared with a probability."""
 
     code, name = "TL115", "threshold-on-logits"
-    message = "raw scores (@) are {what}; the loss takes them {how}, where a probability of 0.5 is a score of 0"
+    message = "raw scores (@) are {what}; the loss takes them {how}"
+    MIDDLE = ", where a probability of 0.5 is a score of 0"
 
     @on("program", having="threshold")
     def check(self, region: Region, report: Report) -> None:
@@ -701,6 +702,9 @@ class ThresholdOnLogits(Rule):
             logits = paths & {BCE_WITH_LOGITS, FOCAL}
             if (logits or origin in judged) and paths <= {BCE_WITH_LOGITS, FOCAL, CROSS_ENTROPY}:
                 how = "as logits" if logits else "through a sigmoid"
+                report(node, space, what=what, how=how + self.MIDDLE).because(given.trace)
+            elif paths == {CROSS_ENTROPY} and what != "rounded":
+                how = "as logits, of which only a softmax makes probabilities"
                 report(node, space, what=what, how=how).because(given.trace)
 
     @on("compiled")
@@ -716,11 +720,11 @@ class ThresholdOnLogits(Rule):
             if isinstance(metric, Const) and metric.value in ("accuracy", "acc", "binary_accuracy"):
                 if scores.last == 1 or metric.value == "binary_accuracy":
                     what = f'compared with 0.5 by the metric "{metric.value}"'
-                    report(call.argument("metrics", 3), what=what, how="as logits").because(scores.trace)
+                    report(call.argument("metrics", 3), what=what, how="as logits" + self.MIDDLE).because(scores.trace)
             elif isinstance(metric, Instance) and metric.describe() in COUNTING and has_own_threshold(metric):
                 assert metric.born is not None
                 what = f"compared with 0.5 by `{metric.describe()}`"
-                report(metric.born.node, metric.born.space, what=what, how="as logits").because(scores.trace)
+                report(metric.born.node, metric.born.space, what=what, how="as logits" + self.MIDDLE).because(scores.trace)
 
 
 def origin_of(scores: Tensor) -> Any:

@@ -534,12 +534,13 @@ class StepOrder(Rule):
             report.interp.event("told", missing.born, self.code)
 
     def not_gathered(self, region: Region, report: Report) -> None:
-        """Each turn fills gradients of a loss that is divided, and clears them, and every nth only steps, so it takes
-        those of its own batch."""
+        """Each turn fills gradients of a loss that is divided, or of the only one, and clears them, and every nth only
+        steps, so it takes those of its own batch."""
         if not region.has("backward") or not region.has("clear") or region.has("gradient", "named", "autograd"):
             return
         flow = list(nested(region.events))
-        for optimizer in dict.fromkeys(e.optimizer for e in region.of("step") if isinstance(e.optimizer, Instance)):
+        stepping = dict.fromkeys(e.optimizer for e in region.of("step") if isinstance(e.optimizer, Instance))
+        for optimizer in stepping:
             steps = [(e, inside) for e, inside in flow if e.kind == "step" and e.optimizer is optimizer]
             every = [block for _, inside in steps[:1] for block in inside if block.block == "periodic"]
             if len(by_node(e for e, _ in steps)) > 1 or len(every) != 1 or any(map(always, (i for _, i in steps))):
@@ -552,7 +553,8 @@ class StepOrder(Rule):
             if not clears or not backwards or any(e.engine is not None for e in backwards):
                 continue
             shared = all(any(dep.module is FACTOR for dep in e.loss.deps) for e in backwards)  # by several batches
-            if shared and all(touches(optimizer, e.loss.deps, True) and is_unconditional(region, e) for e in backwards):
+            only = len(stepping) == 1 and len(by_node(region.of("backward"))) == 1
+            if (shared or only) and all(touches(optimizer, e.loss.deps, True) and is_unconditional(region, e) for e in backwards):
                 clear = next((e for e in clears if is_unconditional(region, e)), None)
                 if clear is not None:
                     what = "gradients are cleared at every batch, so a step after several of them (@) takes the last's"
