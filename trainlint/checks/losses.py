@@ -724,7 +724,9 @@ class ThresholdOnLogits(Rule):
             elif isinstance(metric, Instance) and metric.describe() in COUNTING and has_own_threshold(metric):
                 assert metric.born is not None
                 what = f"compared with 0.5 by `{metric.describe()}`"
-                report(metric.born.node, metric.born.space, what=what, how="as logits" + self.MIDDLE).because(scores.trace)
+                report(metric.born.node, metric.born.space, what=what, how="as logits" + self.MIDDLE).because(
+                    scores.trace
+                )
 
 
 def origin_of(scores: Tensor) -> Any:

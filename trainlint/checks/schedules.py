@@ -19,6 +19,7 @@ from trainlint.semantics.values import (
     Api,
     Const,
     DictObject,
+    Function,
     Instance,
     ListObject,
     Number,
@@ -371,7 +372,42 @@ def for_batches(scheduler: Instance, kind: str) -> bool:
         return known > 1 if known is not None else getattr(each, "nature", None) in ("a length", STEPS)
     given = (attrs.get(name) for name in ("total_steps", "num_training_steps", "T_max", "total_iters", "step_size_up"))
     lengths = [option for length in given if isinstance(length, Value) for option in options(length)]
-    return any(getattr(length, "nature", None) == STEPS or is_number_of_batches(length) for length in lengths)
+    return any(map(is_in_batches, lengths)) or compares_with_batches(attrs.get("lr_lambda"))
+
+
+def is_in_batches(length: Any) -> bool:
+    """Whether a length is that of a loader, or computed from it."""
+    return getattr(length, "nature", None) == STEPS or is_number_of_batches(length)
+
+
+def compares_with_batches(function: Any) -> bool:
+    """Whether a function of the step sets it, as it is, against a number of batches that it finds around itself."""
+    parameters = function.node.params.params if isinstance(function, Function) else ()
+    if not parameters:
+        return False
+    step, inside = parameters[0].name.value, list(nodes_in(function.node.body))
+    around = [*function.closure, function.space.attrs]
+    found = {
+        n: next((env[n] for env in around if n in env), UNKNOWN) for n in names_in(function.node.body) if n != step
+    }
+    counted = {
+        name for name, value in found.items() if is_in_batches(value) or getattr(value, "family", "") == "loader"
+    }
+    compared = False
+    for node in inside if counted else ():
+        if isinstance(node, cst.Comparison):
+            sides = (node.left, node.comparisons[0].comparator)
+        elif isinstance(node, cst.BinaryOperation):
+            sides = (node.left, node.right)
+        else:
+            continue
+        given, other = (set(names_in(side)) for side in sides)
+        if isinstance(getattr(node, "operator", None), cst.Multiply):
+            if step in given | other and counted & (other if step in given else given):
+                return False  # it counts epochs
+        elif step in given and counted & other:
+            compared = True
+    return compared
 
 
 def is_number_of_batches(length: Any) -> bool:

@@ -554,7 +554,9 @@ class StepOrder(Rule):
                 continue
             shared = all(any(dep.module is FACTOR for dep in e.loss.deps) for e in backwards)  # by several batches
             only = len(stepping) == 1 and len(by_node(region.of("backward"))) == 1
-            if (shared or only) and all(touches(optimizer, e.loss.deps, True) and is_unconditional(region, e) for e in backwards):
+            if (shared or only) and all(
+                touches(optimizer, e.loss.deps, True) and is_unconditional(region, e) for e in backwards
+            ):
                 clear = next((e for e in clears if is_unconditional(region, e)), None)
                 if clear is not None:
                     what = "gradients are cleared at every batch, so a step after several of them (@) takes the last's"

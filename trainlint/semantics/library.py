@@ -754,7 +754,7 @@ class Library:
                 target = getattr(inner, "value", None) if is_same_tensor(inner) else None
                 if target is not None and isinstance(interp.peek(target), (Api, Object)):
                     return result  # `torch.empty(3).uniform_()` changes nothing that has a name
-            if name in RESIZING and is_data(target) and isinstance(interp.peek(target.value), Tensor):
+            if name in RESIZING and target is not None and is_data(target):
                 target = target.value  # the tensor itself is another size
             if target is not None and target.__class__.__name__ in ("Name", "Attribute"):
                 held = interp.peek(target.value) if is_data(target) else None
