@@ -641,8 +641,21 @@ def twins(index: Index, blocks: list[list[Feed]]) -> Iterator[tuple[Feed, Feed]]
     for feeds in blocks:
         for place, second in enumerate(feeds):
             for first in feeds[:place]:
-                if is_same(first, second) and are_alike(index, first, second):
+                alike = is_same(first, second) and are_alike(index, first, second)
+                if alike and not is_set_between(index, first, second):
                     yield first, second
+
+
+def is_set_between(index: Index, first: Feed, second: Feed) -> bool:
+    """Whether what two statements of one block add has the same name only: it is set anew from one to the other."""
+    start, end = (index.parent(feed.node) for feed in (first, second))
+    block: Any = index.parent(start) if start is not None else None
+    lines = list(getattr(block, "body", ()))
+    if start not in lines or end not in lines:
+        return True
+    names = {name for given in first.given for name in names_in(given)}
+    read = (node for line in lines[lines.index(start) : lines.index(end)] for node in nodes_in(line))
+    return any(isinstance(n, cst.Name) and n.value in names and index.binding(n) is not None for n in read)
 
 
 def feeds_of(loop: Any) -> list[list[Feed]]:
