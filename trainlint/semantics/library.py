@@ -1186,6 +1186,8 @@ class Library:
             if node is not None and truth(value) and not any(is_leaf(dep) for dep in owner.deps):
                 leaf = (interp.step(node, "a leaf of its own"),) if owner.graph is False and owner.deps else owner.trace
                 interp.rebind(node.value, owner.but(graph=True, trace=leaf))
+            elif node is not None and truth(value) is False and leaf_kind(interp, owner) == "parameter":
+                interp.rebind(node.value, owner.but(graph=False))
             from trainlint.semantics.behaviours.training import set_requires_grad
 
             set_requires_grad(interp, owner, value, node)
