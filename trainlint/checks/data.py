@@ -121,7 +121,8 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
     if isinstance(value, Union):
         return all(ordered_data(option, depth + 1) for option in value.options)
     if isinstance(value, Instance):
-        if value.family == "iterable" or {"$few", "$shuffled"} & value.attrs.keys() or is_drawn(value):
+        marks = {"$few", "$shuffled", "$switched"}
+        if value.family == "iterable" or marks & value.attrs.keys() or is_drawn(value):
             return False
         if "$members" in value.attrs:
             members = getattr(value.attrs["$members"], "items", None) or ()
@@ -1153,6 +1154,8 @@ def identity(dataset: Value | None) -> Any:
         parts = [identity(option) for option in dataset.options]
         return None if None in parts else frozenset(parts)
     if not isinstance(dataset, Instance) or (isinstance(dataset.cls, Class) and not serves_items(dataset)):
+        return None
+    if "$switched" in dataset.attrs:
         return None
     if "$one_of" in dataset.attrs:
         return id(dataset)

@@ -294,6 +294,8 @@ class UnguardedSqrt(RootRule):
             nature, what = "raw scores", "negative: NaN follows"
         elif nature not in self.NATURES and not (nature is not None and inverse and squares(nature)):
             return
+        elif report.interp.grad is False and not inverse:
+            return  # 0 is its own root
         if nature == "a clamped value" and not takes_gradients(operand, report):
             return  # a clamp is for what is computed too, such as the noise levels of a ready model's schedule
         if is_read(index_of(report.space()), node):

@@ -361,6 +361,12 @@ def shipped(table: str) -> Mapping[str, Any]:
     return tomli.loads(resources.files("trainlint.knowledge").joinpath(f"{table}.toml").read_text("utf8"))
 
 
+def given_to(function: Function | None, env: dict[str, Any]) -> list[Any]:
+    """What the parameters of a method stand for, other than the object itself."""
+    params = function.node.params.params[1:] if function is not None else ()
+    return [env.get(param.name.value) for param in params]
+
+
 class Library:
     """The knowledge tables of a run."""
 
@@ -802,6 +808,10 @@ class Library:
         if row is not None:
             return self.perform(interp, row, arguments.with_first(receiver), node, receiver)
         if receiver.cls is None and (name in TENSOR_METHODS):
+            if name == "size" and "$item" in receiver.attrs and len(arguments.positional) == 1:
+                return self.get_item(
+                    interp, interp.get_attribute(receiver, "shape", node), [*arguments.positional], node
+                )
             return self.tensor_method(interp, as_tensor(receiver), name, arguments, node)
         if name not in TELLING:
             self.escape(interp, arguments, node)
@@ -1120,6 +1130,9 @@ class Library:
             return None
         if "$weight" in owner.attrs and name in ("T", "mT", "t"):
             return self.attribute(interp, as_tensor(owner), name, node)
+        if name == "shape" and owner.cls is None and "$item" in owner.attrs:
+            first = Number(1, integer=True, tally=Tally("size"))
+            return Sequence(Number(1, integer=True), first=first)
         if name == "module" and owner.family in ("module", "") and "training" in owner.attrs:
             return owner
         if name == "module" and owner.family == "module":
@@ -1165,8 +1178,11 @@ class Library:
             ):
                 interp.write(model.attrs, "$head", value)
         elsewhere = getattr(getattr(node, "value", None), "value", None) != "self"
-        if isinstance(owner, Instance) and "$made" in owner.attrs and elsewhere and "transform" not in name:
-            interp.write(owner.attrs, "$made", ())  # other samples, it may be, than those it was made with
+        if isinstance(owner, Instance) and "$made" in owner.attrs and "transform" not in name:
+            if elsewhere:
+                interp.write(owner.attrs, "$made", ())  # other samples, it may be, than those it was made with
+            elif any(given is value for given in given_to(interp.frame.function, interp.frame.env)):
+                interp.write(owner.attrs, "$switched", TRUE)  # a method of its own chooses what it serves next
         return False
 
     def is_model(self, path: str) -> bool:

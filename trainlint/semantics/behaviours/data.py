@@ -1528,8 +1528,13 @@ def vision_dataset(call: Call) -> Value:
 # What comes second of the arguments of torchvision's data sets, where that is what chooses their part.
 CHOSEN_BY = {
     "train": frozenset("MNIST FashionMNIST KMNIST CIFAR10 CIFAR100 USPS".split()),
-    "split": frozenset("EMNIST SVHN STL10 ImageNet CelebA Flowers102 OxfordIIITPet Food101 DTD GTSRB".split()),
+    "split": frozenset(
+        "EMNIST SVHN STL10 ImageNet CelebA Flowers102 OxfordIIITPet Food101 DTD GTSRB Places365 FGVCAircraft "
+        "StanfordCars PCAM Country211 RenderedSST2 WIDERFace FER2013 Cityscapes LFWPeople".split()
+    ),
     "what": frozenset(("QMNIST",)),
+    "classes": frozenset(("LSUN",)),
+    "annFile": frozenset(("CocoDetection", "CocoCaptions")),
 }
 
 # How torchvision's data sets hold their images, where they hold them all.

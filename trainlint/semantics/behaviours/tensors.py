@@ -11,6 +11,7 @@ from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.behaviours.data import filled_rows, with_origin
+from trainlint.semantics.interpreter import Interpreter, outwards
 from trainlint.semantics.library import PACKED, Call, as_tensor, behaviour, mixed_tensor, severed
 from trainlint.semantics.shapes import product as whole_of
 from trainlint.semantics.shapes import shaped
@@ -106,7 +107,14 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
         lib = "keras"
     if lib == "?" and step and call.actual.partition(".")[0] in OTHER_FRAMEWORKS:
         lib = "keras"  # an activation of one of these
+    if tensor.dtype == "float16" and "dtype" not in call.arguments.keywords and not is_autocast(call.interp):
+        fields.setdefault("dtype", tensor.dtype)
     return Tensor(graph=graph, deps=deps, grown=grown, lib=lib, trace=trace, **fields)
+
+
+def is_autocast(interp: Interpreter) -> bool:
+    """Whether a context chooses the format that each operation computes in."""
+    return any(region.kind == "autocast" for region in outwards(interp.region))
 
 
 def curved(result: Tensor) -> Tensor:
