@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
 
@@ -36,6 +37,7 @@ from trainlint.checks.totals import (
     replaced_lists,
     reread,
     resets,
+    restarted,
     sets_to_zero,
     shared,
     starts_at_zero,
@@ -147,6 +149,11 @@ class BestWeightsAlias(Rule):
                     draft = report(node.value, what="another name for the model keeps the weights", use="used")
                     draft.because([Step(space, use, "the use")]).repair(self.copy_model)
 
+        for node, place in kept_by_object(region, space.source.index):
+            if learns_on(report.interp.peek(node.value), region):
+                draft = report(node.value, what="another name for the model keeps the weights", use="used")
+                draft.because([Step(space, place, "the use")]).repair(self.copy_model)
+
     def copy_model(self, draft: Draft) -> None:
         """Offer to keep a copy of the model."""
         draft.fix("copy it", replace(draft.node, imported("copy.deepcopy"), "(", draft.node, ")"))
@@ -156,6 +163,49 @@ class BestWeightsAlias(Rule):
         if isinstance(draft.node, cst.Call):
             kept = shallow_copy(index_of(draft.space), draft.node) or draft.node
             draft.fix("copy them", replace(kept, imported("copy.deepcopy"), "(", draft.node, ")"))
+
+
+def kept_by_object(region: Region, index: Index) -> Iterator[tuple[cst.Assign, cst.CSTNode]]:
+    """Where an object keeps its model, or another's, under one more name beside the best score, in a loop or in what
+    that calls of its class; and where the name is read elsewhere."""
+    cls, loop = index.class_(region.node), region.node
+    calls = [n for n in nodes_in(loop.body) if isinstance(n, cst.Call)] if cls is not None else []
+    called_ones = {called(call) for call in calls if isinstance(call.func, cst.Attribute) and is_self(call.func.value)}
+    methods = (m for m in cls.body.body if isinstance(m, cst.FunctionDef)) if cls is not None else ()
+    for code in [loop.body, *(m.body for m in methods if m.name.value in called_ones)]:
+        for test in (node for node in nodes_in(code) if isinstance(node, cst.If) and keeps_best(node)):
+            for node in assigned_in(test):
+                target = node.targets[0].target
+                if isinstance(target, cst.Attribute) and isinstance(node.value, (cst.Name, cst.Attribute)):
+                    if (use := read_elsewhere(index, target, test)) is not None:
+                        yield node, use
+
+
+def assigned_in(test: cst.If) -> list[cst.Assign]:
+    """The assignments that stand right behind a condition."""
+    lines = (line for line in test.body.body if isinstance(line, cst.SimpleStatementLine))
+    return [part for line in lines for part in line.body if isinstance(part, cst.Assign)]
+
+
+def keeps_best(test: cst.If) -> bool:
+    """Whether what follows a comparison keeps one of its sides as the best."""
+    compared = [
+        side
+        for part in conjuncts(test.test)
+        if isinstance(part, cst.Comparison) and len(part.comparisons) == 1
+        for side in (part.left, part.comparisons[0].comparator)
+        if not isinstance(side, cst.BaseNumber)
+    ]
+    return any(part.targets[0].target.deep_equals(side) for part in assigned_in(test) for side in compared)
+
+
+def read_elsewhere(index: Index, held: cst.Attribute, code: cst.CSTNode) -> cst.CSTNode | None:
+    """A place outside of a piece of code where an attribute of the same object is read."""
+    for node in nodes_in(index.module.node):
+        if isinstance(node, cst.Attribute) and node.attr.value == held.attr.value and not contains(code, node):
+            if not isinstance(index.parent(node), cst.AssignTarget) and node.value.deep_equals(held.value):
+                return node
+    return None
 
 
 def learns_on(model: Value | None, region: Region) -> bool:
@@ -952,6 +1002,9 @@ class MetricAccumulator(Rule):
                 if used_behind(index, meter, with_contexts(index, loop)) is not None:
                     what = "this begins anew in each turn, so only the last batch is left behind the loop"
                     report(start, space, what=what)
+        for reset, quotient in restarted(loop):
+            what = "the total is set to 0 in each turn, so the value of one batch is divided by the number of turns (@)"
+            report(reset, space, what=what).because([Step(space, quotient, "divided")])
         if not any(blocks):
             return
         for reset, name in resets(loop):

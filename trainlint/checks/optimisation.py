@@ -33,6 +33,7 @@ from trainlint.semantics.values import (
     Class,
     Const,
     DictObject,
+    Function,
     Instance,
     ListObject,
     Number,
@@ -718,7 +719,8 @@ class LearningRateCompounds(Rule):
         rate = held_rate(index, left)
         if rate.__class__ is cst.Subscript:
             again = rate is left and self.fed_back(node, left, report)
-            if is_rate_of_group(interp, rate) and (again or self.given_back(index, node)):
+            again = again or self.given_back(index, node) or self.handed_over(index, node, report)
+            if again and is_rate_of_group(interp, rate):
                 report(node, done=done)
         elif left.__class__ is cst.Name and self.fed_back(node, left, report):
             if interp.carried_over(left) and used_as_rate(interp, left.value):
@@ -746,6 +748,20 @@ class LearningRateCompounds(Rule):
         if isinstance(target, cst.Name):
             return is_given_as_rate(index, index.function(node), target)
         return isinstance(target, cst.Subscript) and is_text(target.slice[0].slice, "lr")
+
+    def handed_over(self, index: Index, node: Any, report: Report) -> bool:
+        """Whether a product is given to a function that stores it as the rate of a group."""
+        argument: Any = index.parent(node)
+        call = index.parent(argument) if isinstance(argument, cst.Arg) and not argument.star else None
+        function = report.interp.peek(call.func) if isinstance(call, cst.Call) else None
+        if not isinstance(call, cst.Call) or not isinstance(function, Function):
+            return False
+        params, place = function.node.params.params, list(call.args).index(argument)
+        if argument.keyword is not None:
+            taken = next((param for param in params if is_name(param.name, argument.keyword.value)), None)
+        else:
+            taken = params[place] if place < len(params) else None
+        return taken is not None and is_given_as_rate(index_of(function.space), function.node, taken.name)
 
 
 def held_rate(index: Index, node: Any) -> Any:

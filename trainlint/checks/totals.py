@@ -335,6 +335,32 @@ def resets(loop: Any) -> Iterator[tuple[Any, cst.Name]]:
                 yield statement, added[0].target
 
 
+def restarted(loop: Any) -> Iterator[tuple[Any, Any]]:
+    """Where a loop sets a total to 0 in each turn before it adds to it, and where it divides that by the number of
+    turns so far."""
+    parts: list[Any] = []
+    for statement in next(blocks_of(loop)):
+        for name in names_of(statement.targets[0].target) if sets_to_zero(statement) else ():
+            parts = parts or list(nodes_in(loop.body))
+            if any(adds_to(part, name) for part in parts):
+                for part in parts:
+                    if isinstance(part, cst.BinaryOperation) and is_dividend(part, name):
+                        divisor: Any = part.right
+                        if is_plain_call(divisor, "float"):
+                            divisor = positional(divisor)[0]
+                        if is_number_of_turn(divisor, loop):
+                            yield statement, part
+
+
+def adds_to(statement: Any, name: str) -> bool:
+    """Whether a statement is `name += …` or `name = name + …`."""
+    if adds_up(statement):
+        return is_name(statement.target, name)
+    value = statement.value if isinstance(statement, cst.Assign) and targets(statement) == [name] else None
+    added = isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Add)
+    return added and (is_name(value.left, name) or is_name(value.right, name))  # type: ignore[union-attr]
+
+
 def shared(index: Index, blocks: list[list[Feed]]) -> Iterator[tuple[Any, cst.Name, cst.Name]]:
     """The statements that give one list or object two names, `losses = scores = []`, both of which are fed."""
     for feed in (feed for feeds in blocks for feed in feeds if feed.how != "+="):
@@ -490,7 +516,9 @@ def written_and_read(index: Index, held: Any, loop: Any) -> tuple[list[Any], lis
     the body of the loop around, or the function."""
     if isinstance(held, cst.Name):
         bindings, outer = index.lookup(held), enclosing(index, loop)
-        if outer is None or index.function(bindings[0].node) is not index.function(held):
+        if index.function(bindings[0].node) is None and isinstance(index.function(held), cst.FunctionDef):
+            outer = index.function(held)  # a variable of the file, which each call goes on with
+        elif outer is None or index.function(bindings[0].node) is not index.function(held):
             return [], [], None
         begun = {id(name): value for binding in bindings for name, value in begun_by(binding.origin)}
         return [begun.get(id(binding.node)) for binding in bindings], index.references(bindings[0]), outer.body
