@@ -590,9 +590,10 @@ class SplitOverlap(Rule):
         calls = region.of("model")
         if any(t.data.part in HELD_OUT for e in calls for t in e.inputs):
             return
+        judged = [event.value for event in region.of("compare")] + [event.result for event in region.of("loss")]
         for call in calls:
             if call.grad is False and call.inputs and all(t.data.part == "train" for t in call.inputs):
-                if any(any(d.module is call.module for d in e.value.deps) for e in region.of("compare")):
+                if any(any(dep.node is call.node for dep in t.deps) for t in judged if isinstance(t, Tensor)):
                     report(call.node, call.space, how=JUDGED)
 
     def arrays(self, region: Region, report: Report) -> None:

@@ -247,9 +247,8 @@ def replaced(module: Instance, stem: str) -> bool:
     layer = module.attrs.get(stem)
     if not isinstance(layer, Instance):
         return False
-    return layer.family == "module" or any(
-        isinstance(inner, Instance) and inner.family == "module" for inner in layer.attrs.values()
-    )
+    held = [inner for name, inner in layer.attrs.items() if name != "$whole"]  # where a layer was just looked at
+    return layer.family == "module" or any(isinstance(inner, Instance) and inner.family == "module" for inner in held)
 
 
 def far(constants: tuple[Any, Any]) -> bool:

@@ -379,6 +379,13 @@ def load_frame(call: Call) -> Value:
     return loaded(call, "frame", part if part == "test" else None)
 
 
+@behaviour("frame_of_unknown")
+def frame_of_unknown(call: Call) -> Value:
+    """What comes from out of view is a table if it has a method that only tables have."""
+    rows = with_origin(Tensor(lib="frame", graph=False), call.node)
+    return rows.but(data=rows.data._replace(columns=("all", frozenset())))
+
+
 @behaviour("openml_dataset")
 def openml_dataset(call: Call) -> Value:
     return Instance(Api(call.actual), "openml", call.interp.step(call.node, call.short_name))
@@ -648,7 +655,7 @@ def concat_frames(call: Call) -> Value:
         data = mix_data(data, tensor.data)
     columns = tuple(tensor.data.columns for tensor in tensors)
     data = data._replace(columns=None if None in columns else remade(columns, call.node))
-    if len({t.data.part for t in tensors}) > 1:
+    if len({t.data.part for t in tensors if t.data.tokens}) > 1:  # one to begin with has no rows
         data = data._replace(part=None)
     return Tensor(lib="frame", graph=False, data=data)
 
@@ -771,6 +778,7 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         ends = ((index.start, "tail", lower), (index.stop, "head", upper)) if index.step is None else ()
         from_start = isinstance(index.start, Const) and index.start.value == 0
         alone = from_start or is_nothing(index.start) or is_nothing(index.stop)
+        alone = alone or begins_before(interp, owner, index.start, lower, node)
         for boundary, side, text in ends:
             if not is_nothing(boundary):
                 place, spelled = nearby(interp, boundary, text) if alone else (boundary, text)
@@ -1040,6 +1048,15 @@ def nearby(interp: Interpreter, boundary: Any, node: Any) -> tuple[Any, Any]:
         else:
             known = interp.peek(node)
             return (boundary if known is None else known), node
+
+
+def begins_before(interp: Interpreter, owner: Tensor, start: Any, written: Any, node: Any) -> bool:
+    """Whether rows that are called held out begin some rows before a place up to which others were taken:
+    `x[n - steps : end]` beside `x[:n]`."""
+    if not isinstance(written, cst.BinaryOperation) or not isinstance(written.operator, cst.Subtract):
+        return False
+    key = (frozenset(owner.data.tokens), place_of(interp, *nearby(interp, start, written)))
+    return "head" in sides_taken(interp, key) and assigned_part(interp, node) in ("val", "test")
 
 
 def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, node: Any, side: str) -> DataInfo:
