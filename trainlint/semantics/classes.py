@@ -10,6 +10,7 @@ import libcst as cst
 from trainlint.semantics.values import (
     TRUE,
     UNKNOWN,
+    Api,
     Class,
     Const,
     Function,
@@ -34,7 +35,7 @@ def build_class(interp: Interpreter, node: cst.ClassDef) -> Class:
     from trainlint.semantics.interpreter import Frame
 
     outer = interp.frame
-    bases = tuple(interp.eval(base.value) for base in node.bases if not base.star)
+    bases = tuple(any_alike(interp, interp.eval(base.value)) for base in node.bases if not base.star)
     cls = Class(node.name.value, node, outer.space, bases)
     cls.family = interp.library.family(cls)
     outermost = outer.cls is not None or outer.env is outer.space.attrs
@@ -50,6 +51,13 @@ def build_class(interp: Interpreter, node: cst.ClassDef) -> Class:
         interp.frame = outer
     outer.space.functions.append(cls)
     return cls
+
+
+def any_alike(interp: Interpreter, base: Value) -> Value:
+    """A base that a setting picks among optimizers: any of them, as they are used alike."""
+    picked = options(base)
+    rows = [interp.library.class_row(option.path) if isinstance(option, Api) else None for option in picked]
+    return picked[0] if all(row is not None and row.raw.get("family") == "optimizer" for row in rows) else base
 
 
 def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any) -> Value:

@@ -163,8 +163,12 @@ def differ(one: int, other: int) -> bool:
     known = order(one, other)
     if known is not None:
         return known != 0
-    symbols = {symbol for size in (one, other) for product in terms_of(size) for symbol, _ in product}
-    return all(symbol.option and symbol.default for symbol in symbols) and int(one) != int(other)
+    terms = [*terms_of(one).items(), *terms_of(other).items()]
+    symbols = {symbol for product, _ in terms for symbol, _ in product}
+    if not all(symbol.option and symbol.default for symbol in symbols) or int(one) == int(other):
+        return False
+    divided = any(factor.denominator != 1 or any(power < 0 for _, power in product) for product, factor in terms)
+    return not divided  # a rest would be lost on the way
 
 
 def is_followed(size: int) -> bool:
