@@ -638,14 +638,25 @@ class LearningRateExtreme(Rule):
         if any(map(inner_loops, steps)):
             if region.has("loss"):
                 return True
-            reached = any(touches(optimizer, e.loss.deps, False) is True for e in region.of("backward"))
-            return reached and (region.has("loader") or rate <= 0)  # all else may be a trial
+            reached = [e.loss for e in region.of("backward") if touches(optimizer, e.loss.deps, False) is True]
+            if region.has("loader") or rate <= 0 or any(map(is_deep, reached)):
+                return bool(reached)
+            return False  # a trial, it may be
         if getattr(getattr(region.node, "name", None), "value", "") != "configure_optimizers":
             return False
         params = optimizer.attrs["param_groups"].attrs["element"].attrs.get("params")
         model = params.source if isinstance(params, Sequence) else None
         trained = isinstance(model, Instance) and isinstance(model.cls, Class) and "training_step" in model.cls.attrs
         return trained and optimizer.describe() != "SGD" and usual(optimizer.attrs["lr"]) != 0
+
+
+def is_deep(loss: Tensor) -> bool:
+    """Whether a loss comes of a module of the project with several layers, as agents that learn from play have."""
+    modules = (dep.module for dep in loss.deps if dep.node is not None and isinstance(dep.module, Instance))
+    return any(
+        isinstance(module.cls, Class) and sum(isinstance(m.cls, Api) for m in modules_in(module)) >= 3
+        for module in modules
+    )
 
 
 def own_rate(optimizer: Instance) -> float | None:

@@ -195,7 +195,8 @@ def loop_of(index: Index, name: cst.Name) -> Any:
 
 
 def is_never_emptied(index: Index, quotient: Any, total: Any, divisor: Any) -> bool:
-    """Whether every nth turn of a loop divides by n what each turn adds to a total, which the loop never sets to 0."""
+    """Whether every nth turn of a loop divides by n, or by a count that begins again, what each turn adds to a total,
+    which the loop never sets to 0."""
     if not isinstance(total, cst.Name):
         return False
     tests: list[Any] = []
@@ -205,6 +206,7 @@ def is_never_emptied(index: Index, quotient: Any, total: Any, divisor: Any) -> b
             turns = [part for test in tests for part in nodes_in(test) if isinstance(part, cst.BinaryOperation)]
             every = [part.right for part in turns if isinstance(part.operator, cst.Modulo)]
             apart = any(one.deep_equals(factor) for one in every for factor in factors_of(divisor))
+            apart = apart or (bool(tests) and begins_again(index, divisor, above))
             return apart and bool(inside) and all(map(adds_up, inside)) and any(map(sets_to_zero, before))
         if isinstance(above, cst.If):
             if any(isinstance(part, (cst.Break, cst.Return, cst.Raise)) for part in nodes_in(above.body)):
@@ -213,6 +215,13 @@ def is_never_emptied(index: Index, quotient: Any, total: Any, divisor: Any) -> b
         elif isinstance(above, cst.FunctionDef):
             return False
     return False
+
+
+def begins_again(index: Index, count: Any, loop: Any) -> bool:
+    """Whether a loop adds to a count, and now and then sets it to 0."""
+    inside = assigned_around(index, count, loop)[1] if isinstance(count, cst.Name) else []
+    resets = [assign for assign in inside if sets_to_zero(assign)]
+    return 0 < len(resets) < len(inside) and all(map(adds_up, (a for a in inside if a not in resets)))
 
 
 def factors_of(node: Any) -> Iterator[Any]:
