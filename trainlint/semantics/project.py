@@ -829,7 +829,8 @@ def is_settled(value: Value | None) -> bool:
     """Whether a value is the same wherever it is: it holds nothing that a program could change."""
     if isinstance(value, Tuple):
         return all(map(is_settled, value.items))
-    return isinstance(value, (Const, Class, Function, Api))
+    device = isinstance(value, Instance) and value.api_path == "torch.device"
+    return device or isinstance(value, (Const, Class, Function, Api))
 
 
 def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: bool = False) -> dict[str, Value]:

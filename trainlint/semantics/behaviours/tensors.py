@@ -165,12 +165,26 @@ def blend(call: Call) -> Value:
     return noted(call, call.tensor.but(graph=graph_of(call.interp, call.tensor), shape=None))
 
 
+@behaviour("device")
+def device(call: Call) -> Value:
+    """`torch.device("cuda:0")`, which has a `type`."""
+    made, name = Instance(Api(call.path)), const(call.first)
+    if isinstance(name, str):
+        made.attrs["type"] = Const(name.partition(":")[0])
+    return made
+
+
+def is_cpu(value: Value | None) -> bool:
+    kind = value.attrs.get("type") if isinstance(value, Instance) else value
+    return isinstance(kind, Const) and kind.value == "cpu"
+
+
 @behaviour("move")
 def move(call: Call) -> Value:
     """To another device: what was a leaf there is none here."""
     result = keep(call)
     found = call.interp.modules.leaves.get(id(call.first))
-    if found is not None and isinstance(result, Tensor):
+    if found is not None and isinstance(result, Tensor) and not is_cpu(call.value("device", 1)):
         result = result.but()
         call.interp.modules.leaves[id(result)] = (result, "moved")
     return result
