@@ -317,6 +317,8 @@ def as_tensor(value: Value) -> Tensor:
         if "$weight" in value.attrs and layer.attrs.get("$frozen", FALSE) is FALSE:
             return Tensor(graph=True, deps=frozenset((Dep(layer, None, None),)), nature="a parameter")
         return Tensor(lib="?", nature="a parameter")  # an attribute of a ready-made layer
+    if isinstance(value, Instance) and value.cls is None and "$item" in value.attrs:
+        return Tensor(graph=False, lib="?")  # data
     return Tensor(lib="?")
 
 
@@ -819,6 +821,8 @@ class Library:
         return UNKNOWN if receiver.cls is not None else Instance(None)
 
     def unknown_method(self, interp: Interpreter, receiver: Value, name: str, arguments: Arguments, node: Any) -> Value:
+        if isinstance(receiver, Number) and receiver.tally is not None and name in ("sum", "mean", "item"):
+            return receiver  # what the processes have gathered, a number of each
         if receiver is UNKNOWN or isinstance(receiver, (Number, Union)):
             owner = getattr(getattr(node, "func", None), "value", None)
             if receiver is UNKNOWN and name in MOVES and owner.__class__.__name__ == "Call":
