@@ -181,6 +181,13 @@ def seed(call: Call) -> Value:
     return NONE
 
 
+@behaviour("seed_device")
+def seed_device(call: Call) -> Value:
+    """A generator of a device, from which no permutation of rows is drawn."""
+    call.interp.event("seed", call.node)
+    return NONE
+
+
 @behaviour("seed_all")
 def seed_all(call: Call) -> Value:
     """`seed_everything(seed)`: all generators of the program are set."""

@@ -471,6 +471,8 @@ def mode_matters(interp: Interpreter, module: Instance, mode: bool | str | None 
 
 # Layers that drop elements by default, whatever else is not known of their rate; and those that surely have a rate.
 DROPOUT = ("dropout", "dropout if asked for")
+# Models of timm that have no batch norm, and no dropout unless it is asked for.
+OF_TOKENS = re.compile(r"(timm/)?(vit|deit3?|beit(v2)?|eva(02)?|swin(v2)?|mixer|gmlp|convnext(v2)?|cait)_")
 
 
 def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
@@ -497,7 +499,8 @@ def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
                 return "dropout" if bounds(p)[0] > 0 or not isinstance(p, (Const, Number)) else False
             return False
         if "model" in row.raw:
-            return "batch norm"
+            known: str | bool = const(module.attrs.get("$layers", UNKNOWN), "batch norm")
+            return known
         members = module.attrs.get("$children")
         if isinstance(members, ListObject):
             held = members.items if members.items is not None else (members.attrs["element"],)
@@ -914,6 +917,9 @@ def model(call: Call) -> Value:
             instance.attrs[name] = call.arguments.keywords[name]
     if is_pretrained(call):
         instance.attrs["$pretrained"] = TRUE
+    named = const(call.value("model_name", 0) or UNKNOWN) if call.short_name == "create_model" else None
+    if isinstance(named, str) and OF_TOKENS.match(named):
+        instance.attrs["$layers"] = Const("dropout" if any("drop" in k for k in call.arguments.keywords) else False)
     return instance
 
 
