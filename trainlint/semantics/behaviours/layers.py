@@ -665,6 +665,15 @@ def register_buffer(call: Call) -> Value:
     return NONE
 
 
+@behaviour("register_parameter")
+def register_parameter(call: Call) -> Value:
+    """The same as to assign it, also where it is None."""
+    module, name, given = call.receiver, const(call.value("name", 1) or UNKNOWN), call.value("param", 2)
+    if isinstance(module, Instance) and isinstance(name, str) and given is not None:
+        call.interp.write(module.attrs, name, given)
+    return NONE
+
+
 @behaviour("state_dict")
 def state_dict(call: Call) -> Value:
     """The weights of a model, not copied: they change as it learns."""
