@@ -23,6 +23,7 @@ from trainlint.semantics.library import Call, Library, as_tensor, leaves, module
 from trainlint.semantics.modules import (
     FILLING,
     Flow,
+    ModuleIndex,
     Stored,
     contents,
     is_plain_module,
@@ -166,7 +167,7 @@ class HiddenRule(Rule):
             if space.source is None or stored.name not in space.source.text:
                 continue
             uses = index.uses(space)
-            if stored.name in uses.strings:
+            if stored.name in uses.names:
                 return True
             if index.is_read(uses, stored.name) and any(word in space.source.text for word in COLLECTING):
                 return True
@@ -391,7 +392,7 @@ class LayerUnused(Rule):
                 continue
             if not is_plain_module(stored.cls) or not computes(stored.cls):
                 continue
-            if not stored.weighted and (not is_dropout(value) or is_kept_elsewhere(value, stored)):
+            if not stored.weighted and (not is_dropout(value) or is_kept_elsewhere(value, stored, index)):
                 continue
             if stored.space.source is not None and stored.space.source.problems:
                 continue  # it may be used where the file cannot be read
@@ -422,12 +423,14 @@ def is_dropout(layer: Instance) -> bool:
     return isinstance(layer.cls, Api) and plain_path(layer.cls.path) in (*DROPOUT, *OTHER_DROPOUT)
 
 
-def is_kept_elsewhere(layer: Instance, stored: Stored) -> bool:
-    """Whether the rate of a dropout is an attribute too, for a dropout by other means."""
+def is_kept_elsewhere(layer: Instance, stored: Stored, modules: ModuleIndex) -> bool:
+    """Whether the rate of a dropout is an attribute too, which the class reads for a dropout by other means."""
     call, index = layer.born.node if layer.born is not None else None, index_of(stored.space)
     rate = next(iter(positional(call)), None) if isinstance(call, cst.Call) else None
     names = [n for made in index.lookup(rate) for n in index.references(made)] if isinstance(rate, cst.Name) else []
-    return any(isinstance(around := index.parent(name), cst.Assign) and around.value is name for name in names)
+    assigned_to = [around for name in names if isinstance(around := index.parent(name), cst.Assign)]
+    kept = [target.target for around in assigned_to if around.value in names for target in around.targets]
+    return not all(isinstance(t, cst.Attribute) and not modules.own(stored.cls).reaches(t.attr.value) for t in kept)
 
 
 def computes(cls: Class) -> bool:
@@ -633,7 +636,9 @@ class LinearWithoutNonlinearity(Rule):
         before: Flow | None = flow.before
         while before is not None and before.path.rpartition(".")[2].lower().startswith("dropout"):
             before = before.before
-        if before is None or before.path != flow.path or before.layer is None or before.layer is flow.layer:
+        if before is None or before.path != flow.path or before.layer is None:
+            return
+        if before.layer is flow.layer and not stands_for_several(flow):
             return
         if not collapses(before.layer, flow.layer, flow.path):
             return
@@ -742,6 +747,19 @@ def is_repeated(flow: Flow) -> bool:
     others = [node for node in calls if node is not flow.node]
     dropout = all("dropout" in (called(node) or called(node.func)).lower() for node in others)
     return dropout and len(calls) == loads(loop.body, name.value)
+
+
+def stands_for_several(flow: Flow) -> bool:
+    """Whether a layer is what a loop takes of a list in each turn, which a comprehension or another loop has made."""
+    born, index = flow.layer.born if flow.layer is not None else None, index_of(flow.space)
+    loop = next((n for n in index.ancestors(flow.node) if isinstance(n, (cst.For, cst.FunctionDef))), None)
+    if born is None or not isinstance(loop, cst.For) or not isinstance(flow.node.func, cst.Name):
+        return False
+    if not is_name(loop.target, flow.node.func.value):
+        return False
+    around = index_of(born.space).ancestors(born.node)
+    made = next((n for n in around if isinstance(n, (cst.For, cst.ListComp, cst.GeneratorExp, cst.FunctionDef))), None)
+    return made is not None and not isinstance(made, cst.FunctionDef)
 
 
 def straight(body: Any, position: int, name: str, first: Any, function: Function) -> bool:
@@ -1008,7 +1026,7 @@ def code_of(node: Any) -> str:
     return cst.Module([]).code_for_node(node)
 
 
-LOOKS_LIKE_IT = re.compile(r"req[a-z]{0,7}_?grad(s|ient|ients)?_?")
+LOOKS_LIKE_IT = re.compile(r"req[a-z]{0,7}_?(grad|gard|grda|grd|gra)(s|ient|ients)?_?")
 
 
 class RequiresGradTypo(Rule):
@@ -1153,15 +1171,12 @@ class ConstantInit(Rule):
 
     @on("layer")
     def check(self, flow: Flow, report: Report) -> None:
-        if flow.path not in self.LAYERS or flow.layer is None or flow.before is None:
+        if flow.path not in self.LAYERS or flow.layer is None or (step := self.constant(flow.layer)) is None:
             return
-        step = self.constant(flow.layer)
-        before = flow.before if step is not None else None
-        while before is not None and before.path not in self.LAYERS:
-            before = before.before
-        if step is None or before is None or before.layer is None or before.layer is flow.layer:
+        before = next(iter(flow.layer.attrs.get("$behind", ())), None)
+        if not isinstance(before, Instance) or before is flow.layer or before.api_path not in self.LAYERS:
             return
-        earlier, sizes = self.constant(before.layer), before.layer.attrs
+        earlier, sizes = self.constant(before), before.attrs
         if earlier is None or const(sizes.get("out_features") or sizes.get("out_channels", Const(None))) == 1:
             return
         if belongs_to_class(step):

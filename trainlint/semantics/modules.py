@@ -87,6 +87,7 @@ class Flow(NamedTuple):
     space: Namespace
     before: Flow | None
     chain: Instance | None = None  # the Sequential that ran it
+    mixing: Instance | None = None  # the last layer that mixes what it gets, of all on the way
 
 
 def is_mixing(layer: Instance | None) -> bool:
@@ -175,14 +176,13 @@ class ModuleIndex:
         """Something computed a tensor from another."""
         module = layer if layer.__class__ is Instance else None
         before, chain = self.flows.get(id(given)), self.chain[0] if self.chain[1] is node else None
-        flow = Flow(tensor, path, module, node, interp.frame.space, before, chain)
+        earlier = self.elements(given)
+        mixing = earlier.mixing if earlier is not None else None
+        if module is not None and "$init" in module.attrs and mixing is not None:
+            module.attrs["$behind"] = (mixing,)
+        mixing = module if is_mixing(module) else mixing
+        flow = Flow(tensor, path, module, node, interp.frame.space, before, chain, mixing)
         self.flows[id(tensor)] = flow
-        if module is not None and "$init" in module.attrs:
-            before = self.elements(given)
-            while before is not None and not is_mixing(before.layer):
-                before = before.before
-            if before is not None:
-                module.attrs["$behind"] = (before.layer,)  # the last such layer that its input went through
         interp.emit("layer", flow)
 
     def flow(self, value: Value | None) -> Flow | None:
@@ -274,9 +274,14 @@ class ModuleIndex:
             if self.is_read(uses, name) or name in uses.strings or name in uses.handed:
                 return True
             for own in uses.classes.values():
-                if name in own.read and (not own.stores[name] or related(own.cls, stored.cls)):
+                if name in own.read and (not self.sets(own, name) or related(own.cls, stored.cls)):
                     return True
         return False
+
+    def sets(self, own: ClassUses, name: str) -> bool:
+        """Whether a class, or a base of it in the project, assigns an attribute that it reads."""
+        bases = project_bases(own.cls) if own.cls is not None else ()
+        return any(uses.stores[name] for uses in (own, *map(self.own, bases)))
 
     def is_read(self, uses: Uses, name: str) -> bool:
         """Whether an attribute of something other than `self`, which may be a module of the project, is read by this
@@ -350,7 +355,8 @@ class Uses:
         known = {id(c.node): c for c in space.functions if isinstance(c, Class)}
         self.classes: dict[int, ClassUses] = {}
         self.elsewhere: defaultdict[str, list[Any]] = defaultdict(list)
-        self.strings: set[str] = set()
+        self.strings: set[str] = set()  # the words of strings
+        self.names: set[str] = set()  # the strings that are one word
         parameters: set[str] = set()
         called_names: set[str] = set()
         inside: set[int] = set()
@@ -389,7 +395,9 @@ class Uses:
             if kind is cst.Attribute and id(node) not in inside:
                 self.elsewhere[node.attr.value].append(node)
             elif kind is cst.SimpleString and id(node) not in plain and " " not in node.value:
-                self.strings.update(re.findall(r"\w+", node.value))  # sentences name no attributes
+                words = re.findall(r"\w+", node.value)  # sentences name no attributes
+                self.strings.update(words)
+                self.names.update(word for word in words if len(word) == len(node.value) - 2)
 
 
 def gives_none(call: cst.Call) -> bool:
