@@ -976,6 +976,14 @@ class DropoutIgnoresMode(Rule):
             draft = report(call.node, what=f"`{call.short_name}` is called without `training=self.training`")
             draft.repair(self.pass_mode)
 
+    @on_call("torch.nn.functional.scaled_dot_product_attention")
+    def attended(self, call: Call, report: Report) -> None:
+        """Attention drops at the rate that it is given, whatever the mode."""
+        rate, node = call.value("dropout_p"), call.argument("dropout_p")
+        fixed = isinstance(node, (cst.Float, cst.Integer)) or (isinstance(node, cst.Attribute) and is_self(node.value))
+        if report.interp.module_depth and fixed and drops(rate) and runs_in_eval(report.interp, call.node):
+            report(node, what=f"`{call.short_name}` is given a rate that does not depend on the mode")
+
     def pass_mode(self, draft: Draft) -> None:
         """Offer to pass the mode on, in the methods of a module."""
         index = index_of(draft.space)
