@@ -146,12 +146,10 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
 
 
 def is_shuffled(rows: Any) -> bool:
-    """Whether the order of an array or a list was left to chance."""
-    return (
-        bool(rows.data.shuffled)
-        if isinstance(rows, Tensor)
-        else isinstance(rows, ListObject) and "$shuffled" in rows.attrs
-    )
+    """Whether the order of an array was left to chance, or that of a list is in each turn of a loop."""
+    if isinstance(rows, ListObject):
+        return "$reshuffled" in rows.attrs
+    return isinstance(rows, Tensor) and bool(rows.data.shuffled)
 
 
 def takes_shuffled(dataset: Value | None) -> bool:
@@ -328,7 +326,7 @@ class SplitOverlap(Rule):
             self.kept(region, since_training(region, evaluated), report)
         elif trained and region.has("passed", "gathered"):
             self.passes(region, trained, report)
-        elif not evaluated and region.has("split"):
+        elif not evaluated and region.has("model") and (region.has("split") or not goes_out(region)):
             self.tensors(region, report)
         if trained:
             self.swapped(region, report)
@@ -592,7 +590,7 @@ class SplitOverlap(Rule):
             return
         judged = [event.value for event in region.of("compare")] + [event.result for event in region.of("loss")]
         for call in calls:
-            if call.grad is False and call.inputs and all(t.data.part == "train" for t in call.inputs):
+            if call.grad is False and call.inputs and all(is_split_off(t.data) for t in call.inputs):
                 if any(any(dep.node is call.node for dep in t.deps) for t in judged if isinstance(t, Tensor)):
                     report(call.node, call.space, how=JUDGED)
 
@@ -635,6 +633,17 @@ class SplitOverlap(Rule):
                 report(event.node, event.space, how=JUDGED).because([Step(fit.space, fit.node, "fitted here")])
             elif drawn_apart(rows, fit.x):
                 report(event.node, event.space, how=REDRAWN).because([Step(fit.space, fit.node, "fitted here")])
+
+
+def is_split_off(data: DataInfo) -> bool:
+    """Whether rows are the training part of a split."""
+    return data.part == "train" and bool(data.splits)
+
+
+def goes_out(region: Region) -> bool:
+    """Whether code out of view gets hold of data that are held out."""
+    given = (value for kind in ("escape", "outside") for event in region.of(kind) for value in event.values)
+    return any(isinstance(v, Tensor) and v.data.part in HELD_OUT for value in given for v in flattened(value))
 
 
 def flattened(value: Value) -> Sequence[Value]:

@@ -693,6 +693,8 @@ def shuffle_in_place(call: Call) -> Value:
     elif isinstance(value, ListObject):
         before, key = value.attrs.get("$shuffled", frozenset()), draw(call)
         call.interp.write(value.attrs, "$shuffled", None if None in (before, key) else before | {key})
+        if call.interp.nearest_loop() is not None:
+            call.interp.write(value.attrs, "$reshuffled", TRUE)
     return NONE
 
 
