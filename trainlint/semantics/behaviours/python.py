@@ -1085,6 +1085,14 @@ def opaque_zero_grad(call: Call) -> Value:
     return UNKNOWN
 
 
+def is_of_part(call: Call) -> bool:
+    """Whether an object is asked of a module, such as one loss of several, which was never given it."""
+    held = getattr(getattr(call.node, "func", None), "value", None)
+    owner = held.value if isinstance(held, cst.Attribute) and not is_name(held.value, "self") else None
+    found = call.interp.peek(owner) if owner is not None else None
+    return any(isinstance(option, Instance) and option.family == "module" for option in options(found or UNKNOWN))
+
+
 @behaviour("opaque_step")
 def opaque_step(call: Call) -> Value:
     from trainlint.semantics.behaviours.training import (
@@ -1097,7 +1105,7 @@ def opaque_step(call: Call) -> Value:
     )
 
     targets = optimizers(call.interp)
-    if "sched" in owner_name(call.node) and len(targets) == 1:
+    if "sched" in owner_name(call.node) and len(targets) == 1 and not is_of_part(call):
         schedule(call, call.first, targets)
         return UNKNOWN
     optimizer = as_optimizer(call.interp, call.first, call.node)
