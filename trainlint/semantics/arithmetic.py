@@ -183,6 +183,8 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
     if is_number(left) and is_number(right):
         a, b = bounds(left), bounds(right)
         whole = is_whole(left) and is_whole(right) and operator != "Divide"
+        if operator == "Modulo" and whole and isinstance(right, Const) and right.value == 1:
+            return Const(0)  # every turn is one of those that come every 1 turns
         if operator == "Power":
             lo, hi = power_interval(a, right)
         elif operator == "FloorDivide":
