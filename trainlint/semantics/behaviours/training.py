@@ -267,7 +267,8 @@ def touches(optimizer: Instance, deps: frozenset[Dep], alone: bool) -> bool | No
 
 @behaviour("backward")
 def backward(call: Call) -> Value:
-    retain = truth(call.arguments.keywords.get("retain_graph", NONE))
+    given = call.arguments.keywords
+    retain = truth(given.get("retain_graph") or given.get("retain_variables", NONE))  # as PyTorch before 0.4 named it
     run_backward(call.interp, call.tensor, call.node, retain)
     loss, written = call.first, getattr(call.node, "func", None)
     if isinstance(loss, Tensor) and loss.graph is None and isinstance(written, cst.Attribute):
