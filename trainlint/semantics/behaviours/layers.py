@@ -547,7 +547,7 @@ def calls_in(node: Any) -> list[cst.Call]:
 
 # ------------------------------------------------------------------------ members
 
-MANY = 64  # layers that a function given to `apply` is run for one by one
+MANY = 160  # layers that a function given to `apply` is run for one by one
 
 
 @behaviour("parameters")
