@@ -36,6 +36,7 @@ from trainlint.semantics.behaviours.data import (
     sameness,
 )
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, nested, outwards, target_names
+from trainlint.semantics.library import is_of_torch
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     NONE,
@@ -590,7 +591,9 @@ class SplitOverlap(Rule):
             return
         judged = [event.value for event in region.of("compare")] + [event.result for event in region.of("loss")]
         for call in calls:
-            if call.grad is False and call.inputs and all(is_split_off(t.data) for t in call.inputs):
+            # TensorFlow records on a tape only, so nothing tells that what is outside of it is an evaluation.
+            apart = call.grad is False and is_of_torch(call.space)
+            if apart and call.inputs and all(is_split_off(t.data) for t in call.inputs):
                 if any(any(dep.node is call.node for dep in t.deps) for t in judged if isinstance(t, Tensor)):
                     report(call.node, call.space, how=JUDGED)
 

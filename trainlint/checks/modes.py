@@ -21,7 +21,6 @@ from trainlint.checks.repairs import (
     is_left,
     model_of,
 )
-from trainlint.checks.step import is_of_torch
 from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import (
     CodeEdit,
@@ -38,7 +37,7 @@ from trainlint.semantics.behaviours.layers import calls_in, is_weightless, mode_
 from trainlint.semantics.behaviours.tensors import VOLATILE
 from trainlint.semantics.behaviours.training import descendants, optimizers
 from trainlint.semantics.interpreter import FEEDS, Interpreter, Region, loop_use, nested, outwards, target_names
-from trainlint.semantics.library import Call, holds, modules_in
+from trainlint.semantics.library import Call, holds, is_of_torch, modules_in
 from trainlint.semantics.modules import Flow, carried, contents, is_self
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (

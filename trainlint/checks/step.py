@@ -15,13 +15,12 @@ from trainlint.checks.repairs import around, definition, follows, index_of, line
 from trainlint.checks.schedules import always, hands_on, inner_loops, over_batches, stop_of
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
-from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics.behaviours.engines import automatic
 from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import Reach, descendants, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, may_learn, nested, outwards, target_names
-from trainlint.semantics.library import Call
+from trainlint.semantics.library import Call, is_of_torch
 from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -830,12 +829,6 @@ def in_a_row(event: Any, then: Any) -> bool:
 def keeps_graph(grown: Any) -> bool:
     """Whether a value that is kept holds its graph by itself, as tensors of PyTorch do; elsewhere a tape holds it."""
     return getattr(grown.value, "lib", "torch") == "torch" and is_of_torch(grown.space)
-
-
-def is_of_torch(space: Namespace) -> bool:
-    """Whether what is not known in a file may be of PyTorch: it is of the framework that the code imports."""
-    used = {value.path.partition(".")[0] for value in space.attrs.values() if isinstance(value, Api)}
-    return "torch" in used or used.isdisjoint(OTHER_FRAMEWORKS)
 
 
 class GraphRetained(Rule):

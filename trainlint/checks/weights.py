@@ -15,7 +15,7 @@ from trainlint.edits import remove_argument
 from trainlint.semantics.behaviours.layers import is_branch
 from trainlint.semantics.behaviours.training import descendants
 from trainlint.semantics.interpreter import Interpreter, Region, nested, outwards
-from trainlint.semantics.library import PURE, modules_in
+from trainlint.semantics.library import PURE, asking, modules_in
 from trainlint.semantics.modules import leaf_kind, project_bases
 from trainlint.semantics.values import ELSEWHERE, FALSE, TRUE, Api, Class, Instance, Step, Tensor, options
 from trainlint.syntax import nodes_in
@@ -48,7 +48,8 @@ class ParameterEditedInGraph(Rule):
     @on("edited")
     def edited(self, fact: Any, report: Report) -> None:
         node, tensor = fact
-        if report.interp.grad is True and leaf_kind(report.interp, tensor) == "parameter":
+        asks = report.interp.flags.get(asking(tensor), TRUE)
+        if report.interp.grad is True and leaf_kind(report.interp, tensor) == "parameter" and asks is TRUE:
             report(node, what=self.raises)
 
     @on("augmented")

@@ -1544,11 +1544,6 @@ class Interpreter:
             if node.value in outer:
                 self.write(outer, node.value, value)
         if node.__class__ is cst.Name and before is not None:
-            frame = self.frame
-            if node.value not in frame.env:  # of a scope around this one
-                scope = next((env for env in (*frame.closure, frame.space.attrs) if node.value in env), None)
-                if scope is not None:
-                    self.write(scope, node.value, value)
             self.hand_back(before, value)
 
     def hand_back(self, before: Value, value: Value) -> None:

@@ -762,8 +762,6 @@ class Library:
                 target = getattr(inner, "value", None) if is_same_tensor(inner) else None
                 if target is not None and isinstance(interp.peek(target), (Api, Object)):
                     return result  # `torch.empty(3).uniform_()` changes nothing that has a name
-            if name in RESIZING and target is not None and is_data(target):
-                target = target.value  # the tensor itself is another size
             if target is not None and target.__class__.__name__ in ("Name", "Attribute"):
                 held = interp.peek(target.value) if is_data(target) else None
                 if isinstance(held, Tensor):  # `weight.data.uniform_()` was told above
@@ -1203,11 +1201,11 @@ class Library:
             self.edit(interp, owner.but(graph=False), node)
             self.set_data(interp, owner, value, node)
         elif name == "requires_grad":
-            if node is not None and truth(value) and not any(is_leaf(dep) for dep in owner.deps):
+            if leaf_kind(interp, owner) == "parameter":
+                interp.write(interp.flags, asking(owner), value)
+            elif node is not None and truth(value) and not any(is_leaf(dep) for dep in owner.deps):
                 leaf = (interp.step(node, "a leaf of its own"),) if owner.graph is False and owner.deps else owner.trace
                 interp.rebind(node.value, owner.but(graph=True, trace=leaf))
-            elif node is not None and truth(value) is False and leaf_kind(interp, owner) == "parameter":
-                interp.rebind(node.value, owner.but(graph=False))
             from trainlint.semantics.behaviours.training import set_requires_grad
 
             set_requires_grad(interp, owner, value, node)
@@ -1343,6 +1341,17 @@ def mixed_tensor(interp: Interpreter, tensors: list[Tensor]) -> Tensor:
         graph=graph_of(interp, *tensors) if tensors else None, deps=deps, data=data, grown=grown,
         lib=tensors[0].lib if tensors else "torch",
     )  # fmt: skip
+
+
+def is_of_torch(space: Namespace) -> bool:
+    """Whether what is not known in a file may be of PyTorch: it is of the framework that the code imports."""
+    used = {value.path.partition(".")[0] for value in space.attrs.values() if isinstance(value, Api)}
+    return "torch" in used or used.isdisjoint(OTHER_FRAMEWORKS)
+
+
+def asking(parameter: Tensor) -> str:
+    """The flag of whether gradients are asked of a parameter that is no module's, where that was set."""
+    return f"gradients of {id(parameter)}"  # which stays as long as the run: it is in the index of modules
 
 
 def number_of(size: int | None) -> Value:
@@ -1503,7 +1512,6 @@ ARRAY_METHODS = frozenset(
 PURE = frozenset(("requires_grad_", "detach_", "share_memory_", "retain_grad_", "squeeze_", "unsqueeze_", "t_"))
 # What gives a parameter new numbers without teaching it anything.
 DRAWING = frozenset(("normal_", "uniform_", "trunc_normal_", "fill_", "zero_", "clamp_", "clip_"))
-RESIZING = frozenset(("resize_", "resize_as_"))
 FILLING_IN = frozenset(("fill_", "zero_", "copy_", "set_"))
 PYTHON_NAMES = frozenset(dir(builtins))
 # What gives a model whose layers are out of view; with weights in eval mode.

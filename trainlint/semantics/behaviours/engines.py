@@ -148,12 +148,15 @@ def learn(interp: Interpreter, module: Instance | None, data: Value | None, load
     place = step or hook(data, "train_dataloader")
     if place is None:
         return
+    if module is not None:
+        set_mode(interp, module, TRUE)
+        for name in ("on_train_start", "on_train_epoch_start"):
+            run_hook(interp, module, name)
     for number, one in in_turn(step, optimizer):
         turn = () if number is None else (Const(number),)
         with inside(interp, place), interp.in_region("loop", place.node, loader):
             loss: Value = UNKNOWN
             if module is not None and step is not None:
-                set_mode(interp, module, TRUE)
                 interp.write(interp.flags, "grad", TRUE)
                 given = (batch_of(interp, loader), Number(0, integer=True), *turn)
                 loss = run_hook(interp, module, "training_step", *given) or loss
