@@ -63,7 +63,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, is_name, names_in
+from trainlint.syntax.code import called, is_name
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
@@ -180,8 +180,7 @@ def range_(call: Call) -> Value:
     if len(values) == len(arguments_of(call)) and values:
         try:
             numbers = range(*values)
-            levels = call.interp.module_depth or (builds_module(call.interp) and turns_differ(call))
-            if len(numbers) <= (8 if levels else 3):  # of a network, and no epochs
+            if len(numbers) <= (8 if call.interp.module_depth or builds_module(call.interp) else 3):  # of no epochs
                 return Tuple(tuple(Const(n) for n in numbers))
         except (TypeError, ValueError):
             pass
@@ -195,29 +194,17 @@ def range_(call: Call) -> Value:
     return Sequence(Number(start, integer=True), source, first)
 
 
+PLENTY = 5_000  # steps; a class that no program makes anything of is run with fewer
+
+
 def builds_module(interp: Interpreter) -> bool:
-    """Whether a module is being made, whose loops are over its layers."""
-    function = interp.frame.function
+    """Whether a module is being made, whose loops are over its layers, with steps to spare for each of them."""
+    function = interp.frame.function if interp.enough - interp.steps > PLENTY else None
     if function is None or function.name != "__init__" or not isinstance(function.node, cst.FunctionDef):
         return False
     params = function.node.params.params
     made = interp.frame.env.get(params[0].name.value) if params else None
     return isinstance(made, Instance) and made.family == "module"
-
-
-def turns_differ(call: Call) -> bool:
-    """Whether what a loop over numbers makes depends on the turn: on the number, or on what the turn before has set."""
-    source = call.interp.frame.space.source
-    if source is None:
-        return False
-    loop: Any = source.index.parent(call.node)
-    if isinstance(loop, cst.CompFor):
-        made = getattr(source.index.parent(loop), "elt", None)
-        return made is None or not set(names_in(loop.target)).isdisjoint(names_in(made))
-    if not isinstance(loop, cst.For) or not set(names_in(loop.target)).isdisjoint(names_in(loop.body)):
-        return True
-    targets = (node.target for node in nodes_in(loop.body) if isinstance(node, (cst.AssignTarget, cst.AugAssign)))
-    return any(isinstance(target, cst.Name) for target in targets)
 
 
 @builtin("enumerate")
