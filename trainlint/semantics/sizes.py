@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from trainlint.semantics.values import Shape
 
 MAX_TERMS = 8
+MAX_POWER = 8
+MAX_FACTOR = 10**12
 UNNAMED = "…"  # what is computed in a way that is not followed
 GENERIC = 5040  # stands for a setting without a default; a multiple of what sizes are divided by
 
@@ -121,7 +123,14 @@ def simplest(terms: Iterable[tuple[Product, Fraction]]) -> int:
     total = {product: factor for product, factor in total.items() if factor}
     if set(total) <= {ONE}:
         return int(total.get(ONE, 0))
-    return Size(total) if len(total) <= MAX_TERMS else of_setting(UNNAMED)
+    small = len(total) <= MAX_TERMS and all(is_small(product, factor) for product, factor in total.items())
+    return Size(total) if small else of_setting(UNNAMED)
+
+
+def is_small(product: Product, factor: Fraction) -> bool:
+    """Whether a term is like those of layers: what a program squares again and again is not written out."""
+    powers = (abs(power) for _, power in product)
+    return max(powers, default=0) <= MAX_POWER and max(abs(factor.numerator), factor.denominator) < MAX_FACTOR
 
 
 def multiplied(one: Product, other: Product) -> Product:
