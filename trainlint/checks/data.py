@@ -14,6 +14,7 @@ from trainlint.checks.repairs import argument_for, definition, index_of, reachin
 from trainlint.checks.rows import (
     all_rows,
     begin_alike,
+    cut_apart,
     drawn_apart,
     is_chosen_of,
     is_held_out_of,
@@ -517,7 +518,7 @@ class SplitOverlap(Rule):
 
     def kept(self, region: Region, evaluated: Sequence[Any], report: Report) -> None:
         """What is evaluated was split off rows, and these are trained on with those held out among them."""
-        halved = {id(e.node) for e in region.of("split") if len({piece.part for piece in e.held}) > 1}
+        halved = {e.split for e in region.of("split") if len({piece.part for piece in e.held}) > 1}
         before = learnt_before(region, evaluated)
         for event in evaluated:
             rows, learnt = rows_served(event.loader), before[id(event)]
@@ -543,6 +544,9 @@ class SplitOverlap(Rule):
             held_out = rows_served(loader)
             if loader.born is not None and any(drawn_apart(held_out, rows) for rows in read):
                 report(loader.born.node, loader.born.space, how=REDRAWN).because([bound_to(loader)])
+            elif loader.born is not None and all(cut_apart(held_out, rows) for rows in read):
+                first, *others = made_apart(loader, trained)
+                report(first.node, first.space, how=REDRAWN).because(others)
 
     def passes(self, region: Region, trained: list[Instance], report: Report) -> None:
         """What is measured cannot be told, but a model in eval mode gets nothing except what it was trained on, and no
@@ -1176,7 +1180,7 @@ def identity(dataset: Value | None) -> Any:
         return identity(dataset.attrs["dataset"])
     if is_random_part(dataset):
         drawn, whole = dataset.attrs.get("$draw"), identity(dataset.attrs.get("dataset"))
-        alike = drawn is not None and whole is not None and UNKNOWN.key not in drawn and len(drawn) > 2
+        alike = drawn is not None and whole is not None and UNKNOWN.key not in drawn and len(drawn) > 3
         return (whole, drawn, dataset.attrs.get("$place")) if alike else id(dataset)
     if isinstance(chosen := dataset.attrs.get("$indices"), Value):
         whole = identity(dataset.attrs.get("dataset"))

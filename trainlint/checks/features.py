@@ -11,16 +11,18 @@ import libcst as cst
 from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import DRAWN_AGAIN, IMAGENET, Same, steps_of
+from trainlint.semantics.behaviours.lists import LISTED, At
 from trainlint.semantics.classes import indexed_by_sample, indexed_together
 from trainlint.semantics.interpreter import Region, dotted_name, outwards
 from trainlint.semantics.library import TELLING, Call, as_tensor, column_now, modules_in
-from trainlint.semantics.values import Class, Function, Instance, ListObject, Step, Tensor, Tuple, usual
+from trainlint.semantics.values import Class, DataInfo, Function, Instance, ListObject, Step, Tensor, Tuple, usual
 from trainlint.syntax.code import called
 from trainlint.syntax.index import Index
 
 _PERMUTATION_TEST = re.compile(r"perm|null|random|chance|surrogate|fake|corrupt|noise|negative", re.IGNORECASE)
 
 
+SAMPLE = ("entry", "mapped", "listed")  # says what a sample is, not which one
 MOVES = ("drawn", "sorted")  # what is done to the order of rows; all else is done to their number
 
 
@@ -32,7 +34,34 @@ def place(fact: Any, report: Report) -> tuple[Any, Any]:
 
 def block_of(key: tuple[Any, ...]) -> tuple[Any, ...]:
     """What was done to rows; of those that a loop gathered, whatever it took in each turn."""
-    return key[:2] if key[0] == "filled" else key
+    return key[:2] if key[0] == "filled" or (key[0] == "drawn" and isinstance(key[1], Step)) else key
+
+
+def has_place(key: tuple[Any, ...]) -> bool:
+    return isinstance(key[1], Step) or isinstance(key[-1], At)
+
+
+def is_comparable(key: tuple[Any, ...], one: DataInfo, other: DataInfo) -> bool:
+    """Whether it tells rows apart that only one of two lists was sorted: what comes from elsewhere may have been in
+    that order before."""
+    if key[0] != "sorted" or isinstance(key[1], Step):
+        return True
+    return one.tokens == other.tokens or all(LISTED in (data.order or ()) for data in (one, other))
+
+
+def chosen_apart(one: DataInfo, other: DataInfo, first: Any, second: Any) -> str:
+    """How the rows of two lists or arrays, which once belonged together, are others now; "" where that is not known."""
+    if one.tokens != other.tokens:
+        return ""
+    mine, theirs = first - second, second - first
+    if len(mine) == len(theirs) == 1:
+        here, there = next(iter(mine)), next(iter(theirs))
+        sides = here[0] == there[0] == "chosen" and None in here[1:] and here[1:] == there[:0:-1] != there[1:]
+        return "one of these has the rows before a place, the other those behind it" if sides else ""
+    apart = [*mine, *theirs]
+    if len(apart) == 1 and apart[0][0] == "chosen" and isinstance(apart[0][1], tuple) and apart[0][1][0] == "if":
+        return "some rows of one of these were left out, of the other none"
+    return ""
 
 
 class PairingBroken(Rule):
@@ -53,25 +82,31 @@ class PairingBroken(Rule):
         if how == "loss" and (step := self.mixed_apart(as_tensor(values[-1]), report)) is not None:
             report(step.node, step.space, how="the labels are mixed in one random order and the inputs in another")
             return
-        orders = [t.data.order for t in map(as_tensor, values) if t.data.tokens]
+        rows = [t.data for t in map(as_tensor, values) if t.data.tokens]
         known = [
-            frozenset(block_of(key) for key in order if key[0] != "entry") for order in orders if order is not None
+            frozenset(block_of(key) for key in data.order if key[0] not in SAMPLE)
+            for data in rows
+            if data.order is not None
         ]
-        if len(known) < 2 or len(known) < len(orders):
+        if len(known) < 2 or len(known) < len(rows):
             return
         first, others = known[0], known[1:]
-        for other in others:
+        for data, other in zip(rows[1:], others, strict=True):
             apart = first ^ other
-            if not apart or any(key[0] not in MOVES for key in apart):
+            if how in ("members", "data set") and (told := chosen_apart(rows[0], data, first, other)):
+                report(*place(fact, report), how=told)
+                return
+            if not apart or any(key[0] not in MOVES or not is_comparable(key, rows[0], data) for key in apart):
                 continue
             if first - other and other - first and any(key[1].__class__ is Same for key in apart):
                 continue  # the seeds may be equal
             if how in ("fit", "loss") and self.meant(node, report):
                 return
-            again = report.interp.flags.get(DRAWN_AGAIN, ())  # orders drawn for each batch, as to mix samples
+            # orders drawn for each batch, as to mix samples
+            again = {block_of(key) for key in report.interp.flags.get(DRAWN_AGAIN, ())}
             if how == "loss" and any(key[0] == "sorted" or key in again for key in apart):
                 return
-            steps = [key[1] for key in apart if isinstance(key[1], Step)]
+            steps = [key[1] if isinstance(key[1], Step) else key[2].step for key in apart if has_place(key)]
             at, space = place(fact, report)
             what = "sorted" if all(key[0] == "sorted" for key in apart) else "shuffled"
             alone = f"one of these was {what} (@) and the other was not"

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from typing import Any, NamedTuple, TypeGuard
 
 from trainlint.semantics.behaviours.data import Same, is_one
+from trainlint.semantics.behaviours.lists import held
 from trainlint.semantics.classes import counted
-from trainlint.semantics.values import Class, Instance, ListObject, Tensor, Tuple, Value
+from trainlint.semantics.values import Class, Instance, Tensor, Tuple, Value
 
 
 class Span(NamedTuple):
@@ -31,25 +32,27 @@ def rows_in(dataset: Value | None) -> Value | None:
 
 def span(rows: Value | None) -> Span | None:
     """The rows between two places of an array or a list; None where no slice gave them, or more than one."""
-    if isinstance(rows, ListObject) and "$cut" in rows.attrs:
-        whole, start, stop = rows.attrs["$cut"]
-        return Span(Same(whole), start, stop)
-    if not isinstance(rows, Tensor) or not is_one(rows.data) or rows.data.order is None:
+    data = held(rows)
+    if data is None or not is_one(data) or data.order is None:
         return None
-    cuts = [key for key in rows.data.order if key[0] == "chosen"]
+    cuts = [key for key in data.order if key[0] == "chosen"]
     if len(cuts) != 1 or len(cuts[0]) != 3:
         return None
-    return Span((rows.data.tokens, rows.data.part, rows.data.order - set(cuts)), *cuts[0][1:])
+    return Span((data.tokens, data.part, kept_rows(data.order) - set(cuts)), *cuts[0][1:])
+
+
+def kept_rows(order: frozenset[Any]) -> frozenset[Any]:
+    """What was done to rows that may tell which there are."""
+    return frozenset(key for key in order if key[0] != "mixed")
 
 
 def all_rows(rows: Value | None) -> Span | None:
     """All rows of an array or a list of which no slice is taken."""
-    if isinstance(rows, ListObject):
-        return Span(Same(rows), None, None)
-    if not isinstance(rows, Tensor) or not is_one(rows.data) or rows.data.order is None:
+    data = held(rows)
+    if data is None or not is_one(data) or data.order is None:
         return None
-    cut = any(key[0] == "chosen" for key in rows.data.order)
-    return None if cut else Span((rows.data.tokens, rows.data.part, rows.data.order), None, None)
+    cut = any(key[0] == "chosen" for key in data.order)
+    return None if cut else Span((data.tokens, data.part, data.order), None, None)
 
 
 def drawn_apart(rows: Value | None, others: Value | None) -> bool:
@@ -70,6 +73,36 @@ def drawn_apart(rows: Value | None, others: Value | None) -> bool:
     return kept[0] == kept[1] and bool(drawn[0]) and drawn[0] != drawn[1]
 
 
+def cut_apart(rows: Value | None, others: Value | None) -> bool:
+    """Whether rows and others are each cut off a list that was brought in a random order of its own for that, or are
+    samples that were each drawn of all of a table."""
+    mine, theirs = held(rows), held(others)
+    if isinstance(rows, Tensor) and isinstance(others, Tensor):
+        apart = (rows.data.order or NOTHING) ^ (others.data.order or NOTHING)
+        alike = is_one(rows.data) and rows.data._replace(order=None) == others.data._replace(order=None)
+        return alike and len(apart) == 2 and all(key[0] == "sampled" for key in apart)
+    if isinstance(rows, Tensor) or isinstance(others, Tensor) or span(rows) is None or span(others) is None:
+        return False
+    assert mine is not None
+    assert theirs is not None
+    kept, drawn = zip(*(parted(kept_rows(data.order or NOTHING)) for data in (mine, theirs)), strict=True)
+    if (
+        mine.tokens != theirs.tokens
+        or drawn[0] == drawn[1]
+        or any(key[1].__class__ is Same for key in drawn[0] ^ drawn[1])
+    ):
+        return False
+    return all(uncut(one) == uncut(kept[0]) for one in kept)
+
+
+NOTHING: frozenset[Any] = frozenset()
+
+
+def uncut(order: frozenset[Any]) -> frozenset[Any]:
+    """What was done to rows before some were cut off."""
+    return frozenset(key for key in order if key[0] != "chosen")
+
+
 def is_held_out_of(rows: Value | None, others: Value | None, halved: Collection[int]) -> bool:
     """Whether rows were held out by a split of just the others, on which no model that they judge must be trained. Of
     what was held out itself, and then `halved`, the two parts are held out from yet others."""
@@ -88,12 +121,14 @@ def is_held_out_of(rows: Value | None, others: Value | None, halved: Collection[
 
 def is_chosen_of(rows: Value | None, others: Value | None) -> bool:
     """Whether rows were surely chosen from among just these others, none of which a choice has left out."""
-    if not isinstance(rows, Tensor) or not isinstance(others, Tensor):
+    mine, theirs = held(rows), held(others)
+    if mine is None or theirs is None or not is_one(mine):
         return False
-    mine, theirs = rows.data, others.data
-    if not is_one(mine) or (mine.tokens, mine.part) != (theirs.tokens, theirs.part) or theirs.splits - mine.splits:
+    if (mine.tokens, mine.part) != (theirs.tokens, theirs.part) or theirs.splits - mine.splits:
         return False
-    return mine.order is not None and theirs.order is not None and theirs.order < mine.order
+    if mine.order is None or theirs.order is None or not theirs.order < mine.order:
+        return False
+    return all(key[0] != "mapped" for key in mine.order - theirs.order)
 
 
 def parted(order: Any) -> tuple[frozenset[Any], frozenset[Any]]:

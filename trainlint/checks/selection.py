@@ -422,7 +422,7 @@ class UnstratifiedSplit(Rule):
 
     @on("program", having="split fitted")
     def check(self, region: Region, report: Report) -> None:
-        splits = {id(event.node): event for event in region.of("split")}
+        splits = {event.split: event for event in region.of("split")}
         for fit in region.of("fitted") if splits else ():
             if not isinstance(fit.estimator, Instance) or not isinstance(fit.y, Tensor):
                 continue

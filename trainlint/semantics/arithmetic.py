@@ -20,6 +20,7 @@ from trainlint.semantics.values import (
     CHOSEN,
     ELSEWHERE,
     FACTOR,
+    HELD,
     HIDDEN,
     INF,
     LOG_PROBABILITIES,
@@ -163,6 +164,12 @@ def power_interval(a: tuple[float, float], exponent: Value) -> tuple[float, floa
     return (0.0, INF) if lo >= 0 else (-INF, INF)
 
 
+def with_rows(value: Value) -> Value:
+    """A slice of something from out of view, as the array that it is where others are added to it."""
+    known = value.attrs.get(HELD) if isinstance(value, Instance) else None
+    return value if known is None else Tensor(lib="?", data=known)
+
+
 def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Value:
     """The value of `left <operator> right`."""
     if left.__class__ is Method or right.__class__ is Method:
@@ -177,7 +184,7 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         if operator == "Modulo" and (isinstance(left, Text) or isinstance(const(left), str)):
             return Text(text_parts(left))
-        return tensor_binary(interp, operator, left, right, node)
+        return tensor_binary(interp, operator, with_rows(left), with_rows(right), node)
     if isinstance(left, Const) and isinstance(right, Const):
         return constant_binary(operator, left.value, right.value)
     if is_number(left) and is_number(right):

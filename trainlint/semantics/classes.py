@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from trainlint.semantics.values import (
+    HELD,
     TRUE,
     UNKNOWN,
     Api,
@@ -127,11 +128,14 @@ def chosen_by(dataset: Instance, given: dict[str, Any]) -> tuple[Any, ...]:
     """What decides on the samples of a data set, of what it was made with: the rows that it counts, where they are
     known, else all but its transforms."""
     from trainlint.semantics.behaviours.data import sameness
+    from trainlint.semantics.behaviours.lists import held
 
     assert isinstance(dataset.cls, Class)
     rows = dataset.attrs.get(counted(dataset.cls))
     handed = any(value is rows for value in given.values())
-    told = isinstance(rows, Tensor) and rows.data.tokens and (handed or rows.data.order is not None)
+    known = held(rows)
+    told = known is not None and (known.order is not None or (handed and isinstance(rows, Tensor)))
+    told = told and (isinstance(rows, Tensor) or HELD in rows.attrs)  # type: ignore[union-attr]
     if isinstance(rows, Value) and (told or (isinstance(rows, ListObject) and handed)):
         return (sameness(rows),)
     choosing = {k: v for k, v in given.items() if v is not dataset and not is_transform(k, v)}

@@ -15,10 +15,12 @@ from trainlint.semantics.values import (
     ANSWERS,
     BOOL,
     FALSE,
+    HELD,
     HIDDEN,
     LOG_PROBABILITIES,
     LOGITS,
     MASK,
+    NO_DATA,
     NONE,
     PROBABILITIES,
     SIGMOID,
@@ -113,6 +115,7 @@ def fill(interp: Interpreter, mapping: Instance, positional: Iterable[Value]) ->
 def append(interp: Interpreter, target: ListObject, value: Value, last: bool = True) -> None:
     """Put an item into a list: at its end, or elsewhere."""
     items = interp.read(target.attrs, "items")
+    changed(interp, target)
     if items is None:
         interp.write(target.attrs, "ends", (*interp.ends_of(target), value)[-MAX_ENDS:] if last else ())
     if items is not None and len(items) < MAX_ITEMS:
@@ -127,13 +130,21 @@ def append(interp: Interpreter, target: ListObject, value: Value, last: bool = T
 
 def disorder(interp: Interpreter, target: ListObject) -> None:
     """Forget how many items a list has, and in which order."""
+    changed(interp, target)
     if target.items is not None:
         interp.write(target.attrs, "element", interp.element_of(target))
         interp.write(target.attrs, "items", None)
     interp.write(target.attrs, "ends", ())
 
 
+def changed(interp: Interpreter, target: ListObject) -> None:
+    """A list has got other rows, or lost some."""
+    if HELD in target.attrs:
+        interp.write(target.attrs, HELD, NO_DATA._replace(tokens=frozenset((id(target),))))
+
+
 def extend(interp: Interpreter, target: ListObject, value: Value) -> None:
+    changed(interp, target)
     known = interp.known_items(value)
     if known is None or target.items is None:
         before = interp.ends_of(target) if known is not None else ()
@@ -275,7 +286,7 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
                     return found  # type: ignore[no-any-return]
         element = interp.element_of(owner)
         if isinstance(index, slice):
-            return cut_list(interp, owner, index)
+            return cut_list(interp, owner, index, node)
         return one_of(interp, owner, element, index) if isinstance(owner, ListObject) else element
     if isinstance(owner, Sequence):
         if owner.first is not None and isinstance(index, Const) and index.value == 0:
@@ -306,7 +317,8 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
             return interp.library.perform(interp, row, Arguments([owner, *ends]), node, owner)
         if owner.cls is None:
             name = f"[{index.value!r}]" if isinstance(index, Const) else "[]"
-            return interp.opaque_child(owner, name)
+            child = interp.opaque_child(owner, name)
+            return cut_opaque(interp, owner, child, index, node) if isinstance(index, slice) else child
     if isinstance(owner, Const) and isinstance(owner.value, str):
         return Text()
     if isinstance(owner, Api) and owner.path.endswith(".__dict__"):
@@ -315,14 +327,25 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
     return UNKNOWN
 
 
-def cut_list(interp: Interpreter, owner: Value, index: slice) -> ListObject:
+def cut_list(interp: Interpreter, owner: Value, index: slice, node: Any) -> ListObject:
     """A slice of a list of unknown length, which knows what it is of, and between which places."""
+    from trainlint.semantics.behaviours.lists import cut, with_rows
+
     part = ListObject(None, interp.element_of(owner))
-    if index.step is None:
-        interp.keep += [end for end in (index.start, index.stop) if end is not None]
-        ends = (end.value if isinstance(end, Const) else end and id(end) for end in (index.start, index.stop))
-        part.attrs["$cut"] = (owner, *ends)
+    with_rows(part, cut(interp, owner, index, node))
     return part
+
+
+def cut_opaque(interp: Interpreter, owner: Instance, child: Value, index: slice, node: Any) -> Value:
+    """A slice of something from out of view, whose rows may be known."""
+    from trainlint.semantics.behaviours.lists import cut, with_rows
+
+    data = cut(interp, owner, index, node)
+    if data is None or not isinstance(child, Instance):
+        return child
+    part = Instance(child.cls, child.family)
+    part.attrs.update(child.attrs)
+    return with_rows(part, data)
 
 
 def cut_module(interp: Interpreter, owner: Instance, index: slice, node: Any) -> Instance:

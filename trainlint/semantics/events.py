@@ -65,7 +65,8 @@ FIELDS = {
     "set_epoch": "sampler",
     "varied": "",  # an image was changed at random
     "cut": "whole shuffled way",  # a pipeline that is shuffled anew in each pass gives some samples; "take" or "skip"
-    "split": "held by_chance",  # what is known of the parts that are held out; whether chance alone picks the rows
+    "split": "held by_chance split",  # what is known of what is held out; whether chance alone picks it; what tells it
+    # from other splits
     "coded": "estimator data again given",  # `given`: the expression that the data came by
     "fitted": "estimator x y call",
     "predicted": "estimator x",  # x is None where a model is judged on folds of its own

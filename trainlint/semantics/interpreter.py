@@ -2042,26 +2042,14 @@ class Interpreter:
             return Tuple(tuple(items)) if exact else Sequence(join_all(items), source)
         if exact:
             return ListObject(tuple(items))
+        from trainlint.semantics.behaviours.lists import comprehended
+
         made = ListObject(None, join_all(items))
-        self.note_picked(node, made)
+        comprehended(self, node, made)
         clause = node.for_in
         if not clause.ifs and clause.inner_for_in is None and is_of_batch(self.peek(clause.iter) or UNKNOWN):
             made.attrs[OF_BATCH] = TRUE
         return made
-
-    def note_picked(self, node: Any, made: ListObject) -> None:
-        """Note of `[items[i] for i in places]` at which places of what the items are, where these are drawn in view."""
-        clause, element = node.for_in, node.elt
-        if element.__class__ is not cst.Subscript or clause.ifs or clause.inner_for_in or len(element.slice) != 1:
-            return
-        index = element.slice[0].slice
-        if index.__class__ is not cst.Index or not index.value.deep_equals(clause.target):
-            return
-        places = self.peek(clause.iter)
-        if isinstance(places, Tensor) and places.data.order:
-            at = (places.data.tokens, places.data.order)
-            made.attrs["$cut"] = (self.peek(element.value), at, at)
-            made.attrs["$places"] = self.step(clause.iter, "chosen")
 
     def dict_comprehension(self, node: cst.DictComp) -> Value:
         owner = mapped_as_is(node)

@@ -25,6 +25,7 @@ from trainlint.semantics.values import (
     CHOSEN,
     ELSEWHERE,
     FALSE,
+    HELD,
     LOGITS,
     MASK,
     NAN,
@@ -277,6 +278,9 @@ class Call:
         return self.actual.rpartition(".")[2]
 
 
+PLACES = frozenset((1,))  # the token of `list(range(n))`, which has no data of its own
+
+
 def as_tensor(value: Value) -> Tensor:
     if isinstance(value, Tensor):
         return value
@@ -299,6 +303,10 @@ def as_tensor(value: Value) -> Tensor:
         if is_bool(value):  # a comparison of what is not known to be a tensor
             return Tensor(MASK, 0, 1, PRESENT if value is ALIKE else CHOSEN, graph=False, lib="?")
         return Tensor(lo=lo, hi=hi, graph=False, nature=getattr(value, "nature", None), data=part_measured(value))
+    if isinstance(value, (ListObject, Instance)) and (rows := value.attrs.get(HELD)) is not None:
+        one = value.attrs.get("element")
+        data = rows._replace(tokens=frozenset()) if rows.tokens == PLACES else rows
+        return (one if isinstance(one, Tensor) else Tensor(lib="?")).but(data=data, shape=None)
     if isinstance(value, (ListObject, Tuple, Sequence)):
         items = value.items if isinstance(value, (ListObject, Tuple)) else (value.element,)
         if value.__class__ is ListObject and items is None and isinstance(value.attrs["element"], Number):

@@ -546,6 +546,7 @@ class ListObject(Object):
         return "[" + ", ".join(item.describe() for item in self.items) + "]"
 
 
+HELD = "$held"  # what is known of the rows that a list has: their `DataInfo`
 OF_BATCH = "$batch"  # marks a list that has something of each sample of a batch
 OF_PASS = "$pass"  # of a list of all batches of a loader, the pass over it that made the list
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from trainlint.semantics.library import (
 )
 from trainlint.semantics.values import (
     FALSE,
+    HELD,
     INDICES,
     MASK,
     NO_DATA,
@@ -98,6 +99,7 @@ def is_one(data: DataInfo) -> bool:
 # ---------------------------------------------------------------- order of the rows
 
 DRAWN_AGAIN = "$drawn again"  # in the interpreter's flags: the random orders that were drawn in loops
+UNSEEDED = object()  # stands for the seed of a generator that nobody has seen set
 SEED = "$seed "  # in the interpreter's flags, with a library's name: the seed its generator was last set to
 
 
@@ -119,18 +121,26 @@ def choice(interp: Any, node: Any) -> Any:
     or a class may choose by what it is given. What may choose anew is told by its place."""
     given = node.slice if isinstance(node, cst.Subscript) else [arg.value for arg in node.args]
     parts = [part for root in given for part in nodes_in(root)]
+    values = values_named(interp, parts)
+    calls = [*(part for part in parts if isinstance(part, cst.Call)), *([node] if isinstance(node, cst.Call) else [])]
+    if not all(called(call) in REPEATED for call in calls):
+        return id(node), *values
+    return called(node), *map(cst.Module([]).code_for_node, given), *values
+
+
+def values_named(interp: Any, parts: list[Any], but: Collection[str] = ()) -> list[Any]:
+    """What tells the values of the names in a piece of code from others, save of those that are bound in it."""
     members = {id(part.attr) for part in parts if isinstance(part, cst.Attribute)}
     values: list[Value] = []
     for part in parts:  # an attribute comes before what it is read from
         if isinstance(part, (cst.Name, cst.Attribute)) and id(part) not in members:
+            if isinstance(part, cst.Name) and part.value in but:
+                continue
             value = interp.peek(part)
             if value is not None:
                 values.append(value)
                 members |= {id(inner) for inner in nodes_in(part)}
-    calls = [*(part for part in parts if isinstance(part, cst.Call)), *([node] if isinstance(node, cst.Call) else [])]
-    if not all(called(call) in REPEATED for call in calls):
-        return id(node), *map(told, values)
-    return called(node), *map(cst.Module([]).code_for_node, given), *map(told, values)
+    return [told(value) for value in values]
 
 
 def told(value: Value) -> Any:
@@ -160,10 +170,13 @@ def draw(call: Call) -> Any:
     found = interp.read(where, name)
     if found is UNKNOWN:
         return None
-    key = ("drawn", interp.step(call.node, "shuffled"))
-    if isinstance(found, tuple):
-        interp.write(where, name, (found[0], found[1] + 1))
+    key: tuple[Any, ...]
+    if isinstance(found, tuple) and found[0] is not UNSEEDED:
         key = ("drawn", *found, library)
+    else:
+        found = found if isinstance(found, tuple) else (UNSEEDED, 0)
+        key = ("drawn", interp.step(call.node, "shuffled"), found[1])
+    interp.write(where, name, (found[0], found[1] + 1))
     if interp.nearest_loop() is not None:
         interp.write(interp.flags, DRAWN_AGAIN, interp.flags.get(DRAWN_AGAIN, frozenset()) | {key})
     return key
@@ -692,14 +705,24 @@ def shuffle_in_place(call: Call) -> Value:
         )
     elif isinstance(value, ListObject):
         before, key = value.attrs.get("$shuffled", frozenset()), draw(call)
+        if (rows := value.attrs.get(HELD)) is not None:
+            call.interp.write(value.attrs, HELD, mixed(rows, key))
         call.interp.write(value.attrs, "$shuffled", None if None in (before, key) else before | {key})
         if call.interp.nearest_loop() is not None:
             call.interp.write(value.attrs, "$reshuffled", TRUE)
     return NONE
 
 
+def mixed(rows: DataInfo, key: Any) -> DataInfo:
+    """Rows of a list in a random order; where some were chosen before, it does not tell which."""
+    if key is not None and any(done[0] == "chosen" for done in rows.order or ()):
+        key = ("mixed", key)
+    return ordered(rows, key)
+
+
 def filled_together(values: list[Value], index: Index) -> list[Value]:
-    """The arrays among some values, and the lists that were filled side by side in one block, as arrays of rows."""
+    """The arrays among some values, and as arrays of rows the lists that are known by their rows, and those that were
+    filled side by side in one block."""
     blocks: dict[int, list[ListObject]] = {}
     for value in values:
         if isinstance(value, ListObject) and (place := value.attrs.get("$filled")) is not None:
@@ -712,7 +735,8 @@ def filled_together(values: list[Value], index: Index) -> list[Value]:
         for block, lists in blocks.items()
         for one in (lists if len(lists) > 1 else ())
     ]
-    return [*(value for value in values if isinstance(value, Tensor)), *of_lists]
+    rows = [Tensor(data=data) for value in values if isinstance(value, ListObject) and (data := value.attrs.get(HELD))]
+    return [*(value for value in values if isinstance(value, Tensor)), *of_lists, *rows]
 
 
 @behaviour("shuffle_together")
@@ -1097,6 +1121,7 @@ def train_test_split(call: Call) -> Value:
     shuffles = not call.arguments.open and shuffle is True
     how = "train_test_split" if shuffles else "train_test_split in order"
     drawn = None if shuffle is False else draw(call)
+    split = id(call.node) if drawn is None else hash((id(call.node), drawn))
     out: list[Tensor] = []
     for value in call.arguments.positional:
         tensor = with_origin(as_tensor(value), call.node)
@@ -1106,15 +1131,15 @@ def train_test_split(call: Call) -> Value:
         else:
             parts = ("train", "val" if tensor.data.part == "train" else "test")
         whole = tensor.data if shuffle is False else ordered(tensor.data, drawn)
-        data = whole._replace(splits=whole.splits | {id(call.node)}, stats=frozenset())
+        data = whole._replace(splits=whole.splits | {split}, stats=frozenset())
         kept = tensor.but(shape=(None, *tensor.shape[1:]) if tensor.shape else None)
         out += (kept.but(data=data._replace(part=part)) for part in parts)
     held = (piece.data for piece in out if piece.data.part in ("val", "test"))
     by_chance = shuffles and is_nothing(call.value("stratify"))
-    interp.event("split", call.node, tuple(dict.fromkeys(data._replace(columns=None) for data in held)), by_chance)
-    interp.write(
-        interp.flags, SPLITS, {**(interp.flags.get(SPLITS) or {}), id(call.node): (interp.frame.space, call.node)}
+    interp.event(
+        "split", call.node, tuple(dict.fromkeys(data._replace(columns=None) for data in held)), by_chance, split
     )
+    interp.write(interp.flags, SPLITS, {**(interp.flags.get(SPLITS) or {}), split: (interp.frame.space, call.node)})
     return Sequence(UNKNOWN) if call.arguments.open else Tuple(tuple(out))
 
 
@@ -1616,6 +1641,8 @@ def sameness(value: Value, depth: int = 0) -> Any:
         return value.key
     if isinstance(value, Text) and value.made and depth < 4 and not any(map(is_anything, value.made)):
         return tuple(sameness(piece, depth + 1) for piece in value.made)
+    if isinstance(value, (ListObject, Instance)) and (rows := value.attrs.get(HELD)) is not None:
+        return (rows.tokens, rows.part, rows.splits, rows.order if rows.order is not None else Same(value))
     if isinstance(value, (ListObject, Tuple)) and value.items is not None and depth < 4:
         return tuple(sameness(item, depth + 1) for item in value.items)
     if isinstance(value, Instance) and value.cls is None and "$file" in value.attrs and "$made" in value.attrs:
@@ -1636,7 +1663,7 @@ def sameness(value: Value, depth: int = 0) -> Any:
 
 def is_anything(value: Value) -> bool:
     """Whether nothing is known of a value, not even that it is the same twice."""
-    return value is UNKNOWN or (isinstance(value, Instance) and "$any" in value.attrs)
+    return value is UNKNOWN or (isinstance(value, Instance) and "$any" in value.attrs and HELD not in value.attrs)
 
 
 @dataclass(frozen=True, eq=False)

@@ -121,7 +121,7 @@ def hub_split(call: Call) -> Value:
     drawn: tuple[Any, ...] | None = ("drawn", call.interp.step(call.node, "split"))
     if seed is not None:
         known = all(isinstance(value, Const) for value in (seed, *sizes))
-        drawn = ("drawn", seed.key, *(size.key for size in sizes)) if known else None
+        drawn = ("drawn", "hub", seed.key, *(size.key for size in sizes)) if known else None
     for place, one in enumerate(parts.values()):
         one.attrs.update({"$random": TRUE, "$draw": drawn, "$place": (place, 2)})
         if isinstance(whole, Instance):

@@ -285,6 +285,7 @@ def starts_anew(node: Any) -> bool:
 @behaviour("list")
 def list_(call: Call) -> Value:
     from trainlint.semantics.behaviours.data import places_in
+    from trainlint.semantics.behaviours.lists import listed_rows, with_rows
     from trainlint.semantics.behaviours.training import spend
 
     if not arguments_of(call):
@@ -302,6 +303,8 @@ def list_(call: Call) -> Value:
     if (places := places_in(call.first)) is not None:
         return places
     made, source = ListObject(None, element(call, call.first)), source_of(call.first)
+    if call.short_name == "list":
+        with_rows(made, listed_rows(call))
     if isinstance(call.first, (Instance, Sequence)) and isinstance(source, Instance) and source.family == "loader":
         made.attrs[OF_PASS] = Sequence(made.attrs["element"], source)
     return made
@@ -309,11 +312,13 @@ def list_(call: Call) -> Value:
 
 @builtin("sorted")
 def sorted_(call: Call) -> Value:
+    from trainlint.semantics.behaviours.lists import held, sorted_list
+
     rows = call.first
     rank(call)
     if isinstance(rows, Tensor) and rows.data.tokens and rows.lib != "torch":
         return rows.but(lib="numpy", data=ordered(rows.data, ("sorted", call.interp.step(call.node, "sorted"))))
-    return ListObject(None, element(call, call.first))
+    return sorted_list(call, ListObject(None, element(call, call.first)), held(rows))
 
 
 def rank(call: Call) -> None:

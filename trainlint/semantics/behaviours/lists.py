@@ -1,0 +1,206 @@
+"""Which rows a list holds: where they come from, and what was done to their order and choice since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from trainlint.semantics.behaviours.data import (
+    Same,
+    draw,
+    end_of,
+    is_anything,
+    mixed,
+    ordered,
+    sameness,
+    values_named,
+)
+from trainlint.semantics.library import PLACES, Call, behaviour, builtin
+from trainlint.semantics.values import (
+    HELD,
+    NO_DATA,
+    UNKNOWN,
+    DataInfo,
+    Instance,
+    ListObject,
+    Step,
+    Tensor,
+    Text,
+    Value,
+)
+from trainlint.syntax import nodes_in
+from trainlint.syntax.code import called, is_name
+
+if TYPE_CHECKING:
+    from trainlint.semantics.interpreter import Interpreter
+
+LISTED = ("listed",)  # done to the order of rows: they are files, in the order of their folder
+
+
+@dataclass(frozen=True, eq=False)
+class At:
+    """Where something was done to rows, which does not tell it from the same done elsewhere."""
+
+    step: Step
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, At)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def held(value: Value | None) -> DataInfo | None:
+    """What is known of the rows that an array, a list, or something from out of view holds."""
+    if isinstance(value, Tensor):
+        return value.data if value.data.tokens else None
+    if not isinstance(value, (ListObject, Instance)):
+        return None
+    known = value.attrs.get(HELD)
+    if known is not None:
+        return known  # type: ignore[no-any-return]
+    shuffled = value.attrs.get("$shuffled", frozenset())
+    opaque = isinstance(value, Instance) and value.cls is None and not value.family and not is_anything(value)
+    if opaque or (isinstance(value, ListObject) and value.items is None):
+        return DataInfo(frozenset((id(value),)), order=shuffled)
+    return None
+
+
+def with_rows(made: Value, data: DataInfo | None) -> Value:
+    """A new list, with what is known of its rows."""
+    if data is not None and data.order is not None and isinstance(made, (ListObject, Instance)):
+        made.attrs[HELD] = data
+    return made
+
+
+def cut(interp: Interpreter, owner: Value, index: slice, node: Any) -> DataInfo | None:
+    """The rows of a slice."""
+    data = held(owner)
+    if data is None or index.step is not None:
+        return None
+    interp.keep += [end for end in (owner, index.start, index.stop) if end is not None]
+    part = node.slice[0].slice if isinstance(node, cst.Subscript) else None
+    written = (part.lower, part.upper) if isinstance(part, cst.Slice) else (None, None)
+    ends = (end_of(interp, *pair) for pair in zip((index.start, index.stop), written, strict=True))
+    return ordered(data, ("chosen", *ends))
+
+
+@behaviour("listed")
+@builtin("str.glob", "str.rglob", "str.iterdir")
+def listed(call: Call) -> Value:
+    """The files of a folder: the same wherever the same folder is asked for them."""
+    item = Text() if call.path.startswith(("glob.", "os.")) else Instance(None, "")
+    made = ListObject(None, item)
+    where = tuple(map(sameness, call.arguments.values()))
+    call.interp.keep += call.arguments.values()
+    token = abs(hash((call.short_name, where)))
+    return with_rows(made, DataInfo(frozenset((token,)), order=frozenset((LISTED,))))
+
+
+@behaviour("drawn_items")
+def drawn_items(call: Call) -> Value:
+    """`random.sample(rows, k)`: the first ones of another order of them."""
+    bound = call.receiver is not None
+    given = call.arguments.positional[bound:]
+    if not given:
+        return UNKNOWN
+    made = ListObject(None, call.interp.element_of(given[0]))
+    data, many = held(given[0]), given[1] if len(given) > 1 else call.arguments.keywords.get("k", UNKNOWN)
+    call.interp.keep += given
+    if data is None:
+        return made
+    return with_rows(made, ordered(mixed(data, draw(call)), ("chosen", None, Same(many))))
+
+
+def sorted_list(call: Call, made: ListObject, data: DataInfo | None) -> Value:
+    """The rows of a list in an order that is the same wherever it is asked for in the same words."""
+    if data is None:
+        return made
+    how = tuple((name, spelled(call.interp, node)) for name, node in sorted(call.arguments.keyword_nodes.items()))
+    return with_rows(made, ordered(data, ("sorted", how, At(call.interp.step(call.node, "sorted")))))
+
+
+def spelled(interp: Interpreter, node: Any, but: frozenset[str] = frozenset()) -> Any:
+    """What an expression is: how it is written, and what stands for the names in it that are bound elsewhere."""
+    return cst.Module([]).code_for_node(node), *values_named(interp, [node], but)
+
+
+RANGE = NO_DATA._replace(tokens=PLACES)  # the places of all rows
+
+
+def listed_rows(call: Call) -> DataInfo | None:
+    """The rows of `list(rows)`."""
+    given: Any = call.node.args[0].value if isinstance(call.node, cst.Call) and call.node.args else None
+    if isinstance(given, cst.Call) and called(given) == "range" and len(given.args) == 1:
+        return RANGE
+    return held(call.first)
+
+
+def comprehended(interp: Interpreter, node: Any, made: ListObject) -> None:
+    """Note of `[f(row) for row in rows if …]` which rows these are: those that it goes through, in their order."""
+    clause = node.for_in
+    if clause.inner_for_in is not None or picked(interp, node, made):
+        return
+    walked, target = clause.iter, clause.target
+    mates: list[Any] = []
+    while isinstance(walked, cst.Call) and called(walked) in ("enumerate", "tqdm", "zip", "list") and walked.args:
+        if called(walked) == "enumerate" and isinstance(target, cst.Tuple):
+            target = target.elements[-1].value
+        mates = [arg.value for arg in walked.args[1:]] if called(walked) == "zip" else []
+        walked = walked.args[0].value
+    value = interp.peek(walked)
+    data = held(value)
+    if data is None or data.order is None or (isinstance(value, Tensor) and value.lib == "torch"):
+        return
+    for mate in mates:  # what goes along is in the same order
+        other = held(interp.peek(mate))
+        if other is None or other.order is None or in_order(other.order) != in_order(data.order):
+            return
+    interp.keep.append(value)
+    names = frozenset(part.value for part in nodes_in(target) if isinstance(part, cst.Name))
+    for condition in clause.ifs:
+        data = ordered(data, ("chosen", ("if", *spelled(interp, condition.test, names))))
+    if not is_item(node.elt, names):
+        data = ordered(data, ("mapped", *spelled(interp, node.elt, names)))
+    made.attrs[HELD] = data
+
+
+def picked(interp: Interpreter, node: Any, made: ListObject) -> bool:
+    """Note of `[rows[i] for i in places]` at which places of which rows they are, where these are drawn in view."""
+    clause, element = node.for_in, node.elt
+    if element.__class__ is not cst.Subscript or clause.ifs or len(element.slice) != 1:
+        return False
+    index = element.slice[0].slice
+    if index.__class__ is not cst.Index or not index.value.deep_equals(clause.target):
+        return False
+    given, rows = interp.peek(clause.iter), interp.peek(element.value)
+    places, data = held(given), held(rows)
+    if isinstance(given, Tensor) and given.data.order:
+        places = given.data
+    if places is None or data is None or not places.order or data.order is None:
+        return False
+    interp.keep += [given, rows]
+    made.attrs[HELD] = data._replace(order=data.order | places.order | {("by", places.tokens)})
+    if isinstance(given, Tensor):
+        made.attrs["$places"] = interp.step(clause.iter, "chosen")
+    return True
+
+
+def in_order(order: frozenset[Any]) -> frozenset[Any]:
+    """What was done to the order and choice of rows, whatever became of each."""
+    return frozenset(key for key in order if key[0] not in ("mapped", "listed"))
+
+
+def is_item(node: Any, names: frozenset[str]) -> bool:
+    """Whether an expression is what a loop goes through, or an entry of that."""
+    while isinstance(node, (cst.Subscript, cst.Attribute)):
+        if isinstance(node, cst.Subscript) and not isinstance(
+            getattr(node.slice[0].slice, "value", None), (cst.Integer, cst.SimpleString)
+        ):
+            return False
+        node = node.value
+    return any(is_name(node, name) for name in names) or (
+        isinstance(node, cst.Tuple) and all(is_item(element.value, names) for element in node.elements)
+    )
