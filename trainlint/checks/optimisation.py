@@ -16,7 +16,7 @@ from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.engines import hook
-from trainlint.semantics.behaviours.layers import DRAWN
+from trainlint.semantics.behaviours.layers import DRAWN, has_weights, parts_of
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, nested
 from trainlint.semantics.library import Call, Library, holds, modules_in
@@ -449,21 +449,64 @@ class FrozenByAccident(Rule):
         sure = bool(known) and all(o.attrs.get("$complete") for o in known)
         owned: frozenset[int] = frozenset().union(*(o.attrs["$modules"] for o in known)) if sure else frozenset()
         later = {e.module: Step(e.space, e.node, "thawed") for e in region.of("thawed")}
+        if not region.has("frozen", "thawed"):
+            for optimizer in dict.fromkeys(steps):
+                self.all_frozen(region, optimizer, list(models.values()), report)
         for model in models.values():
-            if isinstance(model.attrs.get("$froze"), Step):
-                self.new_layer(model, steps, report)
+            self.new_layer(model, steps, report)
             if sure and id(model) not in owned:
                 self.thawed(model, later, owned, known[-1], report)
+
+    def all_frozen(self, region: Region, optimizer: Instance, models: list[Instance], report: Report) -> None:
+        """Note an optimizer that steps though none of the parameters that it holds takes gradients."""
+        owned, group = optimizer.attrs.get("$modules"), group_of(optimizer)
+        given = group.attrs.get("params") if group is not None else None
+        whole = given.source if isinstance(given, Sequence) else None
+        roots = [*models, whole] if isinstance(whole, Instance) else models
+        inside = [m for root in roots for m in modules_in(root)]
+        held = {id(m): m for m in inside if owned and id(m) in owned}
+        if not optimizer.attrs.get("$complete") or len(held) < len(owned or ()) or region.has("given"):
+            return
+        weighty = [m for m in held.values() if has_weights(report.interp, m)]
+        if weighty and all(m.attrs.get("$frozen") is TRUE for m in weighty):
+            report.interp.event("stuck", region.node, optimizer, roots)
+
+    @on("program", having="stuck frozen")
+    def stuck(self, region: Region, report: Report) -> None:
+        """What an optimizer holds was frozen once and for all before it steps, not as one part after the other."""
+        frozen: list[tuple[Any, set[int]]] = []
+        since: list[Any] = []
+        for event, inside in nested(region.events):
+            if event.kind == "frozen":
+                frozen.append((event, {id(loop.node) for loop in inner_loops(inside)}))
+            elif event.kind in ("thawed", "released", "adapted"):
+                frozen = []
+            elif event.kind in ("escape", "outside", "built"):
+                since.append(event)
+            elif event.kind == "stuck":
+                owned, around = event.optimizer.attrs["$modules"], {id(loop.node) for loop in inner_loops(inside)}
+                found = [(e, loops) for e, loops in frozen if not owned.isdisjoint(descendants(e.module))]
+                last = found[-1][0] if found else None
+                if last is None or any(not around.isdisjoint(loops) for _, loops in found):
+                    continue
+                if not any(may_reach(e, owned, event.models) for e in since):
+                    what = "all that the optimizer (@) holds is frozen here, so nothing is learnt"
+                    report(last.node, last.space, what=what).because([event.optimizer.born])
 
     def new_layer(self, model: Instance, steps: list[Instance], report: Report) -> None:
         library = report.interp.library
         inside = modules_in(model)
-        pretrained = [m for m in inside if isinstance(m.cls, Api) and library.is_model(m.cls.path)]
+        pretrained = [m for m in inside if is_pretrained(library, m)]
+        parts = [part for m in pretrained for part in parts_of(m)]
+        around = [m for m in (*inside, *parts) if isinstance(m.attrs.get("$froze"), Step)] if pretrained else []
         owned: frozenset[int] = frozenset().union(*(o.attrs.get("$modules", frozenset()) for o in steps))
-        for module in inside if pretrained else ():
+        for module in inside if around else ():
             fresh = module is not model and has_own_weights(library, module) and module.born is not None
             if fresh and module.attrs.get("$frozen") is TRUE and id(module) in owned:
-                froze: Step = model.attrs["$froze"]
+                holder = next((m for m in around if holds(m, module)), None)
+                if holder is None or (holder is not model and not {"$edited", "$loaded"}.isdisjoint(holder.attrs)):
+                    continue
+                froze: Step = holder.attrs["$froze"]
                 what = "this also freezes the new layer (@), so it stays as it was made at random"
                 report(froze.node, froze.space, what=what).because([module.born])
                 return
@@ -472,15 +515,31 @@ class FrozenByAccident(Rule):
         self, model: Instance, later: dict[Instance, Step], owned: frozenset[int], last: Instance, report: Report
     ) -> None:
         """Parts of a model that no optimizer holds as a whole, which take gradients again, some `later` in the loop."""
-        inside = modules_in(model)
+        inside, library = modules_in(model), report.interp.library
         parts = [v for v in model.attrs.values() if isinstance(v, Instance) and "$whole" in v.attrs]
         for module in (*inside, *parts):
             place = module.attrs.get("$thawed") if module.attrs.get("$frozen") is FALSE else later.get(module)
             if not isinstance(place, Step):
                 continue
-            if owned.isdisjoint(descendants(module)):
+            held = [m for m in modules_in(module) if id(m) in owned]
+            missed = [m for m in modules_in(module) if id(m) not in owned and m.attrs.get("$frozen") is FALSE]
+            if not held or any(is_pretrained(library, m) for m in missed):
                 what = "these parameters are thawed, but no optimizer holds them (@), so they are not learnt"
                 report(place.node, place.space, what=what).because([last.born])
+
+
+def is_pretrained(library: Library, module: Instance) -> bool:
+    """Whether a module is a model that comes ready-made."""
+    return isinstance(module.cls, Api) and library.is_model(module.cls.path)
+
+
+def may_reach(event: Any, owned: frozenset[int], models: list[Instance]) -> bool:
+    """Whether something happens that may give frozen modules parameters that are learnt: they are handed to code out of
+    view, or a module is made that may have gone into them unseen."""
+    if event.kind == "built":
+        return not any(holds(model, event.instance) for model in models)
+    whole = (getattr(value, "attrs", {}).get("$whole", value) for value in carried(event.values))
+    return any(id(value) in owned for value in whole)
 
 
 def reschedules(call: Call) -> bool:

@@ -15,13 +15,16 @@ FIELDS = {
     "leave": "block",
     # Models: one was called (`mode` and `grad` as they were, `layers` says what in it depends on the mode and was not
     # put into the other one by itself), put into a mode, given weights from a file; a module was made; its
-    # parameters were changed in place, or take gradients again.
+    # parameters were changed in place, take no gradients from now on, or take them again.
     "model": "module mode grad inputs loaded layers",
     "mode": "module training",
     "loaded": "module maybe",
     "built": "instance",
     "edit": "module tensor",
+    "frozen": "module",
     "thawed": "module",
+    # Something, whatever it is, was asked to take gradients, or a model may have got other parameters.
+    "released": "",
     "adapted": "module",  # it got adapters, which are learnt in place of all else
     # Something in a forward pass stopped gradients; the layers of a called module that none of them reach therefore,
     # each with what stopped them.
@@ -95,6 +98,7 @@ FIELDS = {
     "single": "",  # what a model gives here is one tensor
     "rated": "optimizer",
     "rushed": "optimizer",
+    "stuck": "optimizer models",  # nothing that it holds takes gradients; what is trained
     "sorted": "others",  # parameters were put into a list that nobody reads, others into these
     "learnt": "",
     "idle": "term",

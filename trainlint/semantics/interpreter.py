@@ -1774,7 +1774,9 @@ class Interpreter:
             child.attrs["$whole"] = whole
             if owner is whole and name in ("weight", "bias"):
                 child.attrs["$weight"] = TRUE
-        for mark in ("$item", "$file", "$any", "$harmless"):  # where it comes from
+        elif owner.cls is None and "training" in owner.attrs:
+            child.attrs["$of_model"] = TRUE
+        for mark in ("$item", "$file", "$any", "$harmless", "$of_model"):  # where it comes from
             if mark in owner.attrs:
                 child.attrs[mark] = TRUE
         if owner.api_path.startswith(METERS):
@@ -1817,6 +1819,8 @@ class Interpreter:
         return self.library.super_attribute(self, owner, name)
 
     def set_attribute(self, owner: Value, name: str, value: Value, node: Any) -> None:
+        if name == "requires_grad" and truth(value) is not False:
+            self.event("released", node)
         if isinstance(owner, Instance) and name == "__dict__":
             update(self, Names(owner), value)
         elif isinstance(owner, (Instance, Class, Namespace)):
@@ -1825,6 +1829,8 @@ class Interpreter:
                     value = Instance(None)
                 if owner.family in MODEL_FAMILIES:
                     self.modules.store(self, owner, name, value, node)
+                    if value.__class__ is Tensor and value.graph is True:
+                        self.event("released", node)
                 self.emit("store", (owner, name, value, node))
             if not self.library.set_attribute(self, owner, name, value, node):
                 self.write(owner.attrs, name, value)

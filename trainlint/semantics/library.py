@@ -812,7 +812,8 @@ class Library:
         self, interp: Interpreter, receiver: Instance, name: str, arguments: Arguments, node: Any
     ) -> Value:
         """A method of an object of unknown class: states by the names only those objects have, tensors by theirs."""
-        row = self.rows.get(f"opaque.{name}")
+        is_model = name == "requires_grad_" and "training" in receiver.attrs
+        row = self.rows.get(f"{'module' if is_model else 'opaque'}.{name}")
         if row is not None:
             return self.perform(interp, row, arguments.with_first(receiver), node, receiver)
         if receiver.cls is None and (name in TENSOR_METHODS):
@@ -892,7 +893,9 @@ class Library:
             return part_output(interp, instance, tensors)
         if tensors:
             return Tensor()
-        # A method of a ready-made model, such as `get_classifier()`, gives a part of it.
+        # A method of a ready-made model, such as `get_classifier()`, gives a part of it, or puts another in.
+        if "$whole" in instance.attrs or "$of_model" in instance.attrs:
+            interp.event("released", node)
         return interp.opaque_child(instance, "()") if "$whole" in instance.attrs else Instance(None)
 
     def metered(self, interp: Interpreter, metric: Instance, what: str, arguments: Arguments) -> Value | None:

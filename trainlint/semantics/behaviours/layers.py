@@ -248,19 +248,20 @@ def is_made_of_parts(module: Instance) -> bool:
 def is_weightless(interp: Interpreter, module: Instance, known: bool = True) -> bool:
     """Whether a module surely has nothing to learn, as a loss: by itself it records no graph. Not `known`: as far as
     anything is known of what it keeps."""
-    for inner in modules_in(module):
-        if isinstance(inner.cls, Api):
-            row = interp.library.class_row(inner.cls.path)
-            if row is None or row.raw.get("weights") or "model" in row.raw:
-                return False
-            listed = inner.attrs.get("$children")
-            if isinstance(listed, ListObject) and listed.items is None and may_have_weights(listed.attrs["element"]):
-                return False
-        elif not isinstance(inner.cls, Class) or any(
-            may_have_weights(value) for value in inner.attrs.values() if known or not is_hidden(value)
-        ):
-            return False
-    return True
+    return not any(has_weights(interp, inner, known) for inner in modules_in(module))
+
+
+def has_weights(interp: Interpreter, module: Instance, known: bool = True) -> bool:
+    """Whether a module may have parameters of its own, apart from those of the modules inside it."""
+    if isinstance(module.cls, Api):
+        row = interp.library.class_row(module.cls.path)
+        if row is None or row.raw.get("weights") or "model" in row.raw:
+            return True
+        listed = module.attrs.get("$children")
+        return isinstance(listed, ListObject) and listed.items is None and may_have_weights(listed.attrs["element"])
+    return not isinstance(module.cls, Class) or any(
+        may_have_weights(value) for value in module.attrs.values() if known or not is_hidden(value)
+    )
 
 
 def may_have_weights(value: Any) -> bool:
@@ -636,6 +637,8 @@ def module_itself(call: Call) -> Value:
         from trainlint.semantics.behaviours.training import freeze
 
         freeze(call.interp, module, TRUE if frozen else FALSE, call.node)
+        if not frozen:
+            call.interp.event("released", call.node)
     return module if module is not None else UNKNOWN
 
 
@@ -671,6 +674,7 @@ def register_parameter(call: Call) -> Value:
     module, name, given = call.receiver, const(call.value("name", 1) or UNKNOWN), call.value("param", 2)
     if isinstance(module, Instance) and isinstance(name, str) and given is not None:
         call.interp.write(module.attrs, name, given)
+        call.interp.event("released", call.node)
     return NONE
 
 

@@ -583,6 +583,7 @@ def setattr_(call: Call) -> Value:
         call.interp.set_attribute(values[0], values[1].value, values[2], call.node)
     elif len(values) == 3 and isinstance(values[0], Object) and isinstance(values[2], Instance):
         call.interp.write(values[0].attrs, f"$member{id(call.node)}", values[2])
+        call.interp.event("released", call.node)
     return NONE
 
 

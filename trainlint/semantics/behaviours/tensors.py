@@ -211,6 +211,8 @@ def requires_grad(call: Call) -> Value:
     wanted = call.value("requires_grad", 1) or Const(True)
     tensor, wished = call.tensor, truth(wanted)
     set_requires_grad(call.interp, tensor, wanted, call.node)
+    if wished is not False:
+        call.interp.event("released", call.node)
     result = tensor.but(graph=wished)
     result = result.but(trace=(leaf_step(call),)) if wished and is_severed(tensor) else result
     known = call.interp.modules.leaves.get(id(tensor))

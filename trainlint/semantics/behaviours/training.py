@@ -764,6 +764,7 @@ def freeze(interp: Interpreter, module: Instance, setting: Value, node: Any) -> 
     known = (whole if isinstance(whole, Instance) else module).attrs.get("$frozen")
     if setting is TRUE:
         interp.write(module.attrs, "$froze", interp.step(node, "frozen"))
+        interp.event("frozen", node, module)
     elif setting is FALSE and known is not None and known is not FALSE:
         interp.write(module.attrs, "$thawed", interp.step(node, "thawed"))
         interp.event("thawed", node, module)
