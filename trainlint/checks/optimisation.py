@@ -20,7 +20,7 @@ from trainlint.semantics.behaviours.layers import DRAWN, has_weights, parts_of
 from trainlint.semantics.behaviours.training import descendants, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, nested
 from trainlint.semantics.library import Call, Library, holds, modules_in
-from trainlint.semantics.modules import carried, contents, is_self
+from trainlint.semantics.modules import carried, contents, is_self, leaf_kind
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     ELSEWHERE,
@@ -54,14 +54,14 @@ from trainlint.syntax.code import called, is_name, is_plain_call, keyword, names
 OPTIMIZER = "torch.optim.SGD"
 
 
-def has_own_weights(library: Library, module: Instance) -> bool:
-    """Whether a module holds parameters of its own that are still as they were made at random."""
+def has_own_weights(interp: Interpreter, module: Instance) -> bool:
+    """Whether a module holds parameters of its own that are still as they were made."""
     if isinstance(module.cls, Api):
-        row = library.class_row(module.cls.path)
+        row = interp.library.class_row(module.cls.path)
         tampered = is_set(module) or "$loaded" in module.attrs
         return row is not None and bool(row.raw.get("weights")) and "model" not in row.raw and not tampered
     return any(
-        isinstance(value, Tensor) and value.nature == "a parameter" and value.graph is True
+        isinstance(value, Tensor) and value.graph is True and leaf_kind(interp, value) == "parameter"
         for value in module.attrs.values()
     )
 
@@ -217,7 +217,7 @@ class OptimizerMissesParameters(Rule):
             return  # a part with a mode of its own is there to be used as it is
         ran = report.interp.modules.ran
         missed = [m for m in inside if id(m) not in owned and m.born is not None and id(m.born.node) in ran]
-        missed = [m for m in missed if isinstance(m.cls, Api) and has_own_weights(library, m)]
+        missed = [m for m in missed if isinstance(m.cls, Api) and has_own_weights(report.interp, m)]
         for optimizer in optimizers(report.interp) if missed else ():
             if optimizer.born is not None and any(id(m) in optimizer.attrs["$modules"] for m in inside):
                 what = "the optimizer holds a part of the model; the rest (@) stays as it was made at random"
@@ -235,7 +235,7 @@ class OptimizerMissesParameters(Rule):
             if (
                 module.born is not None
                 and id(module.born.node) not in places  # a copy of another
-                and has_own_weights(report.interp.library, module)
+                and has_own_weights(report.interp, module)
                 and module.attrs.get("$frozen", FALSE) is FALSE
             ):
                 what = "this layer is put into the model after the optimizer was made (@), so it is never learnt"
@@ -251,8 +251,7 @@ class OptimizerMissesParameters(Rule):
             return
         if any(not owned.isdisjoint(descendants(model)) for model in (*run, *models)) or region.has("given"):
             return
-        library = report.interp.library
-        fresh = any(has_own_weights(library, m) for model in models for m in modules_in(model))
+        fresh = any(has_own_weights(report.interp, m) for model in models for m in modules_in(model))
         if fresh and optimizer.attrs["$modules"] and optimizer.born is not None:
             what = "the optimizer holds the parameters of another model than the one that is trained (@)"
             report(optimizer.born.node, optimizer.born.space, what=what).because([models[0].born])
@@ -267,7 +266,7 @@ class OptimizerMissesParameters(Rule):
             if model in learnt or not learnt or not isinstance(model.cls, Class) or model.born is None:
                 continue
             inside = modules_in(model)
-            weights = [m for m in inside if has_own_weights(library, m)]
+            weights = [m for m in inside if has_own_weights(report.interp, m)]
             if not weights or any("$edited" in m.attrs or is_set(m) for m in inside):
                 continue
             if is_loaded(model) and not any(map(is_loaded, learnt)):
@@ -501,7 +500,7 @@ class FrozenByAccident(Rule):
         around = [m for m in (*inside, *parts) if isinstance(m.attrs.get("$froze"), Step)] if pretrained else []
         owned: frozenset[int] = frozenset().union(*(o.attrs.get("$modules", frozenset()) for o in steps))
         for module in inside if around else ():
-            fresh = module is not model and has_own_weights(library, module) and module.born is not None
+            fresh = module is not model and has_own_weights(report.interp, module) and module.born is not None
             if fresh and module.attrs.get("$frozen") is TRUE and id(module) in owned:
                 holder = next((m for m in around if holds(m, module)), None)
                 if holder is None or (holder is not model and not {"$edited", "$loaded"}.isdisjoint(holder.attrs)):
@@ -729,7 +728,7 @@ def own_rate(optimizer: Instance) -> float | None:
 
 def group_of(optimizer: Instance) -> DictObject | None:
     """What stands for all groups of an optimizer's parameters."""
-    groups = optimizer.attrs["param_groups"]
+    groups = optimizer.attrs.get("param_groups")
     group = groups.attrs["element"] if isinstance(groups, ListObject) else None
     return group if isinstance(group, DictObject) else None
 
@@ -783,6 +782,16 @@ class LearningRateCompounds(Rule):
         done = "divided by what grows with" if divided else "multiplied with a power of"
         self.judge(node, left, f"{done} the epoch's number", report)
 
+    @on_call("torch.optim.lr_scheduler.MultiplicativeLR")
+    def multiplied(self, call: Call, report: Report) -> None:
+        """A schedule that multiplies the rate as it is by what is meant for the first one."""
+        factor = call.value("lr_lambda", 1)
+        node = factor.node if isinstance(factor, Function) else None
+        params = node.params.params if node is not None else ()
+        power = exponent_of(returned(node)) if len(params) == 1 else None
+        if power is not None and params[0].name.value in names_in(power):
+            report(call.node, done="multiplied with a power of the epoch's number")
+
     def judge(self, node: Any, left: Any, done: str, report: Report) -> None:
         interp = report.interp
         index = index_of(report.space())
@@ -832,6 +841,15 @@ class LearningRateCompounds(Rule):
         else:
             taken = params[place] if place < len(params) else None
         return taken is not None and is_given_as_rate(index_of(function.space), function.node, taken.name)
+
+
+def returned(function: Any) -> Any:
+    """The expression that a lambda, or a function of one line, gives."""
+    if isinstance(function, cst.Lambda):
+        return function.body
+    lines = function.body.body if isinstance(function, cst.FunctionDef) else ()
+    parts = lines[-1].body if len(lines) == 1 and isinstance(lines[-1], cst.SimpleStatementLine) else ()
+    return parts[-1].value if parts and isinstance(parts[-1], cst.Return) else None
 
 
 def held_rate(index: Index, node: Any) -> Any:
@@ -895,10 +913,13 @@ def grown_from_start(node: Any, report: Report) -> bool:
 
 def decays_from_start(node: Any, report: Report) -> bool:
     """Whether a factor says what remains of the first rate at a turn: `0.1 ** (epoch // 30)`, or
-    `(1 - step / steps) ** 0.9`, for a number of the epoch or step that grows."""
+    `(1 - step / steps) ** 0.9`, or half a wave of a cosine, for a number of the epoch or step that grows."""
     index = index_of(report.space())
     if node.__class__ is cst.Name:
         node = definition(index, node)
+    wave = next((n for n in (node, *nodes_in(node)) if is_plain_call(n, "cos")), None) if node is not None else None
+    if wave is not None:
+        return any(isinstance(n, cst.Name) and is_counter(report.interp.eval(n)) for n in nodes_in(wave))
     exponent = exponent_of(node)
     if exponent is not None and (is_counter(report.interp.eval(exponent)) or grows(index, exponent)):
         return True
@@ -1041,7 +1062,7 @@ class PenaltyMisuse(Rule):
     def decay(self, call: Call, report: Report) -> None:
         decay, rate = usual(call.value("weight_decay")), usual(call.value("lr", 1))
         # What each step takes from the weights is the product.
-        if call.short_name == "SGD" and decay is not None and decay > 0.1 and rate is not None and rate * decay > 0.05:
+        if call.short_name == "SGD" and decay and decay > 0.1 and rate and rate * decay >= 0.05:
             report(
                 call.argument("weight_decay"),
                 what=f"a weight decay of {decay:g} pulls the weights to 0 faster than SGD can learn them",

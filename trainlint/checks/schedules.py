@@ -212,8 +212,8 @@ class SchedulerGranularity(Rule):
 
     def too_often(self, region: Region, report: Report, scheduler: Instance, kind: str) -> str | None:
         attrs = scheduler.attrs
-        if kind == "CosineAnnealingLR" and ends_with(region, report, attrs.get("T_max")):
-            return "`CosineAnnealingLR` (@) is as long as there are epochs, but moves at every batch"
+        if ends_with(region, report, attrs.get(length_name(scheduler, kind))):
+            return f"`{kind}` (@) is as long as there are epochs, but moves at every batch"
         if kind == "SequentialLR" and fills(scheduler, turns(region, report)):
             return "`SequentialLR` (@) is as long as there are epochs, but moves at every batch"
         if decays(attrs, kind, turns(region, report)) or (
@@ -316,6 +316,23 @@ def ends_with(region: Region, report: Report, length: Value | None) -> bool:
     return named or (isinstance(length, (Instance, Number)) and length is end)
 
 
+# What each schedule calls the number of its steps.
+LENGTHS = {
+    "CosineAnnealingLR": "T_max",
+    "OneCycleLR": "total_steps",
+    "PolynomialLR": "total_iters",
+    "LinearLR": "total_iters",
+    "ConstantLR": "total_iters",
+}
+
+
+def length_name(scheduler: Instance, kind: str) -> str:
+    """Under which name a schedule that goes over all of a training was told how long it is."""
+    if kind in ("LinearLR", "ConstantLR"):
+        return ""  # a warm-up
+    return LENGTHS.get(kind, "num_training_steps")
+
+
 def lasts(scheduler: Instance, epochs: Value | None) -> bool:
     """Whether a cosine ends after as many steps as a training has epochs."""
     length = usual(scheduler.attrs.get("T_max"))
@@ -352,6 +369,15 @@ def fills(scheduler: Instance, epochs: float | None) -> bool:
         return False
     length = usual(parts[-1].attrs.get("T_max"))
     return length is not None and length > 1 and begins[-1] + length == epochs
+
+
+def last_part(scheduler: Instance) -> tuple[float | None, float]:
+    """How long the last of some schedules in a row is, and after which step it begins."""
+    parts, begins = parts_of(scheduler), milestones(scheduler.attrs)
+    if not parts or not begins:
+        return None, 0.0
+    name = LENGTHS.get(kind_of(parts[-1]))
+    return (usual(parts[-1].attrs.get(name)) if name is not None else None), begins[-1]
 
 
 def parts_of(scheduler: Instance) -> list[Instance]:
@@ -474,10 +500,16 @@ class SchedulerLength(Rule):
         self, region: Region, scheduling: Scheduling, event: Any, inside: tuple[Any, ...], epochs: float
     ) -> str | None:
         scheduler, kind = event.scheduler, kind_of(event.scheduler)
-        if not always(inside) or (event.given is not None and not is_given_turn(region.node, event.node)):
+        if (
+            not isinstance(scheduler, Instance)
+            or not always(inside)
+            or (event.given is not None and not is_given_turn(region.node, event.node))
+        ):
             return None
         if inner_loops(inside):
-            return self.one_cycle(scheduling, event, inside, epochs) if kind == "OneCycleLR" else None
+            anew = any(made.instance is scheduler for made in region.of("made"))
+            told = None if anew else self.one_epoch(event, inside, epochs)
+            return told or self.one_cycle(scheduling, event, inside, epochs)
         turns_ = f"{epochs:g}"
         if kind == "StepLR":
             size = usual(scheduler.attrs.get("step_size"))
@@ -490,14 +522,31 @@ class SchedulerLength(Rule):
                     f"the first milestone is step {min(places):g}, but only {turns_} are made (@), "
                     "so the rate never changes"
                 )
-        elif kind == "CosineAnnealingLR":
-            length = usual(scheduler.attrs.get("T_max"))
-            if length is not None and length >= 2 * epochs:
-                return f"the schedule is {length:g} steps long, but only {turns_} are made (@), so the rate stays high"
+        else:
+            length, begins = usual(scheduler.attrs.get(LENGTHS.get(kind, "num_training_steps"))), 0.0
+            if kind == "SequentialLR":
+                length, begins = last_part(scheduler)
+            if length is not None and length >= 2 * (epochs - begins):
+                done = "long, but only" if not begins else f"long from step {begins:g} on, but only"
+                return f"the schedule is {length:g} steps {done} {turns_} are made (@), so it does not get far"
         return None
+
+    def one_epoch(self, event: Any, inside: tuple[Any, ...], epochs: float) -> str | None:
+        """A schedule that ends for good after as many steps as there are batches."""
+        kind, loop = kind_of(event.scheduler), lone_loop(inside)
+        name = "" if kind == "CosineAnnealingLR" else length_name(event.scheduler, kind)
+        if loop is None or not over_batches(loop) or not is_number_of_batches(event.scheduler.attrs.get(name)):
+            return None
+        return f"the schedule is as long as one epoch (@), but {epochs:g} are made, so the rate is 0 in all others"
 
     def one_cycle(self, scheduling: Scheduling, event: Any, inside: tuple[Any, ...], epochs: float) -> str | None:
         meant, loop = usual(event.scheduler.attrs.get("epochs")), lone_loop(inside)
-        if meant is None or loop is None or not over_batches(loop) or meant == epochs:
+        if (
+            kind_of(event.scheduler) != "OneCycleLR"
+            or meant is None
+            or loop is None
+            or not over_batches(loop)
+            or meant == epochs
+        ):
             return None
         return f"the schedule is made for {meant:g} epochs, but the loop (@) makes {epochs:g}"
