@@ -497,9 +497,9 @@ class FrozenByAccident(Rule):
         inside = modules_in(model)
         pretrained = [m for m in inside if is_pretrained(library, m)]
         parts = [part for m in pretrained for part in parts_of(m)]
-        around = [m for m in (*inside, *parts) if isinstance(m.attrs.get("$froze"), Step)] if pretrained else []
+        around = [m for m in (model, *pretrained, *parts) if isinstance(m.attrs.get("$froze"), Step)]
         owned: frozenset[int] = frozenset().union(*(o.attrs.get("$modules", frozenset()) for o in steps))
-        for module in inside if around else ():
+        for module in inside if pretrained and around else ():
             fresh = module is not model and has_own_weights(report.interp, module) and module.born is not None
             if fresh and module.attrs.get("$frozen") is TRUE and id(module) in owned:
                 holder = next((m for m in around if holds(m, module)), None)
