@@ -996,15 +996,19 @@ class MetricAccumulator(Rule):
         space, loop = region.space, region.node
         if space.source is None or space is not report.space() or not isinstance(loop, (cst.For, cst.While)):
             return
-        index, blocks = space.source.index, feeds_of(loop)
-        for meter, start in begins_anew(loop) if region.has("model") and over_batches(region) else ():
+        for reset, quotient in restarted(loop):
+            what = "the total is set to 0 in each turn, so the value of one batch is divided by the number of turns (@)"
+            report(reset, space, what=what).because([Step(space, quotient, "divided")])
+        walks = region.has("model") and over_batches(region)
+        blocks = feeds_of(loop)
+        if not walks and not any(blocks):
+            return
+        index = space.source.index
+        for meter, start in begins_anew(loop) if walks else ():
             if all(map(is_meter, options(report.interp.peek(meter) or UNKNOWN))):
                 if used_behind(index, meter, with_contexts(index, loop)) is not None:
                     what = "this begins anew in each turn, so only the last batch is left behind the loop"
                     report(start, space, what=what)
-        for reset, quotient in restarted(loop):
-            what = "the total is set to 0 in each turn, so the value of one batch is divided by the number of turns (@)"
-            report(reset, space, what=what).because([Step(space, quotient, "divided")])
         if not any(blocks):
             return
         for reset, name in resets(loop):
@@ -1017,7 +1021,7 @@ class MetricAccumulator(Rule):
             if isinstance(held, ListObject) or all(map(is_meter, options(held or UNKNOWN))):
                 what = f"`{one.value}` and `{other.value}` are one and the same, so each gets what the other is given"
                 report(start, space, what=what)
-        for name, start in begun_lists(loop) if region.has("model") and over_batches(region) else ():
+        for name, start in begun_lists(loop) if walks else ():
             use = used_behind(index, name, with_contexts(index, loop))
             argument = index.parent(use) if use is not None else None
             read: Any = index.parent(argument) if argument is not None else None

@@ -1092,7 +1092,8 @@ class SharedLayerReplicated(Rule):
     @on_call("torch.nn.ModuleList", "torch.nn.Sequential")
     def comprehended(self, call: Call, report: Report) -> None:
         count = len(contents(call.arguments.positional[0])) if len(call.arguments.nodes) > 1 else "of them"
-        for given in dict.fromkeys(call.arguments.nodes):
+        lists = (cst.Name, cst.ListComp, cst.GeneratorExp)
+        for given in (node for node in dict.fromkeys(call.arguments.nodes) if isinstance(node, lists)):
             for node, element in fillings(index_of(report.space()), given):
                 value = call.interp.frame.env.get(element.value)
                 if isinstance(value, Instance) and self.repeats(value, element, node, report):

@@ -84,7 +84,7 @@ REST_PATIENCE = (
 )  # steps spent in one function, and runs, when no program is left that tells of its arguments
 MAIN_EFFORT = 20_000  # one that trains, or that a program begins with: it needs no arguments, or gets them from outside
 
-LITTER = 1_000_000  # objects from which on it pays to look for those that earlier checks left behind
+LITTER = 3_000_000  # objects from which on it pays to look for those that earlier checks left behind: 200 MB
 # Of the processor, for all programs of one file, imports included: only what is made to be hard takes a tenth of it.
 MAX_SECONDS = 60.0
 TOO_LONG = "the analysis takes too long and is cut short here; what was found so far stands"
@@ -667,13 +667,16 @@ class Project:
         """Tell the rules on APIs where those that have changed are used."""
         if "use" not in self.events:
             return
+        named = {id(draft.space) for draft in self.drafts.values()}
+        named |= {id(step.space) for draft in self.drafts.values() for step in draft.related}
         for space in spaces:
+            known = len(self.drafts)
             try:
                 for use in uses(space):
                     self.emit("use", use)
             except Exception:
                 self.fail(space, f"the engine failed: {last_line()}")
-            if space.source is not None:
+            if space.source is not None and len(self.drafts) == known and id(space) not in named:
                 space.source.forget_index()
 
     def finish(self) -> list[Finding]:
