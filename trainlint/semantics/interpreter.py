@@ -2222,6 +2222,8 @@ class Interpreter:
             if len(choices) == 1:
                 return self.call(choices[0], arguments, node)
             return self.call_any(choices, arguments, node)
+        if (optimizer := self.library.made_outside(self, "", arguments, node)) is not None:
+            return optimizer
         self.library.escape(self, arguments, node)
         return UNKNOWN
 

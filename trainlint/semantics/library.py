@@ -524,11 +524,19 @@ class Library:
         row = self.class_row(path)
         if row is not None:
             return self.construct(interp, path, row, arguments, node)
+        if (optimizer := self.made_outside(interp, path, arguments, node)) is not None:
+            return optimizer
         package = path.partition(".")[0]
         if package not in self.harmless:
             self.escape(interp, arguments, node)
         interp.event("outside", node, path, tuple(arguments.values()))
         return self.outside_result(interp, path, arguments, node)
+
+    def made_outside(self, interp: Interpreter, path: str, arguments: Arguments, node: Any) -> Value | None:
+        """An optimizer that code out of view makes."""
+        from trainlint.semantics.behaviours.training import from_outside
+
+        return from_outside(interp, path, arguments, node) if "torch" in self.loaded else None
 
     def outside_result(self, interp: Interpreter, path: str, arguments: Arguments, node: Any) -> Value:
         last = path.rpartition(".")[2]
@@ -661,6 +669,8 @@ class Library:
             if row is not None:
                 return self.perform(interp, row, arguments.with_first(receiver), node, receiver)
             if receiver.family:
+                if "$outside" in receiver.attrs:
+                    self.escape(interp, arguments.with_first(receiver), node)
                 return UNKNOWN
             return self.opaque_method(interp, receiver, name, arguments, node)
         if isinstance(receiver, Class):
@@ -822,6 +832,8 @@ class Library:
                     interp, interp.get_attribute(receiver, "shape", node), [*arguments.positional], node
                 )
             return self.tensor_method(interp, as_tensor(receiver), name, arguments, node)
+        if (optimizer := self.made_outside(interp, "", arguments, node)) is not None:
+            return optimizer
         if name not in TELLING:
             self.escape(interp, arguments, node)
         interp.event("outside", node, name, tuple(arguments.values()))
@@ -841,6 +853,8 @@ class Library:
                 return self.perform(interp, row, arguments.with_first(receiver), node, receiver)
         if name == "backward":
             return self.tensor_method(interp, Tensor(lib="?"), name, arguments, node)
+        if (optimizer := self.made_outside(interp, "", arguments, node)) is not None:
+            return optimizer
         self.escape(interp, arguments, node)
         return UNKNOWN
 
@@ -873,6 +887,8 @@ class Library:
         """Call an object nothing is known of. Where a mode was set on it, it is a model; else what it gets escapes."""
         if "training" in instance.attrs:
             return self.call_module(interp, instance, arguments, node)
+        if (optimizer := self.made_outside(interp, "", arguments, node)) is not None:
+            return optimizer
         harmless = "$harmless" in instance.attrs and not any(
             isinstance(v, Instance) and v.family for v in arguments.values()
         )

@@ -228,7 +228,10 @@ def instantiate(call: Call) -> Value:
     """`hydra.utils.instantiate(settings.model, …)`: calls what `_target_` names with the other entries."""
     settings = containers.as_dict(call.first)
     if settings is None or "_target_" not in settings.attrs:
-        call.interp.library.escape(call.interp, call.arguments, call.node)
+        library = call.interp.library
+        if (optimizer := library.made_outside(call.interp, "", call.arguments, call.node)) is not None:
+            return optimizer
+        library.escape(call.interp, call.arguments, call.node)
         return Instance(None)
     given = Arguments(call.arguments.positional[1:], dict(call.arguments.keywords), open_=call.arguments.open)
     return made(call.interp, dict(settings.known()), given, call.node)

@@ -1081,10 +1081,14 @@ def opaque_zero_grad(call: Call) -> Value:
         AFTER_SOME_CLEAR,
         advance,
         as_optimizer,
+        module_zero_grad,
         optimizer_zero_grad,
         optimizers,
     )
 
+    owner = call.first
+    if isinstance(owner, Instance) and owner.cls is None and "training" in owner.attrs:
+        return module_zero_grad(Call(call.interp, call.node, call.path, call.row, call.arguments, owner))
     optimizer = as_optimizer(call.interp, call.first, call.node)
     if optimizer is not None:
         return optimizer_zero_grad(Call(call.interp, call.node, call.path, call.row, call.arguments, optimizer))
@@ -1148,6 +1152,8 @@ def opaque_parameters(call: Call) -> Value:
     if isinstance(owner, Instance) and "parameters" in name:
         from trainlint.semantics.behaviours.layers import parameters
 
+        if owner.cls is None and not owner.family and "training" not in owner.attrs:
+            call.interp.write(owner.attrs, "training", UNKNOWN)  # only modules have parameters to walk over
         return parameters(Call(call.interp, call.node, call.path, call.row, call.arguments, owner))
     if isinstance(owner, Instance) and name == "state_dict" and is_model(call.interp, owner):
         from trainlint.semantics.behaviours.layers import state_dict

@@ -14,6 +14,7 @@ An optimizer's `$state` is the set of states its parameters' gradients may be in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ from trainlint.semantics.values import (
 from trainlint.syntax.code import last_name
 
 if TYPE_CHECKING:
-    from trainlint.semantics.interpreter import Interpreter
+    from trainlint.semantics.interpreter import Arguments, Interpreter
 
 ANY = frozenset(("?",))
 NO_SCALE = frozenset(("none",))
@@ -63,6 +64,7 @@ AFTER_CLEAR = {"clear": "clear", "used": "clear", "?": "clear", **FILLED}
 AFTER_SOME_CLEAR = {**AFTER_CLEAR, **dict.fromkeys(FILLED, "?")}
 AFTER_STEP = {"clear": "clear", "used": "used", "?": "used", **dict.fromkeys(FILLED, "used")}
 FILLER = "$filler"  # of an optimizer: the backward that filled its gradients last
+OPTIMIZER = re.compile(r"optim|(?:^|_)opt(?:_|$)", re.IGNORECASE)  # what optimizers are called
 TOGGLED = "$toggled"  # in the interpreter's flags: a framework turns the gradients of other optimizers off
 # Of an optimizer: its state before parts of what it holds were cleared, the modules in them, and where.
 PARTS = "$parts"
@@ -191,6 +193,48 @@ def optimizer_of(call: Call) -> Value:
     register_optimizer(interp, instance, Sequence(Tensor(graph=True), model) if whole else model)
     interp.event("made", call.node, instance)
     return instance
+
+
+def from_outside(interp: Interpreter, path: str, arguments: Arguments, node: Any) -> Instance | None:
+    """What code out of view makes of parameters, or of a model, where the program takes it for an optimizer; else None.
+    It may hold more than these, and have methods that step or clear in a way of their own."""
+    if not (name := name_given(interp, node)):
+        return None
+    for value in arguments.values():
+        whole = isinstance(value, Instance) and (value.family == "module" or "training" in value.attrs)
+        if not whole and not (isinstance(value, (Sequence, ListObject, Tuple)) and modules_of(value)[0]):
+            continue
+        if not is_used_as_optimizer(interp, name, node, whole):
+            return None
+        made = Instance(Api(path or "torch.optim.Optimizer"), "optimizer", interp.step(node, "the optimizer"))
+        made.attrs["$open"] = made.attrs["$outside"] = True
+        register_optimizer(interp, made, Sequence(Tensor(graph=True), value) if whole else value)
+        interp.write(made.attrs, "$complete", False)
+        spend(interp, value)
+        return made
+    return None
+
+
+def name_given(interp: Interpreter, node: Any) -> str:
+    """What the result of a call is called, or the function that returns it; "" where it gets no name."""
+    source, function = interp.frame.space.source, interp.frame.function
+    above = source.index.parent(node) if source is not None else None
+    if isinstance(above, cst.Assign):
+        return last_name(above.targets[0].target)
+    return function.name if isinstance(above, cst.Return) and function is not None else ""
+
+
+def is_used_as_optimizer(interp: Interpreter, name: str, node: Any, whole: bool) -> bool:
+    """Whether a name is an optimizer's, or one on which gradients are cleared or groups of parameters looked up in the
+    same file. What is made of a `whole` model may be another model, which is called."""
+    source = interp.frame.space.source
+    assert source is not None
+    if whole and re.search(rf"(?<!def )\b{re.escape(name)}\(", source.text):
+        return False
+    if re.search(OPTIMIZER, name) or (not whole and "optim" in cst.Module([]).code_for_node(node).lower()):
+        return True
+    used = rf"\b{re.escape(name)}\.(zero_grad|param_groups)\b|\.step\((self\.)?{re.escape(name)}\b"
+    return re.search(used, source.text) is not None
 
 
 def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -> None:
@@ -409,7 +453,18 @@ def optimizer_zero_grad(call: Call) -> Value:
             interp.write(optimizer.attrs, "$scale", NO_SCALE)
             before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=call.node)
             interp.emit("cleared", (call.node, optimizer, before))
+    for other in within(interp, call.receiver):
+        advance(interp, other, AFTER_CLEAR, certain=False, node=call.node)
     return NONE
+
+
+def within(interp: Interpreter, optimizer: Value | None) -> list[Instance]:
+    """The other optimizers whose modules this one holds too, if perhaps other parameters of these."""
+    others = [o for o in optimizers(interp) if o is not optimizer]
+    if not others or not isinstance(optimizer, Instance):
+        return []
+    held: frozenset[int] = optimizer.attrs.get("$modules", frozenset())
+    return [o for o in others if o.attrs["$modules"] and o.attrs["$modules"] <= held]
 
 
 def sharing(interp: Interpreter, optimizer: Value | None) -> list[Instance]:
