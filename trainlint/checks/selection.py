@@ -283,6 +283,8 @@ def chosen(node: Any, space: Namespace) -> str:
     """In words, what a comparison of scores decides; "" when nothing lasting hangs on it."""
     if space.source is None:
         return ""
+    if isinstance(node, cst.Call):
+        return "when the learning rate falls"
     way = list(path_to(space.source.tree, node))
     branch = next((n for n in reversed(way) if isinstance(n, cst.If)), None)
     if branch is not None and contains(branch.test, node):
@@ -316,6 +318,12 @@ def outcome(branch: cst.If, way: list[Any]) -> str:
             return KEPT
         if isinstance(inner, cst.Break):
             return "when training stops"
+    raised = {dotted_name(inner.target) for inner in done if isinstance(inner, cst.AugAssign)} - {""}
+    targets = (target.target for inner in done if isinstance(inner, cst.Assign) for target in inner.targets)
+    reset = {dotted_name(part) for target in targets for part in nodes_in(target)}
+    compared = (inner.left for inner in done if isinstance(inner, cst.Comparison))
+    if any(dotted_name(left) in raised & reset for left in compared):
+        return "when training stops"  # a count of the epochs without a better score
     threaded = {name for outer in way if isinstance(outer, (cst.For, cst.While)) for name in threaded_in(outer)}
     threaded -= set(names_in(branch.test))
     for inner in done:

@@ -17,6 +17,7 @@ from trainlint.semantics.values import (
     FALSE,
     HELD,
     HIDDEN,
+    LEFT_OUT,
     LOG_PROBABILITIES,
     LOGITS,
     MASK,
@@ -141,6 +142,8 @@ def changed(interp: Interpreter, target: ListObject) -> None:
     """A list has got other rows, or lost some."""
     if HELD in target.attrs:
         interp.write(target.attrs, HELD, NO_DATA._replace(tokens=frozenset((id(target),))))
+    if LEFT_OUT in target.attrs:
+        interp.write(target.attrs, LEFT_OUT, None)
 
 
 def extend(interp: Interpreter, target: ListObject, value: Value) -> None:

@@ -76,6 +76,7 @@ Behaviour = Callable[["Call"], Value]
 BEHAVIOURS: dict[str, Behaviour] = {}
 BUILTINS: dict[str, Behaviour] = {}
 
+COLUMN_NAMES = "names of columns"
 ROW_NAMES = "names of rows"  # the nature of a table's index
 PACKED = "a packed sequence"  # the nature of what pack_padded_sequence gives, whose elements are its input's
 
@@ -1104,7 +1105,8 @@ class Library:
             if name == "index":
                 return Tensor(lib="numpy", graph=False, nature=ROW_NAMES, data=owner.data._replace(columns=None))
             if name == "columns":
-                return Tensor(lib="numpy")
+                kept = owner.data.columns if owner.data.columns and owner.data.columns[0] == "all" else None
+                return Tensor(lib="numpy", nature=COLUMN_NAMES, data=NO_DATA._replace(columns=kept))
             if f"pandas.DataFrame.{name}" in self.rows:
                 return Method(owner, name)
             return owner if name in ("str", "dt", "cat") else Method(owner, name)

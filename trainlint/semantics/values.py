@@ -547,6 +547,7 @@ class ListObject(Object):
 
 
 HELD = "$held"  # what is known of the rows that a list has: their `DataInfo`
+LEFT_OUT = "$left out"  # of a list of a table's columns: those that are not among them
 OF_BATCH = "$batch"  # marks a list that has something of each sample of a batch
 OF_PASS = "$pass"  # of a list of all batches of a loader, the pass over it that made the list
 

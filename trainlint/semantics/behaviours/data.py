@@ -14,6 +14,7 @@ from trainlint.semantics import shapes as sizes
 from trainlint.semantics.containers import dropped
 from trainlint.semantics.journal import APPLIED
 from trainlint.semantics.library import (
+    COLUMN_NAMES,
     ROW_NAMES,
     Call,
     as_tensor,
@@ -27,6 +28,7 @@ from trainlint.semantics.values import (
     FALSE,
     HELD,
     INDICES,
+    LEFT_OUT,
     MASK,
     NO_DATA,
     NONE,
@@ -261,6 +263,8 @@ def columns_at(owner: Tensor, indices: list[Value | slice], at_rows: bool = Fals
         names = column_names(first)
         if names is not None:
             return picked(columns, names)
+        if (gone := left_out(first)) is not None and columns[0] == "all":
+            return ("all", dropped(columns[1], gone), *columns[2:])
         if isinstance(first, (ListObject, Sequence)) and columns[0] in ("all", "only"):
             return ("all", frozenset(), hash((id(first), columns)))
         of_rows = isinstance(first, Tensor) and (first.kinds == MASK or (at_rows and first.shape != ()))
@@ -307,6 +311,16 @@ def picked(columns: tuple[Any, ...], names: frozenset[Any]) -> tuple[Any, ...] |
 def is_row(data: DataInfo) -> bool:
     """Whether data are one row of a table."""
     return data.order is not None and any(key[0] == "row" for key in data.order)
+
+
+def left_out(index: Any) -> frozenset[Any] | None:
+    """The columns of a table that a list of all others leaves out; None for any other index."""
+    if isinstance(index, ListObject):
+        return index.attrs.get(LEFT_OUT)
+    if not isinstance(index, Tensor) or index.nature != COLUMN_NAMES or index.kinds or index.data.order:
+        return None
+    columns = index.data.columns
+    return None if columns is None else frozenset(name for name in columns[1] if isinstance(name, str))
 
 
 def column_names(index: Any) -> frozenset[Any] | None:
@@ -1022,10 +1036,10 @@ def rows_of(interp: Interpreter, owner: Tensor, data: DataInfo, index: Any, node
         written = (part.lower, part.upper, part.step) if isinstance(part, cst.Slice) else (None, None, None)
         places = tuple(end_of(interp, *pair) for pair in zip(ends, written, strict=True))
         return ordered(data, ("chosen", *places[:2]) if index.step is None else ("every", *places))
+    if owner.lib == "frame" and (column_names(index) is not None or left_out(index) is not None):
+        return data
     if isinstance(index, Tensor):
         return rows_at(interp, index, data, node)
-    if owner.lib == "frame" and column_names(index) is not None:
-        return data
     if isinstance(index, Const) and isinstance(index.value, str):
         return ordered(data, ("entry", index.value))  # of several arrays in one file
     if owner.lib == "frame" and isinstance(index, (ListObject, Sequence)):

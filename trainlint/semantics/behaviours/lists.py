@@ -9,9 +9,11 @@ import libcst as cst
 
 from trainlint.semantics.behaviours.data import (
     Same,
+    column_names,
     draw,
     end_of,
     is_anything,
+    left_out,
     mixed,
     ordered,
     sameness,
@@ -20,8 +22,10 @@ from trainlint.semantics.behaviours.data import (
 from trainlint.semantics.library import PLACES, Call, behaviour, builtin
 from trainlint.semantics.values import (
     HELD,
+    LEFT_OUT,
     NO_DATA,
     UNKNOWN,
+    Const,
     DataInfo,
     Instance,
     ListObject,
@@ -141,7 +145,7 @@ def listed_rows(call: Call) -> DataInfo | None:
 def comprehended(interp: Interpreter, node: Any, made: ListObject) -> None:
     """Note of `[f(row) for row in rows if …]` which rows these are: those that it goes through, in their order."""
     clause = node.for_in
-    if clause.inner_for_in is not None or picked(interp, node, made):
+    if clause.inner_for_in is not None or picked(interp, node, made) or columns_but(interp, node, made):
         return
     walked, target = clause.iter, clause.target
     mates: list[Any] = []
@@ -165,6 +169,40 @@ def comprehended(interp: Interpreter, node: Any, made: ListObject) -> None:
     if not is_item(node.elt, names):
         data = ordered(data, ("mapped", *spelled(interp, node.elt, names)))
     made.attrs[HELD] = data
+
+
+def columns_but(interp: Interpreter, node: Any, made: ListObject) -> bool:
+    """Note of `[name for name in table.columns if name != …]` which columns are not among them."""
+    clause = node.for_in
+    walked = clause.iter
+    of_table = isinstance(walked, cst.Attribute) and walked.attr.value == "columns"
+    gone = left_out(interp.eval(walked) if of_table else interp.peek(walked))
+    if gone is None or not isinstance(clause.target, cst.Name) or not is_name(node.elt, clause.target.value):
+        return False
+    tests = [condition.test for condition in clause.ifs]
+    while tests:
+        test = tests.pop()
+        if isinstance(test, cst.BooleanOperation) and isinstance(test.operator, cst.And):
+            tests += [test.left, test.right]
+            continue
+        if not isinstance(test, cst.Comparison) or not is_name(test.left, clause.target.value):
+            return False
+        compared = test.comparisons[0]
+        names = names_in_view(interp, compared.comparator)
+        if names is None or not isinstance(compared.operator, (cst.NotEqual, cst.NotIn)):
+            return False
+        gone |= names
+    made.attrs[LEFT_OUT] = gone
+    return True
+
+
+def names_in_view(interp: Interpreter, node: Any) -> frozenset[Any] | None:
+    """The strings that an expression is, or is a list of."""
+    if isinstance(node, (cst.List, cst.Tuple, cst.Set)):
+        found = [names_in_view(interp, element.value) for element in node.elements]
+        return None if None in found else frozenset().union(*found)  # type: ignore[arg-type]
+    value = Const(node.raw_value) if isinstance(node, cst.SimpleString) else interp.peek(node)
+    return column_names(value)
 
 
 def picked(interp: Interpreter, node: Any, made: ListObject) -> bool:

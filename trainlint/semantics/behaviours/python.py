@@ -20,6 +20,7 @@ from trainlint.semantics.values import (
     BOOL,
     FALSE,
     INF,
+    LEFT_OUT,
     NAN,
     NO_DEPS,
     NONE,
@@ -284,7 +285,7 @@ def starts_anew(node: Any) -> bool:
 @builtin("list", "set", "frozenset")
 @behaviour("list")
 def list_(call: Call) -> Value:
-    from trainlint.semantics.behaviours.data import places_in
+    from trainlint.semantics.behaviours.data import left_out, places_in
     from trainlint.semantics.behaviours.lists import listed_rows, with_rows
     from trainlint.semantics.behaviours.training import spend
 
@@ -305,6 +306,8 @@ def list_(call: Call) -> Value:
     made, source = ListObject(None, element(call, call.first)), source_of(call.first)
     if call.short_name == "list":
         with_rows(made, listed_rows(call))
+        if (gone := left_out(call.first)) is not None:
+            made.attrs[LEFT_OUT] = gone
     if isinstance(call.first, (Instance, Sequence)) and isinstance(source, Instance) and source.family == "loader":
         made.attrs[OF_PASS] = Sequence(made.attrs["element"], source)
     return made
@@ -832,8 +835,13 @@ def reverse(call: Call) -> Value:
 @builtin("list.sort", "list.remove", "list.discard")
 def reorder(call: Call) -> Value:
     """What depends on how the items compare."""
-    if isinstance(call.first, ListObject):
-        containers.disorder(call.interp, call.first)
+    target = call.first
+    if isinstance(target, ListObject):
+        gone, values = target.attrs.get(LEFT_OUT), arguments_of(call)
+        containers.disorder(call.interp, target)
+        name = const(values[1]) if len(values) > 1 and not call.path.endswith("sort") else None
+        if gone is not None and isinstance(name, str):
+            call.interp.write(target.attrs, LEFT_OUT, gone | {name})
     return NONE
 
 

@@ -45,6 +45,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     join_all,
+    measured_on,
     options,
     truth,
     usual,
@@ -673,6 +674,8 @@ def schedule(call: Call, scheduler: Value, targets: tuple[Value, ...]) -> None:
     taken = [interp.read(t.attrs, "$steps") if isinstance(t, Instance) else None for t in targets]
     first = True if all(s == {0} for s in taken) else None if all(s == {"?"} for s in taken) else False
     given = call.value("epoch", 1) or call.value("metrics")
+    if given is not None and measured_on(given) == {"test"}:
+        interp.event("ranked", call.node)
     interp.event("scheduler", call.node, scheduler, targets, first, given)
 
 
