@@ -36,11 +36,13 @@ from trainlint.semantics.behaviours.data import (
     roots,
     sameness,
 )
+from trainlint.semantics.behaviours.keras import SERIES, SERIES_LAYERS
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import is_of_torch
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     NONE,
+    TRUE,
     UNKNOWN,
     Api,
     Class,
@@ -292,14 +294,13 @@ def comes_by(code: Any, wanted: set[Any]) -> bool:
     return any(comes_by(child, wanted) for child in code.children)
 
 
-SERIES_LAYERS = ("LSTM", "GRU", "RNN", "Bidirectional", "TimeDistributed", "Conv1D", "Attention")
-
-
 def classifies_rows(interp: Interpreter, model: Value | None) -> bool:
-    """Whether a Keras model surely is a chain of layers for a classification, none of them made for series."""
+    """Whether a Keras model surely is made for a classification of single rows: none of its layers is for series."""
     if not isinstance(model, Instance) or "crossentropy" not in str(const(model.attrs.get("$loss", NONE))).lower():
         return False
     layers = model.attrs.get("layers")
+    if layers is None:  # of tensors that depend on each other, or of a class of the project's own: they have run
+        return isinstance(model.attrs.get("$outputs"), Tensor) and interp.flags.get(SERIES) is not TRUE
     known = interp.known_items(layers) if isinstance(layers, Value) else None
     return bool(known) and all(
         isinstance(layer, Instance) and isinstance(layer.cls, Api) and not layer.cls.path.endswith(SERIES_LAYERS)
@@ -407,6 +408,13 @@ class SplitOverlap(Rule):
             judged = identity(split.attrs["dataset"])
             if judged is not None and judged == identity(call.value("x", 1)):
                 report(split.born.node, split.born.space, how=JUDGED)
+
+    @on("learnt")
+    def stopped(self, call: Call, report: Report) -> None:
+        """Boosting stops early by the rows that it is fitted to."""
+        rows, fitted = stopped_by(call), call.value("x", 1)
+        if isinstance(rows, Tensor) and isinstance(fitted, Tensor) and rows.data.tokens and rows is fitted:
+            report(call.argument("eval_set"), how=JUDGED)
 
     @on("validated")
     def by_engine(self, fact: Any, report: Report) -> None:
@@ -518,7 +526,7 @@ class SplitOverlap(Rule):
 
     def kept(self, region: Region, evaluated: Sequence[Any], report: Report) -> None:
         """What is evaluated was split off rows, and these are trained on with those held out among them."""
-        halved = {e.split for e in region.of("split") if len({piece.part for piece in e.held}) > 1}
+        halved = halved_splits(region)
         before = learnt_before(region, evaluated)
         for event in evaluated:
             rows, learnt = rows_served(event.loader), before[id(event)]
@@ -625,6 +633,7 @@ class SplitOverlap(Rule):
                 used += [(len(region.events), v, None, False) for v in held_out]
         estimators = [event.estimator for kind in ("fitted", "predicted") for event in region.of(kind)]
         by_itself = region.has("loader") or any(all(e.module is not o for o in estimators) for e in region.of("model"))
+        halved = halved_splits(region) if scores else ()
         for place, rows, event in scores:
             fit = fits[place]
             if not isinstance(fit.x, Tensor) or (isinstance(fit.y, Tensor) and fit.y.data.columns == PREDICTED):
@@ -636,10 +645,30 @@ class SplitOverlap(Rule):
                 if count > place and (who is fit.estimator or not of_its_fit)
                 if not (spare and of_its_fit and value is None)  # judged on some of the rows that it is fitted to
             )
-            if within(rows, fit.x) or (same_rows(rows, fit.x) and not (told and rows.data.part == "train")):
+            again = same_rows(rows, fit.x) and not (told and rows.data.part == "train")
+            if again or within(rows, fit.x) or is_held_out_of(rows, fit.x, halved):
                 report(event.node, event.space, how=JUDGED).because([Step(fit.space, fit.node, "fitted here")])
             elif drawn_apart(rows, fit.x):
                 report(event.node, event.space, how=REDRAWN).because([Step(fit.space, fit.node, "fitted here")])
+
+
+def stopped_by(call: Call) -> Value | None:
+    """The rows by which boosting stops early: the last that it is to look at. None where it goes on to its end."""
+    rounds = call.arguments.keywords.get("early_stopping_rounds")
+    if rounds is None and isinstance(call.receiver, Instance):
+        rounds = call.receiver.attrs.get("early_stopping_rounds")
+    if not isinstance(rounds, Value) or (isinstance(rounds, Const) and not rounds.value):
+        return None
+    given = call.arguments.keywords.get("eval_set")
+    if not isinstance(given, (ListObject, Tuple)) or not given.items:
+        return None
+    last = given.items[-1]
+    return last.items[0] if isinstance(last, (Tuple, ListObject)) and last.items else last
+
+
+def halved_splits(region: Region) -> set[int]:
+    """The splits that part what was held out once more, into validation and test data."""
+    return {e.split for e in region.of("split") if len({piece.part for piece in e.held}) > 1}
 
 
 def is_split_off(data: DataInfo) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -15,7 +16,18 @@ from trainlint.semantics.behaviours.lists import LISTED, At
 from trainlint.semantics.classes import indexed_by_sample, indexed_together
 from trainlint.semantics.interpreter import Region, dotted_name, outwards
 from trainlint.semantics.library import TELLING, Call, as_tensor, column_now, modules_in
-from trainlint.semantics.values import Class, DataInfo, Function, Instance, ListObject, Step, Tensor, Tuple, usual
+from trainlint.semantics.values import (
+    Class,
+    DataInfo,
+    Function,
+    Instance,
+    ListObject,
+    Step,
+    Tensor,
+    Tuple,
+    Value,
+    usual,
+)
 from trainlint.syntax.code import called
 from trainlint.syntax.index import Index
 
@@ -82,6 +94,10 @@ class PairingBroken(Rule):
         if how == "loss" and (step := self.mixed_apart(as_tensor(values[-1]), report)) is not None:
             report(step.node, step.space, how="the labels are mixed in one random order and the inputs in another")
             return
+        if how in ("fit", "sample") and (parts := of_two_parts(values)):
+            at, space = place(fact, report)
+            report(at, space, how=f"of these, one is the {parts[0]} and one the {parts[1]} part of a split")
+            return
         rows = [t.data for t in map(as_tensor, values) if t.data.tokens]
         known = [
             frozenset(block_of(key) for key in data.order if key[0] not in SAMPLE)
@@ -93,7 +109,7 @@ class PairingBroken(Rule):
         first, others = known[0], known[1:]
         for data, other in zip(rows[1:], others, strict=True):
             apart = first ^ other
-            if how in ("members", "data set") and (told := chosen_apart(rows[0], data, first, other)):
+            if how in ("members", "data set", "sample", "fit") and (told := chosen_apart(rows[0], data, first, other)):
                 report(*place(fact, report), how=told)
                 return
             if not apart or any(key[0] not in MOVES or not is_comparable(key, rows[0], data) for key in apart):
@@ -152,6 +168,15 @@ class PairingBroken(Rule):
             if region.kind == "call" and isinstance(region.value, Function)
         )
         return bool(_PERMUTATION_TEST.search(f"{around} {cst.Module([]).code_for_node(node)}"))
+
+
+def of_two_parts(values: Sequence[Value]) -> list[str]:
+    """The parts of one split that inputs and their labels are of, where these are two."""
+    infos = [t.data for t in map(as_tensor, values) if t.data.tokens]
+    parts = list(dict.fromkeys(info.part for info in infos if info.part))
+    alike = len({info.splits for info in infos}) == 1 and bool(infos[0].splits)
+    known = all(info.part and len(info.splits) == 1 for info in infos)
+    return parts if len(parts) == 2 and alike and known else []
 
 
 def mispaired(dataset: Instance) -> tuple[str, Step | None] | None:

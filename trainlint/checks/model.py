@@ -621,6 +621,11 @@ def only_called(nodes: list[Any], target: Any) -> bool:
     return calls > 0 and stores == 1 and uses == calls + stores
 
 
+# What leaves two linear layers one: a batch norm, too, shifts and scales each column by itself. Between convolutions,
+# some architectures have just that.
+BETWEEN = ("dropout", "batchnorm")
+
+
 class LinearWithoutNonlinearity(Rule):
     """Linear layers follow each other with nothing in between."""
 
@@ -634,7 +639,8 @@ class LinearWithoutNonlinearity(Rule):
         if flow.layer is None or flow.before is None or flow.path not in (LINEAR, *CONVOLUTIONS, *DENSE):
             return
         before: Flow | None = flow.before
-        while before is not None and before.path.rpartition(".")[2].lower().startswith("dropout"):
+        between = BETWEEN if flow.path in (LINEAR, *DENSE) else BETWEEN[:1]
+        while before is not None and before.path.rpartition(".")[2].lower().startswith(between):
             before = before.before
         if before is None or before.path != flow.path or before.layer is None:
             return
@@ -980,7 +986,9 @@ class DropoutMisuse(Rule):
     @on("layer")
     def before_norm(self, flow: Flow, report: Report) -> None:
         before = flow.before
-        if flow.path != "torch.nn.BatchNorm1d" or before is None or before.path not in DROPOUT:
+        if before is None or flow.path not in ("torch.nn.BatchNorm1d", "keras.layers.BatchNormalization"):
+            return
+        if before.path not in (*DROPOUT, "keras.layers.Dropout"):
             return
         if before.chain is None and flow.chain is None and before.space is flow.space:
             index = index_of(flow.space)

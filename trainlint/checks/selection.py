@@ -23,6 +23,7 @@ from trainlint.checks.data import (
     same_data,
     served_by,
     statement_of,
+    stopped_by,
     unused_loaders,
 )
 from trainlint.checks.repairs import index_of
@@ -38,7 +39,6 @@ from trainlint.semantics.values import (
     NONE,
     Const,
     Instance,
-    ListObject,
     Step,
     Tensor,
     Tuple,
@@ -145,16 +145,7 @@ class TestSetSelects(Rule):
     @on("learnt")
     def stopped(self, call: Call, report: Report) -> None:
         """`fit(…, eval_set=[(X_test, y_test)], early_stopping_rounds=…)`."""
-        rounds = call.arguments.keywords.get("early_stopping_rounds")
-        if rounds is None and isinstance(call.receiver, Instance):
-            rounds = call.receiver.attrs.get("early_stopping_rounds")
-        if not isinstance(rounds, Value) or (isinstance(rounds, Const) and not rounds.value):
-            return
-        given = call.arguments.keywords.get("eval_set")
-        if not isinstance(given, (ListObject, Tuple)) or not given.items:
-            return
-        last = given.items[-1]  # early stopping looks at the last one
-        first = last.items[0] if isinstance(last, (Tuple, ListObject)) and last.items else last
+        first = stopped_by(call)
         node = call.argument("eval_set")
         if isinstance(first, Tensor) and first.data.part == "test" and named_test(node):
             report(node, what="when training stops")

@@ -45,6 +45,7 @@ from trainlint.semantics.values import (
     INDICES,
     LOG_PROBABILITIES,
     LOGITS,
+    NONE,
     PROBABILITIES,
     SIGMOID,
     UNKNOWN,
@@ -445,6 +446,13 @@ def is_served_in_maps(tensor: Tensor) -> bool:
     return maps and bool(tensor.deps) and bool(tensor.data.tokens)
 
 
+def is_scored(tensor: Tensor) -> bool:
+    """Whether a tensor has the scores that a model of Keras or JAX gives for each sample of a batch, one for each of
+    several classes along its last axis."""
+    several = tensor.last is not None and tensor.last > 1
+    return tensor.lib == "keras" and tensor.batched and several and bool(tensor.deps) and tensor.must_be(SCORES)
+
+
 def is_behind_models(interp: Interpreter) -> bool:
     """Whether the place at hand is in no model: in a script, a function, or a module without layers, as losses are."""
     owner = interp.frame.env.get("self")
@@ -463,7 +471,11 @@ class SoftmaxDim(Rule):
     @on_call(SOFTMAX, LOG_SOFTMAX)
     def given(self, call: Call, report: Report) -> None:
         tensor, dim = call.tensor, call.value("dim")
-        if not of_torch(call) or call.actual.endswith(("gumbel_softmax", "softmin", "Softmax2d", "Softmin")):
+        if not of_torch(call):
+            if const(dim or NONE) == 0 and is_scored(tensor) and tensor.must_be(LOGITS):
+                report(call.node, softmax=call.short_name, what=OVER_BATCH)
+            return
+        if call.actual.endswith(("gumbel_softmax", "softmin", "Softmax2d", "Softmin")):
             return
         if dim is None:
             if not call.via:
@@ -816,6 +828,8 @@ class PredictionAxis(Rule):
             what = f"{runs}; the softmax (@) ran over the second one, which has the classes"
             report(call.node, what=what).because(tensor.trace[-1:])
             return
+        if dim == 0 and called(call.node) == "argmax" and is_scored(tensor) and is_equated(index, call.node):
+            report(call.node, what=OVER_SAMPLES.format(call.short_name))
         if tensor.shape is None or len(tensor.shape) != 2:
             return
         wide = places is not None and is_equated(index, places) if tensor.shape[1] is None else tensor.shape[1] > 1
@@ -843,10 +857,7 @@ class PredictionAxis(Rule):
         if given.axis == 1 and given.must_be(PROBABILITIES | LOG_PROBABILITIES):
             rows = rows or is_equated(index_of(report.space()), call.node)
         if rows and const(shapes.axis(call, 1) or Const(None)) == 0:
-            what = (
-                f"`{call.short_name}` runs over the samples: it tells one for each class, not a class for each sample"
-            )
-            report(call.node, what=what)
+            report(call.node, what=OVER_SAMPLES.format(call.short_name))
         elif given.nature == ANSWERS and len(given.shape or ()) == 3:
             if const(shapes.axis(call, 1) or Const(None)) in (1, -2):
                 what = f"`{call.short_name}` runs over the tokens of each sample: it tells one for each class"
@@ -923,6 +934,7 @@ class PredictionAxis(Rule):
                 self.tell(report, event.space, event.node, event.made)
 
 
+OVER_SAMPLES = "`{}` runs over the samples: it tells one for each class, not a class for each sample"
 HIGHEST = "the highest score (@) is compared with labels; the class is its index, `max(…)[1]` or `argmax`"
 
 

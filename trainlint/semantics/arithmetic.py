@@ -705,7 +705,9 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
             kept = kept.rescaled("divided by a statistic")
         spread = any(what in ("std", "max", "var", "norm", "sum", "quantile", "ptp") for _, what in b.stats)
         made_ready = not interp.module_depth and left.graph is not True and not left.deps  # not what a model gives
-        whole = a.part is None and not (b.part or a.splits or b.splits) and made_ready
+        some = b.order is None if a.order is not None else False  # the spread of rows that were picked out
+        some = some or bool(b.order and not b.order <= (a.order or frozenset()))
+        whole = a.part is None and not (b.part or a.splits or b.splits or some) and made_ready
         if own and operator == "Divide" and spread and whole:
             fit = Fit(interp.frame.space, node, "a normalisation by hand", own)
             return kept._replace(fits=kept.fits | {fit})

@@ -1527,7 +1527,7 @@ def predictions(call: Call) -> Value:
 
 def predicted(part: str | None) -> DataInfo:
     """What is known of a model's predictions for a part of the data."""
-    return NO_DATA._replace(part=part, order=None, columns=PREDICTED)
+    return NO_DATA._replace(part=part, order=None, columns=PREDICTED, scaled=None)
 
 
 @behaviour("score")
@@ -1898,6 +1898,8 @@ def sample_of(interp: Interpreter, dataset: Value | None, depth: int = 0) -> Val
     if isinstance(dataset, (ListObject, Tuple, Sequence)):
         return interp.element_of(dataset)
     if isinstance(dataset, Instance):
+        if isinstance(made := dataset.attrs.get("$sample"), Value):
+            return made
         tensors = dataset.attrs.get("$tensors")
         if isinstance(tensors, Tuple):
             return Tuple(tuple(row_of(as_tensor(t)) for t in tensors.items))
@@ -2083,7 +2085,9 @@ def batches(call: Call) -> Value:
         return collated(call, loader, dataset)
     sample = sample_of(call.interp, dataset)
     if isinstance(sample, Tuple) and loader.born is not None:
-        call.interp.emit("pair", (loader.born.node, sample.items, "sample", loader))
+        nested = isinstance(dataset, Instance) and "$sample" in dataset.attrs
+        parts = dataset.attrs["$tensors"].items if nested else sample.items  # type: ignore[union-attr]
+        call.interp.emit("pair", (loader.born.node, parts, "sample", loader))
     whole = loader.attrs.get("batch_size") is NONE and "batch_sampler" not in loader.attrs
     return as_batch(sample, info_of(dataset), collate=not whole)
 

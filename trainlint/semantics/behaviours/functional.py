@@ -39,6 +39,7 @@ from trainlint.semantics.values import (
     const,
     cut,
     is_number,
+    join_all,
     options,
     truth,
 )
@@ -112,6 +113,52 @@ def differentiate(call: Call) -> Value:
     if aux:
         return Tuple((grads, value.items[1] if isinstance(value, Tuple) and len(value.items) == 2 else UNKNOWN))
     return grads
+
+
+@behaviour("jax_vmap")
+def vectorised(call: Call) -> Value:
+    """A function of batches that another one of single samples makes."""
+    function = call.value("fun", 0)
+    if function is None:
+        return UNKNOWN
+    made = like(call, "jax_vmap")
+    made.attrs["$function"], made.attrs["$axes"] = function, call.value("in_axes", 1) or Const(0)
+    return made
+
+
+@behaviour("jax_mapped")
+def mapped(call: Call) -> Value:
+    """Run the function on a sample of what is given, and give its results for all of them."""
+    interp, asked = call.interp, call.receiver
+    if not isinstance(asked, Instance):
+        return UNKNOWN
+    axes, given = asked.attrs["$axes"], call.arguments.positional[1:]
+    each = interp.known_items(axes) if isinstance(axes, (Tuple, ListObject)) else (axes,) * len(given)
+    if each is None or len(each) != len(given):
+        each = (UNKNOWN,) * len(given)
+    samples = [
+        for_tensors(value, sample if const(axis) == 0 else unlike) if axis.key != NONE.key else value
+        for value, axis in zip(given, each, strict=True)
+    ]
+    rest = type(call.arguments)(
+        samples, call.arguments.keywords, call.arguments.nodes[1:], call.arguments.keyword_nodes, call.arguments.open
+    )
+    return for_tensors(interp.call(asked.attrs["$function"], rest, call.node), of_all)
+
+
+def sample(tensor: Tensor) -> Tensor:
+    """One of those that are along the first axis."""
+    return tensor.but(shape=tensor.shape[1:] if tensor.shape else None, last=tensor.last, batched=False)
+
+
+def unlike(tensor: Tensor) -> Tensor:
+    """One of those that are along another axis."""
+    return tensor.but(shape=None, batched=False)
+
+
+def of_all(tensor: Tensor) -> Tensor:
+    """The same of all samples, along a first axis."""
+    return tensor.but(shape=None if tensor.shape is None else (None, *tensor.shape), last=tensor.last, batched=True)
 
 
 # ------------------------------------------------------------ loops that are functions
@@ -430,10 +477,10 @@ def frozen_copy(call: Call) -> Value:
     """A model in inference mode, or out of it."""
     mode = call.value("value", 1)
     inference = True if mode is None else truth(mode)
-    model = call.first
-    if not isinstance(model, Instance):
-        return UNKNOWN
-    return copied(model, training=UNKNOWN if inference is None else Const(not inference))
+    training = UNKNOWN if inference is None else Const(not inference)
+    given = (model for model in options(call.first) if isinstance(model, Instance) and model.cls is not None)
+    found = [copied(model, training=training) for model in given]
+    return join_all(found) if found else UNKNOWN
 
 
 @behaviour("equinox_make")

@@ -242,12 +242,17 @@ def run_own(interp: Interpreter, layer: Instance, own: Function, arguments: Argu
 
 def run_known(interp: Interpreter, layer: Instance, row: Row, arguments: Arguments, node: Any, path: str) -> Value:
     """What a layer of the library does, as its row says."""
+    if path.endswith(SERIES_LAYERS):
+        interp.write(interp.flags, SERIES, TRUE)
     how = str(row.raw.get("forward", "mixed"))
     target = interp.library.rows.get(how)
     if target is not None:
         return interp.library.perform(interp, target, arguments, node, layer, {}, path)
     return BEHAVIOURS[how](Call(interp, node, path, row, arguments, layer))
 
+
+SERIES = "$series"  # flag: a layer for series has run
+SERIES_LAYERS = ("LSTM", "GRU", "RNN", "Bidirectional", "TimeDistributed", "Conv1D", "Attention")
 
 # ------------------------------------------------------------- models, modes, gradients
 
@@ -328,13 +333,15 @@ def mark(
     layers = " or ".join(sorted({str(dep.module.attrs[NOISE]) for dep in parts}))
     interp.event("model", node, model, mode, grad, inputs, False, layers)
     own = frozenset((Dep(model, mode, node, grad is not False),))
+    batched = model.family == "keras" or any(given.batched for given in inputs)
 
     def marked(value: Tensor) -> Tensor:
         deps = cut(value.deps) if grad is False else value.deps
         data = value.data
         for given in inputs:
             data = mix_data(data, given.data)
-        new = value.but(deps=deps | own, graph=grad, data=data, lib="keras")
+        batch = value.batched or (batched and value.shape is None and value.last is not None)
+        new = value.but(deps=deps | own, graph=grad, data=data, lib="keras", last=value.last, batched=batch)
         interp.modules.same(value, new)
         return new
 
@@ -622,7 +629,9 @@ def rows_of(given: Value | None) -> Value | None:
         dataset = given.attrs.get("dataset")
         held = dataset.attrs.get("$tensors") if isinstance(dataset, Instance) else None
         first = held.items[0] if isinstance(held, Tuple) and held.items else UNKNOWN
-        return first.but(data=first.data._replace(scaled=None)) if isinstance(first, Tensor) else first
+        if not isinstance(first, Tensor) or "$maps" not in given.attrs:
+            return first
+        return first.but(data=first.data._replace(scaled=None))  # by its functions, perhaps
     rows = given.attrs.get("$rows") if isinstance(given, Instance) and given.family == "keras_flow" else None
     if not isinstance(given, Instance) or not isinstance(rows, Tensor):
         return given

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from trainlint.semantics.behaviours.data import PART_WORDS, dataset_part, part_in_path, sameness, words_of
-from trainlint.semantics.library import Call, behaviour
+from collections.abc import Iterator
+
+from trainlint.semantics.behaviours.data import PART_WORDS, dataset_part, part_in_path, row_of, sameness, words_of
+from trainlint.semantics.library import Call, as_tensor, behaviour
 from trainlint.semantics.values import (
     FALSE,
     NO_DATA,
@@ -28,9 +30,11 @@ from trainlint.syntax.code import called
 @behaviour("tf_slices")
 def slices(call: Call) -> Value:
     """A `tf.data` pipeline over arrays, row by row in their order."""
-    given = call.value("tensors", 0)
-    rows = given.items if isinstance(given, (Tuple, ListObject)) else (given,) if isinstance(given, Tensor) else None
-    if not rows or not all(isinstance(row, Tensor) or is_opaque(row) for row in rows):
+    given = call.value("tensors", 0) or UNKNOWN
+    rows = arrays_in(given)
+    if not rows or (rows[0] is given and not isinstance(given, Tensor)):
+        return UNKNOWN
+    if not all(isinstance(row, Tensor) or is_opaque(row) for row in rows):
         return UNKNOWN
     dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
     known = all(isinstance(row, Tensor) and row.data.tokens for row in rows)
@@ -38,7 +42,30 @@ def slices(call: Call) -> Value:
         whole = Tensor(graph=False, data=NO_DATA._replace(tokens=frozenset((id(dataset),))))
         rows = tuple(row if isinstance(row, Tensor) and row.data.tokens else whole for row in rows)
     dataset.attrs["$tensors"] = Tuple(rows)
+    if not isinstance(given, (Tuple, ListObject)) or len(rows) != len(given.items or ()):
+        dataset.attrs["$sample"] = sampled(given, iter(rows))
     return over(dataset, FALSE if known else UNKNOWN)
+
+
+def arrays_in(given: Value) -> tuple[Value, ...] | None:
+    """The arrays of what samples are made of, such as `({"ids": ids, "mask": mask}, labels)`; None where not all are
+    known."""
+    parts = [part for _, part in given.known()] if isinstance(given, DictObject) else getattr(given, "items", None)
+    if not isinstance(given, (Tuple, ListObject, DictObject)):
+        return (given,)
+    if parts is None or (isinstance(given, DictObject) and DictObject.REST in given.attrs):
+        return None
+    found = [arrays_in(part) for part in parts]
+    return None if None in found else tuple(array for arrays in found for array in arrays or ())
+
+
+def sampled(given: Value, rows: Iterator[Value]) -> Value:
+    """A sample of such a pipeline: the same structure, of single rows."""
+    if isinstance(given, DictObject):
+        return DictObject({name: sampled(part, rows) for name, part in given.known()})
+    if isinstance(given, (Tuple, ListObject)):
+        return Tuple(tuple(sampled(part, rows) for part in given.items or ()))
+    return row_of(as_tensor(next(rows)))
 
 
 def windows_over(call: Call, rows: Tensor) -> Instance:
