@@ -109,7 +109,7 @@ class PairingBroken(Rule):
         first, others = known[0], known[1:]
         for data, other in zip(rows[1:], others, strict=True):
             apart = first ^ other
-            if how in ("members", "data set", "sample", "fit") and (told := chosen_apart(rows[0], data, first, other)):
+            if how in ("members", "data set") and (told := chosen_apart(rows[0], data, first, other)):
                 report(*place(fact, report), how=told)
                 return
             if not apart or any(key[0] not in MOVES or not is_comparable(key, rows[0], data) for key in apart):

@@ -621,8 +621,8 @@ def only_called(nodes: list[Any], target: Any) -> bool:
     return calls > 0 and stores == 1 and uses == calls + stores
 
 
-# What leaves two linear layers one: a batch norm, too, shifts and scales each column by itself. Between convolutions,
-# some architectures have just that.
+# What leaves two linear layers one: a batch norm, too, shifts and scales each column by itself. Between layers of PyTorch,
+# some programs have just that on purpose.
 BETWEEN = ("dropout", "batchnorm")
 
 
@@ -639,7 +639,7 @@ class LinearWithoutNonlinearity(Rule):
         if flow.layer is None or flow.before is None or flow.path not in (LINEAR, *CONVOLUTIONS, *DENSE):
             return
         before: Flow | None = flow.before
-        between = BETWEEN if flow.path in (LINEAR, *DENSE) else BETWEEN[:1]
+        between = BETWEEN if flow.path in DENSE else BETWEEN[:1]
         while before is not None and before.path.rpartition(".")[2].lower().startswith(between):
             before = before.before
         if before is None or before.path != flow.path or before.layer is None:
