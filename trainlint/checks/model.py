@@ -621,8 +621,8 @@ def only_called(nodes: list[Any], target: Any) -> bool:
     return calls > 0 and stores == 1 and uses == calls + stores
 
 
-# What leaves two linear layers one: a batch norm, too, shifts and scales each column by itself. Between layers of PyTorch,
-# some programs have just that on purpose.
+# What leaves two linear layers one: a batch norm, too, shifts and scales each column by itself. Programs for PyTorch
+# may have just that on purpose.
 BETWEEN = ("dropout", "batchnorm")
 
 
