@@ -10,7 +10,7 @@ import libcst as cst
 from trainlint.semantics.journal import MISSING
 from trainlint.semantics.modules import is_plain_module
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.shapes import form, indexed, row_of_frame
+from trainlint.semantics.shapes import form, indexed, of_frame
 from trainlint.semantics.values import (
     ANSWERS,
     BOOL,
@@ -418,12 +418,17 @@ def tensor_item(interp: Interpreter, owner: Tensor, indices: list[Value | slice]
     if chosen is not None:
         return chosen
     data = part_of(interp, owner, indices, node)
-    frame = owner.lib == "frame" and len(indices) == 1
-    found = row_of_frame(owner.shape, indices[0]) if frame else indexed(form(owner), indices)
+    found = of_frame(owner, indices) if is_frame(owner, indices) else indexed(form(owner), indices)
     rows = indices[0] if len(indices) == 1 else None
     kept = isinstance(rows, Tensor) and len(rows.shape or ()) == 1  # other rows, but the same axes
     axis = owner.axis if kept else None
     return owner.but(shape=found.shape, last=found.last, batched=found.batched, data=data, axis=axis)
+
+
+def is_frame(owner: Tensor, indices: list[Value | slice]) -> bool:
+    """Whether an index asks a frame, whose columns have names, not its `values`, for something."""
+    named = any(isinstance(index, Const) and isinstance(index.value, str) for index in indices)
+    return owner.lib == "frame" and (len(indices) == 1 or named)
 
 
 def some_parameters(owner: Sequence, index: Value | slice | None) -> Value:
@@ -515,6 +520,8 @@ def stored(owner: Tensor, value: Value, index: Value | slice | None, node: cst.C
         elif owner.lib == value.lib == "numpy" and value.data.tokens and part.tokens <= value.data.tokens:
             came = value.data._replace(columns=None, order=None)  # an array that is filled row by row
             part = mix_data(part, came) if part.tokens else came
+        if owner.dtype != value.dtype or len(value.shape or ()) != 1:
+            owner = owner.but(dtype=None)
         blank = owner.lib == "torch" and owner.lo == owner.hi == 0 and not owner.kinds and not owner.deps
         filled = blank and value.kinds != 0 and value.kinds & ~OUTPUTS == 0  # step by step, as decoders do
         if blank and value.kinds == MASK:
@@ -529,7 +536,7 @@ def stored(owner: Tensor, value: Value, index: Value | slice | None, node: cst.C
         lo, hi = bounds(value)
         # A masked store usually mends the bad elements: what they were is no longer known to be reached.
         return owner.but(lo=min(owner.lo, lo), hi=max(owner.hi, hi), nature=None, kinds=0)
-    return owner.but(kinds=0, nature=None)
+    return owner.but(kinds=0, nature=None, dtype=None)
 
 
 def columns_after(

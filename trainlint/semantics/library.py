@@ -18,7 +18,7 @@ from trainlint.semantics import containers
 from trainlint.semantics.dissection import tied
 from trainlint.semantics.modules import leaf_kind
 from trainlint.semantics.registry import registrar
-from trainlint.semantics.shapes import form, shaped, size, with_form
+from trainlint.semantics.shapes import form, of_frame, shaped, size, with_form
 from trainlint.semantics.sizes import Size, is_fixed
 from trainlint.semantics.values import (
     ALIKE,
@@ -85,6 +85,8 @@ TABLES = {
     "torch": "torch",
     "torchvision": "vision",
     "timm": "vision",
+    "PIL": "images",
+    "cv2": "images",
     "numpy": "data",
     "pandas": "data",
     "seaborn": "data",
@@ -342,7 +344,7 @@ def column(frame: Tensor, name: Any) -> Tensor:
     columns = frame.data.columns
     kept = column_now(columns, name) if columns is not None else None
     found = ("only", frozenset((kept,)), *columns[2:]) if columns is not None and kept is not None else None
-    return frame.but(shape=None, data=frame.data._replace(columns=found))
+    return frame.but(shape=of_frame(frame, [Const(name)]).shape, data=frame.data._replace(columns=found))
 
 
 def column_now(columns: tuple[Any, ...], name: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from trainlint.semantics.registry import registrar
 from trainlint.semantics.sizes import differ, fixed, is_fixed
 from trainlint.semantics.values import (
+    CELLS,
     FALSE,
     MASK,
     NONE,
@@ -22,6 +23,7 @@ from trainlint.semantics.values import (
     Const,
     Instance,
     ListObject,
+    Method,
     Number,
     Sequence,
     Shape,
@@ -32,6 +34,7 @@ from trainlint.semantics.values import (
     Value,
     bounds,
     const,
+    image_axes,
     is_bool,
     is_of_batch,
     last_axis,
@@ -876,7 +879,7 @@ def spread(call: Call, count: int) -> Form:
     """The form of an input of layers over `count` axes: batch, channels and these; assumed where it is not known."""
     given = form(call.tensor)
     if given.shape is None:
-        return Form((None,) * (count + 2), None, given.batched)
+        return Form((None,) * (count + 2), None, True)
     if len(given.shape) == count + 2:
         return Form(given.shape, None, True)
     return given if len(given.shape) == count + 1 else NOTHING
@@ -1240,6 +1243,8 @@ def from_data(call: Call) -> Form:
         return Form(plain([size(v) for v in call.arguments.positional]))
     if call.actual.endswith("Tensor") and isinstance(value, Tuple):
         return NOTHING  # `torch.Tensor(x.shape)` takes sizes, another tuple is data
+    if isinstance(value, Method):
+        return form(call.tensor)  # a column by its name
     return literal(call.interp, value)
 
 
@@ -1250,6 +1255,9 @@ def literal(interp: Interpreter, value: Value, depth: int = 0) -> Form:
         return found if depth == 0 else found._replace(batched=False)
     if depth > 6:
         return NOTHING
+    if isinstance(value, Union):
+        alike = {literal(interp, option, depth + 1) for option in value.options}
+        return alike.pop() if len(alike) == 1 else NOTHING
     if isinstance(value, (ListObject, Tuple)):
         items = interp.known_items(value)
         if items is None:
@@ -1262,7 +1270,18 @@ def literal(interp: Interpreter, value: Value, depth: int = 0) -> Form:
         return NOTHING if forms or inner.shape is None else Form((len(items), *inner.shape))
     if isinstance(value, Sequence) and isinstance(value.element, Number):
         return Form((None,))  # a range
+    if isinstance(value, Instance) and (axes := image_axes(value)) is not None and axes[0] is not None:
+        return Form(axes[1:] if axes[0] == 1 else (*axes[1:], axes[0]))
     return NOTHING
+
+
+@shape_of("loadtxt", "genfromtxt")
+def from_text(call: Call) -> Form:
+    """Rows and columns: a file of one column has nothing to set apart."""
+    odd = ("usecols", "unpack", "names", "dtype", "ndmin", "max_rows", "invalid_raise")
+    given = call.arguments
+    plain = "delimiter" in given.keywords and len(given.positional) == 1
+    return Form((None, None)) if plain and not any(name in given.keywords for name in odd) else NOTHING
 
 
 @shape_of("atleast_1d", "atleast_2d", "nonzero")
@@ -1312,7 +1331,12 @@ def renumbered(call: Call) -> Form:
     return form(call.tensor) if dropped else NOTHING
 
 
-@frame_of("copy", "fillna", "astype", "clip", "abs", "to_numpy", "values")
+@frame_of("map")
+def of_each(call: Call) -> Form:
+    return form(call.tensor)
+
+
+@frame_of("copy", "fillna", "astype", "clip", "abs", "to_numpy", "values", "tolist", "to_list")
 def frame_itself(call: Call) -> Form:
     return form(call.tensor)
 
@@ -1410,16 +1434,28 @@ def cut(length: int | None, index: slice) -> int | None:
     return len(range(*slice(*ends).indices(length)))
 
 
-def row_of_frame(given: Shape | None, index: Any) -> Form:
-    """`frame["column"]`, `frame[["a", "b"]]`."""
-    if given is not None and len(given) == 2:
-        if isinstance(index, Const) and isinstance(index.value, str):
-            return Form((None,))
+def of_frame(frame: Tensor, indices: list[Any]) -> Form:
+    """`frame["column"]`, `frame[["a", "b"]]`, `frame.iloc[3]`, `frame.loc[rows, "column"]`."""
+    given = frame.shape
+    if given is None or len(indices) > len(given) or len(given) > 2:
+        return NOTHING
+    result: list[int | None] = []
+    for at, index in enumerate(indices):
+        names = len(given) == 2 and len(indices) == 1  # a list has columns, all else of several has rows
         if isinstance(index, ListObject):
-            return Form((None, len(index.items) if index.items is not None else None))
-        if isinstance(index, (Tensor, slice)):
-            return Form((None, given[1] if isinstance(index, slice) or index.kinds == MASK else None))
-    return NOTHING
+            columns = index.items is not None and all(isinstance(const(item), str) for item in index.items)
+            count = len(index.items) if index.items is not None and (columns or not names) else None
+            result += [None, count] if names else [count]
+        elif isinstance(index, slice):
+            result.append(cut(given[at], index))
+            result += given[1:] if names else ()
+        elif isinstance(index, Tensor):
+            result.append(None)
+            result += ([given[1]] if index.kinds == MASK else [None]) if names else ()
+        elif not isinstance(index, (Const, Number)) or is_new(index) or is_dots(index):
+            return NOTHING
+    rest = tuple(result) if result or len(indices) == len(given) else (None,)  # a row or a column
+    return Form(rest) if rest or frame.dtype == CELLS else NOTHING  # a cell may be a list
 
 
 def batch_of(sample: Form) -> Form:

@@ -316,6 +316,9 @@ NO_DEPS: frozenset[Dep] = frozenset()
 Shape = tuple["int | None", ...]
 
 
+CELLS = "cells"  # the dtype of a table that was read from text: each cell is one number or one word
+
+
 class Tensor(Value):
     """An array of torch, numpy or pandas.
 
@@ -1130,6 +1133,12 @@ def source_of(value: Value) -> Value | None:
         )
         return walk.source if as_it_was else value
     return value.source if isinstance(value, Sequence) else value
+
+
+def image_axes(image: Instance) -> Shape | None:
+    """The channels, height and width of an image of PIL; None for anything else."""
+    found = image.attrs.get("$axes") if image.family == "image" else None
+    return found if isinstance(found, tuple) else None
 
 
 def is_opaque(value: Value) -> bool:

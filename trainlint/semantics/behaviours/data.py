@@ -25,6 +25,7 @@ from trainlint.semantics.library import (
     taken_apart,
 )
 from trainlint.semantics.values import (
+    CELLS,
     FALSE,
     HELD,
     INDICES,
@@ -55,6 +56,7 @@ from trainlint.semantics.values import (
     Value,
     bounds,
     const,
+    image_axes,
     is_number,
     join_all,
     mix_data,
@@ -410,7 +412,12 @@ CLASSIFIED = frozenset(("mnist", "fashion_mnist", "cifar10", "cifar100", "imdb",
 @behaviour("load_frame")
 def load_frame(call: Call) -> Value:
     part = part_in_path(words_of(call.value("path", 0)))
-    return loaded(call, "frame", part if part == "test" else None)
+    table = loaded(call, "frame", part if part == "test" else None)
+    plain = call.short_name in TEXTS and "converters" not in call.arguments.keywords and not call.arguments.open
+    return table.but(dtype=CELLS) if plain else table
+
+
+TEXTS = ("read_csv", "read_excel", "read_table", "read_fwf")
 
 
 @behaviour("frame_of_unknown")
@@ -440,7 +447,8 @@ def frame(call: Call) -> Value:
     data = tensor.data
     if data.columns is not None and not is_column(data):
         data = data._replace(columns=remade(data.columns, call.node))
-    return tensor.but(data=data, lib="frame", shape=None, kinds=0, nature=None, lo=float("-inf"), hi=float("inf"))
+    low, high = float("-inf"), float("inf")
+    return tensor.but(data=data, lib="frame", shape=None, kinds=0, nature=None, lo=low, hi=high, dtype=None)
 
 
 @behaviour("written")
@@ -510,7 +518,8 @@ def looked_up(call: Call) -> Value:
     """Values are replaced by what another column, or a dict, has for them."""
     made, found = as_tensor(frame(call)), call.value("arg", 1)
     told = frozenset(fit for fit in found.data.fits if fit.of is not None) if isinstance(found, Tensor) else frozenset()
-    return made.but(data=made.data._replace(fits=made.data.fits | told))
+    plain = isinstance(found, DictObject) and all(isinstance(item, (Const, Number)) for item in found.attrs.values())
+    return made.but(data=made.data._replace(fits=made.data.fits | told), dtype=CELLS if plain else None)
 
 
 def in_place(call: Call, result: Tensor) -> Value:
@@ -2241,6 +2250,9 @@ def divides(normalize: Instance) -> bool:
     return is_of_albumentations(normalize) and (most is None or (usual(most) or 0) > 1)
 
 
+TO_TENSOR = ("ToTensor", "PILToTensor", "ToImage")
+
+
 @behaviour("transformed")
 def transformed(call: Call) -> Value:
     """A transform is called: of what comes out, the scale may be known."""
@@ -2252,6 +2264,12 @@ def transformed(call: Call) -> Value:
     if scale is not None and is_of_albumentations(call.receiver):  # `transform(image=image, mask=mask)`
         image = Tensor(graph=False, data=NO_DATA._replace(scale=scale))
         return DictObject({DictObject.REST: UNKNOWN, "image": image})
+    axes = image_axes(given) if isinstance(given, Instance) else None
+    if axes is not None and not is_of_albumentations(call.receiver):
+        steps = steps_of(call.receiver)
+        shape = None if steps is None else after_transforms(axes, steps)
+        if shape is not None and steps is not None and any(step.describe() in TO_TENSOR for step in steps):
+            return Tensor(graph=False, shape=shape, data=NO_DATA._replace(scale=scale))
     if scale is None:
         tensors = [given] if isinstance(given, Tensor) else []
         return mixed_tensor(call.interp, tensors) if tensors else UNKNOWN
