@@ -395,10 +395,10 @@ def over_batch(tensor: Tensor) -> bool:
 
 def over_rows(tensor: Tensor, modules: ModuleIndex) -> bool:
     """Whether the softmax of a model's scores, one for each unit of a layer, ran over the other axis."""
-    classes = tensor.shape[1] if tensor.shape is not None and len(tensor.shape) == 2 else None
-    if not classes or classes == 1 or axis_of(tensor) != 0 or not tensor.must_be(PROBABILITIES | LOG_PROBABILITIES):
+    if not tensor.must_be(PROBABILITIES | LOG_PROBABILITIES) or all(dep.node is None for dep in tensor.deps):
         return False
-    if all(dep.node is None for dep in tensor.deps):
+    classes = tensor.shape[1] if tensor.shape is not None and len(tensor.shape) == 2 else None
+    if not classes or classes == 1 or axis_of(tensor) != 0:
         return False
     places = {id(step.node) for step in tensor.route}
     return any(
@@ -406,6 +406,12 @@ def over_rows(tensor: Tensor, modules: ModuleIndex) -> bool:
         for flow in modules.flows.values()
         if flow.layer is not None and flow.layer.born is not None and id(flow.layer.born.node) in places
     )
+
+
+def is_turned(tensor: Tensor, call: Call) -> bool:
+    """Whether a class is picked along the second axis where a softmax of what a model gives ran over the first."""
+    shares = tensor.shape is None and tensor.axis == 0 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
+    return shares and any(dep.node is not None for dep in tensor.deps) and is_behind_models(call.interp)
 
 
 def is_row(tensor: Tensor) -> bool:
@@ -485,10 +491,7 @@ class SoftmaxDim(Rule):
         if not isinstance(number, int) or not tensor.must_be(LOGITS):
             return
         if tensor.shape is not None and -len(tensor.shape) <= number < len(tensor.shape):
-            rank = len(tensor.shape)
-            layer = tensor.route[-1].label if tensor.route and tensor.route[-1].label.endswith(written(tensor)) else ""
-            place = rank - 1 if layer.startswith("Linear ") else 1 if layer.startswith("Conv") else None
-            single = tensor.shape[number] == 1 and number % rank == place
+            single = tensor.shape[number] == 1 and number % len(tensor.shape) == axis_of_units(tensor)
         else:
             single = number == -1 and tensor.shape is None and tensor.last == 1
         if single:
@@ -540,7 +543,7 @@ class SoftmaxDim(Rule):
         if (
             call.actual.endswith(("argmax", "max"))
             and dim in (1, -1)
-            and (over_batch(tensor) or over_rows(tensor, call.interp.modules))
+            and (over_batch(tensor) or over_rows(tensor, call.interp.modules) or (dim == 1 and is_turned(tensor, call)))
         ):
             self.wrong(tensor, report)
 
@@ -872,6 +875,8 @@ class PredictionAxis(Rule):
         for given, labels, side in ((left, right, 0), (right, left, 1)):
             if not isinstance(given, Tensor):
                 continue
+            if sides is not None and is_label(labels) and is_counted(report, node):
+                report.interp.event("matched", node, stripped(index_of(report.space()), sides[side]))
             if isinstance(labels, Tensor):
                 if given.deps and not labels.deps and labels.graph is False:
                     self.answers(report, node, given, labels, sides[side] if sides is not None else None)
@@ -911,16 +916,19 @@ class PredictionAxis(Rule):
 
     @on_call("torch.argmax", "torch.max")
     def over_first_axis(self, call: Call, report: Report) -> None:
-        node = call.node
-        if call.tensor.deps and is_over_first(node):
+        node, at = call.node, const(shapes.axis(call, 1) or UNKNOWN)
+        if call.tensor.deps and isinstance(at, int) and call.actual.endswith(("argmax", "max")):
             if called(node) == "argmax" or indices_are_used(index_of(report.space()), node):
-                report.interp.event("picked", node, origin(report.interp, searched(node)[0]))
+                report.interp.event("picked", node, origin(report.interp, searched(node)[0]), call.tensor, at)
+                if called(node) == "argmax" and is_walked(index_of(report.space()), node):
+                    report.interp.event("matched", node, node)
 
     @on("program", having="picked loss model")
     def classified(self, region: Region, report: Report) -> None:
         """The same outputs of a batch are given to a loss that takes their second axis for the classes."""
         whole = batches(region)
-        sources = {event.made.node for event in region.of("picked")}
+        picked = [event for event in region.of("picked") if is_over_first(event.node)]
+        sources = {event.made.node for event in picked}
         classified = set()
         for event in region.of("loss"):
             if event.path in CLASS_AXIS and isinstance(event.node, cst.Call) and event.space.source is not None:
@@ -929,13 +937,37 @@ class PredictionAxis(Rule):
                     inner = normalised(index, scores)
                     if inner is not None or any(dep.node in whole for dep in event.given.deps):
                         classified |= sources & {scores if inner is None else inner}
-        for event in region.of("picked"):
+        for event in picked:
             if event.made.node in classified:
                 self.tell(report, event.space, event.node, event.made)
+
+    @on("program", having="matched loss")
+    def compared_elsewhere(self, region: Region, report: Report) -> None:
+        """What is picked from the outputs of a model is counted as classes, which a loss takes along another axis."""
+        judged = [event.given for event in region.of("loss") if event.path in CLASS_AXIS and event.given.deps]
+        matched = {event.choice for event in region.of("matched")}
+        for event in {id(e.node): e for e in region.of("picked") if judged and e.node in matched}.values():
+            scores, modules = event.scores, {dep.module for dep in event.scores.deps}
+            if not is_output(event.made.node, scores):
+                continue
+            given = [one for one in judged if any(dep.module in modules for dep in one.deps)]
+            if given and all(is_beside_classes(scores, event.at, one) for one in given):
+                what = (
+                    f"`{called(event.node)}` runs over axis {event.at} of the model's outputs (@), "
+                    "but the loss has the classes on another one"
+                )
+                report(event.node, event.space, what=what).because([event.made])
 
 
 OVER_SAMPLES = "`{}` runs over the samples: it tells one for each class, not a class for each sample"
 HIGHEST = "the highest score (@) is compared with labels; the class is its index, `max(…)[1]` or `argmax`"
+
+
+def is_label(value: Value) -> bool:
+    """Whether a value comes with the data, and is not numbered here, as the pairs of a batch are."""
+    if isinstance(value, Tensor):
+        return not value.deps and (bool(value.data.tokens) or is_opaque(value))
+    return all(map(is_unseen, options(value)))
 
 
 def is_highest(given: Tensor) -> bool:
@@ -954,13 +986,61 @@ def highest_at(given: Tensor) -> Iterable[Step]:
 
 
 def is_counted(report: Report, comparison: Any) -> bool:
-    """Whether it is counted how often a comparison holds."""
-    index, node = index_of(report.space()), comparison
-    while isinstance(around := index.parent(node), (cst.Attribute, cst.Call, cst.Arg)):
-        if isinstance(around, cst.Call) and called(around) in ("sum", "mean"):
-            return True
-        node = around
+    """Whether it is counted how often a comparison holds, there or under the only name that it gets."""
+    index, waiting = index_of(report.space()), [comparison]
+    for node in waiting:
+        while isinstance(around := index.parent(node), (cst.Attribute, cst.Call, cst.Arg, cst.Subscript)):
+            if isinstance(around, cst.Call) and called(around) in ("sum", "mean"):
+                return True
+            node = around
+        target = around.targets[0].target if isinstance(around, cst.Assign) else None
+        bindings = index.lookup(target) if isinstance(target, cst.Name) else []
+        if len(bindings) == 1 and len(waiting) == 1:
+            waiting += index.references(bindings[0])
     return False
+
+
+def is_walked(index: Index, call: Any) -> bool:
+    """Whether a list gets each item of what a call gives, there or under the only name that it gets."""
+    node = call
+    while isinstance(around := index.parent(node), (cst.Attribute, cst.Call, cst.Arg)):
+        if isinstance(around, cst.Call) and isinstance(node, cst.Arg):
+            return called(around) == "extend"
+        node = around
+    target = around.targets[0].target if isinstance(around, cst.Assign) else None
+    bindings = index.lookup(target) if isinstance(target, cst.Name) else []
+    return len(bindings) == 1 and any(is_walked(index, use) for use in index.references(bindings[0]))
+
+
+def is_beside_classes(picked: Tensor, at: int, judged: Tensor) -> bool:
+    """Whether an axis of a model's outputs surely is not that of the classes, which what a loss is given of these
+    outputs has as its second."""
+    mine, theirs = shapes.form(picked).shape, shapes.form(judged).shape
+    rank = len(mine) if mine is not None else max(at + 1, 2)
+    if not -rank <= at < rank or rank < 2:
+        return False
+    if at % rank == 0 or mine is None:
+        return at % rank == 0  # samples are no classes
+    if theirs is None or len(theirs) < 2:
+        return False
+    if (classes := theirs[1]) is not None and classes in mine:
+        return mine.count(classes) == 1 and mine[at] != classes
+    axis = axis_of_units(picked)
+    alike = axis == 1 and len(theirs) == rank and judged.route[-1:] == picked.route[-1:]
+    dealt = axis == rank - 1 and len(theirs) == 2 and judged.route[-2:-1] == picked.route[-1:] and is_dealt_out(judged)
+    return (alike or dealt) and at % rank != axis
+
+
+def axis_of_units(tensor: Tensor) -> int | None:
+    """The axis that has the units or channels of the layer that surely gave a tensor as it is."""
+    label = tensor.route[-1].label if tensor.route else ""
+    if tensor.shape is None or not label.endswith(written(tensor)):
+        return None
+    return len(tensor.shape) - 1 if label.startswith("Linear ") else 1 if label.startswith("Conv") else None
+
+
+def is_dealt_out(tensor: Tensor) -> bool:
+    return tensor.route[-1].label.startswith(("view ", "reshape ", "flatten "))
 
 
 # Losses that take axis 1 of their input for the classes.

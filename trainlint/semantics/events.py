@@ -94,7 +94,8 @@ FIELDS = {
     "alike": "start layer earlier",
     "partial": "module",
     "unguarded": "code value plan fields",
-    "picked": "made",
+    "picked": "made scores at",
+    "matched": "choice",
     "single": "",  # what a model gives here is one tensor
     "rated": "optimizer",
     "rushed": "optimizer",
