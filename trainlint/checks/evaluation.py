@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -27,6 +28,7 @@ from trainlint.checks.totals import (
     is_held,
     is_never_emptied,
     is_number_of_turn,
+    kept_totals,
     mates,
     measures_walked,
     misdirected,
@@ -43,6 +45,8 @@ from trainlint.checks.totals import (
     starts_at_zero,
     twins,
     uneven,
+    unread_entries,
+    unread_totals,
 )
 from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
@@ -58,6 +62,7 @@ from trainlint.semantics.values import (
     Const,
     Dep,
     DictObject,
+    Function,
     Instance,
     ListObject,
     Number,
@@ -438,6 +443,10 @@ class MetricAveraging(Rule):
                 )
                 self.tell(node, left.tally, report, what, count, "is no mean of them")
                 return
+            if count == "batches" and are_unlike(loader, right.tally.loader):
+                what, count = "a total over the batches of a loader", "the number of those of another one"
+                self.tell(node, left.tally, report, what, count, "is no mean of them")
+                return
         index = index_of(report.space())
         if total == "sums" and not count and counts_calls(index, right_node, left.tally.node):
             wrong, names = True, ("a sum weighted with sizes", "the number of its terms")
@@ -449,7 +458,8 @@ class MetricAveraging(Rule):
         elif total == "means" and not count and strides_to(left.tally, right_node):
             wrong, names = True, ("a sum of batch means", "the number of samples")
         elif total == "sums" and count == "batches":
-            wrong = batched(loader) is True and (right.tally.loader is loader or is_loader(right.tally.loader))
+            fed = loader if left.tally.loops else right.tally.loader  # an object that is fed does not see the loop
+            wrong = batched(fed) is True and (right.tally.loader is fed or is_loader(right.tally.loader))
             names = ("a sum of all samples", "the number of batches")
         elif total == "mean" and getattr(right, "batch", False) and isinstance(left, Number):
             wrong, names = batched(loader) is True, ("the mean over a batch", "the size of the batch once more")
@@ -620,6 +630,14 @@ def loader_of(total: Tally) -> Any:
 def is_loader(value: Any) -> bool:
     """Whether a value is surely a loader: what nothing is known of may have samples as items."""
     return isinstance(value, Instance) and value.family == "loader"
+
+
+def are_unlike(one: Any, other: Any) -> bool:
+    """Whether two loaders surely serve different data."""
+    if not is_loader(one) or not is_loader(other):
+        return False
+    data = one.attrs.get("dataset"), other.attrs.get("dataset")
+    return all(isinstance(part, Instance) for part in data) and data[0] is not data[1]
 
 
 def batched(loader: Any) -> bool | None:
@@ -834,9 +852,13 @@ class MetricAccumulator(Rule):
             self.replaced(node, unscaled(left_node), total, right, right_node, report)
         if right.tally is None:
             return
-        if right.tally.what not in ("batches", "samples"):
-            return
         if len(total.loops) <= len(loops) or not isinstance(left_node, (cst.Name, cst.Attribute, cst.Subscript)):
+            return
+        if total.what == "sum" and right.tally.what == "sizes" and not isinstance(left_node, cst.Name):
+            if total.loops[: len(loops)] == tuple(loops) and same_loop(total, right):
+                report(node, what=LAST)
+            return
+        if right.tally.what not in ("batches", "samples"):
             return
         if total.what in ("mean", "sum"):
             if (
@@ -933,12 +955,14 @@ class MetricAccumulator(Rule):
                     what = "what the training loop has added up or collected goes on being filled here"
                     report(node, space, what=what)
 
-    @on("loop", having="model loss")
+    @on("loop", having="loss")
     def gathered(self, region: Region, report: Report) -> None:
         """A list of what each batch gives begins once for all epochs, and is read as a whole after each. Of other loops
         around it is not known whether what they go through is to be judged together."""
         space, loop = region.space, region.node
         if space.source is None or space is not report.space() or not over_batches(region):
+            return
+        if not region.has("model", "step"):  # a model out of view is trained all the same
             return
         epochs = next((outer for outer in outwards(region.parent) if outer.kind == "loop"), None)
         if epochs is None or not epochs.has("step") or stop_of(epochs.node) is None:
@@ -948,15 +972,32 @@ class MetricAccumulator(Rule):
             if isinstance(report.interp.peek(held), ListObject) and (whole := reread(index, held, loop)) is not None:
                 what = "the list never begins anew, so it also holds what earlier turns of the outer loop put in"
                 report(whole, space, what=what).because([Step(space, held, "filled here")])
+        for added, quotient in kept_totals(index, loop):
+            what = "the total is never reset, so it also holds what earlier turns of the outer loop added up"
+            report(quotient, space, what=what).because([Step(space, added, "added up")])
         measured = [event.node for event in region.of("item")]
         for fed in fed_objects(loop):
             name: Any = fed.func.value  # type: ignore[attr-defined]
-            if all(map(is_meter, options(report.interp.peek(name) or UNKNOWN))) and any(
-                contains(fed, node) for node in measured
-            ):
-                if (read := read_later(index, fed, loop)) is not None:
+            meters = options(report.interp.peek(name) or UNKNOWN)
+            if all(map(is_meter, meters)) and any(contains(fed, node) for node in measured):
+                if (read := read_later(index, fed, loop, partial(only_reads, meters))) is not None:
                     what = "this is never reset, so it also holds what earlier turns of the outer loop put in"
                     report(read, space, what=what).because([Step(space, fed, "filled here")])
+
+    @on("loop", having="model loss")
+    def unread(self, region: Region, report: Report) -> None:
+        """What is measured in each turn is added up for nobody, and the value of the last one is read instead."""
+        space, loop = region.space, region.node
+        if space.source is None or space is not report.space() or not over_batches(region):
+            return
+        index = space.source.index
+        for feed, name in unread_totals(index, loop):
+            measured = report.interp.peek(name)
+            if measured is None or measured.tally is None or not is_of_turn(measured.tally, region):
+                continue
+            if (use := used_behind(index, name, with_contexts(index, loop))) is not None:
+                what = "the value of the last batch alone is read, and nobody reads the total of all (@)"
+                report(use, space, what=what).because([Step(space, feed, "added up")])
 
     @on("loop", having="left_over model")
     def left_over(self, region: Region, report: Report) -> None:
@@ -1035,10 +1076,10 @@ class MetricAccumulator(Rule):
             what = f"`{starved}`, which is read, gets nothing, and another total of its kind gets two different things"
             report(second.node, space, what=what).because([Step(space, first.node, "the other")])
         for first, second in twins(index, blocks):
-            for mate in mates(loop, second):
-                if not is_fed(loop, mate):
-                    what = f"two totals get the same, so they are always equal, and `{mate}` goes into neither"
-                    report(second.node, what=what).because([Step(space, first.node, "the other total")])
+            unread = [mate for mate in mates(loop, second) if not is_fed(loop, mate)]
+            for mate in (*unread, *unread_entries(loop, second)):
+                what = f"two totals get the same, so they are always equal, and `{mate}` goes into neither"
+                report(second.node, what=what).because([Step(space, first.node, "the other total")])
 
     @on("loop", having="model")
     def stale(self, region: Region, report: Report) -> None:
@@ -1065,6 +1106,22 @@ def is_meter(value: Value) -> bool:
     return value.family == "metric" or (
         isinstance(value.cls, Class) and any(map(adds_to_self, nodes_in(value.cls.node)))
     )
+
+
+def only_reads(meters: tuple[Value, ...], method: str) -> bool:
+    """Whether a method of objects changes nothing of them, as far as that can be seen."""
+    found = [meter.cls.find(method) for meter in meters if isinstance(meter, Instance) and isinstance(meter.cls, Class)]
+    return bool(found) and all(
+        isinstance(member, Function) and not any(map(changes_self, nodes_in(member.node.body))) for member in found
+    )
+
+
+def changes_self(node: Any) -> bool:
+    """Whether an attribute of `self` is set here, or a method called that may do so."""
+    if isinstance(node, cst.Call):
+        return isinstance(node.func, cst.Attribute) and is_held(node.func)
+    target = node.target if isinstance(node, (cst.AssignTarget, cst.AugAssign, cst.AnnAssign)) else None
+    return target is not None and any(map(is_held, nodes_in(target)))
 
 
 def adds_to_self(node: Any) -> bool:

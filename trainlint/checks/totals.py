@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -493,14 +493,17 @@ def fed_objects(loop: Any) -> Iterator[cst.Call]:
     """The calls in the body of a loop that give something to a method of an object, and do nothing else."""
     for part in (part for block in blocks_of(loop) for part in block):
         call: Any = part.value if isinstance(part, cst.Expr) else None
-        name = getattr(getattr(call, "func", None), "value", None)
-        if isinstance(name, cst.Name) and tells(part, name.value):
+        owner = getattr(getattr(call, "func", None), "value", None)
+        if isinstance(owner, cst.Name):
+            if tells(part, owner.value):
+                yield call
+        elif isinstance(owner, cst.Attribute) and is_self(owner.value) and call.args:
             yield call
 
 
-def read_later(index: Index, fed: cst.Call, loop: Any) -> Any:
-    """Where an attribute of an object is read behind a loop that feeds it, though the object is made but once, outside
-    of the loop around, and nothing else is done with it there."""
+def read_later(index: Index, fed: cst.Call, loop: Any, reads: Callable[[str], bool]) -> Any:
+    """Where an attribute of an object is read behind a loop that feeds it, or a method called that only `reads`, though
+    the object is made but once, outside of the loop around, and nothing else is done with it there."""
     held: Any = fed.func.value  # type: ignore[attr-defined]
     starts, uses, place = written_and_read(index, held, loop)
     if place is None or len(starts) != 1 or not isinstance(starts[0], cst.Call) or contains(place, starts[0]):
@@ -513,11 +516,50 @@ def read_later(index: Index, fed: cst.Call, loop: Any) -> Any:
         above = index.parent(attribute) if isinstance(attribute, cst.Attribute) else None
         if above is fed:
             continue
-        if above is None or isinstance(above, cst.AssignTarget) or getattr(above, "func", None) is attribute:
+        if above is None or isinstance(above, cst.AssignTarget):
+            return None
+        if getattr(above, "func", None) is attribute and not reads(attribute.attr.value):  # type: ignore[union-attr]
             return None
         if found is None and not contains(loop, use):
             found = attribute
     return found
+
+
+def kept_totals(index: Index, loop: Any) -> Iterator[tuple[Any, Any]]:
+    """The attributes of `self` that a loop adds to, which are 0 once, in another method, and where such a total is
+    divided behind the loop all the same."""
+    for part in (part for block in blocks_of(loop) for part in block if adds_up(part)):
+        if not isinstance(part.target, cst.Attribute) or not is_self(part.target.value):
+            continue
+        starts, uses, place = written_and_read(index, part.target, loop)
+        if len(starts) != 1 or not is_zero(starts[0]) or contains(place, starts[0]):
+            continue
+        around = [(use, index.parent(use)) for use in uses]
+        if any(isinstance(above, (cst.AssignTarget, cst.Del)) for _, above in around):
+            continue
+        for use, above in around:
+            divided = isinstance(above, cst.BinaryOperation) and divides(above) and above.left is use
+            if divided and contains(place, use) and not contains(loop, use) and not is_held(unguarded(above.right)):
+                yield part, above
+                break
+
+
+def unread_totals(index: Index, loop: Any) -> Iterator[tuple[Any, cst.Name]]:
+    """What a loop adds to totals that begin before it and that nobody ever reads, each with the name whose value it
+    is."""
+    for feed in (feed for feeds in feeds_of(loop) for feed in feeds if feed.how in ("+=", "append")):
+        name = feed.target
+        begun = begun_as(index, name) if isinstance(name, cst.Name) else None
+        if begun is None or not (is_zero(begun[1]) or is_empty_list(begun[1])):
+            continue
+        bindings = index.lookup(name)
+        uses = {id(use): index.parent(use) for binding in bindings for use in index.references(binding)}
+        fed = [other.target for feeds in feeds_of(loop) for other in feeds]
+        root = next((n for n in nodes_in(feed.given[0]) if is_name(n, root_of(feed.given[0]) or "")), None)
+        unread = all(any(node == id(target) for target in fed) for node in uses)
+        bound = all(isinstance(binding.origin, (cst.Assign, cst.AugAssign)) for binding in bindings)
+        if unread and bound and isinstance(root, cst.Name) and index.function(name) is not None:
+            yield feed.node, root
 
 
 def written_and_read(index: Index, held: Any, loop: Any) -> tuple[list[Any], list[Any], Any]:
@@ -731,7 +773,32 @@ def mates(loop: Any, feed: Feed) -> set[str]:
     own = [call for call in calls if root in targets(call)]
     alike = [call for call in calls if any(call.value.func.deep_equals(other.value.func) for other in own)]
     found = {name for call in alike if len(call.targets) == 1 for name in targets(call)}
+    for one in own:  # `a, b = train(…)` and `c, d = evaluate(…)`: of `a`, that is `c`
+        row = targets(one)
+        rows = [targets(call) for call in calls if call is not one and len(row) > 1]
+        found |= {other[row.index(root)] for other in rows if len(other) == len(row)}  # type: ignore[arg-type]
     return {name for name in found | (learnt if root in learnt else set()) if name and not name.startswith("_")}
+
+
+def unread_entries(loop: Any, feed: Feed) -> Iterator[str]:
+    """The entries of other dicts of results that no total gets, nor anybody else, though other entries go into totals
+    like those of the dict that an entry is fed from: with `history["a"].append(train["loss"])`, `valid["loss"]`."""
+    given = feed.given[0] if feed.given else None
+    if not isinstance(given, cst.Subscript) or not isinstance(given.value, cst.Name):
+        return
+    entries = [n for n in nodes_in(loop.body) if isinstance(n, cst.Subscript) and isinstance(n.value, cst.Name)]
+    fed = [one.given[0] for feeds in feeds_of(loop) for one in feeds if isinstance(one.given[0], cst.Subscript)]
+    own = [one for one in fed if is_name(one.value, given.value.value)]
+    bound = {name for block in blocks_of(loop) for part in block if is_made(part) for name in targets(part)}
+    for name in sorted(bound - {given.value.value}):
+        keys = [one.slice[0] for one in fed if is_name(one.value, name)]
+        like = any(key.deep_equals(one.slice[0]) for key in keys for one in own)
+        if like and not any(is_name(n.value, name) and n.slice[0].deep_equals(given.slice[0]) for n in entries):
+            yield cst.Module([]).code_for_node(given.with_changes(value=cst.Name(name)))
+
+
+def is_made(statement: Any) -> bool:
+    return isinstance(statement, cst.Assign) and isinstance(statement.value, cst.Call)
 
 
 def loss_of(backward: Any) -> Any:

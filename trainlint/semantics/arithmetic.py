@@ -935,6 +935,13 @@ def joint(a: Tally, b: Tally) -> Tally | None:
     return a._replace(what="some") if kinds <= {"mean", "sum", "some"} else None
 
 
+def is_percent(factor: Const, total: Tally) -> bool:
+    """Whether a factor turns shares into percents: it is 100, and no batch of the loader has as many samples."""
+    loader = total.loops[-1].region.value if total.loops and total.loops[-1].region is not None else None
+    size = loader.attrs.get("batch_size") if isinstance(loader, Instance) and loader.family == "loader" else None
+    return factor.value == 100 and isinstance(size, Const) and size.value != 100
+
+
 def tally_of(operator: str, left: Value, right: Value) -> Tally | None:
     """What the result of an operation measures."""
     a, b = left.tally, right.tally
@@ -954,7 +961,7 @@ def tally_of(operator: str, left: Value, right: Value) -> Tally | None:
     if operator in ("Multiply", "Divide") and isinstance(right, Const) and is_number(right):
         # A constant scales; a whole one may be the size of a batch, and any other number a count of something.
         totals = a.what in ("sum", "sums")
-        if (totals or not is_whole(right)) and (operator == "Multiply" or not totals):
+        if (totals or not is_whole(right) or is_percent(right, a)) and (operator == "Multiply" or not totals):
             return a
     if operator in ("Add", "Subtract") and isinstance(right, Const) and a.what == "mean":
         return a

@@ -639,7 +639,7 @@ class Interpreter:
 
     def grow(self, node: Any, target: Any, old: Value, value: Tensor, result: Tensor) -> Tensor:
         """Mark a value that gathers recorded tensors over the turns of a loop."""
-        loop = self.nearest_loop()
+        loop = self.growing_loop()
         if value.graph is not False and value.lib != "keras" and loop is not None:
             before = next((option for option in options(old) if isinstance(option, Tensor)), None)
             kept = before is not None and node in before.grown and before.graph is not False
@@ -693,11 +693,26 @@ class Interpreter:
     def nearest_loop(self) -> Region | None:
         return next((region for region in outwards(self.region) if region.kind == "loop"), None)
 
+    def growing_loop(self) -> Region | None:
+        """The loop from one turn of which to the next something here may grow: outside of those that begin to take a
+        few known items one by one, whose first turn finds what an earlier turn of the loop around has left."""
+        found = self.nearest_loop()
+        for exits in reversed(self.frame.loops):
+            if found is None or exits.region is not found or exits.start != exits.turn or not self.is_short(found):
+                break
+            found = next((region for region in outwards(found.parent) if region.kind == "loop"), found)
+        return found
+
+    def is_short(self, loop: Region) -> bool:
+        return loop.exact and isinstance(loop.value, (Tuple, ListObject)) and self.known_items(loop.value) is not None
+
     def carried_over(self, target: Any) -> bool:
         """Whether a variable still holds what it held when the present turn of the loop began."""
         if not isinstance(target, cst.Name):
             return True
         loops, env, name = self.frame.loops, self.frame.env, target.value
+        while len(loops) > 1 and (region := loops[-1].region) is not None and self.is_short(region):
+            loops = loops[:-1]
         if not loops:
             return False
         log = self.journal.log[loops[-1].turn :]

@@ -500,7 +500,13 @@ def sum_(call: Call) -> Value:
             lo=min(value.lo, 0),
             hi=INF if value.hi > 0 else value.hi,
         )
-    return Number(0 if bounds(value)[0] >= 0 else -INF, of=measured_on(value))
+    return Number(0 if bounds(value)[0] >= 0 else -INF, of=measured_on(value), tally=total_of(value))
+
+
+def total_of(item: Value) -> Tally | None:
+    """What a sum of all items of a list measures, each of which measures a batch."""
+    tally = item.tally
+    return tally._replace(what=tally.what + "s") if tally is not None and tally.what in ("mean", "sum") else None
 
 
 @builtin("all", "any", "callable", "issubclass")
@@ -737,9 +743,9 @@ def append(call: Call) -> Value:
                 own = frozenset(fit for fit in value.data.fits if not is_of_turn(fit, loop.node))
                 value = value.but(data=value.data._replace(fits=own))
             if value.graph is not False and loop is not None:
-                value = value.but(grown=value.grown | {call.node})
+                value, many = value.but(grown=value.grown | {call.node}), call.interp.growing_loop() or loop
                 if held_before(call, target):
-                    call.interp.event("grown", call.node, values[1], loop.node, call.interp.handed_on(value))
+                    call.interp.event("grown", call.node, values[1], many.node, call.interp.handed_on(value))
         elif again and loop is not None and isinstance(value, (Tuple, ListObject, DictObject)):
             for entry in contents(value):
                 if isinstance(entry, Tensor) and entry.graph is not False:
