@@ -534,7 +534,7 @@ def kept_totals(index: Index, loop: Any) -> Iterator[tuple[Any, Any]]:
         starts, uses, place = written_and_read(index, part.target, loop)
         if len(starts) != 1 or not is_zero(starts[0]) or contains(place, starts[0]):
             continue
-        around = [(use, index.parent(use)) for use in uses]
+        around: list[tuple[Any, Any]] = [(use, index.parent(use)) for use in uses]
         if any(isinstance(above, (cst.AssignTarget, cst.Del)) for _, above in around):
             continue
         for use, above in around:
