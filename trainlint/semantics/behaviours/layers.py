@@ -790,32 +790,48 @@ def initialise_all(call: Call, target: Tensor) -> None:
     owners = [dep.module for dep in target.deps if dep.node is None]
     if len(owners) != 1 or owners[0].family != "module":
         return
-    drawn = (call.path, call.interp.step(call.node, call.short_name)) if for_matrices(call) else None
+    for_all = for_matrices(call)
+    if for_all is None:
+        return
+    drawn = (call.path, call.interp.step(call.node, call.short_name)) if for_all else None
     for layer in modules_in(owners[0]):
         if "$init" in layer.attrs:
             layer.attrs["$all"] = drawn  # past the journal, as the branch for vectors is no alternative to this one
 
 
-def for_matrices(call: Call) -> bool:
-    """Whether a call is made for each matrix that the loop around it comes to: `if p.dim() > 1`, or no condition."""
-    source, inner = call.interp.frame.space.source, call.node
+def for_matrices(call: Call) -> bool | None:
+    """Whether a call is made for each matrix that the loop around it comes to: `if p.dim() > 1`, or no condition. None
+    where it is made for the vectors beside them."""
+    source, inner, always = call.interp.frame.space.source, call.node, True
     for outer in source.index.ancestors(inner) if source is not None else ():
         if isinstance(outer, cst.For):
-            return True
-        if isinstance(outer, cst.If) and (not contains(outer.body, inner) or not asks_for_matrices(outer.test)):
-            return False
+            return always
+        if isinstance(outer, cst.If):
+            asked = asks_for_matrices(outer.test)
+            if asked and not contains(outer.body, inner):
+                return None
+            always = always and asked
         if isinstance(outer, cst.FunctionDef):
             break
     return False
 
 
 def asks_for_matrices(test: Any) -> bool:
-    """Whether a condition holds for all tensors of two axes or more: `p.dim() > 1`, `len(p.shape) >= 2`."""
+    """Whether a condition holds for all tensors of two axes or more, or all weights by their names: `p.dim() > 1`,
+    `len(p.shape) >= 2`, `"weight" in name`, `name.endswith("weight")`."""
+    if called(test) == "endswith":
+        return is_weight_name(test.args[0].value) if test.args else False
     if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1:
         return False
     operator, bound = test.comparisons[0].operator, getattr(test.comparisons[0].comparator, "value", "")
+    if isinstance(operator, cst.In):
+        return is_weight_name(test.left)
     axes = any(name in ("dim", "ndim", "ndimension", "shape", "size") for name in names_in(test.left))
     return axes and (operator.__class__, bound) in ((cst.GreaterThan, "1"), (cst.GreaterThanEqual, "2"))
+
+
+def is_weight_name(node: Any) -> bool:
+    return isinstance(node, cst.SimpleString) and node.evaluated_value in ("weight", ".weight")
 
 
 @behaviour("apply_function")
