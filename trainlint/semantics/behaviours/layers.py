@@ -12,6 +12,7 @@ from trainlint.semantics import shapes
 from trainlint.semantics.arithmetic import FEATURE, graph_of
 from trainlint.semantics.behaviours.data import sameness
 from trainlint.semantics.behaviours.tensors import is_hidden, learns, made, noted
+from trainlint.semantics.dissection import tensors_in
 from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor, modules_in
 from trainlint.semantics.shapes import shaped, with_form
 from trainlint.semantics.values import (
@@ -120,7 +121,8 @@ def mark_output(
     inputs = [v for v in arguments.values() if isinstance(v, Tensor)]
     recorded = grad
     if frozen and grad:
-        recorded = graph_of(interp, *inputs) if inputs else None
+        given = [tensor or UNKNOWN for v in arguments.values() for tensor in tensors_in(v)]
+        recorded = graph_of(interp, *given) if inputs else None
     dep = Dep(module, mode, node, recorded is not False)
     own = frozenset((dep, *(Dep(other, None, None, dep.live) for other in borrowed(module))))
     layers = mode_matters(interp, module, mode)

@@ -210,11 +210,13 @@ def builds_module(interp: Interpreter) -> bool:
 
 @builtin("enumerate")
 def enumerate_(call: Call) -> Value:
-    items = call.interp.known_items(call.first)
+    items, start = call.interp.known_items(call.first), call.value("start", 1)
+    begun = const(start) if start is not None else 0
     if items is not None:
-        return Tuple(tuple(Tuple((Const(i), item)) for i, item in enumerate(items)))
+        first = begun if isinstance(begun, int) else None
+        counts = (Const(first + i) if first is not None else Number(integer=True) for i in range(len(items)))
+        return Tuple(tuple(Tuple((count, item)) for count, item in zip(counts, items, strict=True)))
     item = element(call, call.first)
-    start = call.value("start", 1)
     counted = Tuple((Number(0, 0, integer=True), item)) if start is None else None
     return Sequence(Tuple((Number(0, integer=True), item)), source_of(call.first), counted)
 
