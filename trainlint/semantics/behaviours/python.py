@@ -423,9 +423,16 @@ def float_(call: Call) -> Value:
         except (TypeError, ValueError):
             return Number()
         return NAN if math.isnan(number) else Const(number)
+    if isinstance(call.first, Text) and call.first.default is not None:  # as YAML reads `1e-3`
+        try:
+            return candidate({"default": Const(float(call.first.default))}, call.interp.step(call.node, "float"))
+        except ValueError:
+            return Number()
     nature, of = getattr(call.first, "nature", None), measured_on(call.first)
     deps = cut(getattr(call.first, "deps", NO_DEPS), call.interp.step(call.node, "float"))
-    return Number(*bounds(call.first), nature=nature, tally=call.first.tally, of=of, deps=deps)
+    defined, tally = getattr(call.first, "defined", None), call.first.tally
+    known = usual(call.first)
+    return Number(*bounds(call.first), nature=nature, tally=tally, of=of, default=known, defined=defined, deps=deps)
 
 
 @builtin("str", "repr", "format")
