@@ -10,6 +10,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Report, Rule, on
+from trainlint.checks.rows import is_small
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import DRAWN_AGAIN, IMAGENET, Same, steps_of
 from trainlint.semantics.behaviours.lists import LISTED, At
@@ -61,6 +62,17 @@ def is_comparable(key: tuple[Any, ...], one: DataInfo, other: DataInfo) -> bool:
     return one.tokens == other.tokens or all(LISTED in (data.order or ()) for data in (one, other))
 
 
+def are_paired(one: DataInfo, other: DataInfo, apart: frozenset[Any], first: frozenset[Any]) -> bool:
+    """Whether files of two folders are meant to belong together: those that are drawn at random from each are not."""
+    drawn = [key in first for key in apart if key[0] == "drawn"]
+    return all(LISTED in (data.order or ()) for data in (one, other)) and len(set(drawn)) < 2
+
+
+def has_step(ends: tuple[Any, ...]) -> bool:
+    """Whether a cut leaves out a known number of rows, as for a step ahead."""
+    return any(is_small(end) for end in ends)
+
+
 def chosen_apart(one: DataInfo, other: DataInfo, first: Any, second: Any) -> str:
     """How the rows of two lists or arrays, which once belonged together, are others now; "" where that is not known."""
     if one.tokens != other.tokens:
@@ -68,8 +80,11 @@ def chosen_apart(one: DataInfo, other: DataInfo, first: Any, second: Any) -> str
     mine, theirs = first - second, second - first
     if len(mine) == len(theirs) == 1:
         here, there = next(iter(mine)), next(iter(theirs))
-        sides = here[0] == there[0] == "chosen" and None in here[1:] and here[1:] == there[:0:-1] != there[1:]
-        return "one of these has the rows before a place, the other those behind it" if sides else ""
+        if here[0] == there[0] == "chosen" and None in here[1:] and here[1:] == there[:0:-1] != there[1:]:
+            return "one of these has the rows before a place, the other those behind it"
+        files = all(LISTED in (data.order or ()) for data in (one, other))
+        cuts = files and all(key[0] == "chosen" and len(key) == 3 and not has_step(key[1:]) for key in (here, there))
+        return "these are of different parts of one list" if cuts else ""
     apart = [*mine, *theirs]
     if len(apart) == 1 and apart[0][0] == "chosen" and isinstance(apart[0][1], tuple) and apart[0][1][0] == "if":
         return "some rows of one of these were left out, of the other none"
@@ -99,6 +114,7 @@ class PairingBroken(Rule):
             report(at, space, how=f"of these, one is the {parts[0]} and one the {parts[1]} part of a split")
             return
         rows = [t.data for t in map(as_tensor, values) if t.data.tokens]
+        of_lists = how == "zip" or any(isinstance(t, Tensor) and t.lib == "list" for t in values)
         known = [
             frozenset(block_of(key) for key in data.order if key[0] not in SAMPLE)
             for data in rows
@@ -113,6 +129,8 @@ class PairingBroken(Rule):
                 report(*place(fact, report), how=told)
                 return
             if not apart or any(key[0] not in MOVES or not is_comparable(key, rows[0], data) for key in apart):
+                continue
+            if of_lists and rows[0].tokens != data.tokens and not are_paired(rows[0], data, apart, first):
                 continue
             if first - other and other - first and any(key[1].__class__ is Same for key in apart):
                 continue  # the seeds may be equal
@@ -233,7 +251,7 @@ class LabelInFeatures(Rule):
     @on("pair")
     def check(self, fact: Any, report: Report) -> None:
         _node, values, how, source = fact
-        if how in ("split", "members", "loss") or len(values) < 2:
+        if how in ("split", "members", "loss", "zip") or len(values) < 2:
             return
         inputs, target = as_tensor(values[0]).data, as_tensor(values[-1]).data
         if not inputs.tokens or inputs.tokens != target.tokens or inputs.order is None or inputs.order != target.order:
@@ -313,6 +331,7 @@ def replaced(module: Instance, stem: str) -> bool:
 
 def far(constants: tuple[Any, Any]) -> bool:
     """Whether constants for three channels are far from those of ImageNet."""
+    constants = tuple(c * 3 if isinstance(c, tuple) and len(c) == 1 else c for c in constants)  # type: ignore[assignment]
     if not all(isinstance(c, tuple) and len(c) == 3 and all(isinstance(x, (int, float)) for x in c) for c in constants):
         return False
     pairs = [

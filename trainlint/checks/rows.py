@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeGuard
 from trainlint.semantics.behaviours.data import Same, is_one
 from trainlint.semantics.behaviours.lists import held
 from trainlint.semantics.classes import counted
-from trainlint.semantics.values import Class, Instance, Tensor, Tuple, Value
+from trainlint.semantics.values import Class, DataInfo, Instance, Tensor, Tuple, Value
 
 
 class Span(NamedTuple):
@@ -80,7 +80,9 @@ def cut_apart(rows: Value | None, others: Value | None) -> bool:
     if isinstance(rows, Tensor) and isinstance(others, Tensor):
         apart = (rows.data.order or NOTHING) ^ (others.data.order or NOTHING)
         alike = is_one(rows.data) and rows.data._replace(order=None) == others.data._replace(order=None)
-        return alike and len(apart) == 2 and all(key[0] == "sampled" for key in apart)
+        return (alike and len(apart) == 2 and all(key[0] == "sampled" for key in apart)) or sampled_of_whole(
+            rows.data, others.data
+        )
     if isinstance(rows, Tensor) or isinstance(others, Tensor) or span(rows) is None or span(others) is None:
         return False
     assert mine is not None
@@ -95,6 +97,16 @@ def cut_apart(rows: Value | None, others: Value | None) -> bool:
     return all(uncut(one) == uncut(kept[0]) for one in kept)
 
 
+def sampled_of_whole(mine: DataInfo, theirs: DataInfo) -> bool:
+    """Whether rows were drawn of all that others are the training part of."""
+    if mine.tokens != theirs.tokens or mine.part is not None or mine.splits or theirs.part != "train":
+        return False
+    if mine.order is None or theirs.order is None or not is_one(theirs):
+        return False
+    apart, drawn = mine.order - theirs.order, theirs.order - mine.order
+    return [key[0] for key in apart] == ["sampled"] and all(key[0] == "drawn" for key in drawn)
+
+
 NOTHING: frozenset[Any] = frozenset()
 
 
@@ -106,10 +118,8 @@ def uncut(order: frozenset[Any]) -> frozenset[Any]:
 def is_held_out_of(rows: Value | None, others: Value | None, halved: Collection[int]) -> bool:
     """Whether rows were held out by a split of just the others, on which no model that they judge must be trained. Of
     what was held out itself, and then `halved`, the two parts are held out from yet others."""
-    if not isinstance(rows, Tensor) or not isinstance(others, Tensor):
-        return False
-    mine, theirs = rows.data, others.data
-    if not is_one(mine) or mine.tokens != theirs.tokens:
+    mine, theirs = held(rows), held(others)
+    if mine is None or theirs is None or not is_one(mine) or mine.tokens != theirs.tokens:
         return False
     if mine.part not in ("val", "test") or theirs.part in ("val", "test"):
         return False

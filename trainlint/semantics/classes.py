@@ -200,6 +200,9 @@ def length_of(node: Any) -> Any:
     """What `len(x)` or `x.shape[0]` counts."""
     if isinstance(node, cst.Call):
         return node.args[0].value if is_plain_call(node, "len") else None
+    if isinstance(node, cst.BinaryOperation):  # of windows, some fewer than there are steps
+        counts = [found for found in map(length_of, (node.left, node.right)) if found is not None]
+        return counts[0] if len(counts) == 1 else None
     shape = node.value if isinstance(node, cst.Subscript) and len(node.slice) == 1 else None
     place = node.slice[0].slice if shape is not None else None
     first = isinstance(place, cst.Index) and isinstance(place.value, cst.Integer) and place.value.value == "0"

@@ -138,7 +138,8 @@ def values_named(interp: Any, parts: list[Any], but: Collection[str] = ()) -> li
     values: list[Value] = []
     for part in parts:  # an attribute comes before what it is read from
         if isinstance(part, (cst.Name, cst.Attribute)) and id(part) not in members:
-            if isinstance(part, cst.Name) and part.value in but:
+            if (part if isinstance(part, cst.Name) else part.attr).value in but:
+                members |= {id(inner) for inner in nodes_in(part)}
                 continue
             value = interp.peek(part)
             if value is not None:
@@ -151,6 +152,8 @@ def told(value: Value) -> Any:
     """What tells a value that rows are chosen by from others."""
     if isinstance(value, Tensor) and value.kinds == MASK:
         return Same(value)
+    if isinstance(value, Api):
+        return value.path
     # Of data no more than a number, lest what it takes to compare these grows with their history.
     same = sameness(value)
     return hash(same) if isinstance(value, Tensor) and value.data.tokens else same
@@ -748,7 +751,7 @@ def filled_together(values: list[Value], index: Index) -> list[Value]:
     filled side by side in one block."""
     blocks: dict[int, list[ListObject]] = {}
     for value in values:
-        if isinstance(value, ListObject) and (place := value.attrs.get("$filled")) is not None:
+        if isinstance(value, ListObject) and HELD not in value.attrs and (place := value.attrs.get("$filled")):
             statement = index.statement(place)
             line = index.parent(statement) if statement is not None else None
             if line is not None:
@@ -758,7 +761,11 @@ def filled_together(values: list[Value], index: Index) -> list[Value]:
         for block, lists in blocks.items()
         for one in (lists if len(lists) > 1 else ())
     ]
-    rows = [Tensor(data=data) for value in values if isinstance(value, ListObject) and (data := value.attrs.get(HELD))]
+    rows = [
+        Tensor(lib="list", data=data)
+        for value in values
+        if isinstance(value, ListObject) and (data := value.attrs.get(HELD))
+    ]
     return [*(value for value in values if isinstance(value, Tensor)), *of_lists, *rows]
 
 
@@ -876,6 +883,8 @@ def assigned_part(interp: Interpreter, node: Any) -> str | None:
     index, place = space.source.index, -1
     above: Any = index.parent(node)
     while not isinstance(above, (cst.BaseSmallStatement, cst.BaseCompoundStatement)):
+        if isinstance(above, cst.DictElement) and isinstance(above.key, cst.SimpleString):
+            return part_in_path(above.key.raw_value)
         if isinstance(above, cst.Tuple):
             place = next(i for i, element in enumerate(above.elements) if element is node)
         elif (

@@ -16,8 +16,10 @@ from trainlint.semantics.behaviours.data import (
     left_out,
     mixed,
     ordered,
+    part_in_path,
     sameness,
     values_named,
+    words_of,
 )
 from trainlint.semantics.library import PLACES, Call, behaviour, builtin
 from trainlint.semantics.values import (
@@ -29,13 +31,14 @@ from trainlint.semantics.values import (
     DataInfo,
     Instance,
     ListObject,
+    Sequence,
     Step,
     Tensor,
     Text,
     Value,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, is_name
+from trainlint.syntax.code import called, is_name, names_in
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
@@ -91,16 +94,24 @@ def cut(interp: Interpreter, owner: Value, index: slice, node: Any) -> DataInfo 
     return ordered(data, ("chosen", *ends))
 
 
+def has_gap(path: Value) -> bool:
+    """Whether a path, or a piece of it, is empty, as where users are to write their own."""
+    pieces = path.made or () if isinstance(path, Text) else (path,)
+    return any(isinstance(piece, Const) and piece.value == "" for piece in pieces)
+
+
 @behaviour("listed")
 @builtin("str.glob", "str.rglob", "str.iterdir")
 def listed(call: Call) -> Value:
     """The files of a folder: the same wherever the same folder is asked for them."""
     item = Text() if call.path.startswith(("glob.", "os.")) else Instance(None, "")
     made = ListObject(None, item)
-    where = tuple(map(sameness, call.arguments.values()))
+    where = tuple(object() if has_gap(value) else sameness(value) for value in call.arguments.values())
     call.interp.keep += call.arguments.values()
     token = abs(hash((call.short_name, where)))
-    return with_rows(made, DataInfo(frozenset((token,)), order=frozenset((LISTED,))))
+    said = {part_in_path(words_of(value)) for value in call.arguments.values()}
+    part = "test" if "test" in said else None
+    return with_rows(made, DataInfo(frozenset((token,)), part, order=frozenset((LISTED,))))
 
 
 @behaviour("drawn_items")
@@ -135,18 +146,35 @@ RANGE = NO_DATA._replace(tokens=PLACES)  # the places of all rows
 
 
 def listed_rows(call: Call) -> DataInfo | None:
-    """The rows of `list(rows)`."""
+    """The rows of `list(rows)`, and of `sorted(rows)` before they are sorted."""
     given: Any = call.node.args[0].value if isinstance(call.node, cst.Call) and call.node.args else None
+    if isinstance(given, cst.GeneratorExp):
+        return gone_through(call.interp, given)
     if isinstance(given, cst.Call) and called(given) == "range" and len(given.args) == 1:
         return RANGE
+    if isinstance(given, cst.Call) and called(given) == "zip":
+        return side_by_side([call.interp.peek(argument.value) for argument in given.args])
     return held(call.first)
 
 
+def side_by_side(values: list[Value | None]) -> DataInfo | None:
+    """The rows of lists that are walked through at once: those of the first, if all are in one order."""
+    known = [data for value in values if (data := held(value)) is not None and data.order is not None]
+    alike = len({in_order(data.order) for data in known if data.order is not None}) == 1
+    return known[0] if alike and len(known) == len(values) else None
+
+
 def comprehended(interp: Interpreter, node: Any, made: ListObject) -> None:
-    """Note of `[f(row) for row in rows if …]` which rows these are: those that it goes through, in their order."""
-    clause = node.for_in
-    if clause.inner_for_in is not None or picked(interp, node, made) or columns_but(interp, node, made):
+    """Note of a list comprehension which rows it gives, or which columns."""
+    if node.for_in.inner_for_in is not None or picked(interp, node, made) or columns_but(interp, node, made):
         return
+    if (data := gone_through(interp, node)) is not None:
+        made.attrs[HELD] = data
+
+
+def gone_through(interp: Interpreter, node: Any) -> DataInfo | None:
+    """The rows of `f(row) for row in rows if …`: those that it goes through, in their order."""
+    clause = node.for_in
     walked, target = clause.iter, clause.target
     mates: list[Any] = []
     while isinstance(walked, cst.Call) and called(walked) in ("enumerate", "tqdm", "zip", "list") and walked.args:
@@ -154,21 +182,64 @@ def comprehended(interp: Interpreter, node: Any, made: ListObject) -> None:
             target = target.elements[-1].value
         mates = [arg.value for arg in walked.args[1:]] if called(walked) == "zip" else []
         walked = walked.args[0].value
-    value = interp.peek(walked)
-    data = held(value)
-    if data is None or data.order is None or (isinstance(value, Tensor) and value.lib == "torch"):
-        return
-    for mate in mates:  # what goes along is in the same order
-        other = held(interp.peek(mate))
-        if other is None or other.order is None or in_order(other.order) != in_order(data.order):
-            return
+    value = listed_anew(interp, walked) or interp.peek(walked)
+    if clause.inner_for_in is not None or (isinstance(value, Tensor) and value.lib == "torch"):
+        return None
+    data = side_by_side([value, *(interp.peek(mate) for mate in mates)])
+    if data is None:
+        return None
     interp.keep.append(value)
     names = frozenset(part.value for part in nodes_in(target) if isinstance(part, cst.Name))
     for condition in clause.ifs:
         data = ordered(data, ("chosen", ("if", *spelled(interp, condition.test, names))))
     if not is_item(node.elt, names):
         data = ordered(data, ("mapped", *spelled(interp, node.elt, names)))
-    made.attrs[HELD] = data
+    return data
+
+
+def listed_anew(interp: Interpreter, node: Any) -> Value | None:
+    """What `os.listdir(…)` gives where it is called to be gone through."""
+    plain = isinstance(node, cst.Call) and called(node) in ("listdir", "glob", "rglob", "iterdir")
+    return interp.eval(node) if plain else None
+
+
+def fill(call: Call, target: ListObject) -> None:
+    """Note of a list that loops begin to fill which rows it gets: what the outermost of them goes through decides, with
+    all that stands for the names in it."""
+    from trainlint.semantics.interpreter import outwards
+
+    interp, rows, outer, part = call.interp, None, None, None
+    for region in outwards(interp.region):
+        if region.kind == "call":
+            break
+        if not isinstance(region.node, cst.For):
+            continue
+        value = region.value.source if isinstance(region.value, Sequence) else region.value
+        known = value.attrs.get(HELD) if isinstance(value, ListObject) else None
+        if known is not None and known.order is not None:
+            rows, outer, part = known, region.node, part or known.part
+    source = interp.frame.space.source
+    if rows is None or outer is None or source is None:
+        return
+    block: Any = source.index.statement(call.node)
+    for _ in range(2):  # the line, and the block around it
+        block = source.index.parent(block)
+    names = [node for node in nodes_in(outer.body) if isinstance(node, (cst.Name, cst.Attribute))]
+    bound = {name for node in nodes_in(outer) for name in bound_by(node)}
+    interp.keep.append(rows)
+    free = values_named(interp, names, bound)
+    token = abs(hash((id(block), rows.tokens, rows.order, rows.part, *free)))
+    interp.write(target.attrs, HELD, DataInfo(frozenset((token,)), part, order=frozenset()))
+
+
+def bound_by(node: Any) -> list[str]:
+    """The names that a statement binds, and those of lists that a call adds to."""
+    if isinstance(node, (cst.For, cst.AssignTarget, cst.CompFor)):
+        return list(names_in(node.target))
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == "append":
+        target = node.func.value
+        return [target.attr.value] if isinstance(target, cst.Attribute) else list(names_in(target))
+    return []
 
 
 def columns_but(interp: Interpreter, node: Any, made: ListObject) -> bool:

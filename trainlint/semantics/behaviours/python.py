@@ -19,6 +19,7 @@ from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
     FALSE,
+    HELD,
     INF,
     LEFT_OUT,
     NAN,
@@ -227,7 +228,10 @@ def element(call: Call, value: Value) -> Value:
 
 @builtin("zip")
 def zip_(call: Call) -> Value:
-    known = [call.interp.known_items(v) for v in arguments_of(call)]
+    values = arguments_of(call)
+    known = [call.interp.known_items(v) for v in values]
+    if len(values) > 1 and all(isinstance(value, ListObject) and HELD in value.attrs for value in values):
+        call.interp.emit("pair", (call.node, tuple(values), "zip", call))
     if call.arguments.open and len(known) == 1 and known[0] is not None:  # the columns of rows of unknown number
         columns = [ListObject(None, item) for item in known[0]]
         given = call.interp.peek(call.node.args[0].value) if isinstance(call.node, cst.Call) else None
@@ -317,13 +321,13 @@ def list_(call: Call) -> Value:
 
 @builtin("sorted")
 def sorted_(call: Call) -> Value:
-    from trainlint.semantics.behaviours.lists import held, sorted_list
+    from trainlint.semantics.behaviours.lists import listed_rows, sorted_list
 
     rows = call.first
     rank(call)
     if isinstance(rows, Tensor) and rows.data.tokens and rows.lib != "torch":
         return rows.but(lib="numpy", data=ordered(rows.data, ("sorted", call.interp.step(call.node, "sorted"))))
-    return sorted_list(call, ListObject(None, element(call, call.first)), held(rows))
+    return sorted_list(call, ListObject(None, element(call, call.first)), listed_rows(call))
 
 
 def rank(call: Call) -> None:
@@ -734,6 +738,8 @@ EMPTIED = "$emptied"  # in a list's entries: what stands for its content since i
 
 @builtin("list.append", "list.add", "list.appendleft")
 def append(call: Call) -> Value:
+    from trainlint.semantics.behaviours.lists import fill
+
     target, values = call.first, arguments_of(call)
     if isinstance(target, ListObject) and len(values) > 1:
         value = values[1]
@@ -743,6 +749,8 @@ def append(call: Call) -> Value:
             known = "$filled" in target.attrs
             call.interp.write(target.attrs, "$filled", None if known else call.node)
             note_rows(call, target, None if known else loop)
+            if not known and loop is not None and target.items == () and not isinstance(value, Tensor):
+                fill(call, target)
         if value.tally is not None and value.tally.what != "some" and loop is not None:
             call.interp.event("filled", call.node, target.attrs.get(EMPTIED, target) or object(), None, loop.node)
             call.interp.notice_left_over(call.node, call.node.args[0].value, value.tally)
@@ -759,7 +767,10 @@ def append(call: Call) -> Value:
             for entry in contents(value):
                 if isinstance(entry, Tensor) and entry.graph is not False:
                     call.interp.event("kept", call.node, entry, loop.node)
+        rows = target.attrs.get(HELD) if again or target.items == () else None
         containers.append(call.interp, target, value, called(call.node) != "appendleft")
+        if rows is not None:
+            call.interp.write(target.attrs, HELD, rows)
     return NONE
 
 
