@@ -837,7 +837,7 @@ class MetricAccumulator(Rule):
         is_measured = left.tally is not None and left.tally.what in ("mean", "sum", "some")
         of_batch = left.tally is not None and left.tally.what == "sum"
         by_all = right.tally is not None and right.tally.what == "sizes"
-        is_share = of_batch and by_all
+        is_share = by_all and (of_batch or (left.tally is not None and left.tally.what == "some"))
         share = overwritten_sum(index_of(report.space()), unscaled(left_node), right_node, is_measured, is_share)
         if share is not None:
             report(share, what=LAST).because([Step(report.space(), node, "the division")])
@@ -991,7 +991,7 @@ class MetricAccumulator(Rule):
         if space.source is None or space is not report.space() or not over_batches(region):
             return
         index = space.source.index
-        for feed, name in unread_totals(index, loop):
+        for feed, name in unread_totals(index, loop, partial(stands_for_meter, report)):
             measured = report.interp.peek(name)
             if measured is None or measured.tally is None or not is_of_turn(measured.tally, region):
                 continue
@@ -1046,7 +1046,7 @@ class MetricAccumulator(Rule):
             return
         index = space.source.index
         for meter, start in begins_anew(loop) if walks else ():
-            if all(map(is_meter, options(report.interp.peek(meter) or UNKNOWN))):
+            if stands_for_meter(report, meter):
                 if used_behind(index, meter, with_contexts(index, loop)) is not None:
                     what = "this begins anew in each turn, so only the last batch is left behind the loop"
                     report(start, space, what=what)
@@ -1058,8 +1058,7 @@ class MetricAccumulator(Rule):
                     reset, space, what="the total is set to 0 in each turn, so only the last is left behind the loop"
                 )
         for start, one, other in shared(index, blocks):
-            held = report.interp.peek(one)
-            if isinstance(held, ListObject) or all(map(is_meter, options(held or UNKNOWN))):
+            if isinstance(report.interp.peek(one), ListObject) or stands_for_meter(report, one):
                 what = f"`{one.value}` and `{other.value}` are one and the same, so each gets what the other is given"
                 report(start, space, what=what)
         for name, start in begun_lists(loop) if walks else ():
@@ -1106,6 +1105,12 @@ def is_meter(value: Value) -> bool:
     return value.family == "metric" or (
         isinstance(value.cls, Class) and any(map(adds_to_self, nodes_in(value.cls.node)))
     )
+
+
+def stands_for_meter(report: Report, name: Any) -> bool:
+    """Whether a name stands for an object that adds up what it is given."""
+    held = report.interp.peek(name)
+    return held is not None and all(map(is_meter, options(held)))
 
 
 def only_reads(meters: tuple[Value, ...], method: str) -> bool:

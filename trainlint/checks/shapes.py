@@ -408,6 +408,13 @@ def over_rows(tensor: Tensor, modules: ModuleIndex) -> bool:
     )
 
 
+def is_beside_units(tensor: Tensor, dim: int) -> bool:
+    """Whether a class is picked along the axis of a layer's units or channels where a softmax ran over another one."""
+    units, rank = axis_of_units(tensor), len(tensor.shape or ())
+    shares = tensor.must_be(PROBABILITIES | LOG_PROBABILITIES) and axis_of(tensor) not in (None, units)
+    return shares and rank > 2 and dim % rank == units
+
+
 def is_turned(tensor: Tensor, call: Call) -> bool:
     """Whether a class is picked along the second axis where a softmax of what a model gives ran over the first."""
     shares = tensor.shape is None and tensor.axis == 0 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
@@ -546,6 +553,9 @@ class SoftmaxDim(Rule):
             and (over_batch(tensor) or over_rows(tensor, call.interp.modules) or (dim == 1 and is_turned(tensor, call)))
         ):
             self.wrong(tensor, report)
+        elif isinstance(dim, int) and is_beside_units(tensor, dim) and tensor.trace:
+            what = f"runs over another axis than that of the classes, from which `{called(call.node)}` picks"
+            self.blame(tensor.trace[-1], tensor, what, report)
 
     @on_call("torch.multinomial", "torch.distributions.*")
     def drawn(self, call: Call, report: Report) -> None:
@@ -948,7 +958,8 @@ class PredictionAxis(Rule):
         matched = {event.choice for event in region.of("matched")}
         for event in {id(e.node): e for e in region.of("picked") if judged and e.node in matched}.values():
             scores, modules = event.scores, {dep.module for dep in event.scores.deps}
-            if not is_output(event.made.node, scores):
+            made = unpacked_from(index_of(event.made.space), event.made.node)
+            if not is_output(made, scores):
                 continue
             given = [one for one in judged if any(dep.module in modules for dep in one.deps)]
             if given and all(is_beside_classes(scores, event.at, one) for one in given):
@@ -1091,6 +1102,12 @@ def origin(interp: Interpreter, node: Any) -> Step:
 def is_output(made: Any, given: Tensor) -> bool:
     """Whether an expression is just the call of a model that a value comes from."""
     return made is not None and any(dep.node is made for dep in given.deps)
+
+
+def unpacked_from(index: Index, made: Any) -> Any:
+    """The call of which a name is one of several results; any other expression as it is."""
+    statement = index.statement(made) if isinstance(made, cst.Name) else None
+    return statement.value if isinstance(statement, cst.Assign) and isinstance(statement.value, cst.Call) else made
 
 
 def searched(choice: cst.Call) -> tuple[Any, Any]:
@@ -1435,6 +1452,8 @@ def crosses_heads(apart: Shape, joined: Shape) -> bool:
 def swaps_channels(old: Shape, new: Shape) -> bool:
     """Whether three last axes are an image's, with the channels moved from one end to the other."""
     a, b = old[-3:], new[-3:]
+    if len(old) == len(new) == 3 and a[2] == b[0] == 3 and {*a[:2], *b[1:]} == {None}:
+        return True
     if len(old) != len(new) or None in a or None in b or old[:-3] != new[:-3] or len(set(a)) == 1:
         return False
     first = a[0] == 3 and b == (a[1], a[2], a[0]) and 3 not in a[1:]

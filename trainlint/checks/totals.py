@@ -280,7 +280,11 @@ def overwritten_sum(index: Index, dividend: Any, divisor: Any, is_measured: bool
             if isinstance(part, cst.Assign) and part.targets[0].target.deep_equals(dividend):
                 if len(counts) != 1:
                     continue
-                if is_share and not is_zero(part.value):
+                if (
+                    is_share
+                    and not is_zero(part.value)
+                    and not any(n.deep_equals(dividend) for n in nodes_in(part.value))
+                ):
                     return part
                 if is_measured and is_one(counts[0]) and isinstance(part.value, cst.Name):
                     return part
@@ -288,6 +292,11 @@ def overwritten_sum(index: Index, dividend: Any, divisor: Any, is_measured: bool
                     if is_times(part.value, counts[0]) or are_measured_together(parts, part.value, counts[0]):
                         return part
     return None
+
+
+def contains_like(node: Any, part: Any) -> bool:
+    """Whether an expression has a part that is written as another one."""
+    return any(one.deep_equals(part) for one in nodes_in(node))
 
 
 def unguarded(divisor: Any) -> Any:
@@ -544,13 +553,13 @@ def kept_totals(index: Index, loop: Any) -> Iterator[tuple[Any, Any]]:
                 break
 
 
-def unread_totals(index: Index, loop: Any) -> Iterator[tuple[Any, cst.Name]]:
-    """What a loop adds to totals that begin before it and that nobody ever reads, each with the name whose value it
-    is."""
-    for feed in (feed for feeds in feeds_of(loop) for feed in feeds if feed.how in ("+=", "append")):
+def unread_totals(index: Index, loop: Any, is_meter: Callable[[Any], bool]) -> Iterator[tuple[Any, cst.Name]]:
+    """What a loop adds to totals, lists and meters that begin before it and that nobody ever reads, each with the name
+    whose value it is."""
+    for feed in (feed for feeds in feeds_of(loop) for feed in feeds):
         name = feed.target
         begun = begun_as(index, name) if isinstance(name, cst.Name) else None
-        if begun is None or not (is_zero(begun[1]) or is_empty_list(begun[1])):
+        if begun is None or not (is_zero(begun[1]) or is_empty_list(begun[1]) or is_meter(name)):
             continue
         bindings = index.lookup(name)
         uses = {id(use): index.parent(use) for binding in bindings for use in index.references(binding)}
@@ -781,19 +790,17 @@ def mates(loop: Any, feed: Feed) -> set[str]:
 
 
 def unread_entries(loop: Any, feed: Feed) -> Iterator[str]:
-    """The entries of other dicts of results that no total gets, nor anybody else, though other entries go into totals
-    like those of the dict that an entry is fed from: with `history["a"].append(train["loss"])`, `valid["loss"]`."""
+    """The entries of other dicts of results that no total gets, though other entries go into totals like those of the
+    dict that an entry is fed from: with `history["a"].append(train["loss"])`, `valid["loss"]`."""
     given = feed.given[0] if feed.given else None
     if not isinstance(given, cst.Subscript) or not isinstance(given.value, cst.Name):
         return
-    entries = [n for n in nodes_in(loop.body) if isinstance(n, cst.Subscript) and isinstance(n.value, cst.Name)]
     fed = [one.given[0] for feeds in feeds_of(loop) for one in feeds if isinstance(one.given[0], cst.Subscript)]
     own = [one for one in fed if is_name(one.value, given.value.value)]
     bound = {name for block in blocks_of(loop) for part in block if is_made(part) for name in targets(part)}
     for name in sorted(bound - {given.value.value}):
         keys = [one.slice[0] for one in fed if is_name(one.value, name)]
-        like = any(key.deep_equals(one.slice[0]) for key in keys for one in own)
-        if like and not any(is_name(n.value, name) and n.slice[0].deep_equals(given.slice[0]) for n in entries):
+        if keys and own and not any(key.deep_equals(given.slice[0]) for key in keys):
             yield cst.Module([]).code_for_node(given.with_changes(value=cst.Name(name)))
 
 
@@ -849,10 +856,12 @@ def are_alike(index: Index, first: Feed, second: Feed) -> bool:
 
 def is_whole(index: Index, name: Any) -> bool:
     """Whether the entries of a dict are never set one by one, as far as that can be seen."""
+    places: Iterator[Any]
     if isinstance(name, cst.Attribute):
-        return not isinstance(name.value, cst.Name) or name.value.value != "self"
-    uses = (index.parent(use) for binding in index.lookup(name) for use in index.references(binding))
-    entries = (use for use in uses if isinstance(use, cst.Subscript))
+        places = (node for node in nodes_in(index.module.node) if node.deep_equals(name))
+    else:
+        places = (use for binding in index.lookup(name) for use in index.references(binding))
+    entries = (above for place in places if isinstance(above := index.parent(place), cst.Subscript))
     return not any(isinstance(index.parent(entry), (cst.AssignTarget, cst.Del)) for entry in entries)
 
 
