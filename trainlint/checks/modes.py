@@ -784,9 +784,9 @@ class StuckInEvalMode(Rule):
     @on("program", having="backward step model")
     def told_so(self, region: Region, report: Report) -> None:
         """The only model that is learnt is told by each call not to train: libraries whose models keep no mode."""
-        calls = model_calls(region)
-        learnt = [call for call in calls if call.grad is True]
-        if not learnt or any(call.mode is not False or not call.layers for call in (*learnt, *calls)):
+        learnt = [call for call in model_calls(region) if call.grad is True and call.layers]
+        calls = [call for call in model_calls(region) if any(call.module is other.module for other in learnt)]
+        if not learnt or any(call.mode is not False or not call.layers for call in calls):
             return
         if any(holds(e.module, call.module) for e in region.of("mode") for call in learnt):
             return  # a method set the mode, at times or for good

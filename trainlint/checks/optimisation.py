@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Report, Rule, on, on_call
-from trainlint.checks.repairs import assigned, definition, index_of, reaching
+from trainlint.checks.repairs import assigned, definition, index_of, is_second_unread, reaching
 from trainlint.checks.schedules import always, counts, ends_with, hands_on, inner_loops, over_batches, stop_of
 from trainlint.checks.totals import adds_up, feeds_of
 from trainlint.checks.weights import loads_before_learning
@@ -1279,16 +1279,6 @@ def is_steady(region: Region) -> bool:
 def is_walk_below(loops: list[Any]) -> bool:
     """Whether the loops around an event are one over batches."""
     return len(loops) == 1 and (over_batches(loops[0]) or draws_batches(loops[0]))
-
-
-def is_second_unread(index: Index, node: Any) -> bool:
-    """Whether the second of two results of a call gets a name that nobody reads."""
-    around: Any = index.parent(node)
-    target = around.targets[0].target if isinstance(around, cst.Assign) and len(around.targets) == 1 else None
-    if not isinstance(target, cst.Tuple) or len(target.elements) != 2:
-        return False
-    bindings = index.lookup(name) if isinstance(name := target.elements[1].value, cst.Name) else []
-    return bool(bindings) and not any(index.references(binding) for binding in bindings)
 
 
 def keeps_state(optimizer: Instance) -> bool:

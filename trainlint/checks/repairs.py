@@ -433,3 +433,13 @@ def is_constant(index: Index, node: Any) -> bool:
     if isinstance(node, cst.Name):
         return len(index.lookup(node)) == 1
     return isinstance(node, (cst.Integer, cst.Float))
+
+
+def is_second_unread(index: Index, node: Any) -> bool:
+    """Whether the second of two results of a call gets a name that nobody reads."""
+    around: Any = index.parent(node)
+    target = around.targets[0].target if isinstance(around, cst.Assign) and len(around.targets) == 1 else None
+    if not isinstance(target, cst.Tuple) or len(target.elements) != 2:
+        return False
+    bindings = index.lookup(name) if isinstance(name := target.elements[1].value, cst.Name) else []
+    return bool(bindings) and not any(index.references(binding) for binding in bindings)

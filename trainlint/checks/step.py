@@ -11,7 +11,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import HELD_OUT, branches
-from trainlint.checks.repairs import around, definition, follows, index_of, line_of, stepped
+from trainlint.checks.repairs import around, definition, follows, index_of, is_second_unread, line_of, stepped
 from trainlint.checks.schedules import always, hands_on, inner_loops, over_batches, stop_of
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
@@ -337,6 +337,19 @@ class StepOrder(Rule):
         if isinstance(index.parent(call.node), cst.Assign) and index.function(call.node) is not None:
             if is_unread(index, call.node):
                 report(call.node, what="nothing is done with these gradients, so nothing is learnt")
+
+    @on_call("jax_gradient.__call__")
+    def put_aside(self, call: Call, report: Report) -> None:
+        """A function asks for a value and gradients, and goes on without the gradients."""
+        asked, index = call.receiver, index_of(report.space())
+        if isinstance(asked, Instance) and truth(asked.attrs["$value"]) and is_second_unread(index, call.node):
+            report.interp.event("unused", call.node)
+
+    @on("program", having="unused")
+    def never_learnt(self, region: Region, report: Report) -> None:
+        """Gradients are asked for and not looked at, in a program that makes no step at all."""
+        for event in region.of("unused") if not region.has("step", "advanced") else ():
+            report(event.node, event.space, what="nothing is done with these gradients, so nothing is learnt")
 
     @on_call("optax.update", "tape.gradient", "flax_state.apply_gradients", "optax.apply_updates")
     def thrown_away(self, call: Call, report: Report) -> None:

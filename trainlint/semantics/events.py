@@ -102,6 +102,7 @@ FIELDS = {
     "stuck": "optimizer models",  # nothing that it holds takes gradients; what is trained
     "sorted": "others",  # parameters were put into a list that nobody reads, others into these
     "learnt": "",
+    "unused": "",  # gradients that nobody looks at
     "idle": "term",
     "reordered": "key name tokens",
     "aside": "term",

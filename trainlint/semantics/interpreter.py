@@ -35,6 +35,7 @@ from trainlint.semantics.values import (
     NAN,
     NONE,
     OF_BATCH,
+    OWN_LOSS,
     STEPS,
     TINY,
     TRUE,
@@ -281,9 +282,9 @@ class Memo:
 
 class Arguments:
     """The arguments of one call. `open` tells that `*args` or `**kwargs` of unknown content were given too; `ends` are
-    then the last ones by position, as far as they are sure."""
+    then the last ones by position, as far as they are sure, and `spread` tensors that stand for what was in `**`."""
 
-    __slots__ = ("ends", "keyword_nodes", "keywords", "nodes", "open", "positional")
+    __slots__ = ("ends", "keyword_nodes", "keywords", "nodes", "open", "positional", "spread")
 
     def __init__(
         self,
@@ -299,6 +300,7 @@ class Arguments:
         self.keyword_nodes = keyword_nodes if keyword_nodes is not None else {}
         self.open = open_
         self.ends: tuple[Value, ...] = ()
+        self.spread: tuple[Tensor, ...] = ()
 
     def values(self) -> Iterator[Value]:
         yield from self.positional
@@ -2180,6 +2182,7 @@ class Interpreter:
                     given = as_dict(option)
                     if given is None:
                         result.open = True
+                        result.spread += (option,) if isinstance(option, Tensor) else ()
                         continue
                     for key, item in given.known():
                         self.read(given.attrs, key)
@@ -2189,6 +2192,7 @@ class Interpreter:
                             result.keyword_nodes[key] = argument.value
                     if given.rest is not None:
                         result.open = True
+                        result.spread += (given.rest,) if isinstance(given.rest, Tensor) else ()
             else:
                 result.positional.append(value)
                 result.nodes.append(argument.value)
@@ -2734,6 +2738,7 @@ def loop_use(region: Region) -> str:
         region.has("compare", "loss")
         or any(isinstance(e.value, Tensor) and e.value.deps for e in region.of("item"))
         or any(e.what in FEEDS for e in region.of("meter"))
+        or any(isinstance(e.value, Tensor) and e.value.nature == OWN_LOSS for e in region.of("collect"))
     )
     use = "evaluated" if judged else "gathered" if region.has("collect") else "walked"
     return "walked" if any(may_learn(event.values) for event in region.of("escape")) else use

@@ -31,6 +31,7 @@ from trainlint.semantics.values import (
     NAN,
     NO_DATA,
     NOTHING,
+    OWN_LOSS,
     PRESENT,
     TRUE,
     UNKNOWN,
@@ -1151,6 +1152,8 @@ class Library:
             return UNKNOWN
         if self.tensor_row(owner, name) is not None or name in TENSOR_METHODS:
             return Method(owner, name)
+        if name == "loss" and owner.deps:
+            return owner.plain().but(nature=OWN_LOSS)
         if name in ("logits", "loss", "last_hidden_state", "pooler_output", "hidden_states", "prediction_logits"):
             return owner.plain()
         if name == "sample" and not is_called(interp, node):  # what diffusers' models put their output in

@@ -118,7 +118,7 @@ def mark_output(
         mode = "either"
     grad = False if quiet else interp.grad
     frozen = is_frozen(module) or is_weightless(interp, module)
-    inputs = [v for v in arguments.values() if isinstance(v, Tensor)]
+    inputs = [v for v in (*arguments.values(), *arguments.spread) if isinstance(v, Tensor)]
     recorded = grad
     if frozen and grad:
         given = [tensor or UNKNOWN for v in arguments.values() for tensor in tensors_in(v)]

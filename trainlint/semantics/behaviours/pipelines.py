@@ -85,11 +85,15 @@ def over(dataset: Instance, shuffle: Value) -> Instance:
     return made
 
 
-def stored(call: Call, part: str | None, *same: object) -> Instance:
-    """A data set that is stored somewhere; two are the same if all is the same that chooses their rows."""
+def stored(call: Call, part: str | None, *same: object, rows: str = "") -> Instance:
+    """A data set that is stored somewhere, or the `rows` of it that are asked for; two are the same if all is the same
+    that chooses their rows."""
     dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
     dataset.attrs["$part"] = part
     dataset.attrs["$made"] = same
+    if rows:
+        whole, dataset = dataset, Instance(dataset.cls, "dataset", dataset.born)
+        dataset.attrs["dataset"], dataset.attrs["$indices"] = whole, Const(rows)
     call.interp.event("dataset", call.node, dataset)
     return dataset
 
@@ -137,11 +141,14 @@ def split_served(call: Call, wanted: Value) -> Value:
     name = const(wanted)
     if not isinstance(name, str):
         return UNKNOWN
-    part = PART_WORDS.get(name.lower()) if name.isalpha() else None
+    stem, _, rows = name.partition("[")
+    part = PART_WORDS.get(stem.lower()) if stem.isalpha() else None
+    if "[" in rows or "+" in name:
+        stem, rows = name, ""
     shuffled = call.value("shuffle_files")  # of all splits that are asked for, be they for the training or not
     order = FALSE if shuffled is None or truth(shuffled) is False else UNKNOWN
     source = call.receiver.attrs["name"] if isinstance(call.receiver, Instance) else call.value("name", 0)
-    made = over(stored(call, part, sameness(source or UNKNOWN), name), order)
+    made = over(stored(call, part, sameness(source or UNKNOWN), stem, rows=rows), order)
     if const(call.value("as_supervised") or NONE) is not True:
         made.attrs["$opaque"] = TRUE  # samples are dicts, of what the data set has
     return made
