@@ -783,16 +783,23 @@ class StuckInEvalMode(Rule):
 
     @on("program", having="backward step model")
     def told_so(self, region: Region, report: Report) -> None:
-        """The only model that is learnt is told by each call not to train: libraries whose models keep no mode."""
-        learnt = [call for call in model_calls(region) if call.grad is True and call.layers]
-        calls = [call for call in model_calls(region) if any(call.module is other.module for other in learnt)]
-        if not learnt or any(call.mode is not False or not call.layers for call in calls):
-            return
-        if any(holds(e.module, call.module) for e in region.of("mode") for call in learnt):
-            return  # a method set the mode, at times or for good
-        models = {call.module.cls if isinstance(call.module.cls, Class) else call.module for call in learnt}
-        if len(models) == 1 and learnt[0].module.family != "module":
-            report(learnt[0].node, learnt[0].space, epochs="it is trained", what=LOST).because([learnt[0].module.born])
+        """The only model that a function learns is told by each call not to train: libraries whose models keep no
+        mode."""
+        calls = model_calls(region)
+        groups: dict[Any, list[ModelCall]] = {}
+        for call in calls:
+            if call.grad is True:
+                groups.setdefault(index_of(call.space).function(call.node), []).append(call)
+        for learnt in groups.values():
+            models = {kind_of(call) for call in learnt}
+            alike = [call for call in calls if kind_of(call) in models]
+            if len(models) > 1 or any(call.mode is not False or not call.layers for call in alike):
+                continue
+            if any(holds(e.module, call.module) for e in region.of("mode") for call in learnt):
+                continue  # a method set the mode, at times or for good
+            if learnt[0].module.family in ("keras", "flax", "haiku"):
+                draft = report(learnt[0].node, learnt[0].space, epochs="it is trained", what=LOST)
+                draft.because([learnt[0].module.born])
 
     def switch(self, turn: Region | None, space: Namespace, trained: Any, draft: Draft) -> None:
         """Offer to go back to train mode in each turn of the loop that evaluates, or of the function that it calls."""
@@ -811,6 +818,11 @@ class StuckInEvalMode(Rule):
             return  # it may be what evaluates, too
         if place is not None and not is_bound_within(index, model, place):
             draft.fix("train in train mode", insert_before(place, model, ".train()", space=space))
+
+
+def kind_of(call: ModelCall) -> Any:
+    """What tells the model of a call from others: its class, where models are values of which each step makes one."""
+    return call.module.cls if isinstance(call.module.cls, Class) else call.module
 
 
 def is_core(module: Any, wrapper: Instance) -> bool:
