@@ -541,6 +541,13 @@ def may_reach(event: Any, owned: frozenset[int], models: list[Instance]) -> bool
     return any(id(value) in owned for value in whole)
 
 
+def trains_model(region: Region) -> bool:
+    """Whether a program surely makes a model learn, not just any numbers."""
+    return region.has("model") and (
+        region.has("loss") or any(d.live and d.node is not None for e in region.of("backward") for d in e.loss.deps)
+    )
+
+
 def reschedules(call: Call) -> bool:
     """Whether callbacks of `fit` may set the learning rate themselves."""
     given = call.value("callbacks", 6)
@@ -668,7 +675,7 @@ class LearningRateExtreme(Rule):
         others = (value for value in handed if isinstance(value, Instance))
         common = {optimizer.describe() for optimizer in (*used.values(), *others) if self.is_usual(optimizer)}
         for optimizer in used.values():
-            free = optimizer.api_path.startswith("optax.") and not (region.has("model") and region.has("loss"))
+            free = optimizer.api_path.startswith("optax.") and not trains_model(region)
             if optimizer.describe() not in common and not free:
                 self.judge(optimizer, report)
 
