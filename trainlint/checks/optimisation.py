@@ -17,7 +17,7 @@ from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.engines import hook
 from trainlint.semantics.behaviours.layers import DRAWN, has_weights, parts_of
-from trainlint.semantics.behaviours.training import descendants, optimizers, touches
+from trainlint.semantics.behaviours.training import descendants, modules_of, optimizers, touches
 from trainlint.semantics.interpreter import Interpreter, Region, nested
 from trainlint.semantics.library import Call, Library, holds, modules_in
 from trainlint.semantics.modules import carried, contents, is_self, leaf_kind
@@ -171,16 +171,16 @@ class OptimizerMissesParameters(Rule):
         for _, node, space, optimizer in region.of("made"):
             if optimizer not in stepped or space.source is None or not isinstance(node, cst.Call):
                 continue
-            owned = optimizer.attrs["$modules"]
-            if not owned or "$added" in optimizer.attrs:
+            if not optimizer.attrs["$modules"] or "$added" in optimizer.attrs:
                 continue
-            place = leaves_biases_out(space.source.index, next(iter(positional(node)), None) or keyword(node, "params"))
-            if place is None:
-                continue
-            others = (o for o in optimizers(report.interp) if o is not optimizer)
-            if all(owned.isdisjoint(o.attrs["$modules"]) for o in others):
-                what = "biases and the parameters of norms are left out here, and no optimizer holds them"
-                report(place, space, what=what).because([optimizer.born])
+            others = [o.attrs["$modules"] for o in optimizers(report.interp) if o is not optimizer]
+            given = next(iter(positional(node)), None) or keyword(node, "params")
+            groups = groups_of(space.source.index, given, optimizer)
+            for i, (place, owned) in enumerate(groups):
+                rest = [*others, *(ids for _, ids in groups[:i] + groups[i + 1 :])]
+                if place is not None and owned and all(owned.isdisjoint(ids) for ids in rest):
+                    what = "biases and the parameters of norms are left out here, and no optimizer holds them"
+                    report(place, space, what=what).because([optimizer.born])
 
     def left_behind(self, model: Instance, owned: frozenset[int], handed: set[int], report: Report) -> bool:
         """A new layer behind one of its model that is learnt, which no optimizer holds: gradients only pass through."""
@@ -205,21 +205,21 @@ class OptimizerMissesParameters(Rule):
     def given_in_part(
         self, region: Region, model: Instance, owned: frozenset[int], handed: set[int], report: Report
     ) -> None:
-        """Layers of a model that is new as a whole, which no optimizer holds: what is learnt has random inputs."""
+        """New layers of a model, which no optimizer holds: what is learnt has random inputs."""
         inside, library = modules_in(model), report.interp.library
-        if any(m.cls is None or m.attrs.get("$frozen", FALSE) is not FALSE or "$edited" in m.attrs for m in inside):
-            return
-        if any(isinstance(m.cls, Api) and library.is_model(m.cls.path) for m in inside):
+        ready = {id(part) for m in inside if is_pretrained(library, m) for part in modules_in(m)}
+        new = [m for m in inside if id(m) not in ready]
+        if any(m.cls is None or m.attrs.get("$frozen", FALSE) is not FALSE or "$edited" in m.attrs for m in new):
             return
         if not handed.isdisjoint(map(id, inside)):
             return
         if any(e.module in inside and e.module is not model for e in region.of("mode")):
             return  # a part with a mode of its own is there to be used as it is
         ran = report.interp.modules.ran
-        missed = [m for m in inside if id(m) not in owned and m.born is not None and id(m.born.node) in ran]
+        missed = [m for m in new if id(m) not in owned and m.born is not None and id(m.born.node) in ran]
         missed = [m for m in missed if isinstance(m.cls, Api) and has_own_weights(report.interp, m)]
         for optimizer in optimizers(report.interp) if missed else ():
-            if optimizer.born is not None and any(id(m) in optimizer.attrs["$modules"] for m in inside):
+            if optimizer.born is not None and any(id(m) in optimizer.attrs["$modules"] for m in new):
                 what = "the optimizer holds a part of the model; the rest (@) stays as it was made at random"
                 report(optimizer.born.node, optimizer.born.space, what=what).because([missed[0].born])
 
@@ -309,15 +309,26 @@ def lists_parameters(value: Value | None) -> bool:
     return bool(held) and len(tensors) == len(held) and all(d.node is None for item in tensors for d in item.deps)
 
 
-def leaves_biases_out(index: Index, given: Any) -> Any:
-    """Where `[p for p in model.parameters() if p.ndim > 1]`, or the same by the name of the parameter, is all that an
-    optimizer is given."""
+def groups_of(index: Index, given: Any, optimizer: Instance) -> list[tuple[Any, frozenset[int]]]:
+    """For each group of an optimizer's parameters where it leaves biases out, and the modules that it holds some of."""
     given = definition(index, given) or given
-    if isinstance(given, cst.List) and len(given.elements) == 1:
-        group = given.elements[0].value
-        entries = group.elements if isinstance(group, cst.Dict) else ()
-        held = [e.value for e in entries if isinstance(e, cst.DictElement) and is_written(e.key, "params")]
-        given = (definition(index, held[0]) or held[0]) if held else None
+    if not isinstance(given, cst.List):
+        return [(leaves_biases_out(index, given), optimizer.attrs["$modules"])]
+    group = group_of(optimizer)
+    held = contents(group.attrs.get("params") or UNKNOWN) if group is not None else ()
+    dicts = [e.value for e in given.elements if isinstance(e.value, cst.Dict)]
+    if len(dicts) != len(given.elements) or len(dicts) != len(held):
+        return []
+    entries = [(e.key, e.value) for d in dicts for e in d.elements if isinstance(e, cst.DictElement)]
+    params = [value for key, value in entries if is_written(key, "params")]
+    places = [leaves_biases_out(index, value) for value in params] if len(params) == len(dicts) else []
+    return [(place, frozenset(modules_of(one)[0])) for place, one in zip(places, held, strict=False)]
+
+
+def leaves_biases_out(index: Index, given: Any) -> Any:
+    """Where `[p for p in model.parameters() if p.ndim > 1]`, or the same by the name of the parameter, is all that a
+    group of an optimizer is given."""
+    given = definition(index, given) or given
     if not isinstance(given, (cst.ListComp, cst.GeneratorExp)) or not isinstance(given.elt, cst.Name):
         return None
     clause = given.for_in

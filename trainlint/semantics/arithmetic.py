@@ -416,7 +416,17 @@ def exponential(operator: str, left: Value, right: Value) -> str | None:
         return a  # a small constant guards, a factor scales
     if operator in ("Add", "Multiply") and b in kinds and is_number(left) and bounds(left)[0] > 0:
         return b
+    if operator == "Multiply":  # those that a mask leaves
+        return a if a in kinds and may_be_mask(right) else b if b in kinds and may_be_mask(left) else None
     return None
+
+
+def may_be_mask(value: Value) -> bool:
+    """Whether a tensor holds nothing below 0 or above 1, or is one of which nothing is known but that it is given."""
+    if not isinstance(value, Tensor) or value.graph is True:
+        return False
+    given = not value.kinds and not value.deps and value.nature is None
+    return (value.lo >= 0 and value.hi <= 1) or (given and (value.lo, value.hi) == (-INF, INF))
 
 
 def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None:
