@@ -11,6 +11,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import is_seeded_elsewhere
+from trainlint.checks.modes import is_lent
 from trainlint.checks.repairs import around, follows, index_of, is_bound_within
 from trainlint.checks.schedules import assigned_name, inner_loops, over_batches, stop_of
 from trainlint.checks.totals import (
@@ -311,7 +312,7 @@ class PartialLoad(Rule):
     def check(self, region: Region, report: Report) -> None:
         """A model that is trained on may well start from a part; one that only predicts needs all of it."""
         for _, node, space, module in region.of("partial"):
-            if may_train(region, module) or any(any(holds(v, module) for v in e.values) for e in region.of("escape")):
+            if may_train(region, module) or is_lent(region, module):
                 continue
             report(node, space)
 
@@ -339,11 +340,6 @@ def brings_weights(module: Value) -> bool:
     parts = (v for inner in modules_in(module) for v in (inner, *inner.attrs.values()) if isinstance(v, Instance))
     wholes = (part.attrs.get("$whole", part) for part in parts)
     return any(whole is not module and "$pretrained" in whole.attrs for whole in wholes)
-
-
-def holds(value: Value, module: Instance) -> bool:
-    """Whether a value is a model, or an object out of view that has it."""
-    return any(o is module or (isinstance(o, Instance) and module in o.attrs.values()) for o in options(value))
 
 
 def edits(node: cst.CSTNode) -> bool:

@@ -447,6 +447,12 @@ def is_test(region: Region) -> bool:
     return named and isinstance(function, cst.FunctionDef) and function.name.value.startswith("test")
 
 
+def is_lent(region: Region, module: Instance) -> bool:
+    """Whether code out of view gets a model, or an object that has it, and so may train it."""
+    given = (o for event in region.of("escape") for v in event.values for o in options(v))
+    return any(o is module or (isinstance(o, Instance) and module in o.attrs.values()) for o in given)
+
+
 def compared(region: Region, module: Instance) -> bool:
     """Whether a model's outputs are compared with something there, as predictions are with labels."""
     return any(depends(event.value, module) for event in region.of("compare"))
@@ -489,8 +495,8 @@ class MissingNoGrad(Rule):
         apart = call.mode is False or judges_other_data(region, call.module)
         if (apart or call.held_out) and predicted(region, call.module):
             return True
-        sure = apart or (over_data(region) and (call.held_out or compared(region, call.module)))
-        return sure and measured(region, call.module)
+        judged = call.held_out or (compared(region, call.module) and not is_lent(region, call.module))
+        return (apart or (over_data(region) and judged)) and measured(region, call.module)
 
     def is_kept(self, region: Region, call: ModelCall) -> bool:
         """Whether a loop adds up or gathers what a call gives, graph and all: only the program tells what becomes of

@@ -296,8 +296,8 @@ class UnguardedSqrt(RootRule):
             return
         elif report.interp.grad is False and not inverse:
             return  # 0 is its own root
-        if nature == "a clamped value" and not takes_gradients(operand, report):
-            return  # a clamp is for what is computed too, such as the noise levels of a ready model's schedule
+        if (nature == "a clamped value" or squares(nature)) and not takes_gradients(operand, report):
+            return  # a clamp or a length of what is computed too: noise levels of a ready model's schedule, a window
         if is_read(index_of(report.space()), node):
             return
         plan = partial(guard, inner, EPS) if isinstance(operand, Tensor) and operand.lo >= 0 else None
@@ -699,6 +699,7 @@ class InverseTrigEdge(Rule):
         if (
             operand.lib not in DIFFERENTIABLE
             or not recorded
+            or report.interp.grad is False
             or operand.nature in ("random numbers", "a ReLU output", NEARLY_ONE)
             or report.in_test()
             or is_read(index_of(report.space()), call.node)

@@ -1793,7 +1793,7 @@ class Interpreter:
                 child.attrs["$weight"] = TRUE
         elif owner.cls is None and "training" in owner.attrs:
             child.attrs["$of_model"] = TRUE
-        for mark in ("$item", "$file", "$any", "$harmless", "$of_model"):  # where it comes from
+        for mark in ("$item", "$file", "$any", "$harmless", "$of_model", "$computed"):  # where it comes from
             if mark in owner.attrs:
                 child.attrs[mark] = TRUE
         if owner.api_path.startswith(METERS):

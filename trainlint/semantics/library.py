@@ -1295,7 +1295,7 @@ class Library:
             return self.perform(interp, row, Args([owner]), None, owner)
         if owner.cls is None:
             item = interp.opaque_child(owner, "[]")
-            if isinstance(item, Instance):
+            if isinstance(item, Instance) and "$computed" not in owner.attrs:
                 item.attrs["$item"] = TRUE  # data, as far as anyone can tell
             return item
         return UNKNOWN

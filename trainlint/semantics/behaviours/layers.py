@@ -169,6 +169,8 @@ def mark_output(
             return join_all(mark(o) for o in value.options)
         if value is UNKNOWN:
             return mark(Tensor())
+        if isinstance(value, Instance) and value.cls is None:
+            value.attrs["$computed"] = TRUE
         return value
 
     for name, kept in computed(interp, module, since).items():
@@ -916,7 +918,7 @@ def duplicate(interp: Interpreter, value: Value, seen: dict[int, Value], depth: 
         return twin
     if isinstance(value, ListObject):
         if value.items is None:
-            return ListObject(None, value.attrs["element"])
+            return ListObject(None, duplicate(interp, value.attrs["element"], seen, depth + 1))
         return ListObject(tuple(duplicate(interp, i, seen, depth + 1) for i in value.items))
     if isinstance(value, DictObject):
         return DictObject({k: duplicate(interp, v, seen, depth + 1) for k, v in value.attrs.items()})
