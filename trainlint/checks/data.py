@@ -67,6 +67,7 @@ from trainlint.syntax.code import called, keyword, names_in, positional, words_i
 VALIDATION = re.compile(r"(^|_|\d)(val(?!u)|dev(_|$|set|l)|eval(_|$|set|l))|valid", re.IGNORECASE)
 TEST = re.compile(r"test", re.IGNORECASE)
 HELD_OUT = {"val": "validation", "test": "test"}  # parts of the data, and what users call them
+_SLICE = re.compile(r"(\d*)(%?):(\d*)(%?)\]")
 PLACES = ("$indices", "indices")  # what a part of a data set keeps of how it was chosen
 JUDGED = "evaluated on the data it was trained on"
 UNSPLIT = "trained on all rows, those among them that are held out (@) and that it is evaluated on"
@@ -375,6 +376,8 @@ class SplitOverlap(Rule):
                 report(keyword(made.node, "subset") or made.node, made.space, how=JUDGED).because([trained.born])
             else:
                 report(given, how=JUDGED)
+        elif is_loader(trained) and is_loader(judged) and serves_slice(judged, trained) and judged.born is not None:
+            report(judged.born.node, judged.born.space, how=JUDGED).because([trained.born])
         elif is_loader(trained) and is_loader(judged) and parted_apart(trained, judged) and judged.born is not None:
             seed = keyword(judged.born.node, "seed") or judged.born.node
             report(seed, judged.born.space, how=REDRAWN).because([trained.born])
@@ -1100,13 +1103,36 @@ def serves_some(loader: Instance, other: Instance) -> bool:
     if is_within(mine, theirs) or begin_alike(mine, theirs) or is_chosen_of(rows_served(loader), rows_served(other)):
         return True
     (whole, chosen), (other_whole, others) = indices_of(loader), indices_of(other)
-    if whole is None or whole != other_whole or chosen is None:
+    if whole is None or whole != other_whole:
+        return False
+    if (one := slice_of(chosen)) is not None and (two := slice_of(others)) is not None:
+        return one[2] == two[2] and max(one[0], two[0]) < min(one[1], two[1])
+    if chosen is None:
         return False
     if others is None or is_part_of(chosen, others):
         return True
     if begin_alike(span(chosen), span(others)):
         return True
     return any(is_within(span(chosen), found) for found in (span(others), all_rows(others)))
+
+
+def serves_slice(loader: Instance, other: Instance) -> bool:
+    """Whether two pipelines surely have rows in common: slices that overlap, or a slice and the whole."""
+    (whole, chosen), (other_whole, others) = indices_of(loader), indices_of(other)
+    if whole is None or whole != other_whole or chosen is others is None:
+        return False
+    known = [slice_of(one) is not None for one in (chosen, others) if one is not None]
+    return all(known) and (None in (chosen, others) or serves_some(loader, other))
+
+
+def slice_of(chosen: Value | None) -> tuple[float, float, str] | None:
+    """From where to where a slice of TensorFlow's goes (`train[10%:]`), and what it counts; None where not known."""
+    found = _SLICE.fullmatch(chosen.value) if isinstance(chosen, Const) and isinstance(chosen.value, str) else None
+    if found is None or "" == found[1] == found[3]:
+        return None
+    units = {unit for number, unit in ((found[1], found[2]), (found[3], found[4])) if number}
+    start, stop = float(found[1] or 0), float(found[3] or "inf")
+    return (start, stop, units.pop()) if len(units) == 1 else None
 
 
 def is_part_of(chosen: Value, places: Value) -> bool:

@@ -1199,7 +1199,8 @@ class OptimizerRecreated(Rule):
             if any(levels):
                 anew = learnt and is_steady(region) and all(map(is_walk_below, levels))
             else:
-                anew = learnt or (hands_on(region.node) and events[0].state.family == "optimizer_state")
+                served = hands_on(region.node) and not is_listed(region)
+                anew = learnt or (served and events[0].state.family == "optimizer_state")
             if anew:
                 what = "the optimizer's state is made anew at every turn of the loop (@), so it forgets its momentum"
                 report(node, events[0].space, what=what).because([Step(region.space, region.node, "the loop")])
@@ -1284,6 +1285,11 @@ def held_by(mover: Instance) -> frozenset[int]:
     owner = mover if mover.family == "optimizer" else mover.attrs.get("optimizer")
     held: frozenset[int] = owner.attrs.get("$modules", frozenset()) if isinstance(owner, Instance) else frozenset()
     return held
+
+
+def is_listed(region: Region) -> bool:
+    """Whether a loop goes through what the program lists, such as settings to compare, or optimizers."""
+    return isinstance(region.value, (Tuple, ListObject, DictObject))
 
 
 def is_steady(region: Region) -> bool:

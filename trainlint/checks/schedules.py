@@ -473,6 +473,14 @@ def assigned_name(source: Any, node: Any) -> str:
     return str(held.value) if isinstance(held, cst.Name) else ""
 
 
+# Schedules of optax that bring the rate down for good, and what they call the number of steps for that.
+DECAYS = {
+    "cosine_decay_schedule": "decay_steps",
+    "warmup_cosine_decay_schedule": "decay_steps",
+    "linear_schedule": "transition_steps",
+}
+
+
 class SchedulerLength(Rule):
     """A schedule is longer or shorter than the training that it belongs to."""
 
@@ -495,6 +503,34 @@ class SchedulerLength(Rule):
             if found and all(found) and isinstance(scheduler, Instance) and scheduler.born is not None:
                 place = Step(first.space, node, "stepped")
                 report(scheduler.born.node, scheduler.born.space, what=found[0]).because([place])
+
+    @on("loop", having="rated")
+    def counting_steps(self, region: Region, report: Report) -> None:
+        """A schedule of optax, which counts steps, is as long as there are epochs, or as one of them."""
+        if not counts(region.node, region.value):
+            return
+        found: dict[Any, tuple[Instance, Any]] = {}
+        for event, inside in nested(region.events):
+            schedule = event.optimizer.attrs.get("learning_rate") if event.kind == "rated" else None
+            if isinstance(schedule, Instance) and schedule.born is not None and schedule.describe() in DECAYS:
+                loop = lone_loop(inside)
+                if loop is not None and isinstance(loop.node, cst.For) and not is_plain_call(loop.node.iter, "range"):
+                    found.setdefault(schedule.born.node, (schedule, loop))
+        for schedule, loop in found.values():
+            length = schedule.attrs.get(DECAYS[schedule.describe()])
+            if length is None or schedule.born is None:
+                continue
+            if is_number_of_batches(length):
+                what = (
+                    "the schedule is as long as one epoch (@), but several are made, so the rate is low in all others"
+                )
+                place = Step(loop.space, loop.node, "an epoch")
+            elif ends_with(region, report, length):
+                what = "the schedule counts steps, but is as long as there are epochs (@), so it ends in the first ones"
+                place = Step(region.space, region.node, "the epochs")
+            else:
+                continue
+            report(schedule.born.node, schedule.born.space, what=what).because([place])
 
     def judge(
         self, region: Region, scheduling: Scheduling, event: Any, inside: tuple[Any, ...], epochs: float

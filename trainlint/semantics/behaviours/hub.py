@@ -7,7 +7,9 @@ from typing import Any
 import libcst as cst
 
 from trainlint.semantics.behaviours.data import dataset_part, predicted
-from trainlint.semantics.behaviours.engines import behind, run
+from trainlint.semantics.behaviours.engines import behind, hook, run
+from trainlint.semantics.behaviours.layers import set_mode
+from trainlint.semantics.behaviours.training import stepped
 from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.values import (
     ANSWERS,
@@ -224,7 +226,39 @@ def train(call: Call) -> Value:
             call.interp.emit("validated", (served[0], served[1], given))
             call.interp.event("watched", call.node, trainer, served[1], given)
         rated(call, trainer)
+        learn(call, trainer)
     return UNKNOWN
+
+
+def learn(call: Call, trainer: Instance) -> None:
+    """A step of the training of a module of the project's own, which gives its loss itself."""
+    interp, model = call.interp, trainer.attrs.get("model")
+    function = hook(model, "forward")
+    if function is None or not isinstance(model, Instance) or hook(trainer, "compute_loss") is not None:
+        return
+    from trainlint.semantics.interpreter import Arguments
+
+    batch = NO_DATA._replace(tokens=frozenset((id(trainer),)))
+    given: dict[str, Value] = {
+        param.name.value: Tensor(graph=False, batched=True, data=batch) for param in function.node.params.params[1:]
+    }
+    set_mode(interp, model, TRUE)
+    with interp.in_region("loop", call.node):
+        result = interp.library.call_module(interp, model, Arguments([], given), call.node)
+        loss = loss_in(result)
+        interp.event("clear", call.node, None)
+        interp.event("backward", call.node, loss, None, True)
+        interp.emit("backward", (call.node, loss))
+        stepped(interp, call.node, UNKNOWN)
+
+
+def loss_in(result: Value) -> Tensor:
+    """The loss among what a model gives to a `Trainer`: under its name, or the first of several."""
+    if isinstance(result, (Instance, DictObject)):
+        found = result.attrs.get("loss")
+    else:
+        found = result.items[0] if isinstance(result, Tuple) and result.items else None
+    return found if isinstance(found, Tensor) else Tensor(lib="?")
 
 
 @behaviour("hub_evaluate")
