@@ -35,7 +35,7 @@ from trainlint.syntax.index import Index
 _PERMUTATION_TEST = re.compile(r"perm|null|random|chance|surrogate|fake|corrupt|noise|negative", re.IGNORECASE)
 
 
-SAMPLE = ("entry", "mapped", "listed")  # says what a sample is, not which one
+SAMPLE = ("entry", "mapped", "listed", "own")  # says what a sample is, not which one
 MOVES = ("drawn", "sorted")  # what is done to the order of rows; all else is done to their number
 
 

@@ -128,14 +128,14 @@ def chosen_by(dataset: Instance, given: dict[str, Any]) -> tuple[Any, ...]:
     """What decides on the samples of a data set, of what it was made with: the rows that it counts, where they are
     known, else all but its transforms."""
     from trainlint.semantics.behaviours.data import sameness
-    from trainlint.semantics.behaviours.lists import held
+    from trainlint.semantics.behaviours.lists import OWN, held
 
     assert isinstance(dataset.cls, Class)
     rows = dataset.attrs.get(counted(dataset.cls))
     handed = any(value is rows for value in given.values())
     known = held(rows)
-    told = known is not None and (known.order is not None or (handed and isinstance(rows, Tensor)))
-    told = told and (isinstance(rows, Tensor) or HELD in rows.attrs)  # type: ignore[union-attr]
+    told = known is not None and known.order is not None and OWN not in known.order
+    told = (told or (handed and known is not None)) and (isinstance(rows, Tensor) or HELD in rows.attrs)  # type: ignore[union-attr]
     if isinstance(rows, Value) and (told or (isinstance(rows, ListObject) and handed)):
         return (sameness(rows),)
     choosing = {k: v for k, v in given.items() if v is not dataset and not is_transform(k, v)}
@@ -175,6 +175,8 @@ def row_of(node: Any, index: str) -> str:
         return ""
     place = node.slice[0].slice
     plain = isinstance(place, cst.Index) and isinstance(place.value, cst.Name) and place.value.value == index
+    if node.value.attr.value in ("iloc", "values") and isinstance(node.value.value, cst.Attribute):
+        node = node.value  # `self.table.iloc[index]`
     return node.value.attr.value if plain and isinstance(node.value.value, cst.Name) else ""
 
 

@@ -85,6 +85,7 @@ PACKED = "a packed sequence"  # the nature of what pack_padded_sequence gives, w
 TABLES = {
     "torch": "torch",
     "torchvision": "vision",
+    "torchaudio": "vision",
     "timm": "vision",
     "PIL": "images",
     "cv2": "images",

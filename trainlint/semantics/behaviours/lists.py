@@ -43,6 +43,7 @@ from trainlint.syntax.code import called, is_name, names_in
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
 
+OWN = ("own",)  # nothing tells the rows from others but the object that holds them
 LISTED = ("listed",)  # done to the order of rows: they are files, in the order of their folder
 
 
@@ -71,7 +72,7 @@ def held(value: Value | None) -> DataInfo | None:
     shuffled = value.attrs.get("$shuffled", frozenset())
     opaque = isinstance(value, Instance) and value.cls is None and not value.family and not is_anything(value)
     if opaque or (isinstance(value, ListObject) and value.items is None):
-        return DataInfo(frozenset((id(value),)), order=shuffled)
+        return DataInfo(frozenset((id(value),)), order=None if shuffled is None else shuffled | {OWN})
     return None
 
 
@@ -299,7 +300,7 @@ def picked(interp: Interpreter, node: Any, made: ListObject) -> bool:
 
 def in_order(order: frozenset[Any]) -> frozenset[Any]:
     """What was done to the order and choice of rows, whatever became of each."""
-    return frozenset(key for key in order if key[0] not in ("mapped", "listed"))
+    return frozenset(key for key in order if key[0] not in ("mapped", "listed", "own"))
 
 
 def is_item(node: Any, names: frozenset[str]) -> bool:
