@@ -464,12 +464,13 @@ class PreprocessingDiffers(Rule):
         trained = [(d, normalisations(d)) for d in served if isinstance(d, Instance) and pixels(d)]
         seen = {same_data(loader) for loader in learnt}
         told = [d for *_, d in region.of("dataset") if dataset_part(d) in HELD_OUT]
+        known = any(dataset_part(d) == "train" for *_, d in region.of("dataset"))
         for event in since_training(region, region.of("evaluated")) if trained else ():
             dataset = event.loader.attrs.get("dataset")
             if not isinstance(dataset, Instance) or not apart(event.loader, seen):
                 continue
             given = normalisations(dataset)
-            if dataset_part(dataset) in HELD_OUT and not is_subset(dataset):
+            if dataset_part(dataset) in HELD_OUT and not is_subset(dataset) and known:
                 continue  # `check` has looked at it
             if given is not None and viewed(dataset) is not dataset:
                 if any(normalised_like(other, [(dataset, given)]) for other in told if viewed(other) is other):

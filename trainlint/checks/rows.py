@@ -38,7 +38,12 @@ def span(rows: Value | None) -> Span | None:
     cuts = [key for key in data.order if key[0] == "chosen"]
     if len(cuts) != 1 or len(cuts[0]) != 3:
         return None
-    return Span((data.tokens, data.part, kept_rows(data.order) - set(cuts)), *cuts[0][1:])
+    return Span((data.tokens, part_of(rows, data), kept_rows(data.order) - set(cuts)), *cuts[0][1:])
+
+
+def part_of(rows: Value | None, data: DataInfo) -> str | None:
+    """The part of the data that rows are; of a list only its name tells that."""
+    return data.part if isinstance(rows, Tensor) else None
 
 
 def kept_rows(order: frozenset[Any]) -> frozenset[Any]:
@@ -52,7 +57,7 @@ def all_rows(rows: Value | None) -> Span | None:
     if data is None or not is_one(data) or data.order is None:
         return None
     cut = any(key[0] == "chosen" for key in data.order)
-    return None if cut else Span((data.tokens, data.part, data.order), None, None)
+    return None if cut else Span((data.tokens, part_of(rows, data), data.order), None, None)
 
 
 def drawn_apart(rows: Value | None, others: Value | None) -> bool:
@@ -134,7 +139,9 @@ def is_chosen_of(rows: Value | None, others: Value | None) -> bool:
     mine, theirs = held(rows), held(others)
     if mine is None or theirs is None or not is_one(mine):
         return False
-    if (mine.tokens, mine.part) != (theirs.tokens, theirs.part) or theirs.splits - mine.splits:
+    if mine.tokens != theirs.tokens or theirs.splits - mine.splits:
+        return False
+    if part_of(rows, mine) != part_of(others, theirs):
         return False
     if mine.order is None or theirs.order is None or not theirs.order < mine.order:
         return False

@@ -109,6 +109,8 @@ SEED = "$seed "  # in the interpreter's flags, with a library's name: the seed i
 
 def ordered(data: DataInfo, key: Any) -> DataInfo:
     """Data after a reordering or choice of rows; a key of None stands for an unknown one."""
+    if key is not None and len(key) == 3 and key[0] == "chosen" and data.order is not None and key in data.order:
+        key = (*key, "again")  # between the same places of what is left
     return data._replace(order=None if key is None or data.order is None else data.order | {key})
 
 
@@ -1900,7 +1902,9 @@ def dataset_part(value: Value | None, depth: int = 0) -> str | None:
         found = declared_part(value)
         if found:
             return found
-        parts = {t.data.part for t in value.attrs.values() if isinstance(t, Tensor) and t.data.part}
+        arrays = (t.data for t in value.attrs.values() if isinstance(t, Tensor))
+        lists = (t.attrs.get(HELD, NO_DATA) for t in value.attrs.values() if isinstance(t, ListObject))
+        parts = {data.part for data in (*arrays, *lists) if data.part}
         return parts.pop() if len(parts) == 1 else None
     return None
 

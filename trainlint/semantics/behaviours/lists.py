@@ -9,6 +9,7 @@ import libcst as cst
 
 from trainlint.semantics.behaviours.data import (
     Same,
+    assigned_part,
     column_names,
     draw,
     end_of,
@@ -92,6 +93,8 @@ def cut(interp: Interpreter, owner: Value, index: slice, node: Any) -> DataInfo 
     part = node.slice[0].slice if isinstance(node, cst.Subscript) else None
     written = (part.lower, part.upper) if isinstance(part, cst.Slice) else (None, None)
     ends = (end_of(interp, *pair) for pair in zip((index.start, index.stop), written, strict=True))
+    if (called_part := assigned_part(interp, node)) in ("val", "test") and data.part is None:
+        data = data._replace(part=called_part)
     return ordered(data, ("chosen", *ends))
 
 
