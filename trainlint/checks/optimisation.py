@@ -11,7 +11,7 @@ import libcst as cst
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.checks.repairs import assigned, definition, index_of, is_second_unread, reaching
 from trainlint.checks.schedules import always, counts, ends_with, hands_on, inner_loops, over_batches, stop_of
-from trainlint.checks.totals import adds_up, feeds_of
+from trainlint.checks.totals import Feed, adds_up, feeds_of
 from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
@@ -123,7 +123,7 @@ class OptimizerMissesParameters(Rule):
         space, loop = region.space, region.node
         if space.source is None or space is not report.space() or not isinstance(loop, cst.For):
             return
-        feeds = [feed for block in feeds_of(loop) for feed in block if feed.how == "append"]
+        feeds = [one for block in feeds_of(loop) for feed in block if feed.how == "append" for one in choices_of(feed)]
         feeds = [feed for feed in feeds if isinstance(feed.target, cst.Name) and isinstance(feed.given[0], cst.Name)]
         if len({feed.target.value for feed in feeds}) < 2:
             return
@@ -288,6 +288,12 @@ class OptimizerMissesParameters(Rule):
                 draft.because(optimizer.born for optimizer in together)
 
 
+def choices_of(feed: Feed) -> list[Feed]:
+    """What a statement may add to, one by one: `(first if a else second).append(x)`."""
+    target = feed.target
+    return [feed._replace(target=t) for t in (target.body, target.orelse)] if target.__class__ is cst.IfExp else [feed]
+
+
 def is_only_filled(index: Index, name: cst.Name) -> bool:
     """Whether a list is begun once, and all that is done with it is to append to it, or to count what it holds."""
     bindings = index.lookup(name)
@@ -295,6 +301,8 @@ def is_only_filled(index: Index, name: cst.Name) -> bool:
         return False
     for use in index.references(bindings[0]):
         above = index.parent(use)
+        if isinstance(above, cst.IfExp) and above.test is not use:
+            above = index.parent(above)
         if isinstance(above, cst.Attribute) and above.attr.value == "append":
             continue
         if not isinstance(above, cst.Arg) or not is_plain_call(index.parent(above), "len"):

@@ -535,7 +535,7 @@ class SchedulerLength(Rule):
     def judge(
         self, region: Region, scheduling: Scheduling, event: Any, inside: tuple[Any, ...], epochs: float
     ) -> str | None:
-        scheduler, kind = event.scheduler, kind_of(event.scheduler)
+        scheduler = event.scheduler
         if (
             not isinstance(scheduler, Instance)
             or not always(inside)
@@ -546,16 +546,34 @@ class SchedulerLength(Rule):
             anew = any(made.instance is scheduler for made in region.of("made"))
             told = None if anew else self.one_epoch(event, inside, epochs)
             return told or self.one_cycle(scheduling, event, inside, epochs)
-        turns_ = f"{epochs:g}"
+        return self.too_long(scheduler, epochs, " (@)")
+
+    @on("configured")
+    def by_engine(self, fact: Any, report: Report) -> None:
+        """Lightning moves a schedule once an epoch, and makes fewer of these."""
+        _, given, value = fact
+        epochs = usual(value)
+        if epochs is None or epochs < 2 or report.in_test():
+            return
+        for scheduler, interval in intervals(given):
+            what = self.too_long(scheduler, epochs, "") if interval == "epoch" else None
+            if what is not None and scheduler.born is not None:
+                report(scheduler.born.node, scheduler.born.space, what=what)
+
+    def too_long(self, scheduler: Instance, epochs: float, place: str) -> str | None:
+        """What a schedule does not get to within so many steps, which are made at a `place`."""
+        kind, turns_ = kind_of(scheduler), f"{epochs:g}"
         if kind == "StepLR":
             size = usual(scheduler.attrs.get("step_size"))
             if size is not None and size >= epochs:
-                return f"the rate is to change after {size:g} steps, but only {turns_} are made (@), so it never does"
+                return (
+                    f"the rate is to change after {size:g} steps, but only {turns_} are made{place}, so it never does"
+                )
         elif kind == "MultiStepLR":
             places = milestones(scheduler.attrs)
             if places and min(places) >= epochs:
                 return (
-                    f"the first milestone is step {min(places):g}, but only {turns_} are made (@), "
+                    f"the first milestone is step {min(places):g}, but only {turns_} are made{place}, "
                     "so the rate never changes"
                 )
         else:
@@ -564,7 +582,7 @@ class SchedulerLength(Rule):
                 length, begins = last_part(scheduler)
             if length is not None and length >= 2 * (epochs - begins):
                 done = "long, but only" if not begins else f"long from step {begins:g} on, but only"
-                return f"the schedule is {length:g} steps {done} {turns_} are made (@), so it does not get far"
+                return f"the schedule is {length:g} steps {done} {turns_} are made{place}, so it does not get far"
         return None
 
     def one_epoch(self, event: Any, inside: tuple[Any, ...], epochs: float) -> str | None:

@@ -211,12 +211,17 @@ def requires_grad(call: Call) -> Value:
     wanted = call.value("requires_grad", 1) or Const(True)
     tensor, wished = call.tensor, truth(wanted)
     set_requires_grad(call.interp, tensor, wanted, call.node)
-    if wished is not False:
+    if wished is not False and may_be_weights(tensor):
         call.interp.event("released", call.node)
     result = tensor.but(graph=wished)
     result = result.but(trace=(leaf_step(call),)) if wished and is_severed(tensor) else result
     known = call.interp.modules.leaves.get(id(tensor))
     return trainable(call, result, known[1] if known is not None else "tensor")  # a `Parameter` is returned as it is
+
+
+def may_be_weights(tensor: Tensor) -> bool:
+    """Whether a tensor may be a module's parameter: one that is known to be made by itself is none."""
+    return tensor.graph is not False or bool(tensor.deps)
 
 
 def stopped(call: Call) -> frozenset[Dep]:
