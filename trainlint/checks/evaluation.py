@@ -16,6 +16,7 @@ from trainlint.checks.repairs import around, follows, index_of, is_bound_within
 from trainlint.checks.schedules import assigned_name, inner_loops, over_batches, stop_of
 from trainlint.checks.totals import (
     READS_WHOLE,
+    Feed,
     adds_up,
     assigned_around,
     begins_anew,
@@ -1071,6 +1072,10 @@ class MetricAccumulator(Rule):
             what = f"`{starved}`, which is read, gets nothing, and another total of its kind gets two different things"
             report(second.node, space, what=what).because([Step(space, first.node, "the other")])
         for first, second in twins(index, blocks):
+            if (read := compared_later(index, with_contexts(index, loop), first, second)) is not None:
+                what = "two lists get the same, so what compares them (@) finds no difference"
+                report(second.node, what=what).because([Step(space, read, "compared")])
+                continue
             unread = [mate for mate in mates(loop, second) if not is_fed(loop, mate)]
             for mate in (*unread, *unread_entries(loop, second)):
                 what = f"two totals get the same, so they are always equal, and `{mate}` goes into neither"
@@ -1129,7 +1134,25 @@ def adds_to_self(node: Any) -> bool:
     """Whether an attribute of `self`, or a part of one, is added to."""
     if isinstance(node, cst.AugAssign):
         return adds_up(node) and is_held(node.target)
-    return is_plain_call(node, "append") and isinstance(node.func, cst.Attribute) and is_held(node.func.value)
+    owner = node.func.value if is_plain_call(node, "append") and isinstance(node.func, cst.Attribute) else None
+    return is_held(owner.func if isinstance(owner, cst.Call) else owner)  # `self.values.setdefault(name, []).append(x)`
+
+
+def compared_later(index: Index, loop: Any, first: Feed, second: Feed) -> Any:
+    """Where a metric of scikit-learn is given two lists behind the loop that fills them."""
+    one, other = first.target, second.target
+    if not isinstance(one, cst.Name) or not isinstance(other, cst.Name):
+        return None
+    function = index.function(one)
+    for node in nodes_in(function.body) if isinstance(function, cst.FunctionDef) else ():
+        call: Any = node if isinstance(node, cst.Call) and len(node.args) > 1 else None
+        given = positional(call)[:2] if call is not None else []
+        pair = [part.value for part in given if isinstance(part, cst.Name)]
+        if sorted(pair) == sorted((one.value, other.value)) and not contains(loop, call):
+            paths = index.qualified_names(call.func)
+            if len(paths) == 1 and paths[0].startswith("sklearn.metrics."):
+                return call
+    return None
 
 
 def is_named_and_read(call: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import libcst as cst
 
+from trainlint.semantics.interpreter import dotted_name
 from trainlint.semantics.modules import is_self
 from trainlint.syntax import Index, nodes_in
 from trainlint.syntax.code import (
@@ -96,9 +97,13 @@ def adds_up(assign: Any) -> bool:
 
 
 def is_zero(node: Any) -> bool:
-    """Whether 0 is written, or several at once."""
+    """Whether 0 is written, or several at once, be it as a tensor."""
     if isinstance(node, cst.Tuple):
         return all(is_zero(element.value) for element in node.elements)
+    if isinstance(node, cst.Call) and dotted_name(node.func) in ("torch.zeros", "torch.tensor"):
+        given = positional(node)
+        alone = len(given) == 1 and (given[0].deep_equals(cst.Tuple([])) or is_one(given[0]))
+        return alone if called(node) == "zeros" else len(given) == 1 and is_zero(given[0])
     return isinstance(node, (cst.Integer, cst.Float)) and float(node.evaluated_value) == 0
 
 
@@ -310,13 +315,25 @@ def unguarded(divisor: Any) -> Any:
 
 
 def counts_calls(index: Index, count: Any, added: Any) -> bool:
-    """Whether the method that adds a product to a total of an object, `value * n`, adds 1 to an attribute as well: at
-    each call."""
-    weighted = isinstance(added, cst.AugAssign) and isinstance(added.value, cst.BinaryOperation)
-    line = index.parent(added) if weighted and isinstance(added.value.operator, cst.Multiply) else None
-    parts = statements_in(index.parent(line)) if line is not None else []
+    """Whether the method that adds a product to a total of an object, `value * n`, or the size of a batch to another,
+    adds 1 to an attribute as well: at each call."""
+    method: Any = index.function(added) if isinstance(added, cst.AugAssign) else None
+    parts = statements_in(method.body) if isinstance(method, cst.FunctionDef) else []
+    product = parts and isinstance(added.value, cst.BinaryOperation) and isinstance(added.value.operator, cst.Multiply)
+    if not product and not any(adds_up(part) and is_held(part.target) and is_size(part.value) for part in parts):
+        return False
     held = unguarded(count)
     return is_held(held) and any(adds_up(p) and p.target.deep_equals(held) and is_one(p.value) for p in parts)
+
+
+def is_size(node: Any) -> bool:
+    """Whether an expression is the size of a batch: `x.size(0)`, `x.shape[0]`."""
+    if isinstance(node, cst.Subscript):
+        node, place = node.value, node.slice[0].slice
+        first = isinstance(place, cst.Index) and isinstance(place.value, cst.Integer) and place.value.value == "0"
+        return first and isinstance(node, cst.Attribute) and node.attr.value == "shape"
+    given = positional(node) if is_plain_call(node, "size") else []
+    return len(given) == 1 and isinstance(given[0], cst.Integer) and given[0].value == "0"
 
 
 def are_measured_together(parts: list[Any], one: Any, other: cst.Name) -> bool:
@@ -548,9 +565,11 @@ def kept_totals(index: Index, loop: Any) -> Iterator[tuple[Any, Any]]:
             continue
         for use, above in around:
             divided = isinstance(above, cst.BinaryOperation) and divides(above) and above.left is use
-            if divided and contains(place, use) and not contains(loop, use) and not is_held(unguarded(above.right)):
-                yield part, above
-                break
+            if divided and contains(place, use) and not contains(loop, use):
+                count = unguarded(above.right)  # anything else may tell how many epochs there were
+                if is_plain_call(count, "len") or isinstance(count, cst.Name):
+                    yield part, above
+                    break
 
 
 def unread_totals(index: Index, loop: Any, is_meter: Callable[[Any], bool]) -> Iterator[tuple[Any, cst.Name]]:
@@ -567,7 +586,8 @@ def unread_totals(index: Index, loop: Any, is_meter: Callable[[Any], bool]) -> I
         root = next((n for n in nodes_in(feed.given[0]) if is_name(n, root_of(feed.given[0]) or "")), None)
         unread = all(any(node == id(target) for target in fed) for node in uses)
         bound = all(isinstance(binding.origin, (cst.Assign, cst.AugAssign)) for binding in bindings)
-        if unread and bound and isinstance(root, cst.Name) and index.function(name) is not None:
+        within = all(isinstance(index.function(binding.node), cst.FunctionDef) for binding in bindings)
+        if unread and bound and within and isinstance(root, cst.Name):
             yield feed.node, root
 
 
@@ -615,7 +635,8 @@ def misdirected(index: Index, blocks: list[list[Feed]]) -> Iterator[tuple[Feed, 
     for feeds in blocks:
         for first, second in pairwise(feeds):
             if first.how == second.how and first.target.deep_equals(second.target) and not is_same_given(first, second):
-                starved = next(starving(index, second.target), None) if isinstance(second.target, cst.Name) else None
+                find = starving if isinstance(second.target, cst.Name) else starving_entries
+                starved = next(find(index, second.target), None)
                 if starved is not None:
                     yield first, second, starved
 
@@ -629,6 +650,32 @@ def starving(index: Index, name: cst.Name) -> Iterator[str]:
         for target, value in begun_by(part):
             if target.value != name.value and is_start(value, start) and is_only_read(index, target, part, value):
                 yield target.value
+
+
+def starving_entries(index: Index, entry: Any) -> Iterator[str]:
+    """The lists that a dict begins with, as it does with the one that an entry is, and that nobody ever names again."""
+    owner: Any = entry.value if isinstance(entry, cst.Subscript) else None
+    begun = begun_as(index, owner) if isinstance(owner, cst.Name) and key_of(entry) is not None else None
+    if begun is None or not isinstance(begun[1], cst.Dict):
+        return
+    parts = [part for part in begun[1].elements if isinstance(part, cst.DictElement)]
+    lists = {part.key.value for part in parts if isinstance(part.key, cst.SimpleString) and is_empty_list(part.value)}
+    bindings = index.lookup(owner)
+    uses: list[Any] = [index.parent(use) for binding in bindings for use in index.references(binding)]
+    named = [key_of(use) if isinstance(use, cst.Subscript) else "" for use in uses]
+    filled = any(isinstance(use, cst.Attribute) and use.attr.value not in READ_ENTRIES for use in uses)
+    if len(bindings) == 1 and len(parts) == len(lists) == len(begun[1].elements) and None not in named and not filled:
+        yield from sorted(lists - {*named})
+
+
+READ_ENTRIES = ("items", "keys", "values", "get")
+
+
+def key_of(entry: Any) -> str | None:
+    """The string in quotes that an entry of a dict is named by; None for any other index."""
+    place = entry.slice[0].slice if len(entry.slice) == 1 else None
+    key = place.value if isinstance(place, cst.Index) else None
+    return key.value if isinstance(key, cst.SimpleString) else None
 
 
 def begun_by(statement: Any) -> Iterator[tuple[cst.Name, Any]]:
@@ -696,7 +743,7 @@ def feed_of(statement: Any) -> Feed | None:
     return None
 
 
-FEEDING = ("append", "update")
+FEEDING = ("append", "extend", "update")
 
 
 def blocks_of(loop: Any) -> Iterator[list[Any]]:

@@ -20,6 +20,7 @@ from trainlint.semantics.values import (
     MASK,
     NONE,
     UNKNOWN,
+    Api,
     Const,
     Instance,
     ListObject,
@@ -851,6 +852,19 @@ def misfit(call: Call, at: int, wanted: int | None, found: int | None) -> bool:
     return fails
 
 
+@shape_of("Unflatten", named=True)
+def unflatten(call: Call) -> Form:
+    """One axis, which becomes several."""
+    given, wanted = form(call.tensor), listed(call.interp, option(call, "unflattened_size"))
+    at = place(option(call, "dim"), len(given.shape)) if given.shape is not None else None
+    if given.shape is None or at is None or not wanted:
+        return NOTHING
+    if misfit(call, -1 if at == len(given.shape) - 1 else at, product(wanted), given.shape[at]):
+        return NOTHING
+    sizes_found = (None if size is None or size < 0 else size for size in wanted)
+    return Form((*given.shape[:at], *sizes_found, *given.shape[at + 1 :]), None, given.batched and at > 0)
+
+
 @shape_of("LayerNorm", "RMSNorm")
 def layer_norm(call: Call) -> Form:
     given, wanted = form(call.tensor), option(call, "normalized_shape")
@@ -1278,9 +1292,10 @@ def literal(interp: Interpreter, value: Value, depth: int = 0) -> Form:
 @shape_of("loadtxt", "genfromtxt")
 def from_text(call: Call) -> Form:
     """Rows and columns: a file of one column has nothing to set apart."""
-    odd = ("usecols", "unpack", "names", "dtype", "ndmin", "max_rows", "invalid_raise")
+    odd = ("usecols", "unpack", "names", "ndmin", "max_rows", "invalid_raise")
     given = call.arguments
-    plain = "delimiter" in given.keywords and len(given.positional) == 1
+    number = isinstance(given.keywords.get("dtype", Api("float")), Api)  # one kind of number, not one for each column
+    plain = "delimiter" in given.keywords and len(given.positional) == 1 and number
     return Form((None, None)) if plain and not any(name in given.keywords for name in odd) else NOTHING
 
 

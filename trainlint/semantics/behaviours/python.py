@@ -892,6 +892,18 @@ def position(call: Call) -> Value:
     return Number(0, integer=True)
 
 
+@builtin("builtins.dict.fromkeys", "dict.fromkeys")
+def fromkeys(call: Call) -> Value:
+    """A dict of the same value under several names."""
+    values, result = arguments_of(call), DictObject()
+    keys = call.interp.known_items(values[0]) if values else None
+    if keys is None or not all(isinstance(key, Const) for key in keys):
+        result.attrs[DictObject.REST] = values[1] if len(values) > 1 else NONE
+    for key in keys or ():
+        containers.put(result, key, values[1] if len(values) > 1 else NONE)
+    return result
+
+
 @builtin("dict.items")
 def items(call: Call) -> Value:
     target = call.first
