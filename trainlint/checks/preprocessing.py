@@ -450,6 +450,10 @@ class PreprocessingDiffers(Rule):
                 continue  # they are only looked at
             if dataset not in served and any(of_one_kind(d, dataset) and normalised_like(d, twins) for d in served):
                 continue  # as they are for something else: the model gets this part by another data set
+            choices = [datasets_of([event.loader]) for event in region.of("loader")]
+            choices = [choice for choice in choices if any(made_at(d, node) for d in choice)]
+            if choices and all(any(not of_one_kind(d, dataset) for d in choice) for choice in choices):
+                continue  # whichever data set is asked for is looked at, for another purpose
             unknown = [d for *_, d in made if dataset_part(d) is None and pixels(d) == pixels(dataset)]
             if any(normalised_like(d, [(dataset, given)]) for d in unknown):
                 continue  # which may be what the model is trained on, where there is a choice of data sets
@@ -566,6 +570,11 @@ def rewritten(datasets: list[Value]) -> list[Value]:
 def of_one_kind(one: Value, other: Instance) -> bool:
     """Whether two data sets are made of the same data, and of the same part of these."""
     return isinstance(one, Instance) and pixels(one) == pixels(other) and dataset_part(one) == dataset_part(other)
+
+
+def made_at(dataset: Value, node: Any) -> bool:
+    """Whether a data set is made at a place, at whatever time."""
+    return isinstance(dataset, Instance) and dataset.born is not None and dataset.born.node is node
 
 
 def normalised_like(held_out: Value, trained: list[tuple[Instance, Any]]) -> bool:
