@@ -837,9 +837,21 @@ def writes(tree: Any, name: str) -> bool:
 def argument_of(call: Any) -> Any:
     """What a call is given, if that is one value beside settings: `layer(x)`, `dropout(x, 0.5, self.training)`."""
     first, *settings = call.args if call.__class__ is cst.Call and call.args else (None,)
-    if first is None or first.star or any(argument.star or not is_setting(argument.value) for argument in settings):
+    if first is None or first.star or any(argument.star or not is_option(argument) for argument in settings):
         return None
     return first.value
+
+
+def is_option(argument: cst.Arg) -> bool:
+    """Whether an argument of a layer's call says how it runs: by a setting, or by a name that layers have for that."""
+    named = argument.keyword is not None and argument.keyword.value in (
+        "rngs",
+        "rng",
+        "key",
+        "training",
+        "deterministic",
+    )
+    return named or is_setting(argument.value)
 
 
 def is_setting(node: Any) -> bool:

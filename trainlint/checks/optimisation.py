@@ -18,7 +18,7 @@ from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.engines import hook
 from trainlint.semantics.behaviours.layers import DRAWN, has_weights, parts_of
 from trainlint.semantics.behaviours.training import descendants, modules_of, optimizers, touches
-from trainlint.semantics.interpreter import Interpreter, Region, nested
+from trainlint.semantics.interpreter import Interpreter, Region, nested, outwards
 from trainlint.semantics.library import Call, Library, holds, modules_in
 from trainlint.semantics.modules import carried, contents, is_self, leaf_kind
 from trainlint.semantics.namespace import Namespace
@@ -48,7 +48,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import Index, nodes_in
-from trainlint.syntax.code import called, is_name, is_plain_call, keyword, names_in, positional
+from trainlint.syntax.code import called, contains, is_name, is_plain_call, keyword, names_in, positional
 
 # The name that stands for all of PyTorch's optimizers.
 OPTIMIZER = "torch.optim.SGD"
@@ -1188,6 +1188,22 @@ class OptimizerRecreated(Rule):
         elif is_second_unread(index_of(report.space()), call.node):
             what = "the new state of the optimizer is thrown away, so it forgets its momentum"
             report(call.node, what=what)
+
+    @on_call("nnx_optimizer.update")
+    def wrapped_anew(self, call: Call, report: Report) -> None:
+        """Each turn of a loop around makes the optimizer of a model anew that was there before."""
+        optimizer = call.receiver
+        if not isinstance(optimizer, Instance):
+            return
+        model, inner = (optimizer.attrs.get(name) for name in ("model", "tx"))
+        born = [one.born for one in (optimizer, model) if isinstance(one, Instance) and one.born is not None]
+        if len(born) < 2 or not isinstance(inner, Instance) or not keeps_state(inner):
+            return
+        for loop in outwards(call.interp.region):
+            if loop.kind == "loop" and isinstance(loop.node, cst.For) and is_steady(loop):
+                if contains(loop.node.body, born[0].node) and not contains(loop.node, born[1].node):
+                    what = "the optimizer is made anew at every turn of the loop (@), so it forgets its momentum"
+                    report(born[0].node, born[0].space, what=what).because([Step(loop.space, loop.node, "the loop")])
 
     @on("loop", having="begun advanced")
     def begun_anew(self, region: Region, report: Report) -> None:

@@ -364,7 +364,7 @@ class StepOrder(Rule):
     @on("loop", having="advanced")
     def stands_still(self, region: Region, report: Report) -> None:
         """Each turn of a loop over data takes its step from the same state, which the loop did not begin with."""
-        if not hands_on(region.node):
+        if not hands_on(region.node) and not any(is_plain_call(node, "next") for node in nodes_in(region.node)):
             return
         own = {id(event.state) for event in region.of("begun")}
         for node, events in by_node(region.of("advanced")).items():

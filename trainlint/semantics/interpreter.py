@@ -112,7 +112,16 @@ HOOKS = frozenset(("training_step", "train_dataloader"))  # a class with one of 
 # Methods of a model's class that make one with weights from a file.
 RESTORING = ("from_pretrained", "load_from_checkpoint")
 FEEDS = frozenset(("", "update", "update_state"))  # the methods by which it gets predictions
-METERS = ("torchmetrics.", "keras.metrics.", "tensorflow.keras.metrics.", "tensorflow.metrics.")  # what keeps a state
+METERS = (
+    "torchmetrics.",
+    "keras.metrics.",
+    "tensorflow.keras.metrics.",
+    "tensorflow.metrics.",
+    "flax.nnx.metrics.",
+    "flax.nnx.MultiMetric",
+    "flax.nnx.Average",
+    "flax.nnx.Accuracy",
+)  # what keeps a state
 
 
 class OutOfBudget(Exception):
