@@ -1903,7 +1903,7 @@ def dataset_part(value: Value | None, depth: int = 0) -> str | None:
         if found:
             return found
         arrays = (t.data for t in value.attrs.values() if isinstance(t, Tensor))
-        lists = (t.attrs.get(HELD, NO_DATA) for t in value.attrs.values() if isinstance(t, ListObject))
+        lists = (t.attrs.get(HELD) or NO_DATA for t in value.attrs.values() if isinstance(t, ListObject))
         parts = {data.part for data in (*arrays, *lists) if data.part}
         return parts.pop() if len(parts) == 1 else None
     return None
