@@ -299,7 +299,7 @@ class PartialLoad(Rule):
         module, given = value.attrs["$pair"]
         if value.born is None or value.born.node is not node.value:
             return  # a loader of one's own, which knows what it leaves out
-        if not isinstance(given, Instance) or "$file" not in given.attrs:
+        if not isinstance(module, Instance) or not isinstance(given, Instance) or "$file" not in given.attrs:
             return
         if brings_weights(module):
             return  # the file holds the rest

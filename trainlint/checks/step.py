@@ -133,8 +133,9 @@ class ZeroGradAfterBackward(Rule):
     @on("stepped")
     def check(self, fact: Any, report: Report) -> None:
         node, optimizer, before = fact
-        if before == {"wiped"} and not stepped_empty(report.interp.region, node):
-            cleared, step = where_they_meet(optimizer.attrs["$cleared"], report.interp.way_to(node, "the step"))
+        way = optimizer.attrs.get("$cleared")
+        if way and before == {"wiped"} and not stepped_empty(report.interp.region, node):
+            cleared, step = where_they_meet(way, report.interp.way_to(node, "the step"))
             report(cleared.node, cleared.space).because([step]).repair(partial(self.move, step))
 
     def move(self, step: Step, draft: Draft) -> None:
@@ -1217,7 +1218,7 @@ class UnscaledAccumulation(Rule):
         loss = backward.loss
         # A division leaves its mark on these only (`rescales`).
         known = any(dep.node is not None for dep in without_scaler(loss)) or loss.nature == "a loss"
-        factor = any(dep.module is FACTOR for dep in loss.deps)
+        factor = any(dep.module is FACTOR for dep in loss.deps) or loss.graph is None  # a loss out of view may divide
         reached = touches(optimizer, loss.deps, True) is not False
         return always(inside) and reached and known and not factor and not divides(backward.engine)
 

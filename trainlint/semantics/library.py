@@ -913,7 +913,8 @@ class Library:
 
             return part_output(interp, instance, tensors)
         if tensors:
-            return Tensor()
+            given = mixed_tensor(interp, tensors)
+            return Tensor(deps=given.deps | {ELSEWHERE}) if given.deps else Tensor()
         # A method of a ready-made model, such as `get_classifier()`, gives a part of it, or puts another in.
         if "$whole" in instance.attrs or "$of_model" in instance.attrs:
             interp.event("released", node)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import re
 import sys
 import traceback
 from collections import Counter
@@ -63,6 +64,7 @@ from trainlint.semantics.values import (
     Text,
     Tuple,
     Value,
+    join,
     unknown_number,
 )
 from trainlint.syntax import Parsed, SourceFile, Unreadable, lean_nodes, path_to, with_room
@@ -75,6 +77,7 @@ CHOICE = frozenset(("choices", "choice", "chosen"))
 # Turns all that is in no name into spaces; what is not ASCII may be in one.
 SPACED = bytes(c if c > 127 or chr(c).isalnum() or chr(c) == "_" else 32 for c in range(256))
 NOTHING: Mapping[str, object] = {}
+MODEL = re.compile(r"(\w+_)?(model|net|network)")  # what models are called where only torch computes
 PROGRAM_EFFORT = 60_000  # steps that any program may take, and
 LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
 ALONE_EFFORT = 600  # the same for a function run by itself, and for
@@ -849,6 +852,8 @@ def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: b
         annotated = annotation_value(interp, function, parameter)
         if annotated is not None:
             found[name] = annotated.but(batched=True) if forward and isinstance(annotated, Tensor) else annotated
+        elif is_scaler(function, name):
+            found[name] = unknown_scaler() if default is None else join(default, unknown_scaler())
         elif default is not None:
             found[name] = candidate({"default": default}, name=name, option=False)
         elif forward:
@@ -857,6 +862,8 @@ def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: b
             found[name] = unknown_optimizer(interp)
         elif builds:
             found[name] = unknown_number(of_setting(name))
+        elif MODEL.fullmatch(name) and interp.library.only_torch(function.space):
+            found[name] = unknown_model()
         else:
             found[name] = Instance(None)
     return found
@@ -869,6 +876,25 @@ def unknown_optimizer(interp: Interpreter) -> Instance:
     register_optimizer(interp, optimizer, UNKNOWN)
     optimizer.attrs["$steps"] = frozenset(("?",))
     return optimizer
+
+
+def unknown_model() -> Instance:
+    model = Instance(None)
+    model.attrs["training"] = UNKNOWN
+    return model
+
+
+def is_scaler(function: Function, name: str) -> bool:
+    """Whether a parameter that is called a scaler is used as one of gradients in its file."""
+    if "scaler" not in name.lower() or (source := function.space.source) is None:
+        return False
+    return re.search(rf"\b{re.escape(name)}\.(scale|unscale_)\(", source.text) is not None
+
+
+def unknown_scaler() -> Instance:
+    scaler = Instance(Api("torch.amp.GradScaler"), "scaler")
+    scaler.attrs["enabled"] = UNKNOWN
+    return scaler
 
 
 def annotation_value(interp: Interpreter, function: Function, parameter: cst.Param) -> Value | None:
@@ -889,10 +915,10 @@ def annotation_value(interp: Interpreter, function: Function, parameter: cst.Par
         return Text()
     if name == "Optimizer":
         return unknown_optimizer(interp)
+    if name == "GradScaler":
+        return unknown_scaler()
     if name == "Module":
-        model = Instance(None)
-        model.attrs["training"] = UNKNOWN
-        return model
+        return unknown_model()
     if name == "ndarray":
         return Tensor(lib="numpy", graph=False)
     if name == "DataFrame":

@@ -1199,13 +1199,25 @@ def opaque_parameters(call: Call) -> Value:
         from trainlint.semantics.behaviours.layers import parameters
 
         if owner.cls is None and not owner.family and "training" not in owner.attrs:
-            call.interp.write(owner.attrs, "training", UNKNOWN)  # only modules have parameters to walk over
+            prove_module(call.interp, owner)
         return parameters(Call(call.interp, call.node, call.path, call.row, call.arguments, owner))
     if isinstance(owner, Instance) and name == "state_dict" and is_model(call.interp, owner):
         from trainlint.semantics.behaviours.layers import state_dict
 
         return state_dict(Call(call.interp, call.node, call.path, call.row, call.arguments, owner))
     return UNKNOWN
+
+
+def prove_module(interp: Interpreter, owner: Instance) -> None:
+    """An object of unknown class is asked for its parameters, as only modules are: optimizers of what it is a part of
+    hold these too."""
+    from trainlint.semantics.behaviours.training import modules_of, optimizers
+
+    interp.write(owner.attrs, "training", UNKNOWN)
+    for optimizer in optimizers(interp):
+        held: frozenset[int] = optimizer.attrs["$modules"]
+        if held and id(owner) in modules_of(optimizer.attrs["param_groups"])[0]:
+            interp.write(optimizer.attrs, "$modules", held | {id(owner)})
 
 
 def is_model(interp: Interpreter, owner: Instance) -> bool:

@@ -203,7 +203,7 @@ def from_outside(interp: Interpreter, path: str, arguments: Arguments, node: Any
         return None
     for value in arguments.values():
         whole = isinstance(value, Instance) and (value.family == "module" or "training" in value.attrs)
-        if not whole and not (isinstance(value, (Sequence, ListObject, Tuple)) and modules_of(value)[0]):
+        if not whole and not (isinstance(value, (Sequence, ListObject, Tuple, Union)) and modules_of(value)[0]):
             continue
         if not is_used_as_optimizer(interp, name, node, whole):
             return None
@@ -335,6 +335,8 @@ def run_backward(
         if reached is False:
             continue
         advance(interp, optimizer, AFTER_BACKWARD, certain=reached is True, node=node)
+        if not optimizer.attrs["$modules"]:
+            interp.write(optimizer.attrs, "$filled", filled_of(optimizer) | reach.modules)
         interp.write(optimizer.attrs, FILLER, node if reached and reach.is_free(optimizer) else None)
         interp.write(optimizer.attrs, "$scale", scale | (scale_of(interp, optimizer) - NO_SCALE))
 
@@ -388,7 +390,7 @@ def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> Non
     """`p.grad = None` and `module.zero_grad()`: clear the optimizers that hold these parameters."""
     reach = Reach(deps)
     reached = [(o, reach.touches(o, True)) for o in optimizers(interp)]
-    whole = [o for o, sure in reached if sure is not False and o.attrs.get("$modules", frozenset()) <= reach.inner]
+    whole = [o for o, sure in reached if sure is not False and filled_of(o) <= reach.inner]
     known = whole if all(sure is False or (sure and o in whole) for o, sure in reached) else ()
     for target in known or (None,):
         interp.event("clear", node, target)
@@ -402,6 +404,13 @@ def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> Non
             interp.write(optimizer.attrs, "$scale", NO_SCALE)
             before = advance(interp, optimizer, AFTER_CLEAR, certain=True, node=node)
             interp.emit("cleared", (node, optimizer, before))
+
+
+def filled_of(optimizer: Instance) -> frozenset[int]:
+    """Identities of the modules whose gradients an optimizer uses; where that is out of view, those of them that have
+    been filled."""
+    found: frozenset[int] = optimizer.attrs.get("$modules") or optimizer.attrs.get("$filled", frozenset())
+    return found
 
 
 def clears_the_rest(interp: Interpreter, optimizer: Instance, part: set[int]) -> bool:
