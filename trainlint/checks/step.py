@@ -341,10 +341,13 @@ class StepOrder(Rule):
 
     @on_call("jax_gradient.__call__")
     def put_aside(self, call: Call, report: Report) -> None:
-        """A function asks for a value and gradients, and goes on without the gradients."""
-        asked, index = call.receiver, index_of(report.space())
-        if isinstance(asked, Instance) and truth(asked.attrs["$value"]) and is_second_unread(index, call.node):
-            report.interp.event("unused", call.node)
+        """A function or a loop asks for a value and gradients, and goes on without the gradients. Once, at the top of
+        a file, is how it is shown what they are."""
+        asked, index, frame = call.receiver, index_of(report.space()), report.interp.frame
+        once = frame.function is None and not frame.loops
+        if isinstance(asked, Instance) and truth(asked.attrs["$value"]) and not once:
+            if is_second_unread(index, call.node):
+                report.interp.event("unused", call.node)
 
     @on("program", having="unused")
     def never_learnt(self, region: Region, report: Report) -> None:
