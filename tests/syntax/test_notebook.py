@@ -166,6 +166,7 @@ def test_a_broken_cell_does_not_hide_the_others():
         ("for i in j:\n  %timeit -n 10 -q f(i)\n", "for i in j:\n  if 1:            f(i)\n"),
         ("%time\n%time for i in j: f(i)\n%time # x", "pass\npass\npass\n"),
         # Magics without a sign, and what looks like them.
+        ("ls /content/logs/\ncd /content/drive\nls /n", "pass\npass\nls /n\n"),
         ("pip install torch\ncd ..\nls in x\nls = 1\ncat\ngit(x)", "pass\npass\nls in x\nls = 1\ncat\ngit(x)\n"),
         # Cell magics: those that run the cell as it stands, and all others.
         ("%%time\nx", "\nx\n"),
