@@ -141,7 +141,7 @@ def disorder(interp: Interpreter, target: ListObject) -> None:
 def changed(interp: Interpreter, target: ListObject) -> None:
     """A list has got other rows, or lost some."""
     if HELD in target.attrs:
-        interp.write(target.attrs, HELD, NO_DATA._replace(tokens=frozenset((id(target),))))
+        interp.write(target.attrs, HELD, NO_DATA._replace(tokens=frozenset((target.token,))))
     if LEFT_OUT in target.attrs:
         interp.write(target.attrs, LEFT_OUT, None)
 

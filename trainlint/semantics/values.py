@@ -527,6 +527,11 @@ class Object(Value):
         self.number = Object.count
         self.attrs: dict[Any, Any] = {} if attrs is None else attrs
 
+    @property
+    def token(self) -> int:
+        """What its rows are known by, above the token of places; no `id`, which may come again when it is gone."""
+        return self.number + 1
+
 
 class ListObject(Object):
     """A list (or set, deque): `attrs["items"]` is a tuple of known items, or None with `attrs["element"]`, what any of

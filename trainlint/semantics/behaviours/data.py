@@ -147,6 +147,7 @@ def values_named(interp: Any, parts: list[Any], but: Collection[str] = ()) -> li
             if value is not None:
                 values.append(value)
                 members |= {id(inner) for inner in nodes_in(part)}
+    interp.keep += values
     return [told(value) for value in values]
 
 
@@ -1155,6 +1156,7 @@ def train_test_split(call: Call) -> Value:
     shuffles = not call.arguments.open and shuffle is True
     how = "train_test_split" if shuffles else "train_test_split in order"
     drawn = None if shuffle is False else draw(call)
+    interp.keep.append(drawn)  # or the `id` of a part of it may come again
     split = id(call.node) if drawn is None else hash((id(call.node), drawn))
     out: list[Tensor] = []
     for value in call.arguments.positional:

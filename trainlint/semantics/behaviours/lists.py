@@ -73,7 +73,7 @@ def held(value: Value | None) -> DataInfo | None:
     shuffled = value.attrs.get("$shuffled", frozenset())
     opaque = isinstance(value, Instance) and value.cls is None and not value.family and not is_anything(value)
     if opaque or (isinstance(value, ListObject) and value.items is None):
-        return DataInfo(frozenset((id(value),)), order=None if shuffled is None else shuffled | {OWN})
+        return DataInfo(frozenset((value.token,)), order=None if shuffled is None else shuffled | {OWN})
     return None
 
 
@@ -111,7 +111,7 @@ def listed(call: Call) -> Value:
     item = Text() if call.path.startswith(("glob.", "os.")) else Instance(None, "")
     made = ListObject(None, item)
     where = tuple(object() if has_gap(value) else sameness(value) for value in call.arguments.values())
-    call.interp.keep += call.arguments.values()
+    call.interp.keep += (*call.arguments.values(), where)
     token = abs(hash((call.short_name, where)))
     said = {part_in_path(words_of(value)) for value in call.arguments.values()}
     part = "test" if "test" in said else None
@@ -143,7 +143,7 @@ def sorted_list(call: Call, made: ListObject, data: DataInfo | None) -> Value:
 
 def spelled(interp: Interpreter, node: Any, but: frozenset[str] = frozenset()) -> Any:
     """What an expression is: how it is written, and what stands for the names in it that are bound elsewhere."""
-    return cst.Module([]).code_for_node(node), *values_named(interp, [node], but)
+    return cst.Module([]).code_for_node(node), *values_named(interp, [*nodes_in(node)], but)
 
 
 RANGE = NO_DATA._replace(tokens=PLACES)  # the places of all rows
@@ -230,8 +230,8 @@ def fill(call: Call, target: ListObject) -> None:
         block = source.index.parent(block)
     names = [node for node in nodes_in(outer.body) if isinstance(node, (cst.Name, cst.Attribute))]
     bound = {name for node in nodes_in(outer) for name in bound_by(node)}
-    interp.keep.append(rows)
     free = values_named(interp, names, bound)
+    interp.keep += [rows, free]
     token = abs(hash((id(block), rows.tokens, rows.order, rows.part, *free)))
     interp.write(target.attrs, HELD, DataInfo(frozenset((token,)), part, order=frozenset()))
 
