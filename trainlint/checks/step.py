@@ -54,6 +54,7 @@ from trainlint.syntax.index import BindingKind
 # Methods of a gradient that scale it where it is, and these with those that take it away.
 SCALING = frozenset(("clamp_", "clip_", "div_", "mul_"))
 LEAVING = SCALING | {"detach_", "zero_"}
+TELLING = frozenset(("device", "dtype", "is_sparse", "ndim", "shape"))
 ABSTRACT = frozenset(("NotImplementedError", "abstractmethod"))  # what methods without code of their own name
 MAX_KEPT = 2000  # objects looked through for those that a model keeps
 
@@ -708,10 +709,12 @@ def leaves_gradient(event: Any) -> bool:
 
 def method_of(event: Any) -> str:
     """The method of a gradient that is called where it is looked at, as in `p.grad.data.clamp_(-1, 1)`; "is" where it
-    is compared, "call" where it is given to a function."""
+    is compared, "call" where it is given to a function, and the name of what tells of its kind or place."""
     index, node = index_of(event.space), event.node
     owner = index.parent(node)
     while isinstance(owner, cst.Attribute):
+        if owner.attr.value in TELLING:
+            return owner.attr.value
         node, owner = owner, index.parent(owner)
     if isinstance(owner, cst.Call) and owner.func is node:
         return called(owner)
