@@ -365,7 +365,7 @@ class Interpreter:
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
         self.visited: set[int] = set()
-        self.tested: set[int] = set()  # of these, hooks of Lightning's that only tests have called so far
+        self.tested: set[int] = set()  # of these, parts of a training that only tests have called so far
         self.testing = False
         self.handed: set[int] = set()  # functions that code out of view was given: it calls them
         self.made: dict[int, Arguments] = {}  # what the first module of a class was made with, by the class
@@ -2468,7 +2468,10 @@ class Interpreter:
         self.load(function.space)
         if not self.testing:
             self.tested.discard(id(function.node))
-        elif function.name in HOOKS and id(function.node) not in self.visited:
+        elif id(function.node) not in self.visited and (
+            function.name in HOOKS
+            or (function.owner is None and function.space.trains and not function.space.holds_tests)
+        ):
             self.tested.add(id(function.node))
         self.visited.add(id(function.node))
         frame = Frame(env, function.closure, function.space, function, self.journal.mark())

@@ -53,5 +53,10 @@ class Namespace(Object):
         """Whether pytest and unittest look for tests in this file."""
         return self.path is not None and (self.path.name.startswith("test_") or self.path.stem.endswith("_test"))
 
+    @property
+    def trains(self) -> bool:
+        """Whether a training goes backward and steps in this file itself."""
+        return self.source is not None and "backward(" in self.source.text and ".step(" in self.source.text
+
     def describe(self) -> str:
         return f"module {self.dotted}"

@@ -35,6 +35,7 @@ from trainlint.semantics.behaviours.training import OPTIMIZERS, optimizers
 from trainlint.semantics.classes import instantiate
 from trainlint.semantics.interpreter import (
     HOOKS,
+    PATIENCE,
     Arguments,
     Frame,
     Interpreter,
@@ -84,7 +85,7 @@ ALONE_EFFORT = 600  # the same for a function run by itself, and for
 REST_PATIENCE = (
     2_000,
     10,
-)  # steps spent in one function, and runs, when no program is left that tells of its arguments
+)  # steps spent in one function, and runs, where nothing tells of its arguments and nothing is trained
 MAIN_EFFORT = 20_000  # one that trains, or that a program begins with: it needs no arguments, or gets them from outside
 
 LITTER = 3_000_000  # objects from which on it pays to look for those that earlier checks left behind: 200 MB
@@ -492,6 +493,7 @@ class Project:
             interp.steps = 0
             interp.enough = effort
             interp.testing = space.holds_tests
+            interp.patience = REST_PATIENCE if effort == ALONE_EFFORT or interp.testing else PATIENCE
             interp.flags.update(space.flags)
             self.choices, interp.choosing, interp.chosen = [], False, space.chosen
             interp.runs.clear()
@@ -526,7 +528,7 @@ class Project:
         return self.is_visited(function) or function_name(function) in self.seam.reached
 
     def is_visited(self, function: Function) -> bool:
-        """Whether a program here has called a function; a hook of Lightning's, other than in a test."""
+        """Whether a program here has called a function; a part of a training, other than in a test."""
         return id(function.node) in self.interp.visited and id(function.node) not in self.interp.tested
 
     def run_alone(self, interp: Interpreter, function: Function) -> None:
@@ -639,7 +641,6 @@ class Project:
                 self.run_program(space)
             if progress is not None:
                 progress(number + 1, len(programs))
-        self.interp.patience = REST_PATIENCE
         for space in sorted(spaces, key=lambda s: s.imported):
             self.run_rest(space)
         self.at_end = True
@@ -901,7 +902,8 @@ def annotation_value(interp: Interpreter, function: Function, parameter: cst.Par
     """What a parameter's annotation tells of it."""
     if parameter.annotation is None:
         return None
-    name = dotted_name(parameter.annotation.annotation).rpartition(".")[2]
+    root, _, rest = dotted_name(parameter.annotation.annotation).partition(".")
+    name = rest.rpartition(".")[2] or root
     if name in ("Tensor", "FloatTensor", "LongTensor"):
         return Tensor()
     if name == "float":
@@ -923,7 +925,18 @@ def annotation_value(interp: Interpreter, function: Function, parameter: cst.Par
         return Tensor(lib="numpy", graph=False)
     if name == "DataFrame":
         return Tensor(lib="frame", graph=False)
-    return None
+    owner = function.space.attrs.get(root)
+    return unknown_engine(interp, f"{owner.path}.{rest}" if rest else owner.path) if isinstance(owner, Api) else None
+
+
+def unknown_engine(interp: Interpreter, path: str) -> Instance | None:
+    """An object of a class that runs the steps of a training, set up out of view; None for other classes."""
+    row = interp.library.class_row(path)
+    if row is None or row.raw.get("family") != "accelerator":
+        return None
+    engine = Instance(Api(path), "accelerator")
+    engine.attrs["$any"] = TRUE  # what it was given besides
+    return engine
 
 
 def shown_path(path: Path) -> str:

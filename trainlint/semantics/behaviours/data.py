@@ -2393,6 +2393,19 @@ def spawn_here(call: Call) -> Value:
     return UNKNOWN
 
 
+@behaviour("launched")
+def launched(call: Call) -> Value:
+    """`fabric.launch(fn, *args)` calls `fn(fabric, *args)` in each process, and gives what it returns."""
+    from trainlint.semantics.interpreter import Arguments
+
+    function = call.value("function")
+    if not isinstance(function, (Function, Method)) or not call.arguments.positional:
+        return NONE
+    engine, _, *given = call.arguments.positional
+    arguments = Arguments([engine, *given], call.arguments.keywords, open_=call.arguments.open)
+    return call.interp.call(function, arguments, call.node)
+
+
 @behaviour("process")
 def process(call: Call) -> Value:
     from trainlint.semantics.interpreter import Arguments
