@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import libcst as cst
@@ -35,6 +35,7 @@ from trainlint.semantics.behaviours.data import (
     part_in_path,
     roots,
     sameness,
+    two_sided,
 )
 from trainlint.semantics.behaviours.keras import SERIES, SERIES_LAYERS
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, nested, outwards, target_names
@@ -392,6 +393,30 @@ class SplitOverlap(Rule):
             if (name and name == dotted_name(call.argument("x"))) or is_within(span(rows), span(whole)):
                 report(first, how=JUDGED)
 
+    @on("program", having="folds trained evaluated")
+    def carried_over(self, region: Region, report: Report) -> None:
+        """A model that is made before a loop over folds goes on learning in each, so it knows the rows held out."""
+        folds = {event.node: event.made for event in region.of("folds")}
+        loops = {event.node: made for event in region.of("enter") for made in made_before(event, folds)}
+        seen: dict[Any, tuple[set[str], dict[int, Instance]]] = {}
+        for event, inside in nested(region.events) if loops else ():
+            outer = next((outer for outer in inside if outer.node in loops), None)
+            if outer is None:
+                continue
+            use, learnt = seen.setdefault((outer.node, outer.space), (set(), {}))
+            if event.kind in ("trained", "evaluated"):
+                use.add(f"{event.kind} {dataset_part(event.loader)}")
+            elif event.kind == "backward" and isinstance(event.loss, Tensor):
+                made = (dep.module for dep in event.loss.deps if dep.live)
+                learnt.update((id(module), module) for module in made if module.number <= loops[outer.node])
+            elif event.kind in ("loaded", "edit"):
+                use.add("reset")
+        for (loop, space), (use, learnt) in seen.items():
+            if use == {"trained train", "evaluated val"} and not may_begin_anew(loop):
+                for module in (module for module in learnt.values() if module.born is not None):
+                    how = "carried on from fold to fold, so it was trained on the rows that it is evaluated on"
+                    report(module.born.node, module.born.space, how=how).because([Step(space, loop, "folds")])
+
     @on("program", having="cut")
     def reshuffled(self, region: Region, report: Report) -> None:
         """A pipeline of TensorFlow is parted by `take` and `skip`, though each pass over it has another order."""
@@ -415,9 +440,10 @@ class SplitOverlap(Rule):
     @on("learnt")
     def stopped(self, call: Call, report: Report) -> None:
         """Boosting stops early by the rows that it is fitted to."""
-        rows, fitted = stopped_by(call), call.value("x", 1)
+        rows = stopped_by(call)
+        fitted = next((v for name in ("x", "dtrain", "train_set") if (v := call.value(name)) is not None), None)
         if isinstance(rows, Tensor) and isinstance(fitted, Tensor) and rows.data.tokens and rows is fitted:
-            report(call.argument("eval_set"), how=JUDGED)
+            report(judges_given(call), how=JUDGED)
 
     @on("validated")
     def by_engine(self, fact: Any, report: Report) -> None:
@@ -628,7 +654,7 @@ class SplitOverlap(Rule):
                 used.append((len(fits), event.x, event.estimator, of_its_fit))
             elif event.kind == "measured" and last is not None and isinstance(last.x, Tensor):
                 place = next((i for i, f in reversed([*enumerate(fits)]) if f.estimator is last.estimator), None)
-                if place is not None and event.parts == {last.x.data.part}:
+                if place is not None and event.parts == {last.x.data.part} - {None}:
                     scores.append((place, last.x, event))
             elif event.kind in ("outside", "escape") and event.node not in measured:
                 values = (v for value in event.values for v in flattened(value))
@@ -637,22 +663,38 @@ class SplitOverlap(Rule):
         estimators = [event.estimator for kind in ("fitted", "predicted") for event in region.of(kind)]
         by_itself = region.has("loader") or any(all(e.module is not o for o in estimators) for e in region.of("model"))
         halved = halved_splits(region) if scores else ()
+        cuts = two_sided(report.interp) if scores else ()
         for place, rows, event in scores:
             fit = fits[place]
             if not isinstance(fit.x, Tensor) or (isinstance(fit.y, Tensor) and fit.y.data.columns == PREDICTED):
                 continue  # a line through what another model predicted
             spare = not any(is_rest(value, fit.x) for _, value, *_ in used)
             told = by_itself or any(
-                judges(value, fit.x, who is fit.estimator)
+                judges(value, fit.x, who is fit.estimator, cuts)
                 for count, value, who, of_its_fit in used
                 if count > place and (who is fit.estimator or not of_its_fit)
                 if not (spare and of_its_fit and value is None)  # judged on some of the rows that it is fitted to
             )
-            again = same_rows(rows, fit.x) and not (told and rows.data.part == "train")
+            again = same_rows(rows, fit.x, cuts) and not (told and rows.data.part != "test")
             if again or within(rows, fit.x) or is_held_out_of(rows, fit.x, halved):
                 report(event.node, event.space, how=JUDGED).because([Step(fit.space, fit.node, "fitted here")])
             elif drawn_apart(rows, fit.x):
                 report(event.node, event.space, how=REDRAWN).because([Step(fit.space, fit.node, "fitted here")])
+
+
+def made_before(block: Any, folds: Mapping[Any, int]) -> list[int]:
+    """How many objects were made before a loop over folds began, by the calls that make these; [] for any other."""
+    head = block.node.iter if block.block == "loop" and isinstance(block.node, cst.For) else None
+    return [] if head is None else [folds[node] for node in nodes_in(head) if node in folds]
+
+
+_ANEW = re.compile(r"reset|init|^load(_|$)|restore|copy|clone|build|make|create|get_model", re.IGNORECASE)
+
+
+def may_begin_anew(loop: cst.For) -> bool:
+    """Whether the turns of a loop may have models of their own, to go by names, or all but one may be left out."""
+    leaves = any(isinstance(node, (cst.Break, cst.Continue)) for node in nodes_in(loop.body))
+    return leaves or any(_ANEW.search(called(node)) for node in nodes_in(loop.body) if isinstance(node, cst.Call))
 
 
 def stopped_by(call: Call) -> Value | None:
@@ -660,13 +702,24 @@ def stopped_by(call: Call) -> Value | None:
     rounds = call.arguments.keywords.get("early_stopping_rounds")
     if rounds is None and isinstance(call.receiver, Instance):
         rounds = call.receiver.attrs.get("early_stopping_rounds")
-    if not isinstance(rounds, Value) or (isinstance(rounds, Const) and not rounds.value):
+    callbacks = call.arguments.keyword_nodes.get("callbacks")
+    told = callbacks is not None and any(called(node) in STOPPERS for node in nodes_in(callbacks))
+    if not told and (not isinstance(rounds, Value) or (isinstance(rounds, Const) and not rounds.value)):
         return None
-    given = call.arguments.keywords.get("eval_set")
+    given = next((call.arguments.keywords[name] for name in JUDGES if name in call.arguments.keywords), None)
     if not isinstance(given, (ListObject, Tuple)) or not given.items:
         return None
     last = given.items[-1]
     return last.items[0] if isinstance(last, (Tuple, ListObject)) and last.items else last
+
+
+JUDGES = ("eval_set", "evals", "valid_sets")  # which arguments of boosting give the rows that it looks at on the way
+STOPPERS = ("early_stopping", "EarlyStopping")  # callbacks of lightgbm's and xgboost's
+
+
+def judges_given(call: Call) -> Any:
+    """The argument that gives boosting the rows that it looks at."""
+    return call.argument(next((name for name in JUDGES if name in call.arguments.keywords), JUDGES[0]))
 
 
 def halved_splits(region: Region) -> set[int]:
@@ -697,23 +750,25 @@ def is_rest(value: Value | None, fitted: Tensor) -> bool:
     return isinstance(value, Tensor) and value.data.part in HELD_OUT and value.data.splits >= fitted.data.splits
 
 
-def judges(value: Value | None, fitted: Tensor, of_it: bool) -> bool:
+def judges(value: Value | None, fitted: Tensor, of_it: bool, cuts: Collection[int]) -> bool:
     """Whether a prediction for these rows can tell what a model fitted on others of their split is worth: one that is
     `of_it`, also where what the split kept was then split again."""
     if not isinstance(value, Tensor) or not value.data.tokens:
         return True
     held_out = of_it and value.data.part in HELD_OUT and bool(value.data.splits & fitted.data.splits)
-    return held_out or (value.data.splits >= fitted.data.splits and not same_rows(value, fitted))
+    return held_out or (value.data.splits >= fitted.data.splits and not same_rows(value, fitted, cuts))
 
 
-def same_rows(rows: Tensor, fitted: Value | None) -> bool:
-    """Whether rows are those of the training or test part of a split that a model was fitted on, and no others."""
+def same_rows(rows: Tensor, fitted: Value | None, cuts: Collection[int]) -> bool:
+    """Whether rows are those of the training or test part of a split that a model was fitted on, and no others. A side
+    of one of the `cuts` is such a part, too."""
     if not isinstance(fitted, Tensor) or not rows.data.tokens or not rows.data.splits:
         return False
     mine, theirs = rows.data, fitted.data
     chosen_alike = rows is fitted or (mine.order is not None and mine.order == theirs.order)
     of_one_part = (mine.tokens, mine.splits) == (theirs.tokens, theirs.splits)
-    return mine.part in ("train", "test") and mine.part == theirs.part and of_one_part and chosen_alike
+    is_part = mine.part in ("train", "test") or (mine.part is None and not mine.splits.isdisjoint(cuts))
+    return is_part and mine.part == theirs.part and of_one_part and chosen_alike
 
 
 def within(rows: Tensor, fitted: Value | None) -> bool:

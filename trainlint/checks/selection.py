@@ -19,6 +19,7 @@ from trainlint.checks.data import (
     is_idle,
     is_subset,
     judged_loops,
+    judges_given,
     places_of,
     same_data,
     served_by,
@@ -31,7 +32,7 @@ from trainlint.edits import set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import SPLITS, dataset_part
 from trainlint.semantics.behaviours.keras import rows_of
-from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, target_names
+from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, nested, target_names
 from trainlint.semantics.library import Call
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -142,11 +143,25 @@ class TestSetSelects(Rule):
         if "test" in parts and named_test(call.argument("key")):
             report(call.argument("key"), what="the best of several")
 
+    @on("program", having="best measured")
+    def best_setting(self, region: Region, report: Report) -> None:
+        """A loop tries an option out, collects what a model is worth with each, and the best of these is looked for."""
+        tried: dict[Any, set[str]] = {}
+        for event, inside in nested(region.events):
+            if event.kind == "measured" and "test" in event.parts and named_test(event.node):
+                loop = next((outer.node for outer in reversed(inside) if outer.block == "loop"), None)
+                if isinstance(loop, cst.For) and sets_option(loop):
+                    tried.setdefault(loop, set(names_in(loop.body)))
+        for event in region.of("best") if tried else ():
+            held = set(names_in(event.scores)) if event.scores is not None else set()
+            if "test" in event.parts and any(held & names for names in tried.values()):
+                report(event.node, event.space, what="the hyper-parameters")
+
     @on("learnt")
     def stopped(self, call: Call, report: Report) -> None:
         """`fit(…, eval_set=[(X_test, y_test)], early_stopping_rounds=…)`."""
         first = stopped_by(call)
-        node = call.argument("eval_set")
+        node = judges_given(call)
         if isinstance(first, Tensor) and first.data.part == "test" and named_test(node):
             report(node, what="when training stops")
 
@@ -177,7 +192,7 @@ class TestSetSelects(Rule):
                 given, what = event.call.value("validation_data", 8), watching(event.call)
                 first = given.items[0] if isinstance(given, Tuple) and given.items else rows_of(given)
                 if what and isinstance(first, Tensor) and first.data.part == "test":
-                    if named_test(event.call.argument("validation_data", 8)):
+                    if not any(map(VALIDATION.search, words_in(event.call.argument("validation_data", 8)))):
                         pending.append((event, first, what))
             elif event.kind == "predicted" and isinstance(event.x, Tensor) and event.x.data.part == "test":
                 for fit, judged, what in pending:
@@ -229,6 +244,17 @@ def tries(region: Region) -> bool:
     listed = isinstance(loop.iter, (cst.List, cst.Tuple)) or called(loop.iter) in ("arange", "linspace")
     chosen_rows = {name for node in nodes_in(loop.body) if isinstance(node, cst.Subscript) for name in names_in(node)}
     return listed and chosen_rows.isdisjoint(target_names(loop.target))
+
+
+def sets_option(loop: cst.For) -> bool:
+    """Whether a loop gives what it goes through to an option of something, but for a seed."""
+    targets = set(target_names(loop.target))
+    options = (node for node in nodes_in(loop.body) if isinstance(node, cst.Arg) and node.keyword is not None)
+    return any(
+        not targets.isdisjoint(names_in(option.value)) and option.keyword.value not in ("random_state", "seed")
+        for option in options
+        if option.keyword is not None
+    )
 
 
 def named_test(node: Any) -> bool:

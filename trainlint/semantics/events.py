@@ -70,12 +70,14 @@ FIELDS = {
     "cut": "whole shuffled way",  # a pipeline that is shuffled anew in each pass gives some samples; "take" or "skip"
     "split": "held by_chance split",  # what is known of what is held out; whether chance alone picks it; what tells it
     # from other splits
+    "folds": "made",  # rows are parted into folds, after so many objects were made
     "coded": "estimator data again given",  # `given`: the expression that the data came by
     "fitted": "estimator x y call",
     "predicted": "estimator x",  # x is None where a model is judged on folds of its own
     "watched": "trainer judged given",  # an engine trains, and looks at these loaders on the way
     "tested": "loaders",  # and judges the model on these in the end
     "measured": "parts",  # a score was computed on these parts of the data
+    "best": "scores parts",  # which of several scores, measured on these parts, is the best; what holds them, as written
     "trained": "loader",
     "evaluated": "loader",
     "gathered": "loader",

@@ -1144,7 +1144,7 @@ class Library:
             return FALSE if owner.graph is False and ran and len(ran) == len(owner.deps) else UNKNOWN
         if name in ("is_cuda", "grad_fn", "is_leaf"):
             return UNKNOWN
-        if name in ("target", "feature_names", "target_names", "frame") and owner.lib == "numpy":
+        if name in ("target", "images", "feature_names", "target_names", "frame") and owner.lib == "numpy":
             return owner  # a bundle of arrays, as scikit-learn's loaders give
         if name in ("ndim",):
             return Const(len(owner.shape)) if owner.shape is not None else Number(0, integer=True)

@@ -47,6 +47,7 @@ from trainlint.semantics.values import (
     ListObject,
     Method,
     Number,
+    Object,
     Sequence,
     Shape,
     Tensor,
@@ -874,7 +875,10 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         return taken(interp, owner.but(data=data), place, side)._replace(part=part)
     elif isinstance(index, Tensor):
         for place, side in drawn_sides(index, node):
-            taken(interp, owner.but(data=data), place, side)  # of one side alone it is not known that it is a part
+            cut = taken(interp, owner.but(data=data), place, side)
+            # Of one side alone it is not known that it is a part, unless the program says so.
+            if data.part is None and not data.splits and (part := assigned_part(interp, node)) is not None:
+                data = cut._replace(part=part if part != "train" and not cut.splits <= one_sided(interp) else None)
     return data
 
 
@@ -1000,11 +1004,20 @@ def fold_of(node: Any) -> tuple[str, str] | None:
 
 def one_sided(interp: Interpreter) -> set[int]:
     """The cuts of which one side only was taken so far, be it to look at some rows."""
+    return {hash(key) for key, seen in sides_by_cut(interp).items() if len(seen) == 1}
+
+
+def two_sided(interp: Interpreter) -> set[int]:
+    """The cuts of which both sides were taken."""
+    return {hash(key) for key, seen in sides_by_cut(interp).items() if len(seen) > 1}
+
+
+def sides_by_cut(interp: Interpreter) -> dict[Any, set[str]]:
     cuts: frozenset[tuple[Any, ...]] = interp.flags.get(CUTS, frozenset())
     sides: dict[Any, set[str]] = {}
     for key, side, *_ in cuts:
         sides.setdefault(key, set()).add(side)
-    return {hash(key) for key, seen in sides.items() if len(seen) == 1}
+    return sides
 
 
 def sides_taken(interp: Interpreter, key: Any) -> set[str]:
@@ -1265,6 +1278,8 @@ def fold_indices(call: Call) -> Value:
     split = id(call.node)
     once = call.receiver.attrs.get("n_splits") if isinstance(call.receiver, Instance) else None
     held_out = "test" if isinstance(once, Const) and once.value == 1 and value.data.part != "train" else "val"
+    if not (isinstance(once, Const) and once.value == 1):
+        call.interp.event("folds", call.node, Object.count)
     parts = [
         Tensor(lib="numpy", graph=False, data=DataInfo(part=part, splits=frozenset((split,))))
         for part in ("train", held_out)
@@ -1505,6 +1520,7 @@ def boost(call: Call) -> Value:
     model = Instance(Api(f"{call.actual.partition('.')[0]}.Booster"), "predictor", call.interp.step(call.node, "train"))
     rows = next((value for name in ("train_set", "dtrain") if (value := call.value(name)) is not None), None)
     call.interp.event("fitted", call.node, model, rows, None, call)
+    call.interp.emit("learnt", call)
     return model
 
 

@@ -340,6 +340,14 @@ def rank(call: Call) -> None:
         score = call.interp.call(key, Arguments([element(call, call.first)]), call.node)
         if any(event.kind == "measured" for event in region.events[seen:]):
             call.interp.emit("picked", (call, measured_on(score)))
+        elif call.short_name in ("max", "min"):
+            note_best(call, score, call.argument("iterable", 0))
+
+
+def note_best(call: Call, score: Value, scores: Any) -> None:
+    """Say that the best of some scores is looked for, which `scores` holds."""
+    if parts := measured_on(score):
+        call.interp.event("best", call.node, scores, parts)
 
 
 @builtin("tuple")
@@ -889,6 +897,8 @@ def list_copy(call: Call) -> Value:
 
 @builtin("list.index", "list.count", "str.count", "str.find", "str.index")
 def position(call: Call) -> Value:
+    if call.short_name == "index" and isinstance(call.receiver, ListObject) and len(call.arguments.positional) > 1:
+        note_best(call, call.arguments.positional[1], getattr(call.node.func, "value", None))
     return Number(0, integer=True)
 
 

@@ -842,6 +842,8 @@ def quantile(call: Call) -> Value:
 @behaviour("indices")
 def indices(call: Call) -> Value:
     call.interp.event("predict", call.node, call.tensor)
+    if isinstance(call.first, ListObject) and (parts := measured_on(call.interp.element_of(call.first))):
+        call.interp.event("best", call.node, call.argument("input", 0), parts)
     result = made(call, kinds=INDICES, lo=0.0).but(graph=False, grown=frozenset(), deps=stopped(call))
     if called(call.node) == "argsort":
         return result.but(
