@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
+from trainlint.checks.nodes import ALL, judged_nodes, learnt_nodes
 from trainlint.checks.repairs import argument_for, definition, index_of, reaching
 from trainlint.checks.rows import (
     all_rows,
@@ -39,7 +40,7 @@ from trainlint.semantics.behaviours.data import (
 )
 from trainlint.semantics.behaviours.keras import SERIES, SERIES_LAYERS
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, nested, outwards, target_names
-from trainlint.semantics.library import is_of_torch
+from trainlint.semantics.library import NODE_MASKS, is_of_torch
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     NONE,
@@ -413,9 +414,25 @@ class SplitOverlap(Rule):
                 use.add("reset")
         for (loop, space), (use, learnt) in seen.items():
             if use == {"trained train", "evaluated val"} and not may_begin_anew(loop):
-                for module in (module for module in learnt.values() if module.born is not None):
-                    how = "carried on from fold to fold, so it was trained on the rows that it is evaluated on"
-                    report(module.born.node, module.born.space, how=how).because([Step(space, loop, "folds")])
+                for born in (module.born for module in learnt.values()):
+                    if born is not None:
+                        how = "carried on from fold to fold, so it was trained on the rows that it is evaluated on"
+                        report(born.node, born.space, how=how).because([Step(space, loop, "folds")])
+
+    @on("program", having="masked backward")
+    def nodes(self, region: Region, report: Report) -> None:
+        """Masks part the nodes of a graph: those that are held out are learnt, or those that are learnt are judged."""
+        judged = judged_nodes(region)
+        parts = {part for _, part in judged}
+        held_out = report.interp.flags.get(NODE_MASKS, frozenset()) & HELD_OUT.keys()
+        for event, part in learnt_nodes(region):
+            if (part in HELD_OUT and part in parts) or (part == ALL and "test" in parts):
+                which = "labels of all nodes" if part == ALL else f"{HELD_OUT[part]} nodes"
+                how = f"trained on the {which}, on which it is evaluated, too"
+                report(event.node, event.space, how=how)
+            elif part == "train" and parts == {"train"} and not held_out:
+                for other, _ in judged:
+                    report(other.node, other.space, how=JUDGED).because([Step(event.space, event.node, "trained on")])
 
     @on("program", having="cut")
     def reshuffled(self, region: Region, report: Report) -> None:

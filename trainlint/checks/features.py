@@ -109,7 +109,7 @@ class PairingBroken(Rule):
         if how == "loss" and (step := self.mixed_apart(as_tensor(values[-1]), report)) is not None:
             report(step.node, step.space, how="the labels are mixed in one random order and the inputs in another")
             return
-        if how in ("fit", "sample") and (parts := of_two_parts(values)):
+        if how in ("fit", "sample", "loss") and (parts := of_two_parts(values)):
             at, space = place(fact, report)
             report(at, space, how=f"of these, one is the {parts[0]} and one the {parts[1]} part of a split")
             return

@@ -23,6 +23,7 @@ from trainlint.semantics.values import (
     MASK,
     NO_DATA,
     NONE,
+    OF_NODES,
     PROBABILITIES,
     SIGMOID,
     UNKNOWN,
@@ -318,6 +319,10 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
 
             ends = [NONE if end is None else end for end in (index.start, index.stop, index.step)]
             return interp.library.perform(interp, row, Arguments([owner, *ends]), node, owner)
+        if owner.cls is None and isinstance(index, Tensor) and index.nature in OF_NODES:
+            from trainlint.semantics.behaviours.data import of_nodes
+
+            return Tensor(data=of_nodes(interp, NO_DATA, OF_NODES[index.nature], node), lib="torch")
         if owner.cls is None:
             name = f"[{index.value!r}]" if isinstance(index, Const) else "[]"
             child = interp.opaque_child(owner, name)

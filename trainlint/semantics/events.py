@@ -70,6 +70,7 @@ FIELDS = {
     "cut": "whole shuffled way",  # a pipeline that is shuffled anew in each pass gives some samples; "take" or "skip"
     "split": "held by_chance split",  # what is known of what is held out; whether chance alone picks it; what tells it
     # from other splits
+    "masked": "part",  # what belongs to the nodes of one part is picked
     "folds": "made",  # rows are parted into folds, after so many objects were made
     "coded": "estimator data again given",  # `given`: the expression that the data came by
     "fitted": "estimator x y call",
@@ -77,7 +78,7 @@ FIELDS = {
     "watched": "trainer judged given",  # an engine trains, and looks at these loaders on the way
     "tested": "loaders",  # and judges the model on these in the end
     "measured": "parts",  # a score was computed on these parts of the data
-    "best": "scores parts",  # which of several scores, measured on these parts, is the best; what holds them, as written
+    "best": "scores parts",  # the best is looked for of scores, measured on these parts, that an expression holds
     "trained": "loader",
     "evaluated": "loader",
     "gathered": "loader",

@@ -105,6 +105,7 @@ UNROLL_LAYERS = 160  # or if they are layers and its body is a single condition,
 
 
 TEST = frozenset(("test",))
+NODE_MASK = ("_mask", "_mask']")
 ORDERS = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
 IDENTITIES = (cst.Is, cst.IsNot)
 OPAQUE_MARKS = frozenset(("$any", "$harmless", "$meter"))
@@ -1794,6 +1795,9 @@ class Interpreter:
         if name == "estimated_stepping_batches":
             return Number(1, integer=True, nature=STEPS)  # of a trainer of Lightning
         key = (owner.number, name)
+        if name.endswith(NODE_MASK) and (mask := self.library.node_mask(self, name)) is not None:
+            self.write(owner.attrs, name, mask)
+            return mask
         child = self.children[key] = self.children.get(key) or Instance(None, "")  # whichever branch looks first
         whole = owner.attrs.get("$whole", owner)
         if whole.family == "module" and isinstance(whole.cls, Api):

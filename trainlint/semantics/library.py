@@ -31,6 +31,7 @@ from trainlint.semantics.values import (
     NAN,
     NO_DATA,
     NOTHING,
+    OF_NODES,
     OWN_LOSS,
     PRESENT,
     TRUE,
@@ -82,6 +83,8 @@ ROW_NAMES = "names of rows"  # the nature of a table's index
 PACKED = "a packed sequence"  # the nature of what pack_padded_sequence gives, whose elements are its input's
 
 # Which table tells of a package; loaded when a file of the project first imports it.
+NODE_MASKS = "$masks"  # in the interpreter's flags: the parts of nodes whose masks were looked at so far
+NODE_PARTS = {"train_mask": "train", "val_mask": "val", "valid_mask": "val", "test_mask": "test"}
 TABLES = {
     "torch": "torch",
     "torchvision": "vision",
@@ -1081,6 +1084,15 @@ class Library:
                 self.forget(interp, child, depth + 1, seen, trains)
 
     # -------------------------------------------------------------- attributes
+
+    def node_mask(self, interp: Interpreter, name: str) -> Tensor | None:
+        """The mask by which PyTorch Geometric and DGL tell which nodes of a graph are a part of the data."""
+        part = NODE_PARTS.get(name.strip("[]'")) if "graphs" in self.loaded else None
+        if part is None:
+            return None
+        interp.write(interp.flags, NODE_MASKS, interp.flags.get(NODE_MASKS, frozenset()) | {part})
+        nature = next(nature for nature, of in OF_NODES.items() if of == part)
+        return Tensor(MASK, 0, 1, nature, graph=False)
 
     def api_attribute(self, interp: Interpreter, owner: Api, name: str) -> Value:
         if owner.path == "torch.nn.functional" or owner.path == "torch":

@@ -49,6 +49,8 @@ OWN_LOSS = "a model's own loss"  # what a model of the hub reckons of its answer
 ANSWERS = "a model's answers"  # what a `Trainer` gives to `compute_metrics`, sample by sample
 PADDING = "sequences padded with "  # of different lengths, by the value that fills up the shorter ones
 REST = "the rest of a mask"
+# Of those nodes of a graph that are a part of the data.
+OF_NODES = {f"a mask of {part} nodes": part for part in ("train", "val", "test")}
 MASKS = frozenset((CHOSEN, PRESENT, ABSENT, REACHED, REST))
 
 INF = math.inf

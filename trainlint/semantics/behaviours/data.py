@@ -34,6 +34,7 @@ from trainlint.semantics.values import (
     NO_DATA,
     NONE,
     OF_BATCH,
+    OF_NODES,
     TRUE,
     UNKNOWN,
     Api,
@@ -828,6 +829,8 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
     if data.stats:
         data = data._replace(stats=frozenset())
     index = indices[0] if indices else None
+    if isinstance(index, Tensor) and index.nature in OF_NODES:
+        return of_nodes(interp, data, OF_NODES[index.nature], node)
     if data.columns is not None:
         read = node.value if isinstance(node, cst.Subscript) else None
         at_rows = isinstance(read, cst.Attribute) and read.attr.value in ("loc", "iloc")
@@ -880,6 +883,15 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
             if data.part is None and not data.splits and (part := assigned_part(interp, node)) is not None:
                 data = cut._replace(part=part if part != "train" and not cut.splits <= one_sided(interp) else None)
     return data
+
+
+def of_nodes(interp: Interpreter, data: DataInfo, part: str, node: Any) -> DataInfo:
+    """What belongs to those nodes of a graph that are a part of the data."""
+    interp.event("masked", node, part)
+    return data._replace(tokens=data.tokens | NODES, part=part, splits=data.splits | NODES, order=None)
+
+
+NODES = frozenset((-3,))  # the token and the split of all that masks of nodes choose
 
 
 def assigned_part(interp: Interpreter, node: Any) -> str | None:

@@ -1,0 +1,45 @@
+"""Graphs whose nodes are parted by masks: which of them are learnt, and which are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import libcst as cst
+
+from trainlint.semantics.interpreter import Region
+from trainlint.semantics.values import Tensor
+from trainlint.syntax.code import positional
+
+ALL = "all"  # learnt without a mask
+
+
+def learnt_nodes(region: Region) -> Iterator[tuple[Any, str]]:
+    """The losses that are learnt from, each with the part of the nodes that it is taken of, where that is known."""
+    last = None
+    for event in region.events:
+        if event.kind == "loss":
+            last = event
+        elif event.kind == "backward" and last is not None and isinstance(event.loss, Tensor):
+            given = last.given.data
+            if given.part is not None and given.part == event.loss.data.part:
+                yield last, given.part
+            elif not given.splits and event.loss.data.part is None and takes_all_labels(last.node):
+                yield last, ALL
+            last = None
+
+
+def takes_all_labels(loss: Any) -> bool:
+    """Whether a loss is given the labels of all nodes: `loss(out, data.y)`."""
+    given = positional(loss) if isinstance(loss, cst.Call) else []
+    return len(given) > 1 and isinstance(given[1], cst.Attribute) and given[1].attr.value == "y"
+
+
+def judged_nodes(region: Region) -> list[tuple[Any, str | None]]:
+    """Where outputs of a model in eval mode are compared with labels, or scored, and of which part of the nodes."""
+    compared = [
+        (event, event.value.data.part)
+        for event in region.of("compare")
+        if isinstance(event.value, Tensor) and not any(dep.training for dep in event.value.deps)
+    ]
+    return [*compared, *((e, next(iter(e.parts)) if len(e.parts) == 1 else None) for e in region.of("measured"))]
