@@ -199,10 +199,14 @@ class _Unit:
         """The findings of all parts by file; what several have found, once."""
         found: dict[str, list[Finding]] = {}
         seen: set[object] = set()
+        agreeing: dict[object, set[int]] = {}  # by what is pending, the parts that came to it
         for number, share in enumerate(shares):
+            for _, _, finding in share.pending:
+                agreeing.setdefault(_identity(finding), set()).add(number)
+        for share in shares:
             findings = [*share.findings]
             for name, attribute, finding in share.pending:
-                if not self.is_used(name, attribute, number, shares):
+                if not self.is_used(name, attribute, agreeing[_identity(finding)], shares):
                     findings.append(finding)
             new = [finding for finding in findings if _identity(finding) not in seen]
             seen.update(map(_identity, new))
@@ -210,13 +214,12 @@ class _Unit:
                 found.setdefault(finding.filename, []).append(finding)
         return found
 
-    def is_used(self, name: str, attribute: str, number: int, shares: Sequence[Share]) -> bool:
-        """Whether an attribute is run by other parts, or may be used in a file that a part has not seen: on anything
-        but `self`, or by a string."""
-        part = self.parts[number]
-        seen = {*part.files, *part.along}
+    def is_used(self, name: str, attribute: str, agreeing: set[int], shares: Sequence[Share]) -> bool:
+        """Whether an attribute is run by other parts than those that found it to be unused, or may be used in a file
+        that none of these has seen: on anything but `self`, or by a string."""
+        seen = {path for number in agreeing for path in (*self.parts[number].files, *self.parts[number].along)}
         unseen = (file.path for file in self.job.files if file.path not in seen)
-        others = (share for other, share in enumerate(shares) if other != number)
+        others = (share for other, share in enumerate(shares) if other not in agreeing)
         use = re.compile(_USE % (name.encode(), name.encode()), re.MULTILINE)
         return any(attribute in share.ran for share in others) or any(use.search(self.text(path)) for path in unseen)
 

@@ -169,7 +169,10 @@ class HiddenRule(Rule):
             uses = index.uses(space)
             if stored.name in uses.names:
                 return True
-            if index.is_read(uses, stored.name) and any(word in space.source.text for word in COLLECTING):
+            reads = uses.elsewhere.get(stored.name, [])
+            if kind in PLAIN_TENSORS:
+                reads = [node for node in reads if not looks_only(space.source.index, node)]
+            if index.are_reads(reads) and any(word in space.source.text for word in COLLECTING):
                 return True
             for own in uses.classes.values():
                 given = own.kept if kind in PLAIN_TENSORS else own.passed  # a tensor is computed with, too
@@ -177,6 +180,15 @@ class HiddenRule(Rule):
                     if not own.stores[stored.name] or related(own.cls, stored.cls):
                         return True
         return False
+
+
+LOOKS = frozenset("data detach dim item mean numel shape size tolist".split())
+
+
+def looks_only(index: Index, node: Any) -> bool:
+    """Whether an attribute is set, or asked for what no optimizer takes: its numbers or its shape."""
+    parent = index.parent(node)
+    return parent.__class__ is cst.AssignTarget or (isinstance(parent, cst.Attribute) and parent.attr.value in LOOKS)
 
 
 # Before the kind of a container that holds more than layers, such as lists of them.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from trainlint.semantics.shapes import broadcast, form, matmul_form, scaled
-from trainlint.semantics.sizes import Size, is_fixed, is_followed, order
+from trainlint.semantics.sizes import Size, is_fixed, is_followed, is_of_axis, order
 from trainlint.semantics.values import (
     ABSENT,
     ALIKE,
@@ -890,7 +890,8 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         except Exception:
             return BOOL
     a, b = size_of(left), size_of(right)
-    ordered = order(a, b) if isinstance(a, Size) and isinstance(b, Size) else None
+    known = isinstance(a, Size) and isinstance(b, Size) and not is_of_axis(a)
+    ordered = order(a, b) if known else None  # type: ignore[arg-type]
     if ordered is not None and operator in HOLDS:
         return Const(ordered in HOLDS[operator])
     if is_number(left) and is_number(right):

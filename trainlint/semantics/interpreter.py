@@ -27,6 +27,7 @@ from trainlint.semantics.events import RECORDS
 from trainlint.semantics.journal import APPLIED, MISSING, Delta, Journal, widen
 from trainlint.semantics.modules import MODEL_FAMILIES, ModuleIndex, contents, is_self
 from trainlint.semantics.namespace import Namespace
+from trainlint.semantics.sizes import of_axis, of_setting
 from trainlint.semantics.values import (
     BOOL,
     FALSE,
@@ -36,6 +37,7 @@ from trainlint.semantics.values import (
     NONE,
     OF_BATCH,
     OWN_LOSS,
+    SIZE,
     STEPS,
     TINY,
     TRUE,
@@ -70,6 +72,7 @@ from trainlint.semantics.values import (
     join,
     join_all,
     join_choices,
+    last_axis,
     measured_on,
     not_none,
     options,
@@ -355,6 +358,7 @@ class Interpreter:
         self.dissecting = False  # whether layers inside a model are tied to what they give
         self.dissected: dict[Any, Unreached] = {}  # what came of it, by model and call
         self.quiet: dict[Any, bool] = {}  # the same: whether the model itself turns gradients off
+        self.axes: dict[int, dict[int, int]] = {}  # by the place that asks for a shape, what its axes are called
         self.choosing = False  # whether what runs is one of several alternatives that a setting picks
         self.chosen = 0  # how many such picks the program has behind it
         self.discarded: Any = None  # the expression whose value is thrown away
@@ -562,26 +566,45 @@ class Interpreter:
         if first.__class__ is cst.UnaryOperation:
             self.emit("signed", (node, first, self.peek(node.targets[0].target)))
         for target in node.targets:
+            if target.target.__class__ is cst.Tuple and value.__class__ is Sequence:
+                value = self.count_axes(node.value, target.target.elements) or value
             self.bind(target.target, value)
-            if target.target.__class__ is cst.Tuple:
-                self.count_axes(node.value, target.target.elements)
         return True
 
-    def count_axes(self, value: Any, elements: Any) -> None:
-        """`n, channels, steps = x.shape` tells how many axes `x` has."""
+    def count_axes(self, value: Any, elements: Any) -> Value | None:
+        """`n, channels, steps = x.shape` tells how many axes `x` has; what it gives then."""
+        asked = value
         if value.__class__ is cst.Call and not value.args and called(value) == "size":
             value = value.func
         elif value.__class__ is not cst.Attribute or value.attr.value != "shape":
-            return
+            return None
         found = self.peek(value.value) if value.__class__ is cst.Attribute else None
         tensor = join_all([o for o in options(found or UNKNOWN) if isinstance(o, Tensor)] or [UNKNOWN])
         if not isinstance(tensor, Tensor) or tensor.shape is not None or tensor.lib not in ("torch", "numpy"):
-            return
+            return None
         if not any(element.__class__ is cst.StarredElement for element in elements):
-            axes = (*[None] * (len(elements) - 1), tensor.last)
+            axes = (*[None] * (len(elements) - 1), last_axis(tensor))
             counted = tensor.but(shape=axes, batched=tensor.batched)
             self.modules.same(tensor, counted)
             self.rebind(value.value, counted)
+            return self.get_attribute(counted, "shape", asked)
+        return None
+
+    def name_axes(self, tensor: Tensor, node: Any) -> Tensor:
+        """A tensor whose shape a program asks for, with sizes that are not known as symbols, so that they are the same
+        wherever the program puts them next."""
+        node = node.func if node.__class__ is cst.Call else node
+        shape, _ = tensor.sized or (tensor.shape, None)
+        if shape is None or None not in shape or tensor.lib != "torch" or node.__class__ is not cst.Attribute:
+            return tensor
+        if self.peek(node.value) is not tensor:
+            return tensor
+        names = self.axes.setdefault(id(node), {})
+        axes = (names.setdefault(i, of_axis()) if size is None else size for i, size in enumerate(shape))
+        named = tensor.but(shape=tuple(axes), batched=tensor.batched)
+        self.modules.same(tensor, named)
+        self.rebind(node.value, named)
+        return named
 
     def running_sum(self, node: cst.Assign) -> Value | None:
         """The value of `total = total + loss`, or of several at once; None for any other assignment."""
@@ -1791,7 +1814,7 @@ class Interpreter:
         """An attribute nobody assigned in view: one unknown object, the same at each look."""
         found = self.read(owner.attrs, name)
         if found is not MISSING and isinstance(found, Value):
-            return found
+            return self.setting(owner, name, found)
         if name == "estimated_stepping_batches":
             return Number(1, integer=True, nature=STEPS)  # of a trainer of Lightning
         key = (owner.number, name)
@@ -1816,7 +1839,17 @@ class Interpreter:
         if name == "dataset" or (name == "sampler" and (owner.family == "loader" or "[]" in owner.attrs)):
             child.attrs["$samples"] = TRUE  # a loader's, by the name that only loaders have, or of what was walked over
         self.write(owner.attrs, name, child)
-        return child
+        return self.setting(owner, name, child)
+
+    def setting(self, owner: Instance, name: str, found: Value) -> Value:
+        """What the constructor of a module reads of an unknown object may be a size: that of a configuration."""
+        function = self.frame.function
+        if owner.cls is not None or function is None or function.name != "__init__" or found.__class__ is not Instance:
+            return found
+        builds, word = function.owner is not None and function.owner.family == "module", name.strip("[]'")
+        if builds and found.cls is None and word.isidentifier():
+            found.attrs.setdefault(SIZE, of_setting(word))
+        return found
 
     def bind_member(self, owner: Value, name: str, member: Value, node: Any) -> Value:
         if isinstance(member, Function):

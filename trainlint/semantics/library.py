@@ -19,7 +19,7 @@ from trainlint.semantics.dissection import tied
 from trainlint.semantics.modules import leaf_kind
 from trainlint.semantics.registry import registrar
 from trainlint.semantics.shapes import form, of_frame, shaped, size, with_form
-from trainlint.semantics.sizes import Size, is_fixed
+from trainlint.semantics.sizes import Size, is_fixed, is_of_axis
 from trainlint.semantics.values import (
     ALIKE,
     CHOSEN,
@@ -1138,12 +1138,17 @@ class Library:
             return owner.but(shape=owner.shape[::-1] if flat and owner.shape else None, data=data)
         if name == "shape":
             served = owner.shape is None and bool(owner.data.tokens) and not owner.deps
-            first: Value = Number(1, integer=True, batch=owner.batched, tally=Tally("size") if served else None)
+            owner = interp.name_axes(owner, node)
             shape = form(owner).shape
+            tally = Tally("size") if served else None
             if shape is None:
+                first = Number(1, integer=True, batch=owner.batched, tally=tally)
                 return Sequence(Number(1, integer=True), first=first)
             axes = tuple(map(number_of, shape))
-            return Tuple((first, *axes[1:]) if shape and shape[0] is None else axes)
+            if shape and (shape[0] is None or is_of_axis(shape[0])):
+                named = shape[0] if isinstance(shape[0], Size) else None
+                axes = (Number(1, integer=True, batch=owner.batched, tally=tally, size=named), *axes[1:])
+            return Tuple(axes)
         if name == "logits" and (classes := classes_of(owner)) is not None:
             return owner.but(kinds=LOGITS if classes > 1 else owner.kinds, shape=(None, classes), batched=True)
         if name == "grad":

@@ -286,7 +286,11 @@ class ModuleIndex:
     def is_read(self, uses: Uses, name: str) -> bool:
         """Whether an attribute of something other than `self`, which may be a module of the project, is read by this
         name."""
-        return not all(self.foreign.get(id(node)) for node in uses.elsewhere.get(name, ()))
+        return self.are_reads(uses.elsewhere.get(name, ()))
+
+    def are_reads(self, nodes: Iterable[Any]) -> bool:
+        """Whether any of these attributes may be one of a module of the project."""
+        return not all(self.foreign.get(id(node)) for node in nodes)
 
     def unread(self, module: Instance) -> list[Instance]:
         """The parts of a module that none of its methods ever reads, so that it cannot run them."""
@@ -421,8 +425,8 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
             if inner.attr.value in DYNAMIC:
                 of_part = is_self(getattr(inner.value, "value", None))
                 own.through, own.dynamic = own.through or of_part, own.dynamic or not of_part
-            elif inner.attr.value == "parameters" and inner.value.__class__ is cst.Name:
-                own.gathers = own.gathers or not is_self(inner.value)
+            elif inner.attr.value == "parameters" and inner.value.__class__ is cst.Name and not is_self(inner.value):
+                own.gathers = own.gathers or not is_in_forward(inner, space)  # there, they are computed with
             if is_self(inner.value):
                 mentions.append(inner)
                 inside.add(id(inner))
@@ -464,6 +468,12 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
         elif id(mention) not in fills:
             own.read.add(name)
     return own
+
+
+def is_in_forward(node: Any, space: Namespace) -> bool:
+    """Whether a node stands in a `forward`."""
+    function = space.source.index.function(node) if space.source is not None else None
+    return isinstance(function, cst.FunctionDef) and function.name.value == "forward"
 
 
 def given_weights(call: cst.Call, space: Namespace) -> Iterator[int]:

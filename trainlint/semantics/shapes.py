@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainlint.semantics.registry import registrar
-from trainlint.semantics.sizes import differ, fixed, is_fixed
+from trainlint.semantics.sizes import differ, fixed, is_fixed, is_of_axis, is_whole
 from trainlint.semantics.values import (
     CELLS,
     FALSE,
@@ -177,7 +177,8 @@ def describe(found: Form | Shape) -> str:
     batched = isinstance(found, Form) and found.batched
     if shape is None:
         return f"(…, {found.last})" if isinstance(found, Form) and found.last is not None else "an unknown shape"
-    sizes = [("N" if batched and not i else "?") if size is None else str(size) for i, size in enumerate(shape)]
+    unknown = ["N" if batched and not i else "?" for i in range(len(shape))]
+    sizes = [word if size is None or is_of_axis(size) else str(size) for word, size in zip(unknown, shape)]
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
@@ -192,8 +193,11 @@ def size(value: Value | None) -> int | None:
     return BATCH if isinstance(value, Number) and value.batch else size_of(value)
 
 
-def sizes(call: Call, start: int, *keywords: str) -> list[int | None] | None:
-    """Sizes given one by one or as one sequence; None when their number is not known."""
+def sizes(
+    call: Call, start: int, *keywords: str, of: Callable[[Value | None], int | None] | None = None
+) -> list[int | None] | None:
+    """Sizes given one by one or as one sequence, as `of` reads them; None when their number is not known."""
+    of = of or size
     if call.arguments.open:
         return None
     given: Any = call.arguments.positional[start:]
@@ -202,8 +206,8 @@ def sizes(call: Call, start: int, *keywords: str) -> list[int | None] | None:
             if keyword in call.arguments.keywords:
                 given = [call.arguments.keywords[keyword]]
     if len(given) == 1 and not isinstance(given[0], (Const, Number)):
-        return listed(call.interp, given[0])
-    return [size(v) for v in given] or None
+        return listed(call.interp, given[0], of)
+    return [of(v) for v in given] or None
 
 
 def fixed_sizes(call: Call, start: int, *keywords: str) -> list[int | None] | None:
@@ -212,12 +216,15 @@ def fixed_sizes(call: Call, start: int, *keywords: str) -> list[int | None] | No
     return given and list(fixed(given))
 
 
-def listed(interp: Interpreter, value: Value | None) -> list[int | None] | None:
+def listed(
+    interp: Interpreter, value: Value | None, of: Callable[[Value | None], int | None] | None = None
+) -> list[int | None] | None:
     """The sizes in a tuple or list."""
+    of = of or size
     items = interp.known_items(value) if isinstance(value, (Tuple, ListObject)) else None
     if items is None or any(isinstance(v, (Tuple, ListObject, Tensor)) for v in items):
         return None
-    return [size(v) for v in items]
+    return [of(v) for v in items]
 
 
 def plain(found: list[int | None] | None) -> Shape | None:
@@ -285,6 +292,8 @@ def broadcast(a: Form, b: Form) -> Form:
             result.append(m)
         elif m == 1:
             result.append(n)
+        elif m is not None and n is not None and (is_of_axis(m) or is_of_axis(n)):
+            result.append(n if is_fixed(n) else m if is_fixed(m) else None)  # of two that are not known, one may be 1
         else:
             result.append(n if m is None or (n is not None and is_fixed(n)) else m)
     longest = a if len(a.shape) >= len(b.shape) else b
@@ -456,7 +465,26 @@ def reshape(call: Call) -> Form:
     """`view` and `reshape`."""
     given = form(call.tensor)
     wanted = sizes(call, 1, "shape", "size", "newshape")
-    return NOTHING if wanted is None else reshaped(given, wanted)
+    if wanted is None:
+        return NOTHING
+    if any(map(is_of_axis, given.shape or ())):
+        return rearranged(given, wanted, sizes(call, 1, "shape", "size", "newshape", of=size_of) or [])
+    return reshaped(given, wanted)
+
+
+def rearranged(given: Form, wanted: list[int | None], named: list[int | None]) -> Form:
+    """The same for a tensor with axes whose sizes the program asked for: what is `named` so fits exactly."""
+    shape, whole = given.shape or (), product(given.shape)
+    known = product(s for s in named if s != -1)
+    if whole is not None and known and named.count(-1) < 2:
+        rest = whole // known if whole % known == 0 else None
+        if rest is not None and is_whole(rest) and (-1 in named or rest == 1):
+            result = tuple(rest if s == -1 else s for s in named)
+            return Form(result, None, wanted[0] == BATCH or (given.batched and result[0] == shape[0]))
+    plain = tuple(None if is_of_axis(s) else s for s in shape)
+    found = reshaped(given._replace(shape=plain), [None if is_of_axis(s) else s for s in wanted])
+    kept = tuple(n if f is None and n != -1 else f for f, n in zip(found.shape or (), named))
+    return found._replace(shape=kept)
 
 
 def reshaped(given: Form, wanted: list[int | None]) -> Form:
@@ -536,7 +564,8 @@ def squeeze(call: Call) -> Form:
         return NOTHING
     dim = axis(call, 1)
     if dim is None:
-        rest = given.shape[1:] if given.batched and given.shape and given.shape[0] is None else given.shape
+        people = given.batched and given.shape and (given.shape[0] is None or is_of_axis(given.shape[0]))
+        rest = given.shape[1:] if people else given.shape
         if None in rest or not all(map(is_fixed, rest)):
             return NOTHING
         kept = tuple(s for s in rest if s != 1)
@@ -614,9 +643,10 @@ def transposed(call: Call, given: Form) -> Form:
 @shape_of("expand", "broadcast_to")
 def expand(call: Call) -> Form:
     given, wanted = form(call.tensor), sizes(call, 1, "size")
-    if wanted is None or given.shape is None or len(wanted) < len(given.shape):
+    if wanted is None or (given.shape is not None and len(wanted) < len(given.shape)):
         return NOTHING
-    old = (None,) * (len(wanted) - len(given.shape)) + given.shape
+    shape = given.shape if given.shape is not None else (given.last,)
+    old = (None,) * (len(wanted) - len(shape)) + shape
     return Form(
         tuple(o if w == -1 else None if w is None or w < 0 else w for o, w in zip(old, wanted)),
         None,
@@ -627,7 +657,11 @@ def expand(call: Call) -> Form:
 @shape_of("repeat")
 def repeat(call: Call) -> Form:
     given, times = form(call.tensor), sizes(call, 1)
-    if call.row.name.startswith("numpy.") or times is None or given.shape is None or len(times) < len(given.shape):
+    if call.row.name.startswith("numpy.") or times is None:
+        return NOTHING
+    if given.shape is None:  # it has as many axes at most
+        return Form((*[None] * (len(times) - 1), product((given.last, times[-1]))), None, False)
+    if len(times) < len(given.shape):
         return NOTHING
     old = (1,) * (len(times) - len(given.shape)) + given.shape
     batched = given.batched and len(times) == len(given.shape) and times[0] == 1
@@ -641,12 +675,14 @@ def cat(call: Call) -> Form:
     if not parts:
         return joined(form(call.interp.element_of(call.first)), dim)
     forms = [form(p) for p in parts]
-    if any(f.shape is None for f in forms):
-        lasts = [f.shape[-1] if f.shape else f.last for f in forms]
-        last = sum(s for s in lasts if s is not None) if const(dim) == -1 and None not in lasts else None
-        return Form(None, last, all(f.batched for f in forms) and const(dim) != 0)
+    rank = next((len(f.shape) for f in forms if f.shape is not None), None)
+    if rank is None:
+        lasts = [f.last for f in forms]
+        wide = sum(s for s in lasts if s is not None) if None not in lasts else None
+        along = const(dim) == -1 or (wide and const(dim) and any(differ(lasts[0], s) for s in lasts[1:]))  # type: ignore[arg-type]
+        return Form(None, wide if along else None, all(f.batched for f in forms) and const(dim) != 0)
+    forms = [Form((*[None] * (rank - 1), f.last), None, f.batched) if f.shape is None and rank else f for f in forms]
     shapes = [f.shape for f in forms if f.shape is not None]
-    rank = len(shapes[0])
     at = place(dim, rank)
     if at is None or any(len(s) != rank for s in shapes):
         return NOTHING

@@ -3,7 +3,9 @@
 A `Size` is a sum of products of settings, each to a whole power, with fractions before them. Divisions are taken to
 leave no rest, as layers want it. Two sizes differ for certain where their difference has one sign for all settings of
 at least 1 (`hidden` and `2 * hidden`), or where both come from options of the command line and differ as long as
-nobody sets these.
+nobody sets these. An axis that nothing is known of but that the program asked for its size is a symbol as well, so that
+it is the same again where tensors are taken apart and put together; nothing is concluded from it where it does not
+cancel out.
 """
 
 from __future__ import annotations
@@ -24,14 +26,16 @@ GENERIC = 5040  # stands for a setting without a default; a multiple of what siz
 
 class Symbol:
     """A setting: its name, what it is when nobody sets it (None: not known), and whether it is an option of a program
-    rather than a parameter, for which each caller may give another number."""
+    rather than a parameter, for which each caller may give another number; `axis` if it is no setting, but the size of
+    an axis."""
 
-    __slots__ = ("default", "name", "option")
+    __slots__ = ("axis", "default", "name", "option")
 
-    def __init__(self, name: str, default: int | None = None, *, option: bool = False) -> None:
+    def __init__(self, name: str, default: int | None = None, *, option: bool = False, axis: bool = False) -> None:
         self.name = name
         self.default = default
         self.option = option
+        self.axis = axis
 
 
 Product = frozenset[tuple[Symbol, int]]  # settings and their powers
@@ -104,6 +108,24 @@ def of_setting(name: str, default: int | None = None, *, option: bool = False) -
     return Size({frozenset(((Symbol(name, default, option=option), 1),)): Fraction(1)})
 
 
+def of_axis() -> Size:
+    """The size of an axis that is not known otherwise."""
+    return Size({frozenset(((Symbol("?", axis=True), 1),)): Fraction(1)})
+
+
+def is_of_axis(size: int | None) -> bool:
+    """Whether an axis that is not known takes part in a size."""
+    return isinstance(size, Size) and any(symbol.axis for product in size.terms for symbol, _ in product)
+
+
+def is_whole(size: int) -> bool:
+    """Whether a size is no fraction of one that is not known."""
+    if not is_of_axis(size):
+        return True
+    terms = terms_of(size).items()
+    return all(factor.denominator == 1 and all(power > 0 for _, power in product) for product, factor in terms)
+
+
 def value_of(product: Product) -> Fraction:
     value = Fraction(1)
     for symbol, power in product:
@@ -162,8 +184,10 @@ def spelled(product: Product, factor: Fraction) -> str:
 
 def order(one: int, other: int) -> int | None:
     """Whether a size is less than another (-1), the same (0) or greater (1) for all settings; else None."""
-    rest = terms_of(one + other * -1).values()
-    signs = {1 if factor > 0 else -1 for factor in rest if factor} or {0}
+    rest = one + other * -1
+    if is_of_axis(rest):
+        return None
+    signs = {1 if factor > 0 else -1 for factor in terms_of(rest).values() if factor} or {0}
     return signs.pop() if len(signs) == 1 else None
 
 

@@ -867,10 +867,21 @@ def join(a: Value, b: Value) -> Value:
             merged[i] = join(merged[i], option)
             keys[i] = merged[i].key
     if len(merged) > Union.LIMIT:
-        return (
-            some_module(merged) if all(isinstance(m, Instance) and "training" in m.attrs for m in merged) else UNKNOWN
-        )
+        if not all(isinstance(m, Instance) and m.family == "module" for m in merged):
+            return UNKNOWN
+        merged = one_of_each(merged)
+        if len(merged) > Union.LIMIT:
+            return some_module(merged)
     return merged[0] if len(merged) == 1 else Union(tuple(merged))
+
+
+def one_of_each(modules: Iterable[Value]) -> list[Value]:
+    """Of too many models one of each class: a zoo has each in many sizes, which compute the same."""
+    found: dict[object, Value] = {}
+    for module in modules:
+        cls = module.cls if isinstance(module, Instance) else None
+        found.setdefault(getattr(cls, "path", None) or id(getattr(cls, "node", module)), module)
+    return list(found.values())
 
 
 def made_or_read(a: Instance, b: Instance) -> Instance | None:
@@ -903,8 +914,8 @@ def join_tuples(a: Tuple, b: Tuple) -> Tuple:
 def some_module(modules: Iterable[Value]) -> Instance:
     """One of too many models to tell apart: only that it is a model, and its mode, stay known."""
     summary = Instance(None)
-    modes = {id(m.attrs["training"]): m.attrs["training"] for m in modules if isinstance(m, Instance)}
-    summary.attrs["training"] = join_all(modes.values())
+    modes = [m.attrs["training"] for m in modules if isinstance(m, Instance) and "training" in m.attrs]
+    summary.attrs["training"] = join_all({id(mode): mode for mode in modes}.values())
     return summary
 
 
