@@ -509,7 +509,8 @@ class SplitOverlap(Rule):
         if len(alike) < len(evaluated):
             spare = is_idle(region)
             stages = stages_of(region, evaluated)
-            alone = [event for stage in stages if all(other in alike for other in stage) for event in stage]
+            mixed = [event for stage in stages if any(other not in alike for other in stage) for event in stage]
+            alone = [event for event in alike if event not in mixed]  # wherever it comes again, if from memory
             before = learnt_before(region, alike)
             said = [e for e in alike if is_called_held_out(e, region) and serves_known(e.loader, before[id(e)])]
             apart = alike if spare else said

@@ -45,6 +45,7 @@ from trainlint.checks.totals import (
     sets_to_zero,
     shared,
     starts_at_zero,
+    targets,
     twins,
     uneven,
     unread_entries,
@@ -226,11 +227,16 @@ def learns_on(model: Value | None, region: Region) -> bool:
 
 
 def used_behind(index: Index, name: cst.Name, loop: cst.CSTNode) -> cst.Name | None:
-    """A place behind a loop, in its block, where a name is read that the loop binds."""
+    """A place behind a loop, in its block, where a name is read that the loop binds, before it is bound anew."""
     block = index.parent(loop)
+    lines = (line for line in getattr(block, "body", ()) if isinstance(line, cst.SimpleStatementLine))
+    assigns = ((line, part) for line in lines for part in line.body if isinstance(part, cst.Assign))
+    anew = (line for line, part in assigns if name.value in targets(part) and follows(index, loop, line))
+    end = next(anew, None)
     for binding in index.lookup(name):
         for use in index.references(binding):
-            if follows(index, loop, around(index, use, block)):
+            place = around(index, use, block)
+            if follows(index, loop, place) and not follows(index, end, place):
                 return use
     return None
 
@@ -1076,6 +1082,8 @@ class MetricAccumulator(Rule):
                 what = "two lists get the same, so what compares them (@) finds no difference"
                 report(second.node, what=what).because([Step(space, read, "compared")])
                 continue
+            if isinstance(report.interp.peek(second.given[0]), Text):
+                continue  # names of what is shown, not what is measured
             unread = [mate for mate in mates(loop, second) if not is_fed(loop, mate)]
             for mate in (*unread, *unread_entries(loop, second)):
                 what = f"two totals get the same, so they are always equal, and `{mate}` goes into neither"

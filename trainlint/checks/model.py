@@ -348,8 +348,9 @@ class ParameterNotRegistered(HiddenRule):
 
     @on("built")
     def check(self, fact: Any, report: Report) -> None:
-        _, instance, _ = fact
+        _, instance, arguments = fact
         interp = report.interp
+        given = any(isinstance(value, Tensor) and value.nature == "random numbers" for value in arguments.values())
         for name, value in list(instance.attrs.items()):
             if not isinstance(name, str) or name.startswith("$"):
                 continue
@@ -357,7 +358,8 @@ class ParameterNotRegistered(HiddenRule):
                 # What `forward` does not read is what its parameters are made of.
                 drawn = value.nature == DRAWN and runs_with(instance, name)
                 kind = "drawn" if drawn else leaf_kind(interp, value)
-                if not kind and value.nature == "random numbers" and runs_with(instance, name):
+                # Random numbers that the module is given stand for data.
+                if not kind and value.nature == "random numbers" and not given and runs_with(instance, name):
                     kind = "random"
                 if kind in PLAIN_TENSORS:
                     hide(interp, instance, name, kind)

@@ -11,7 +11,7 @@ from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.engines import automatic, hook
 from trainlint.semantics.behaviours.layers import calls_in
-from trainlint.semantics.interpreter import Region, nested, target_names
+from trainlint.semantics.interpreter import Region, nested, outwards, target_names
 from trainlint.semantics.modules import carried
 from trainlint.semantics.values import (
     STEPS,
@@ -256,6 +256,8 @@ class SchedulerGranularity(Rule):
             taken = target is not None and any(id(option) in stepped for option in options(target))
             if id(scheduler) in moved or node in again or not taken or space.source is None:
                 continue
+            if kind_of(scheduler) == "get_constant_schedule":  # the rate stays what it is, whether or not it steps
+                continue
             if not self.handed_on(region, scheduler, assigned_name(space.source, node)):
                 kind = scheduler.describe()
                 report(node, space, what=f"`{kind}` is made, but never steps, so the learning rate stays what it is")
@@ -496,10 +498,13 @@ class SchedulerLength(Rule):
         if epochs is None or epochs < 2:
             return
         scheduling = Scheduling(region)
+        around = [outer for outer in outwards(region.parent) if outer.kind == "loop"]
         for node, moves in scheduling.moves.items():
             found = [self.judge(region, scheduling, event, inside, epochs) for event, inside in moves]
             first = moves[0][0]
             scheduler = first.scheduler
+            if any(all(made.instance is not scheduler for made in outer.of("made")) for outer in around):
+                continue  # a loop around goes on with the same schedule
             if found and all(found) and isinstance(scheduler, Instance) and scheduler.born is not None:
                 place = Step(first.space, node, "stepped")
                 report(scheduler.born.node, scheduler.born.space, what=found[0]).because([place])

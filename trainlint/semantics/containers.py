@@ -481,8 +481,12 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
         node = target.value
         while isinstance(node, cst.Attribute) and node.attr.value in ("loc", "iloc", "at", "iat", "values", "data"):
             node = node.value
-        changed = stored(owner, value, index, target)
         whole = interp.peek(node) if owner.lib == "torch" and node is not target.value else None
+        while isinstance(node, cst.Subscript) and owner.lib in ("torch", "numpy"):  # `a[i][j] = …` changes `a`
+            node = node.value
+            around = interp.peek(node)
+            owner, index = (around, UNKNOWN) if isinstance(around, Tensor) else (owner, index)
+        changed = stored(owner, value, index, target)
         if isinstance(whole, Tensor):  # by its `data`, a tensor that is trained gets other numbers and stays trained
             changed = whole.but(lo=changed.lo, hi=changed.hi)
             interp.modules.same(whole, changed)
@@ -541,7 +545,7 @@ def stored(owner: Tensor, value: Value, index: Value | slice | None, node: cst.C
         lo, hi = bounds(value)
         # A masked store usually mends the bad elements: what they were is no longer known to be reached.
         return owner.but(lo=min(owner.lo, lo), hi=max(owner.hi, hi), nature=None, kinds=0)
-    return owner.but(kinds=0, nature=None, dtype=None)
+    return owner.but(kinds=0, nature=None, dtype=None, graph=owner.graph or None)
 
 
 def columns_after(

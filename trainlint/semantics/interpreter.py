@@ -334,6 +334,9 @@ class Arguments:
     def with_first(self, first: Value) -> Arguments:
         return Arguments([first, *self.positional], self.keywords, [None, *self.nodes], self.keyword_nodes, self.open)
 
+    def without_first(self) -> Arguments:
+        return Arguments(self.positional[1:], self.keywords, self.nodes[1:], self.keyword_nodes, self.open)
+
 
 class Interpreter:
     """Runs programs abstractly. `resolve` turns an import into a namespace of the project, or None."""
@@ -1311,8 +1314,8 @@ class Interpreter:
 
     def match(self, node: cst.Match) -> bool:
         subject = self.eval(node.subject)
-        runs: list[Callable[[], bool]] = []
-        total = False
+        cases: list[cst.MatchCase] = []
+        total = left = False
 
         def run(case: cst.MatchCase) -> bool:
             self.capture(case.pattern, subject)
@@ -1321,17 +1324,31 @@ class Interpreter:
                 self.narrow(case.guard, True)
             return self.suite(case.body)
 
+        def choose(case: cst.MatchCase) -> bool:
+            nonlocal left
+            self.emit("choice", (self.frame.space, case.body))
+            alive = run(case)
+            left = left or not alive
+            return alive
+
         for case in node.cases:
             held = self.matches(case.pattern, subject)
             if held is False:
                 continue
-            runs.append(lambda case=case: run(case))  # type: ignore[misc]
+            cases.append(case)
             total = held is True and case.guard is None
             if total:
                 break
-        if not total:
-            runs.append(lambda: True)
-        return self.branches(runs)
+        if total and len(cases) == 1:
+            return run(cases[0])
+        before, self.choosing = self.choosing, True
+        self.emit("choices", None)
+        try:
+            return self.branches([*(partial(choose, case) for case in cases), *(() if total else (lambda: True,))])
+        finally:
+            self.choosing = before or left  # where one case returned, the rest is another alternative
+            self.chosen += 1
+            self.emit("chosen", None)
 
     def matches(self, pattern: Any, subject: Value) -> bool | None:
         """Whether a value fits a pattern: True, False, or None for unknown."""
@@ -2259,6 +2276,8 @@ class Interpreter:
             if callee.function is not None:
                 if callee.name == "step" and getattr(callee.receiver, "family", "") == "optimizer":
                     return self.library.own_step(self, callee, arguments, node)
+                if callee.name == "zero_grad" and isinstance(callee.receiver, Instance):
+                    return self.library.own_zero_grad(self, callee, arguments, node)
                 if callee.name == "forward" and self.module_depth == 0 and is_own_forward(callee):
                     return self.library.call_module(self, callee.receiver, arguments, node)  # type: ignore[arg-type]
                 return self.call_function(callee.function, arguments.with_first(callee.receiver), node)
@@ -2759,12 +2778,12 @@ def is_argument(value: Tensor, frame: Frame) -> bool:
 
 def is_reset(loop: Any, target: Any, adding: Any) -> bool:
     """Whether a loop also assigns something else to a running total than what it adds up, other than on every nth turn,
-    until which it adds up all the same."""
+    until which it adds up all the same; where those are the turns that step, it adds up over one step."""
     if isinstance(loop, cst.CompFor):
         return False
     own = getattr(adding, "targets", ())
     seldom = (node.body for node in nodes_in(loop.body) if isinstance(node, cst.If) and period_of(node) is not None)
-    passed = {node for body in seldom for node in nodes_in(body)}
+    passed = {node for body in seldom if "step" not in map(called, nodes_in(body)) for node in nodes_in(body)}
     assigned = (node for node in nodes_in(loop.body) if isinstance(node, cst.AssignTarget))
     others = (node for node in assigned if node not in own and node not in passed)
     return any(part.deep_equals(target) for other in others for part in nodes_in(other.target))

@@ -532,6 +532,10 @@ class Library:
         row = self.class_row(path)
         if row is not None:
             return self.construct(interp, path, row, arguments, node)
+        first, (base, _, name) = next(iter(arguments.positional), None), path.rpartition(".")
+        if isinstance(first, Instance) and base.rpartition(".")[2][:1].isupper() and self.class_row(base) is not None:
+            # `nn.Linear.__init__(self, …)`
+            return self.call_method(interp, Method(first, name), arguments.without_first(), node)
         if (optimizer := self.made_outside(interp, path, arguments, node)) is not None:
             return optimizer
         package = path.partition(".")[0]
@@ -727,6 +731,22 @@ class Library:
             take_step(interp, optimizer, node)
         else:
             stepped(interp, node, optimizer, before)
+        return result
+
+    def own_zero_grad(self, interp: Interpreter, method: Method, arguments: Arguments, node: Any) -> Value:
+        """A `zero_grad` that the project writes itself, of an object that holds an optimizer: what it clears by other
+        means than that optimizer's own is not seen."""
+        from trainlint.semantics.behaviours.training import lose_track
+
+        receiver, function = method.receiver, method.function
+        assert isinstance(receiver, Instance)
+        assert function is not None
+        held = [v for v in receiver.attrs.values() if isinstance(v, Instance) and "$state" in v.attrs]
+        before = [interp.read(optimizer.attrs, "$state") for optimizer in held]
+        result = interp.call_function(function, arguments.with_first(receiver), node)
+        for optimizer, state in zip(held, before, strict=True):
+            if interp.read(optimizer.attrs, "$state") == state:
+                lose_track(interp, optimizer)
         return result
 
     def method_row(self, receiver: Instance, name: str) -> Row | None:

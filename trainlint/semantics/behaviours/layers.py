@@ -401,12 +401,8 @@ def initialise_module(call: Call) -> Value:
     """`super().__init__(…)` that reaches a base class out of view."""
     interp, module = call.interp, call.first
     if isinstance(module, Instance):
-        given = call.arguments
-        from trainlint.semantics.interpreter import Arguments
-
-        rest = Arguments(given.positional[1:], given.keywords, given.nodes[1:], given.keyword_nodes, given.open)
         interp.write(module.attrs, "$ready", TRUE)
-        interp.library.initialise_base(interp, module, rest, call.node)
+        interp.library.initialise_base(interp, module, call.arguments.without_first(), call.node)
     return NONE
 
 
@@ -724,7 +720,8 @@ def load_state_dict(call: Call) -> Value:
         call.interp.write(module.attrs, "$restored", TRUE if from_file else FALSE)
         call.interp.event("loaded", call.node, module, is_conditional(call.interp, call.node))
         call.interp.emit("restored", (call.node, module, given))
-        move_weights(call.interp, lambda owner: owner is module, given)
+        if not call.interp.frame.tries:  # what is caught here may be that these weights do not fit
+            move_weights(call.interp, lambda owner: owner is module, given)
     mismatch = Instance(None, "mismatch", call.interp.step(call.node, "loaded"))
     mismatch.attrs["$strict"] = call.value("strict", 2) or TRUE
     mismatch.attrs["$pair"] = (module, given)
@@ -753,7 +750,7 @@ def initialise(call: Call) -> Value:
         interp.library.escape(interp, call.arguments, call.node)
         return Instance(None)
     if isinstance(call.first, Tensor) and draws_for_plain(call, call.first):
-        return call.first.but(nature=DRAWN)
+        return call.first.but(lo=-INF, hi=INF, nature=DRAWN)
     return call.first
 
 
