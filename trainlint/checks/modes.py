@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.data import HELD_OUT, out_of_sight
+from trainlint.checks.data import HELD_OUT, is_loader, out_of_sight
 from trainlint.checks.model import DROPOUT, OTHER_DROPOUT
 from trainlint.checks.repairs import (
     around,
@@ -102,6 +102,11 @@ def over_data(region: Region) -> bool:
     if not isinstance(region.node, cst.For) or not isinstance(region.value, Value):
         return False
     return all(isinstance(option, (Instance, Tensor)) for option in options(not_none(region.value)))
+
+
+def over_loader(region: Region) -> bool:
+    """Whether a loop walks over the batches of a loader."""
+    return isinstance(region.node, cst.For) and all(is_loader(o) for o in options(region.value or UNKNOWN))
 
 
 def depends(value: Value, module: Instance, node: Any = None) -> bool:
@@ -234,7 +239,7 @@ class MissingEvalMode(Rule):
                     and call.layers
                     and call.node in judged
                     and call.node not in learnt
-                    and (call.held_out or is_scored_apart(call, region))
+                    and (call.held_out or is_scored_apart(call, region) or gives_loss_of_others(call, region))
                     and not call.is_of_no_module
                     and not call.is_repeated
                 ):
@@ -390,6 +395,21 @@ def gives_loss_apart(call: ModelCall, region: Region) -> bool:
     return call.node in region.known(scored) and learns_elsewhere(call, region.known(teachers).get(call.module))
 
 
+def gives_loss_of_others(call: ModelCall, region: Region) -> bool:
+    """Whether a model's answers give a loss on data of which it learns nothing, while it learns from others."""
+    own = tokens_of(call)
+    if not own or call.node not in region.known(scored):
+        return False
+    taught = {dep.node for event in region.known(teachers).get(call.module, ()) for dep in event.loss.deps}
+    learnt = [tokens_of(other) for other in model_calls(region) if other.node in taught]
+    return bool(learnt) and all(learnt) and all(own.isdisjoint(tokens) for tokens in learnt)
+
+
+def tokens_of(call: ModelCall) -> frozenset[int]:
+    """The data that a model is given."""
+    return frozenset[int]().union(*(tensor.data.tokens for tensor in call.inputs))
+
+
 def teachers(region: Region) -> dict[Instance, list[Any]]:
     """By the models that learn, the backwards whose gradients reach them."""
     found: dict[Instance, list[Any]] = {}
@@ -492,6 +512,8 @@ class MissingNoGrad(Rule):
 
     def evaluates(self, call: ModelCall, region: Region) -> bool:
         """Whether a loop that learns nothing judges what a model answers, or takes decisions from it."""
+        if call.mode is False and over_loader(region) and not leaves(call, region):
+            return True  # whatever it is for: nothing is learnt from what it gives
         apart = call.mode is False or judges_other_data(region, call.module)
         if (apart or call.held_out) and predicted(region, call.module):
             return True
@@ -541,6 +563,7 @@ class MissingNoGrad(Rule):
                 call.mode is False
                 or call.held_out
                 or gives_loss_apart(call, region)
+                or gives_loss_of_others(call, region)
                 or (learns_elsewhere(call, region.of("backward")) and is_scored_apart(call, region))
             )
             and not call.on_noise
@@ -593,6 +616,15 @@ def is_graphless(call: ModelCall, region: Region) -> bool:
     return call.module.cls is None and (
         not is_of_torch(call.space)
         or any(depends(event.value, call.module, call.node) for event in region.of("graphless"))
+    )
+
+
+def leaves(call: ModelCall, region: Region) -> bool:
+    """Whether what a model gives is handed out of view in a region, graph and all."""
+    return any(
+        isinstance(value, Tensor) and value.graph is not False and depends(value, call.module, call.node)
+        for event in region.of("escape")
+        for value in carried(event.values)
     )
 
 
