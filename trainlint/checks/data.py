@@ -146,10 +146,17 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
         if value.cls is None and "$file" in value.attrs:
             return "[0]" in value.attrs  # it is seen to be indexed
         inner = value.attrs.get("dataset")
+        if "$random" in value.attrs and (inner is UNKNOWN or is_foreign(inner)):
+            return True  # whatever is split at random is asked for sample by sample
         if isinstance(inner, Value):
             return not is_anything(value.attrs.get("$indices", NONE)) and ordered_data(inner, depth + 1)
         return value.family == "dataset"
     return False
+
+
+def is_foreign(value: Any) -> bool:
+    """Whether a value is an object that was made out of view, of which nothing more is known."""
+    return isinstance(value, Instance) and not value.family and not isinstance(value.cls, Class)
 
 
 def is_shuffled(rows: Any) -> bool:
