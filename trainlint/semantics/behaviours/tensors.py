@@ -718,6 +718,8 @@ def measured(call: Call, what: str) -> Tally | None:
     """What a mean or sum over all elements of what a model gave measures."""
     if not call.tensor.deps or len(call.arguments.positional) != 1 or call.arguments.keywords:
         return None
+    if call.tensor.shape == () and call.tensor.tally is not None:
+        return call.tensor.tally  # of one number, it is that number
     each = call.tensor.shape is not None and len(call.tensor.shape) == 1  # one number for each sample
     known = call.tensor.kinds == MASK or (call.tensor.batched and (what == "mean" or each))
     return call.interp.measure(what if known else "some")
