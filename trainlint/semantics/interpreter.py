@@ -25,7 +25,7 @@ from trainlint.semantics.containers import as_dict, is_exactly, update
 from trainlint.semantics.dissection import Unreached, runs_quietly, tensors_in, unreached
 from trainlint.semantics.events import RECORDS
 from trainlint.semantics.journal import APPLIED, MISSING, Delta, Journal, widen
-from trainlint.semantics.modules import MODEL_FAMILIES, ModuleIndex, contents, is_self
+from trainlint.semantics.modules import MODEL_FAMILIES, ModuleIndex, contents, holds_weights, is_self
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.sizes import of_axis, of_setting
 from trainlint.semantics.values import (
@@ -373,7 +373,7 @@ class Interpreter:
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
         self.visited: set[int] = set()
-        self.tested: set[int] = set()  # of these, parts of a training that only tests have called so far
+        self.tested: set[int] = set()  # of these, what only tests and trials have called so far
         self.testing = False
         self.handed: set[int] = set()  # functions that code out of view was given: it calls them
         self.made: dict[int, Arguments] = {}  # what the first module of a class was made with, by the class
@@ -2517,19 +2517,27 @@ class Interpreter:
             memos.append(Memo(value, list(needed.values()), delta, events))
             self.keep.append(env)
 
+    def is_tried_out(self, function: Function, env: dict[str, Any]) -> bool:
+        """Whether a script's own lines try a loss or the like on random numbers, which is no use that tells of what it
+        is given."""
+        if function.name != "forward" or self.frame.function is not None:
+            return False
+        drawn = any(isinstance(value, Tensor) and value.nature == "random numbers" for value in env.values())
+        module = env.get(function.node.params.params[0].name.value) if drawn and function.node.params.params else None
+        return isinstance(module, Instance) and module.family == "module" and not holds_weights(module)
+
     def run_function(
         self, function: Function, env: dict[str, Any], node: Any, on_yield: Callable[[Value], None] | None
     ) -> Value:
         """Interpret a function's body in a frame of its own."""
         self.load(function.space)
-        if not self.testing:
-            self.tested.discard(id(function.node))
-        elif id(function.node) not in self.visited and (
-            function.name in HOOKS
-            or (function.owner is None and function.space.trains and not function.space.holds_tests)
-        ):
-            self.tested.add(id(function.node))
-        self.visited.add(id(function.node))
+        ident = id(function.node)
+        if (self.testing and is_for_training(function)) or self.is_tried_out(function, env):
+            if ident not in self.visited:
+                self.tested.add(ident)
+        elif not self.testing:
+            self.tested.discard(ident)
+        self.visited.add(ident)
         frame = Frame(env, function.closure, function.space, function, self.journal.mark())
         frame.on_yield, frame.caller, frame.call = on_yield, self.frame, node
         outer, self.frame = self.frame, frame
@@ -2787,6 +2795,13 @@ def is_reset(loop: Any, target: Any, adding: Any) -> bool:
     assigned = (node for node in nodes_in(loop.body) if isinstance(node, cst.AssignTarget))
     others = (node for node in assigned if node not in own and node not in passed)
     return any(part.deep_equals(target) for other in others for part in nodes_in(other.target))
+
+
+def is_for_training(function: Function) -> bool:
+    """Whether a function is a hook of Lightning's, or one of a file that trains and holds no tests."""
+    if function.name in HOOKS:
+        return True
+    return function.owner is None and function.space.trains and not function.space.holds_tests
 
 
 def loop_use(region: Region) -> str:

@@ -545,6 +545,14 @@ def is_weighted(interp: Interpreter, module: Instance) -> bool:
     return False
 
 
+def holds_weights(module: Instance) -> bool:
+    """Whether a module holds parameters or other modules, as far as that can be seen."""
+    return any(
+        (isinstance(v, Instance) and v.family == "module") or (isinstance(v, Tensor) and v.graph is not False)
+        for v in module.attrs.values()
+    )
+
+
 def leaf_kind(interp: Interpreter, value: object) -> str:
     """What a trainable tensor was made as: "parameter", "tensor", "moved", or "" where it is none."""
     found = interp.modules.leaves.get(id(value))

@@ -45,7 +45,7 @@ from trainlint.semantics.interpreter import (
     dotted_name,
 )
 from trainlint.semantics.library import Call, Library, modules_in
-from trainlint.semantics.modules import carried, project_bases
+from trainlint.semantics.modules import carried, holds_weights, project_bases
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.sizes import of_setting
 from trainlint.semantics.uses import uses
@@ -578,7 +578,7 @@ class Project:
             interp.region = region
             interp.flags.update(flags)
             given = stand_ins(interp, method, skip=1, forward=method.name == "forward" and cls.family == "module")
-            if method.name == "forward" and cls.family == "module" and not has_weights(instance):
+            if method.name == "forward" and cls.family == "module" and not holds_weights(instance):
                 # A module without weights is a loss or the like: what it gets comes from a model.
                 given = {
                     name: value.but(graph=True) if isinstance(value, Tensor) else value for name, value in given.items()
@@ -772,14 +772,6 @@ def learns(function: Function) -> bool:
     if source is None or not any(f"{name}(" in source.text for name in LEARNING):
         return False
     return any(called(call) in LEARNING for call in calls_in(function.node))
-
-
-def has_weights(module: Instance) -> bool:
-    """Whether a module holds parameters or other modules, as far as that can be seen."""
-    return any(
-        (isinstance(v, Instance) and v.family == "module") or (isinstance(v, Tensor) and v.graph is not False)
-        for v in module.attrs.values()
-    )
 
 
 def size_of(space: Namespace) -> int:
