@@ -9,6 +9,7 @@ Nothing is assumed by default: a field that is None (or a kind of 0) is unknown,
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -1145,7 +1146,11 @@ def source_of(value: Value) -> Value | None:
     """What is walked over where a value is iterated."""
     if isinstance(value, Union):  # the same, be it all of it or its beginning
         sources = [source_of(option) for option in value.options]
-        return sources[0] if all(source is sources[0] for source in sources) else value
+        if all(source is sources[0] for source in sources):
+            return sources[0]
+        if all(map(operator.is_, sources, value.options)):
+            return value
+        return value if None in sources else join_all(source for source in sources if source is not None)
     if isinstance(value, ListObject) and (walk := value.attrs.get(OF_PASS)) is not None:
         as_it_was = (
             value.attrs["element"] is walk.element and not value.attrs["ends"] and "$shuffled" not in value.attrs
