@@ -47,6 +47,7 @@ from trainlint.semantics.values import (
     Step,
     Tensor,
     Tuple,
+    Union,
     Value,
     bounds,
     const,
@@ -543,6 +544,8 @@ def is_bare(interp: Interpreter, init: Function) -> bool:
 
 def is_part(interp: Interpreter, value: object) -> bool:
     """Whether a value is one that a module registers: another module, or a parameter."""
+    if isinstance(value, Union):  # a choice of models
+        return all(isinstance(option, Instance) and option.family == "module" for option in value.options)
     return (isinstance(value, Instance) and value.family == "module") or leaf_kind(interp, value) == "parameter"
 
 

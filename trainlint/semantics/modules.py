@@ -502,7 +502,8 @@ def is_keeper(path: list[str]) -> bool:
 def may_run_base(node: Any) -> bool:
     """Whether a base's `__init__` may be meant, or what it does be done another way."""
     if node.__class__ is cst.Attribute:
-        return node.attr.value in ("__init__", "__setattr__", "__dict__")
+        name = node.attr.value
+        return name in ("__init__", "__setattr__") or (name == "__dict__" and is_self(node.value))
     return node.__class__ is cst.Name and node.value == "super"
 
 
