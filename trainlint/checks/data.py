@@ -26,7 +26,6 @@ from trainlint.checks.rows import (
 )
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import (
-    PREDICTED,
     Same,
     bundled,
     dataset_part,
@@ -44,6 +43,7 @@ from trainlint.semantics.library import NODE_MASKS, is_of_torch
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     NONE,
+    PREDICTED,
     TRUE,
     UNKNOWN,
     Api,
@@ -990,10 +990,13 @@ def judged_loops(region: Region) -> list[Any]:
     scores = {event.node for event in region.of("measured")}
     values = [v for e in region.of("outside") if e.node in scores for given in e.values for v in flattened(given)]
     values += [event.value for event in region.of("compare")]
-    tokens = {t for v in values if isinstance(v, Tensor) and v.deps for t in v.data.tokens}
+    outputs = [v.data.tokens for v in values if isinstance(v, Tensor) and v.deps]
+    tokens = frozenset().union(*outputs)
+    # Of a batch that nothing is known of, as a graph, outputs have no token; then one loop gathers all.
+    alone = any(not known for known in outputs) and len({e.node for e in gathered}) == 1
     return [
         *region.of("evaluated"),
-        *(e for e in gathered if tokens & info_of(e.loader.attrs.get("dataset")).tokens),
+        *(e for e in gathered if alone or tokens & info_of(e.loader.attrs.get("dataset")).tokens),
     ]
 
 
@@ -1206,7 +1209,13 @@ def serves_slice(loader: Instance, other: Instance) -> bool:
 
 
 def slice_of(chosen: Value | None) -> tuple[float, float, str] | None:
-    """From where to where a slice of TensorFlow's goes (`train[10%:]`), and what it counts; None where not known."""
+    """From where to where a slice of TensorFlow's goes (`train[10%:]`), or one of graphs, and what it counts; None
+    where that is not known."""
+    if isinstance(chosen, Tuple):
+        ends = [const(end, 0) for end in chosen.items]
+        units = {end.__class__ for end in ends if end}
+        plain = len(units) == 1 and units < {int, float} and all(end is None or end >= 0 for end in ends)
+        return (ends[0] or 0, float("inf") if ends[1] is None else ends[1], units.pop().__name__) if plain else None
     found = _SLICE.fullmatch(chosen.value) if isinstance(chosen, Const) and isinstance(chosen.value, str) else None
     if found is None or "" == found[1] == found[3]:
         return None
@@ -1229,6 +1238,8 @@ def indices_of(loader: Instance) -> tuple[Any, Value | None]:
         return None, None
     if chosen is None and isinstance(dataset, Instance) and "$indices" in dataset.attrs:
         chosen, dataset = dataset.attrs["$indices"], dataset.attrs.get("dataset")
+    elif chosen is None and isinstance(dataset, Instance) and "$span" in dataset.attrs:
+        chosen, dataset = Tuple(tuple(end or NONE for end in dataset.attrs["$span"])), dataset.attrs.get("dataset")
     return identity(dataset), chosen
 
 
@@ -1319,7 +1330,7 @@ def identity(dataset: Value | None) -> Any:
         return (whole, drawn, dataset.attrs.get("$place")) if alike else id(dataset)
     if isinstance(chosen := dataset.attrs.get("$indices"), Value):
         whole = identity(dataset.attrs.get("dataset"))
-        return id(dataset) if whole is None else (whole, sameness(chosen))
+        return id(dataset) if whole is None or is_anything(chosen) else (whole, sameness(chosen))
     if is_subset(dataset) or is_drawn(dataset):
         return id(dataset)
     tensors = dataset.attrs.get("$tensors")

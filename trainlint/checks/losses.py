@@ -13,7 +13,6 @@ from trainlint.checks.repairs import flows_only, index_of, local_activation, mak
 from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import rename, replace
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.data import PREDICTED
 from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import descendants, optimizers
 from trainlint.semantics.interpreter import Interpreter, Region
@@ -26,6 +25,7 @@ from trainlint.semantics.values import (
     LOG_PROBABILITIES,
     LOG_SIGMOID,
     LOGITS,
+    PREDICTED,
     PROBABILITIES,
     SIGMOID,
     TANH,

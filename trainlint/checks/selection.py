@@ -145,19 +145,25 @@ class TestSetSelects(Rule):
         if "test" in parts and named_test(call.argument("key")):
             report(call.argument("key"), what="the best of several")
 
-    @on("program", having="best measured")
-    def best_setting(self, region: Region, report: Report) -> None:
-        """A loop tries an option out, collects what a model is worth with each, and the best of these is looked for."""
-        tried: dict[Any, set[str]] = {}
-        for event, inside in nested(region.events):
-            if event.kind == "measured" and "test" in event.parts and named_test(event.node):
-                loop = next((outer.node for outer in reversed(inside) if outer.block == "loop"), None)
-                if isinstance(loop, cst.For) and sets_option(loop):
-                    tried.setdefault(loop, set(names_in(loop.body)))
-        for event in region.of("best") if tried else ():
-            held = set(names_in(event.scores)) if event.scores is not None else set()
-            if "test" in event.parts and any(held & names for names in tried.values()):
+    @on("program", having="best")
+    def best_of_all(self, region: Region, report: Report) -> None:
+        """A loop collects what a model is worth with each setting, or after each epoch, and the best is looked for."""
+        best = [event for event in region.of("best") if event.parts == {"test"} and event.scores is not None]
+        tried: dict[Any, str] = {}
+        for event, inside in nested(region.events) if best else ():
+            loops = [outer.node for outer in inside if outer.block == "loop" and isinstance(outer.node, cst.For)]
+            if event.kind == "measured" and "test" in event.parts and named_test(event.node) and loops:
+                if sets_option(loops[-1]):
+                    tried.setdefault(loops[-1], "the hyper-parameters")
+            elif event.kind == "step":
+                tried.update(dict.fromkeys(loops, "the epoch"))
+        for event in best:
+            held = set(names_in(event.scores))
+            chosen = {what for loop, what in tried.items() if held & set(names_in(loop.body))}
+            if "the hyper-parameters" in chosen:
                 report(event.node, event.space, what="the hyper-parameters")
+            elif chosen and named_test(event.scores) and called(event.node) not in ("max", "min"):
+                report(event.node, event.space, what="the epoch")
 
     @on("learnt")
     def stopped(self, call: Call, report: Report) -> None:

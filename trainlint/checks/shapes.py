@@ -27,7 +27,6 @@ from trainlint.findings import Safety
 from trainlint.semantics import shapes
 from trainlint.semantics.arithmetic import NEGATED
 from trainlint.semantics.behaviours.data import (
-    PREDICTED,
     RESHAPING,
     after_transforms,
     constants,
@@ -46,6 +45,7 @@ from trainlint.semantics.values import (
     LOG_PROBABILITIES,
     LOGITS,
     NONE,
+    PREDICTED,
     PROBABILITIES,
     SIGMOID,
     UNKNOWN,

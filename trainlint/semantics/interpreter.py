@@ -37,6 +37,7 @@ from trainlint.semantics.values import (
     NONE,
     OF_BATCH,
     OWN_LOSS,
+    PREDICTED,
     SIZE,
     STEPS,
     TINY,
@@ -66,6 +67,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
+    columns_of,
     is_bool,
     is_number,
     is_of_batch,
@@ -2013,7 +2015,17 @@ class Interpreter:
                 lo, hi = bounds(limit)
                 if 0 < lo == hi < 1:
                     self.event("threshold", node, score, f"compared with {lo:g}")
+        if operator in ("Equal", "NotEqual") and PREDICTED in (columns_of(left), columns_of(right)):
+            self.measured_by_hand(node, left, right)
         self.emit("comparison", (operator, node, left, right, result))
+
+    def measured_by_hand(self, node: Any, *sides: Value) -> None:
+        """`(predicted == labels).mean()`: how many predictions are right."""
+        above = self.frame.space.source.index.parent(node) if self.frame.space.source is not None else None
+        above = self.frame.space.source.index.parent(above) if isinstance(above, cst.Arg) else above  # type: ignore[union-attr]
+        name = above.attr.value if isinstance(above, cst.Attribute) else called(above)
+        if name in ("mean", "sum", "average") and all(isinstance(side, Tensor) for side in sides):
+            self.event("measured", node, measured_on(*sides))
 
     def decide(self, test: Any) -> bool | None:
         """Whether a test holds; what hangs on a model's output is a decision of the model's."""

@@ -286,6 +286,7 @@ class DataInfo(NamedTuple):
 
 
 NO_DATA = DataInfo()
+PREDICTED = ("predicted",)  # as columns: what a model has made of rows
 
 
 class Dep(NamedTuple):
@@ -1077,6 +1078,10 @@ def join_data(a: DataInfo, b: DataInfo) -> DataInfo:
         a.scale if a.scale == b.scale else None,
         a.scaled if a.scaled == b.scaled else None,
     )
+
+
+def columns_of(value: Value) -> tuple[Any, ...] | None:
+    return value.data.columns if isinstance(value, Tensor) else None
 
 
 def mix_data(a: DataInfo, b: DataInfo) -> DataInfo:

@@ -35,6 +35,7 @@ from trainlint.semantics.values import (
     NONE,
     OF_BATCH,
     OF_NODES,
+    PREDICTED,
     TRUE,
     UNKNOWN,
     Api,
@@ -78,7 +79,6 @@ PART_WORDS = {
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
 }
-PREDICTED = ("predicted",)  # as columns: what a model has made of rows
 SPLITS = "$splits"  # in the interpreter's flags: the calls that have split data so far
 CUTS = "$cuts"  # in the interpreter's flags: one-sided slices taken of data so far
 
@@ -849,6 +849,8 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         from_start = isinstance(index.start, Const) and index.start.value == 0
         alone = from_start or is_nothing(index.start) or is_nothing(index.stop)
         alone = alone or begins_before(interp, owner, index.start, lower, node)
+        if (side := side_of_dates(index, assigned_part(interp, node))) is not None:
+            data, ends = taken(interp, owner.but(data=data), "dates", side), ()
         for boundary, side, text in ends:
             if not is_nothing(boundary):
                 place, spelled = nearby(interp, boundary, text) if alone else (boundary, text)
@@ -907,7 +909,7 @@ def assigned_part(interp: Interpreter, node: Any) -> str | None:
         if isinstance(above, cst.Tuple):
             place = next(i for i, element in enumerate(above.elements) if element is node)
         elif (
-            not isinstance(above, (cst.Attribute, cst.Subscript, cst.Element))
+            not isinstance(above, (cst.Attribute, cst.Subscript, cst.Element, cst.BinaryOperation))
             and getattr(above, "func", None) is not node
         ):
             return None
@@ -980,6 +982,14 @@ def literal(interp: Interpreter, node: Any) -> Any:
     if isinstance(node, (cst.SimpleString, cst.Integer, cst.Float)):
         return node.evaluated_value
     return const(interp.peek(node) or UNKNOWN)
+
+
+def side_of_dates(index: slice, part: str | None) -> str | None:
+    """Which side of a split `rows["2016":"2018"]` is, where the program calls it a part of the data."""
+    ends = [const(end) for end in (index.start, index.stop) if end is not None]
+    if part is None or not ends or not all(isinstance(end, str) and DATE.match(end) for end in ends):
+        return None
+    return "head" if part == "train" else "tail"
 
 
 def test_of(node: Any) -> cst.Comparison | None:
@@ -1265,6 +1275,17 @@ def applied(call: Call) -> Value:
     assert function is not None
     result = call.interp.call(function, Arguments([call.tensor]), call.node)
     return made.but(data=made.data._replace(fits=made.data.fits | as_tensor(result).data.fits))
+
+
+@behaviour("cloned")
+def cloned(call: Call) -> Value:
+    """`clone(estimator)`: a new one with the same options, which is fitted to nothing."""
+    given = call.first
+    if not isinstance(given, Instance) or given.family not in ("predictor", "estimator", "pipeline", "search"):
+        return UNKNOWN
+    made = Instance(given.cls, given.family, call.interp.step(call.node, "clone"))
+    made.attrs.update({name: value for name, value in given.attrs.items() if not name.startswith("$")})
+    return made
 
 
 @behaviour("cross_validate")

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from trainlint.semantics.behaviours.data import part_of_arguments, sameness
+from trainlint.semantics.behaviours.data import part_of_arguments, sameness, samples
 from trainlint.semantics.library import Call, behaviour
-from trainlint.semantics.values import NONE, TRUE, UNKNOWN, Api, Instance, Value, const
+from trainlint.semantics.values import (
+    INDICES,
+    NONE,
+    OF_NODES,
+    TRUE,
+    UNKNOWN,
+    Api,
+    DictObject,
+    Instance,
+    Number,
+    Tensor,
+    Value,
+    const,
+    measured_on,
+)
 
 GRAPHS = "torch_geometric.data.InMemoryDataset"
 
@@ -50,6 +64,36 @@ def graphs_between(call: Call) -> Value:
 
 def is_graphs(data: Value | None) -> bool:
     return isinstance(data, Instance) and "$serves" in data.attrs
+
+
+@behaviour("split_places")
+def split_places(call: Call) -> Value:
+    """`dataset.get_idx_split()` of OGB: the places of the nodes, or graphs, of each part."""
+    natures = {part: nature for nature, part in OF_NODES.items()}
+    names = {"train": "train", "valid": "val", "test": "test"}
+    return DictObject({name: Tensor(INDICES, 0, nature=natures[part], graph=False) for name, part in names.items()})
+
+
+@behaviour("graphs_at")
+def graphs_at(call: Call) -> Value:
+    """`data[index]`: a graph, or the graphs of a part."""
+    index = call.value("index", 1)
+    if not is_graphs(call.receiver) or not isinstance(index, Tensor) or index.nature not in OF_NODES:
+        return samples(call)
+    data = piece(call, (UNKNOWN,))
+    data.attrs.update({"$indices": index, "$part": OF_NODES[index.nature]})
+    return data
+
+
+@behaviour("judged_outputs")
+def judged_outputs(call: Call) -> Value:
+    """`evaluator.eval({"y_true": …, "y_pred": …})` of OGB: scores, by their names."""
+    given = call.value("input_dict", 1)
+    values = tuple(value for _, value in given.known()) if isinstance(given, DictObject) else ()
+    parts = measured_on(*values)
+    call.interp.event("outside", call.node, call.actual, values)
+    call.interp.event("measured", call.node, parts)
+    return DictObject({DictObject.REST: Number(of=parts)})
 
 
 def piece(call: Call, ends: tuple[Value | None, ...]) -> Instance:

@@ -844,7 +844,10 @@ def quantile(call: Call) -> Value:
 @behaviour("indices")
 def indices(call: Call) -> Value:
     call.interp.event("predict", call.node, call.tensor)
-    if isinstance(call.first, ListObject) and (parts := measured_on(call.interp.element_of(call.first))):
+    scores = call.interp.element_of(call.first) if isinstance(call.first, ListObject) else call.tensor
+    # Numbers that were gathered, not rows of data or what a model makes of them.
+    gathered = isinstance(scores, Tensor) and not scores.deps and max(scores.data.tokens, default=-1) < 0
+    if (gathered or isinstance(scores, Number)) and (parts := measured_on(scores)):
         call.interp.event("best", call.node, call.argument("input", 0), parts)
     result = made(call, kinds=INDICES, lo=0.0).but(graph=False, grown=frozenset(), deps=stopped(call))
     if called(call.node) == "argsort":
