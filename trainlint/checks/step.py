@@ -19,6 +19,7 @@ from trainlint.semantics.behaviours.engines import automatic
 from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import Reach, descendants, optimizers, touches
+from trainlint.semantics.conditions import conditions, contradict
 from trainlint.semantics.interpreter import Interpreter, Region, may_learn, nested, outwards, target_names
 from trainlint.semantics.library import Call, is_of_torch
 from trainlint.semantics.modules import carried, contents
@@ -400,9 +401,13 @@ class StepOrder(Rule):
                 same = [e for e in region.of("step") if e.node is step.node]
                 if backward and len(same) > 1 and all(e.before <= {"clear", "wiped"} for e in same):
                     what = "`step` runs before `backward`, so it finds no gradients and changes nothing"
-                    draft = report(step.node, step.space, what=what)
-                    draft.because([Step(backward.space, backward.node, "backward")])
-                    draft.repair(partial(self.move, backward.space, backward.node))
+                    place = Step(backward.space, backward.node, "backward")
+                    exclusive = contradict(conditions(place), conditions(Step(step.space, step.node, "")))
+                    if exclusive:
+                        what = "`step` finds no gradients, as `backward` (@) runs under another setting only"
+                    draft = report(step.node, step.space, what=what).because([place])
+                    if not exclusive:
+                        draft.repair(partial(self.move, backward.space, backward.node))
 
     def move(self, space: Namespace, backward: Any, draft: Draft) -> None:
         if space is draft.space:

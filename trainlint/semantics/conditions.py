@@ -3,11 +3,12 @@ what a branch uses that another value of the same setting leads to."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from trainlint.semantics.values import Instance, Step, Value
+from trainlint.semantics.values import Api, Instance, Step, Value
 from trainlint.syntax import nodes_in
 from trainlint.syntax.index import BindingKind
 
@@ -80,6 +81,25 @@ def may_change(index: Index, test: Any) -> bool:
     bound = [index.lookup(part) for part in parts if isinstance(part, cst.Name)]
     return any(isinstance(part, cst.Call) for part in parts) or any(
         len(bindings) > 1 or any(b.kind is BindingKind.LOOP for b in bindings) for bindings in bound
+    )
+
+
+def is_fixed(interp: Interpreter, setting: Any) -> bool:
+    """Whether a name or an attribute that a condition asks for surely is what it was when it was last asked for."""
+    source = interp.frame.space.source
+    if source is None:
+        return False
+    if isinstance(setting, cst.Attribute):
+        owner, name = interp.peek(setting.value), re.escape(setting.attr.value)
+        if isinstance(owner, Instance) and isinstance(owner.cls, Api):
+            return False  # an engine may tell by it what it does in this turn
+        changes = re.finditer(rf"\.{name}\s*(?:\W|//|\*\*)?=(?!=)|\bdef {name}\b", source.text)
+        before = (source.text[: change.start()].rpartition("def ")[2] for change in changes)
+        return all(text.startswith("__init__") for text in before)
+    index = source.index
+    bindings, around = index.lookup(setting), set(map(id, index.ancestors(setting)))
+    return len(bindings) == 1 and not any(
+        isinstance(outer, (cst.For, cst.While)) and id(outer) in around for outer in index.ancestors(bindings[0].node)
     )
 
 

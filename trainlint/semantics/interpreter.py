@@ -20,7 +20,7 @@ import libcst as cst
 
 from trainlint.semantics import arithmetic
 from trainlint.semantics.classes import build_class, instantiate
-from trainlint.semantics.conditions import meant
+from trainlint.semantics.conditions import is_fixed, meant
 from trainlint.semantics.containers import as_dict, is_exactly, update
 from trainlint.semantics.dissection import Unreached, runs_quietly, tensors_in, unreached
 from trainlint.semantics.events import RECORDS
@@ -113,6 +113,8 @@ TEST = frozenset(("test",))
 NODE_MASK = ("_mask", "_mask']")
 ORDERS = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
 IDENTITIES = (cst.Is, cst.IsNot)
+EQUALITIES = (cst.Equal, cst.NotEqual)
+STATES = frozenset(("$state", "$scale"))  # of an optimizer's gradients
 OPAQUE_MARKS = frozenset(("$any", "$harmless", "$meter"))
 HOOKS = frozenset(("training_step", "train_dataloader"))  # a class with one of these is run by Lightning
 # Methods of a model's class that make one with weights from a file.
@@ -204,16 +206,17 @@ class Region:
 
 
 class Setting(NamedTuple):
-    """What a condition asks of an attribute: whether it is a value, or whether it `holds` that it is not."""
+    """What a condition asks of an attribute or a name: whether it is a value, or whether it `holds` that it is not."""
 
-    owner: Object
+    where: dict[Any, Any]
     name: Any
     asked: Any
     holds: bool
+    node: Any
 
     @property
     def key(self) -> Any:
-        return ("$if", id(self.owner), self.name, self.asked)
+        return ("$if", id(self.where), self.name, self.asked)
 
 
 class Sides(NamedTuple):
@@ -221,18 +224,19 @@ class Sides(NamedTuple):
 
     where: dict[Any, Any]
     name: Any
-    joined: Value
-    given: Value
-    otherwise: Value
+    joined: Any
+    given: Any
+    otherwise: Any
 
 
 class Alternatives:
-    """The names and attributes that a condition on a setting left with alternatives."""
+    """The names, attributes and states that a condition on a setting left with alternatives."""
 
-    __slots__ = ("sides",)
+    __slots__ = ("sides", "where")
 
-    def __init__(self, sides: list[Sides]) -> None:
+    def __init__(self, sides: list[Sides], where: dict[Any, Any]) -> None:
         self.sides = sides[-MAX_SIDES:]
+        self.where = where  # where the setting is, so that nothing else gets its identity
 
 
 class LoopExits:
@@ -931,23 +935,29 @@ class Interpreter:
         return self.if_(node) if isinstance(node, cst.If) else self.suite(node.body)
 
     def setting_in(self, test: Any) -> Setting | None:
-        """The setting of an object that a condition asks for, as in `if args.mode == "fast"`."""
+        """The setting that a condition asks for, as in `if args.mode == "fast"` or `if scaler is not None`."""
         holds, asked = True, Const(True)
         if test.__class__ is cst.UnaryOperation and test.operator.__class__ is cst.Not:
             test, holds = test.expression, False
         if test.__class__ is cst.Comparison and len(test.comparisons) == 1:
             target = test.comparisons[0]
-            if target.operator.__class__ not in (cst.Equal, cst.NotEqual) or target.comparator.__class__ not in (
-                cst.SimpleString,
-                cst.Integer,
-            ):
+            operator, other = target.operator.__class__, target.comparator
+            if operator in EQUALITIES and other.__class__ in (cst.SimpleString, cst.Integer):
+                asked = self.literal(other)  # type: ignore[assignment]
+            elif operator in IDENTITIES and is_name(other, "None"):
+                asked = NONE
+            else:
                 return None
-            asked = self.literal(target.comparator)  # type: ignore[assignment]
-            test, holds = test.left, holds is (target.operator.__class__ is cst.Equal)
-        if test.__class__ is not cst.Attribute or asked.__class__ is not Const:
+            test, holds = test.left, holds is (operator in (cst.Equal, cst.Is))
+        if asked.__class__ is not Const:
+            return None
+        if test.__class__ is cst.Name:
+            env = self.frame.env if test.value in self.frame.env else self.frame.globals
+            return Setting(env, test.value, asked.value, holds, test)
+        if test.__class__ is not cst.Attribute:
             return None
         owner, name = self.kept_in(test)
-        return Setting(owner, name, asked.value, holds) if owner is not None else None
+        return Setting(owner.attrs, name, asked.value, holds, test) if owner is not None else None
 
     def follow(self, setting: Setting, holds: bool) -> None:
         """What earlier conditions on the same setting left in alternatives is here what it was made under this one."""
@@ -956,14 +966,14 @@ class Interpreter:
             if self.read(side.where, side.name) is side.joined:
                 self.write(side.where, side.name, side.given if holds is setting.holds else side.otherwise)
 
-    def note_sides(self, setting: Setting, sides: list[tuple[dict[Any, Any], Any, Value, Value]]) -> None:
+    def note_sides(self, setting: Setting, sides: list[tuple[dict[Any, Any], Any, Any, Any]]) -> None:
         """Remember what a setting's two sides left, now that they are joined."""
         known = self.flags.get(setting.key)
         found = [Sides(where, name, where[name], *pair) for where, name, *pair in sides]
         if known.__class__ is Alternatives:
             found = [side for side in known.sides if side.where.get(side.name) is side.joined] + found
-        if found := [side for side in found if side.joined.__class__ is Union]:
-            self.write(self.flags, setting.key, Alternatives(found))
+        if found := [side for side in found if side.joined.__class__ in (Union, frozenset)]:
+            self.write(self.flags, setting.key, Alternatives(found, setting.where))
 
     def branches(self, runs: list[Callable[[], bool]], setting: Setting | None = None) -> bool:
         """Run alternatives from the same state, and go on with the join of those that reach their end."""
@@ -982,6 +992,9 @@ class Interpreter:
         if not deltas:
             return False
         sides = list(objects_in(deltas, setting.holds)) if setting is not None and len(deltas) == 2 else []
+        if setting is not None and sides and not is_fixed(self, setting.node):
+            # What an attribute stands for is known by the program, and hardly ever changed again.
+            sides = [side for side in sides if side[1] not in STATES and setting.node.__class__ is cst.Attribute]
         journal.merge(deltas)
         if setting is not None and sides:
             self.note_sides(setting, sides)
@@ -2746,14 +2759,17 @@ def reduced_comparison(call: cst.Call, reduction: str) -> cst.Comparison | None:
     return inner if isinstance(inner, cst.Comparison) and len(inner.comparisons) == 1 else None
 
 
-def objects_in(deltas: list[Delta], holds: bool) -> Iterator[tuple[dict[Any, Any], Any, Value, Value]]:
-    """The names and attributes that hold an object after one of two branches, and something else after the other."""
+def objects_in(deltas: list[Delta], holds: bool) -> Iterator[tuple[dict[Any, Any], Any, Any, Any]]:
+    """The names and attributes that hold an object after one of two branches, and something else after the other; and
+    the states of optimizers that are not the same after both."""
     for key, (where, name, _) in (deltas[0] | deltas[1]).items():
         present = where.get(name, MISSING)
         first, second = (delta[key][2] if key in delta else present for delta in (deltas if holds else deltas[::-1]))
         if isinstance(first, Value) and isinstance(second, Value) and first is not second:
             if isinstance(first, (Instance, Union)) or isinstance(second, (Instance, Union)):
                 yield where, name, first, second
+        elif name in STATES and isinstance(first, frozenset) and isinstance(second, frozenset) and first != second:
+            yield where, name, first, second
 
 
 def chooses(test: Any) -> bool:
