@@ -9,6 +9,7 @@ is the batch as it came in. A rule that meets sizes that cannot fit says so in a
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -104,6 +105,8 @@ def shaped(call: Call, result: Value) -> Value:
     """The result of a call with its shape, where a rule tells it."""
     name = call.actual.rpartition(".")[2].rstrip("_")
     package = call.row.name.partition(".")[0]
+    if package == "einops":
+        return with_form(result, named_axes(call))
     table = FRAMES if package == "pandas" else SHAPES if package in ("torch", "numpy", "torchvision") else None
     if table is None:
         return result
@@ -640,6 +643,31 @@ def transposed(call: Call, given: Form) -> Form:
     return permuted(given, places)
 
 
+def named_axes(call: Call) -> Form:
+    """What a pattern of einops gives: `b n (h d) -> b h n d`."""
+    pattern = const(option(call, "pattern", 1) or UNKNOWN)
+    left, arrow, right = pattern.partition("->") if isinstance(pattern, str) else ("", "", "")
+    if not arrow or "." in pattern:
+        return NOTHING
+    given, before, after = form(call.tensor), groups(left), groups(right)
+    shape = given.shape if given.shape is not None else (*[None] * (len(before) - 1), given.last)
+    if len(shape) != len(before):
+        return NOTHING
+    known = {name: size(option(call, name)) for group in (*before, *after) for name in group if name.isidentifier()}
+    for group, whole in zip(before, shape):
+        unknown = [name for name in group if known.get(name, 1) is None]
+        rest = product(known[name] for name in group if known.get(name) is not None)
+        if len(unknown) == 1 and whole is not None and rest and whole % rest == 0:
+            known[unknown[0]] = whole // rest
+    result = tuple(product(known.get(name, 1) for name in group) for group in after)
+    return Form(result, None, given.batched and before[:1] == after[:1])
+
+
+def groups(axes: str) -> list[list[str]]:
+    """The axes of one side of a pattern, each with the names that are joined in it."""
+    return [(joined or one).split() for joined, one in re.findall(r"\(([^)]*)\)|(\S+)", axes)]
+
+
 @shape_of("expand", "broadcast_to")
 def expand(call: Call) -> Form:
     given, wanted = form(call.tensor), sizes(call, 1, "size")
@@ -758,15 +786,20 @@ def vstack(call: Call) -> Form:
 def pieces(call: Call) -> Form:
     given = form(call.tensor)
     dim = axis(call, 2) or Const(0)
+    count = size(call.value("split_size_or_sections", 1) or call.value("chunks", 1))
+    counted = "chunk" in call.actual or "tensor_split" in call.actual
+
+    def part(whole: int | None) -> int | None:
+        fits = count is not None and count > 0 and whole is not None and whole % count == 0
+        return (whole // count if counted else count) if fits else None  # type: ignore[operator]
+
     if given.shape is None:
-        return Form(None, None, given.batched and const(dim) not in (0, None))
+        last = part(given.last) if const(dim) == -1 else None
+        return Form(None, last, given.batched and const(dim) not in (0, None))
     at = place(dim, len(given.shape))
     if at is None:
         return NOTHING
-    count = size(call.value("split_size_or_sections", 1) or call.value("chunks", 1))
-    whole, piece = given.shape[at], None
-    if count is not None and count > 0 and whole is not None and whole % count == 0:
-        piece = whole // count if "chunk" in call.actual or "tensor_split" in call.actual else count
+    piece = part(given.shape[at])
     return Form(tuple(piece if i == at else s for i, s in enumerate(given.shape)), None, given.batched and at != 0)
 
 
