@@ -37,6 +37,7 @@ from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     HIDDEN,
     TRUE,
+    UNKNOWN,
     Api,
     Class,
     Const,
@@ -52,6 +53,7 @@ from trainlint.semantics.values import (
     bounds,
     const,
     is_number,
+    not_none,
     options,
     usual,
 )
@@ -355,15 +357,16 @@ class ParameterNotRegistered(HiddenRule):
         for name, value in list(instance.attrs.items()):
             if not isinstance(name, str) or name.startswith("$"):
                 continue
-            if isinstance(value, Tensor):
+            held = not_none(value)  # a switch may leave it out
+            if isinstance(held, Tensor):
                 # What `forward` does not read is what its parameters are made of.
-                drawn = value.nature == DRAWN and runs_with(instance, name)
-                kind = "drawn" if drawn else leaf_kind(interp, value)
+                drawn = held.nature == DRAWN and runs_with(instance, name)
+                kind = "drawn" if drawn else leaf_kind(interp, held)
                 # Random numbers that the module is given stand for data.
-                if not kind and value.nature == "random numbers" and not given and runs_with(instance, name):
+                if not kind and held.nature == "random numbers" and not given and runs_with(instance, name):
                     kind = "random"
                 if kind in PLAIN_TENSORS:
-                    hide(interp, instance, name, kind)
+                    hide(interp, instance, name, kind, held)
             elif not interp.modules.leaves:
                 continue
             elif isinstance(value, (ListObject, DictObject, Tuple)):
@@ -710,11 +713,18 @@ def collapses(first: Instance, second: Instance, path: str) -> bool:
         if layer.api_path == LINEAR:
             continue
         # Large kernels are built from small ones, and images are shrunk in several strides, without more in between.
-        if not isinstance(const(layer.attrs.get("kernel_size", Const(None))), int):
+        if alike_in_all(layer.attrs.get("kernel_size", UNKNOWN)) is None:
             return False
-        if const(layer.attrs.get("stride", Const(1))) != 1 or const(layer.attrs.get("dilation", Const(1))) != 1:
+        if any(alike_in_all(layer.attrs.get(name, Const(1))) != 1 for name in ("stride", "dilation")):
             return False
     return at_least(between, start) or at_least(between, end) or is_same_width(first, second)
+
+
+def alike_in_all(setting: Value) -> int | None:
+    """The number that an option of a convolution is for all axes; None if that is not known or differs."""
+    given = {const(item) for item in (setting.items if isinstance(setting, Tuple) else (setting,))}
+    number = given.pop() if len(given) == 1 else None
+    return number if isinstance(number, int) else None
 
 
 def is_same_width(first: Instance, second: Instance) -> bool:
