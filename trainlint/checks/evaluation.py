@@ -11,7 +11,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import is_seeded_elsewhere
-from trainlint.checks.modes import is_lent
+from trainlint.checks.modes import is_lent, is_one_turn
 from trainlint.checks.repairs import around, follows, index_of, is_bound_within
 from trainlint.checks.schedules import assigned_name, inner_loops, over_batches, stop_of
 from trainlint.checks.totals import (
@@ -55,7 +55,7 @@ from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part
 from trainlint.semantics.behaviours.training import optimizers, touches
-from trainlint.semantics.interpreter import FEEDS, Region, is_reset, nested, outwards, target_names
+from trainlint.semantics.interpreter import FEEDS, Region, is_reset, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.modules import carried, is_self
 from trainlint.semantics.values import (
@@ -1034,6 +1034,25 @@ class MetricAccumulator(Rule):
                 )
                 report(assign, space, what=what)
 
+    @on("loop", having="model loss")
+    def last_alone(self, region: Region, report: Report) -> None:
+        """A loop that evaluates measures the loss of each batch and keeps none, and that of the last is read behind."""
+        space, loop = region.space, region.node
+        if space.source is None or space is not report.space() or loop_use(region) != "evaluated":
+            return
+        if is_one_turn(loop) or any(is_whole(loader) for loader in options(region.value)):
+            return
+        index = space.source.index
+        whole = with_contexts(index, loop)
+        for event in region.of("loss"):
+            assign = index.statement(event.node) if event.space is space and contains(loop.body, event.node) else None
+            name: Any = assign.targets[0].target if isinstance(assign, cst.Assign) else None
+            if not isinstance(name, cst.Name) or starts_at_zero(index, name, loop):
+                continue
+            if is_read_behind_alone(index, name, loop, whole):
+                what = "each batch replaces the loss of the one before, so that of the last alone is read behind the loop"
+                report(assign, space, what=what)
+
     @on("loop")
     def doubled(self, region: Region, report: Report) -> None:
         """Two totals get the same in each turn, while what was measured beside it goes into none."""
@@ -1105,6 +1124,23 @@ class MetricAccumulator(Rule):
             if any(dep.module is module for dep in value.deps for module in calls.values()):
                 what = "this judges what the model gave before the loop, and what it gives here is never looked at"
                 report(event.node, event.space, what=what)
+
+
+def is_read_behind_alone(index: Index, name: cst.Name, loop: Any, whole: Any) -> bool:
+    """Whether a name that a loop sets in one place is read behind it, in the loop's own block, and not within."""
+    block = index.parent(whole)
+    bindings = index.lookup(name)
+    behind = [around(index, binding.node, block) for binding in bindings if not contains(loop, binding.node)]
+    if len(bindings) - len(behind) != 1 or any(follows(index, whole, line) for line in behind):
+        return False
+    uses = [use for binding in bindings for use in index.references(binding)]
+    return not any(contains(loop, use) for use in uses) and used_behind(index, name, whole) is not None
+
+
+def is_whole(loader: Any) -> bool:
+    """Whether a loader may well serve all data as one batch."""
+    size = loader.attrs.get("batch_size")
+    return not isinstance(size, (Const, Number)) or (isinstance(size, Number) and size.nature == "a length")
 
 
 def is_meter(value: Value) -> bool:
