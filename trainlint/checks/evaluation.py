@@ -55,7 +55,7 @@ from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part
 from trainlint.semantics.behaviours.training import optimizers, touches
-from trainlint.semantics.interpreter import FEEDS, Region, is_reset, loop_use, nested, outwards, target_names
+from trainlint.semantics.interpreter import FEEDS, Region, is_reset, may_learn, nested, outwards, target_names
 from trainlint.semantics.library import Call, modules_in
 from trainlint.semantics.modules import carried, is_self
 from trainlint.semantics.values import (
@@ -1038,9 +1038,12 @@ class MetricAccumulator(Rule):
     def last_alone(self, region: Region, report: Report) -> None:
         """A loop that evaluates measures the loss of each batch and keeps none, and that of the last is read behind."""
         space, loop = region.space, region.node
-        if space.source is None or space is not report.space() or loop_use(region) != "evaluated":
+        if space.source is None or space is not report.space() or not isinstance(loop, cst.For) or is_one_turn(loop):
             return
-        if is_one_turn(loop) or any(is_whole(loader) for loader in options(region.value)):
+        if region.has("backward", "step", "autograd") or any(may_learn(e.values) for e in region.of("escape")):
+            return
+        walked = region.value
+        if not isinstance(walked, Value) or isinstance(walked, Tuple) or any(map(is_whole, options(walked))):
             return
         index = space.source.index
         whole = with_contexts(index, loop)
@@ -1050,7 +1053,9 @@ class MetricAccumulator(Rule):
             if not isinstance(name, cst.Name) or starts_at_zero(index, name, loop):
                 continue
             if is_read_behind_alone(index, name, loop, whole):
-                what = "each batch replaces the loss of the one before, so that of the last alone is read behind the loop"
+                what = (
+                    "each batch replaces the loss of the one before, so that of the last alone is read behind the loop"
+                )
                 report(assign, space, what=what)
 
     @on("loop")
@@ -1137,9 +1142,11 @@ def is_read_behind_alone(index: Index, name: cst.Name, loop: Any, whole: Any) ->
     return not any(contains(loop, use) for use in uses) and used_behind(index, name, whole) is not None
 
 
-def is_whole(loader: Any) -> bool:
-    """Whether a loader may well serve all data as one batch."""
-    size = loader.attrs.get("batch_size")
+def is_whole(walked: Any) -> bool:
+    """Whether a loop may well walk over all data as one batch."""
+    if not is_loader(walked):
+        return False
+    size = walked.attrs.get("batch_size")
     return not isinstance(size, (Const, Number)) or (isinstance(size, Number) and size.nature == "a length")
 
 
