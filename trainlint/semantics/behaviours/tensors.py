@@ -701,7 +701,8 @@ def sum_(call: Call) -> Value:
     lo = TINY if tensor.lo > 0 else (0.0 if tensor.lo == 0 else -INF)
     hi = 0.0 if tensor.hi <= 0 else INF
     nature = None
-    if lo == -INF and tensor.graph is False and tensor.data.tokens and not tensor.kinds:
+    plain = tensor.graph is False and tensor.data.tokens and not tensor.kinds and not tensor.nature
+    if plain and tensor.lo in (-INF, 0.0):
         nature = "a sum of labels"
     if tensor.nature in (arithmetic.EXPONENTIAL, arithmetic.EXPONENTIALS):
         nature = arithmetic.EXPONENTIALS
