@@ -1050,9 +1050,8 @@ class MetricAccumulator(Rule):
         for event in region.of("loss"):
             assign = index.statement(event.node) if event.space is space and contains(loop.body, event.node) else None
             name: Any = assign.targets[0].target if isinstance(assign, cst.Assign) else None
-            if not isinstance(name, cst.Name) or starts_at_zero(index, name, loop):
-                continue
-            if is_read_behind_alone(index, name, loop, whole):
+            use = read_behind_alone(index, name, loop, whole) if isinstance(name, cst.Name) else None
+            if use is not None and not divides(index.parent(use)):
                 what = (
                     "each batch replaces the loss of the one before, so that of the last alone is read behind the loop"
                 )
@@ -1131,15 +1130,15 @@ class MetricAccumulator(Rule):
                 report(event.node, event.space, what=what)
 
 
-def is_read_behind_alone(index: Index, name: cst.Name, loop: Any, whole: Any) -> bool:
-    """Whether a name that a loop sets in one place is read behind it, in the loop's own block, and not within."""
+def read_behind_alone(index: Index, name: cst.Name, loop: Any, whole: Any) -> cst.Name | None:
+    """Where a name that a loop sets in one place is read behind it, in the loop's own block, if it is not within."""
     block = index.parent(whole)
     bindings = index.lookup(name)
     behind = [around(index, binding.node, block) for binding in bindings if not contains(loop, binding.node)]
     if len(bindings) - len(behind) != 1 or any(follows(index, whole, line) for line in behind):
-        return False
+        return None
     uses = [use for binding in bindings for use in index.references(binding)]
-    return not any(contains(loop, use) for use in uses) and used_behind(index, name, whole) is not None
+    return None if any(contains(loop, use) for use in uses) else used_behind(index, name, whole)
 
 
 def is_whole(walked: Any) -> bool:
@@ -1147,7 +1146,7 @@ def is_whole(walked: Any) -> bool:
     if not is_loader(walked):
         return False
     size = walked.attrs.get("batch_size")
-    return not isinstance(size, (Const, Number)) or (isinstance(size, Number) and size.nature == "a length")
+    return isinstance(size, Number) and size.nature == "a length"
 
 
 def is_meter(value: Value) -> bool:
