@@ -693,7 +693,10 @@ def sample(call: Call) -> Value:
             data=resampled(call, ordered(tensor.data, ("chosen", choice(call.interp, call.node))), "sample")
         )
     if isinstance(frac, Const) and frac.value == 1:
-        return tensor.but(data=ordered(tensor.data, draw(call))._replace(shuffled=True))
+        key = draw(call)
+        if key is not None and key in (tensor.data.order or ()):
+            key = (*key, "again")  # another order, though from the same seed
+        return tensor.but(data=ordered(tensor.data, key)._replace(shuffled=True))
     return tensor.but(data=ordered(tensor.data, ("sampled", id(call.node))))
 
 
@@ -1652,7 +1655,8 @@ def vision_dataset(call: Call) -> Value:
         dataset.attrs["$made"] += (call.interp.frame.space, cst.Module([]).code_for_node(call.node.func))
     if call.short_name in STORED:
         shape, lib = STORED[call.short_name]
-        data = DataInfo(tokens=frozenset((id(dataset),)), part=dataset.attrs["$part"])
+        part = dataset.attrs["$part"]
+        data = DataInfo(tokens=frozenset((abs(hash((call.short_name, part))),)), part=part)
         dataset.attrs["data"] = Tensor(lib=lib, graph=False, shape=shape, data=data)
     if call.short_name in CLASSES:
         dataset.attrs["classes"] = ListObject((Text(),) * CLASSES[call.short_name])
