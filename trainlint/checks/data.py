@@ -171,7 +171,8 @@ def takes_shuffled(dataset: Value | None) -> bool:
     places = dataset.attrs.get("$indices") if isinstance(dataset, Instance) else None
     if isinstance(places, ListObject):
         return "$shuffled" in places.attrs
-    return isinstance(places, Tensor)
+    folded = isinstance(places, Tensor) and bool(places.data.splits) and places.data.shuffled is None
+    return isinstance(places, Tensor) and not folded
 
 
 def made_in_loop(loader: Instance, region: Region) -> bool:
@@ -709,8 +710,11 @@ class SplitOverlap(Rule):
 
 def made_before(block: Any, folds: Mapping[Any, int]) -> list[int]:
     """How many objects were made before a loop over folds began, by the calls that make these; [] for any other."""
-    head = block.node.iter if block.block == "loop" and isinstance(block.node, cst.For) else None
-    return [] if head is None else [folds[node] for node in nodes_in(head) if node in folds]
+    if not folds or block.block != "loop" or not isinstance(block.node, cst.For) or block.space.source is None:
+        return []
+    head = list(nodes_in(block.node.iter))
+    named = (value_before(block.space, node) for node in head if isinstance(node, cst.Name))
+    return [folds[node] for node in (*head, *named) if node in folds]
 
 
 _ANEW = re.compile(r"reset|init|^load(_|$)|restore|copy|clone|build|make|create|get_model", re.IGNORECASE)

@@ -20,6 +20,7 @@ from trainlint.checks.augmenting import (
 from trainlint.checks.data import (
     HELD_OUT,
     datasets_of,
+    in_another_branch,
     is_subset,
     judged_loops,
     parts_of,
@@ -441,6 +442,7 @@ class PreprocessingDiffers(Rule):
         trained = [(d, normalisations(d)) for *_, d in made if dataset_part(d) == "train" and pixels(d)]
         trained = [(d, found) for d, found in trained if id(d) in learnt] or trained  # part of them may be held out
         within = rewritten([*served, *(d for *_, d in made)]) if trained else []
+        learnt_from = datasets_of(event.loader for event in region.of("trained"))
         for _, node, space, dataset in made if trained else ():
             part, given = dataset_part(dataset), normalisations(dataset)
             if part not in HELD_OUT or given is None or dataset in within:
@@ -452,9 +454,11 @@ class PreprocessingDiffers(Rule):
                 continue  # as they are for something else: the model gets this part by another data set
             choices = [datasets_of([event.loader]) for event in region.of("loader")]
             choices = [choice for choice in choices if any(made_at(d, node) for d in choice)]
-            if choices and all(any(not of_one_kind(d, dataset) for d in choice) for choice in choices):
+            kinds = [dataset, *learnt_from]
+            if choices and all(any(not any(of_one_kind(d, k) for k in kinds) for d in choice) for choice in choices):
                 continue  # whichever data set is asked for is looked at, for another purpose
             unknown = [d for *_, d in made if dataset_part(d) is None and pixels(d) == pixels(dataset)]
+            unknown = [d for d in unknown if not in_another_branch(d.born, dataset.born)]
             if any(normalised_like(d, [(dataset, given)]) for d in unknown):
                 continue  # which may be what the model is trained on, where there is a choice of data sets
             if how := differently(given, twins):
