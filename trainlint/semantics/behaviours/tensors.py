@@ -112,6 +112,11 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
     return Tensor(graph=graph, deps=deps, grown=grown, lib=lib, trace=trace, **fields)
 
 
+def is_of_number(call: Call) -> bool:
+    """Whether a function of NumPy gets one number, of which it gives another."""
+    return call.row.name.startswith("numpy.") and is_number(call.first)
+
+
 def is_autocast(interp: Interpreter) -> bool:
     """Whether a context chooses the format that each operation computes in."""
     return any(region.kind == "autocast" for region in outwards(interp.region))
@@ -541,6 +546,8 @@ def log(call: Call) -> Value:
     kind = LOG_PROBABILITIES if tensor.must_be(PROBABILITIES) else LOG_SIGMOID if tensor.must_be(SIGMOID) else 0
     lo = math.log(tensor.lo) if tensor.lo > TINY else -INF
     hi = math.log(tensor.hi) if 0 < tensor.hi < INF else INF
+    if is_of_number(call):
+        return Number(lo, hi)
     return curved(made(call, step="log" if kind else "", kinds=kind, lo=lo, hi=hi))
 
 
@@ -558,7 +565,7 @@ def exp(call: Call) -> Value:
     hi = math.exp(tensor.hi) if tensor.hi < 700 else INF
     if hi == INF and tensor.must_be(LOGITS | HIDDEN):
         return curved(made(call, step="exp", lo=TINY, nature=arithmetic.EXPONENTIAL))
-    return curved(made(call, lo=TINY, hi=hi))
+    return Number(TINY, hi) if is_of_number(call) else curved(made(call, lo=TINY, hi=hi))
 
 
 @behaviour("sqrt")
@@ -566,6 +573,8 @@ def sqrt(call: Call) -> Value:
     tensor = call.tensor
     lo = math.sqrt(tensor.lo) if tensor.lo > 1e-100 else (TINY if tensor.lo > 0 else 0.0)
     hi = math.sqrt(tensor.hi) if 0 <= tensor.hi < INF else INF
+    if is_of_number(call):
+        return Number(lo, hi)
     nature = tensor.nature if tensor.lo == 0 else None
     return made(call, lo=lo, hi=hi, nature="a norm" if nature == "a square" else nature)
 
