@@ -1273,7 +1273,10 @@ def is_next(drawn: Any) -> bool:
 
 def divides(engine: Value | None) -> bool:
     """Whether an engine that runs backward may divide the loss by the number of batches; an Accelerator that was told
-    of none does not."""
+    of none does not, and Fabric leaves it to the program, but for strategies that have a backward of their own."""
+    if isinstance(engine, Instance) and engine.api_path.endswith(".Fabric"):
+        strategy = const(engine.attrs.get("strategy", Const("auto")))
+        return "$any" in engine.attrs or not isinstance(strategy, str) or "deepspeed" in strategy
     if not isinstance(engine, Instance) or not engine.api_path.startswith("accelerate."):
         return engine is not None
     plugin, number = engine.attrs.get("gradient_accumulation_plugin"), engine.attrs.get("gradient_accumulation_steps")

@@ -289,6 +289,12 @@ class Call:
 PLACES = frozenset((1,))  # the token of `list(range(n))`, which has no data of its own
 
 
+def is_trainable(value: Instance) -> bool:
+    """Whether an object is a model, or may be one, as its base is out of view."""
+    unclear = isinstance(value.cls, Class) and "?" in value.cls.api
+    return value.family == "module" or "training" in value.attrs or unclear
+
+
 def as_tensor(value: Value) -> Tensor:
     if isinstance(value, Tensor):
         return value
@@ -1040,13 +1046,18 @@ class Library:
         trains = (
             trains or node is interp.discarded or any(isinstance(v, Instance) and "$state" in v.attrs for v in values)
         )
+        fills: bool | None = trains
+        if not trains and any(isinstance(v, Instance) and is_trainable(v) for v in values):
+            from trainlint.semantics.behaviours.training import is_learnt_from
+
+            fills = None if is_learnt_from(interp, node) else False
         seen: set[int] = set()
         for value in values:
             for option in options(value):
-                self.forget(interp, option, 0, seen, trains)
+                self.forget(interp, option, 0, seen, fills)
 
-    def forget(self, interp: Interpreter, value: Value, depth: int, seen: set[int], trains: bool) -> None:
-        """What code out of view may do to a value."""
+    def forget(self, interp: Interpreter, value: Value, depth: int, seen: set[int], trains: bool | None) -> None:
+        """What code out of view may do to a value. It `trains` what it is given, or not (None: surely not)."""
         if depth > 3 or id(value) in seen:
             return
         seen.add(id(value))
@@ -1085,10 +1096,11 @@ class Library:
                 if isinstance(node, cst.Name) and node.value in empty:
                     interp.write(empty[node.value].attrs, "items", None)
 
-    def forget_object(self, interp: Interpreter, value: Instance, depth: int, seen: set[int], trains: bool) -> None:
-        unclear = isinstance(value.cls, Class) and "?" in value.cls.api  # of a base out of view, and perhaps a module
-        if value.family == "module" or "training" in value.attrs or unclear:
-            if depth == 0:
+    def forget_object(
+        self, interp: Interpreter, value: Instance, depth: int, seen: set[int], trains: bool | None
+    ) -> None:
+        if is_trainable(value):
+            if depth == 0 and trains is not None:
                 from trainlint.semantics.behaviours.training import parameters_escape
 
                 parameters_escape(interp, value)

@@ -51,7 +51,9 @@ class Namespace(Object):
     @property
     def holds_tests(self) -> bool:
         """Whether pytest and unittest look for tests in this file."""
-        return self.path is not None and (self.path.name.startswith("test_") or self.path.stem.endswith("_test"))
+        if self.path is not None and (self.path.name.startswith("test_") or self.path.stem.endswith("_test")):
+            return True
+        return self.source is not None and "(unittest.TestCase)" in self.source.text
 
     @property
     def trains(self) -> bool:

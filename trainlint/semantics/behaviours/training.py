@@ -199,13 +199,12 @@ def optimizer_of(call: Call) -> Value:
 def from_outside(interp: Interpreter, path: str, arguments: Arguments, node: Any) -> Instance | None:
     """What code out of view makes of parameters, or of a model, where the program takes it for an optimizer; else None.
     It may hold more than these, and have methods that step or clear in a way of their own."""
-    if not (name := name_given(interp, node)):
-        return None
     for value in arguments.values():
         whole = isinstance(value, Instance) and (value.family == "module" or "training" in value.attrs)
         if not whole and not (isinstance(value, (Sequence, ListObject, Tuple, Union)) and modules_of(value)[0]):
             continue
-        if not is_used_as_optimizer(interp, name, node, whole):
+        name, text = name_given(interp, node)
+        if not name or not is_used_as_optimizer(name, text, node, whole):
             return None
         made = Instance(Api(path or "torch.optim.Optimizer"), "optimizer", interp.step(node, "the optimizer"))
         made.attrs["$open"] = made.attrs["$outside"] = True
@@ -216,26 +215,45 @@ def from_outside(interp: Interpreter, path: str, arguments: Arguments, node: Any
     return None
 
 
-def name_given(interp: Interpreter, node: Any) -> str:
-    """What the result of a call is called, or the function that returns it; "" where it gets no name."""
-    source, function = interp.frame.space.source, interp.frame.function
-    above = source.index.parent(node) if source is not None else None
-    if isinstance(above, cst.Assign):
-        return last_name(above.targets[0].target)
-    return function.name if isinstance(above, cst.Return) and function is not None else ""
+def name_given(interp: Interpreter, node: Any) -> tuple[str, str]:
+    """What the result of a call is called where it ends up, through functions that return it, and the text of that
+    file; else the name of the function that returns it, "" where there is none."""
+    frame, text = interp.frame, ""
+    name = ""
+    while frame.space.source is not None:
+        source = frame.space.source
+        above = source.index.parent(node)
+        if isinstance(above, cst.Assign):
+            return last_name(above.targets[0].target), source.text
+        if not isinstance(above, cst.Return) or frame.function is None:
+            break
+        if not name or not re.search(OPTIMIZER, name):
+            name, text = frame.function.name, source.text
+        if frame.caller is None or frame.call is None:
+            break
+        frame, node = frame.caller, frame.call
+    return name, text
 
 
-def is_used_as_optimizer(interp: Interpreter, name: str, node: Any, whole: bool) -> bool:
+def is_used_as_optimizer(name: str, text: str, node: Any, whole: bool) -> bool:
     """Whether a name is an optimizer's, or one on which gradients are cleared or groups of parameters looked up in the
     same file. What is made of a `whole` model may be another model, which is called."""
-    source = interp.frame.space.source
-    assert source is not None
-    if whole and re.search(rf"(?<!def )\b{re.escape(name)}\(", source.text):
+    if whole and re.search(rf"(?<!def )\b{re.escape(name)}\(", text):
         return False
     if re.search(OPTIMIZER, name) or (not whole and "optim" in cst.Module([]).code_for_node(node).lower()):
         return True
     used = rf"\b{re.escape(name)}\.(zero_grad|param_groups)\b|\.step\((self\.)?{re.escape(name)}\b"
-    return re.search(used, source.text) is not None
+    return re.search(used, text) is not None
+
+
+def is_learnt_from(interp: Interpreter, node: Any) -> bool:
+    """Whether a program runs backward on what it calls the result of a call."""
+    source = interp.frame.space.source
+    above = source.index.parent(node) if source is not None and "backward(" in source.text else None
+    if source is None or not isinstance(above, cst.Assign) or not isinstance(above.targets[0].target, cst.Name):
+        return False
+    name = re.escape(above.targets[0].target.value)
+    return re.search(rf"\b{name}(\.\w+\([^()\n]*\))*\.backward\(|\bbackward\({name}\b", source.text) is not None
 
 
 def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -> None:
