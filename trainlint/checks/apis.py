@@ -227,9 +227,11 @@ class RemovedApi(ApiRule):
     def indexed(self, fact: Any, report: Report) -> None:
         """`loss.data[0]`, from the time when a loss had one dimension."""
         node, owner, indices = fact
-        if owner.lib != "torch" or owner.shape != () or len(indices) != 1 or not is_number(indices[0]):
+        if owner.lib != "torch" or len(indices) != 1 or not is_number(indices[0]):
             return
         space = report.interp.frame.space
+        if owner.shape != () and (owner.shape is not None or not is_differentiated(node.value, space)):
+            return
         if not is_due(Use(space, "torch", ZERO_DIM, node, None)) or is_asked_for(node, space):
             return
         tensor = node.value
@@ -241,6 +243,18 @@ class RemovedApi(ApiRule):
 
 
 ASKS = frozenset(("type", "isinstance", "dim", "ndim", "ndimension", "shape", "size", "len", "numel"))
+
+
+def is_differentiated(tensor: Any, space: Namespace) -> bool:
+    """Whether a backward runs from a tensor, or from the one that this is the `data` of, which then is one number."""
+    held = tensor.value if isinstance(tensor, cst.Attribute) and tensor.attr.value == "data" else tensor
+    if not isinstance(held, cst.Name) or space.source is None:
+        return False
+    index = space.source.index
+    bindings = index.lookup(held)
+    methods = [index.parent(use) for use in index.references(bindings[0])] if len(bindings) == 1 else []
+    run = [index.parent(m) for m in methods if isinstance(m, cst.Attribute) and m.attr.value == "backward"]
+    return any(isinstance(call, cst.Call) and not call.args for call in run)
 
 
 def is_asked_for(node: Any, space: Namespace) -> bool:
