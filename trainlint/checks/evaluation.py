@@ -1047,8 +1047,8 @@ class MetricAccumulator(Rule):
             return
         index = space.source.index
         whole = with_contexts(index, loop)
-        for event in region.of("loss"):
-            assign = index.statement(event.node) if event.space is space and contains(loop.body, event.node) else None
+        for node in dict.fromkeys(event.node for event in region.of("loss") if event.space is space):
+            assign = index.statement(node) if around(index, node, loop.body) is not None else None
             name: Any = assign.targets[0].target if isinstance(assign, cst.Assign) else None
             use = read_behind_alone(index, name, loop, whole) if isinstance(name, cst.Name) else None
             if use is not None and not divides(index.parent(use)):
