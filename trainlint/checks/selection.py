@@ -159,7 +159,8 @@ class TestSetSelects(Rule):
                 tried.update(dict.fromkeys(loops, "the epoch"))
         for event in best:
             held = set(names_in(event.scores))
-            chosen = {what for loop, what in tried.items() if held & set(names_in(loop.body))}
+            around = [loop for loop in tried if not contains(loop.body, event.node)]
+            chosen = {tried[loop] for loop in around if held & set(names_in(loop.body))}
             if "the hyper-parameters" in chosen:
                 report(event.node, event.space, what="the hyper-parameters")
             elif chosen and named_test(event.scores) and called(event.node) not in ("max", "min"):

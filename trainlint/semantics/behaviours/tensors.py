@@ -34,6 +34,7 @@ from trainlint.semantics.values import (
     NO_DATA,
     NO_DEPS,
     NONE,
+    PREDICTED,
     PRESENT,
     PROBABILITIES,
     REACHED,
@@ -58,6 +59,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
+    columns_of,
     const,
     cut,
     is_number,
@@ -857,7 +859,8 @@ def indices(call: Call) -> Value:
     scores = call.interp.element_of(call.first) if isinstance(call.first, ListObject) else call.tensor
     # Numbers that were gathered, not rows of data or what a model makes of them.
     gathered = isinstance(scores, Tensor) and not scores.deps and max(scores.data.tokens, default=-1) < 0
-    if (gathered or isinstance(scores, Number)) and (parts := measured_on(scores)):
+    alone = call.value("dim", 1) is None and call.value("axis") is None and columns_of(scores) != PREDICTED
+    if alone and (gathered or isinstance(scores, Number)) and (parts := measured_on(scores)):
         call.interp.event("best", call.node, call.argument("input", 0), parts)
     result = made(call, kinds=INDICES, lo=0.0).but(graph=False, grown=frozenset(), deps=stopped(call))
     if called(call.node) == "argsort":
