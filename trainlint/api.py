@@ -142,6 +142,8 @@ EVENTS = frozenset(
         # Data.
         *("split", "fit", "leak", "dataset", "pair", "learnt", "search", "picked"),
         *("windows", "standardised", "pretrained", "indexed", "fitted", "applied", "varied", "compiled"),
+        # A ready-made model of Keras gets other pixels than its weights were learnt on, or is thawed too late.
+        *("pixels", "late thaw"),
         # The loaders that an engine trains on, and those it validates on.
         "validated",
         # Shapes: sizes that cannot fit, a model's output, a step taken from a sequence, a recurrent layer.

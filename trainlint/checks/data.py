@@ -26,6 +26,7 @@ from trainlint.checks.rows import (
 )
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import (
+    LISTED,
     Same,
     bundled,
     dataset_part,
@@ -62,6 +63,7 @@ from trainlint.semantics.values import (
     Value,
     const,
     options,
+    truth,
 )
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, keyword, names_in, positional, words_in
@@ -386,6 +388,8 @@ class SplitOverlap(Rule):
                 report(keyword(made.node, "subset") or made.node, made.space, how=JUDGED).because([trained.born])
             else:
                 report(given, how=JUDGED)
+        elif is_loader(trained) and is_loader(judged) and begin_together(judged, trained):
+            report(given, how=JUDGED)
         elif is_loader(trained) and is_loader(judged) and serves_slice(judged, trained) and judged.born is not None:
             report(judged.born.node, judged.born.space, how=JUDGED).because([trained.born])
         elif is_loader(trained) and is_loader(judged) and parted_apart(trained, judged) and judged.born is not None:
@@ -401,6 +405,30 @@ class SplitOverlap(Rule):
             rows = held_out.items[0] if isinstance(held_out, Tuple) and held_out.items else None
             if (name and name == dotted_name(call.argument("x"))) or is_within(span(rows), span(whole)):
                 report(first, how=JUDGED)
+            elif is_held_out_of(rows, whole, ()):
+                report(call.argument("x"), how=UNSPLIT).because([Step(report.space(), first, "held out")])
+
+    @on("program", having="fitted tested")
+    def pipelines(self, region: Region, report: Report) -> None:
+        """A model of Keras is tested on the pipeline that it is fitted to, and those for the test are not used; or on a
+        folder that it is fitted to a part of."""
+        fits = region.of("fitted")
+        learnt = [loader for e in fits if is_loader(loader := e.call.value("x", 1))]
+        judged = [loader for e in fits if is_loader(loader := e.call.value("validation_data", 8))]
+        tested = [(event, loader) for event in region.of("tested") for loader in event.loaders]
+        known = {same_data(loader) for loader in learnt} - {None}
+        for event, loader in tested if learnt else ():
+            folder = files_of(loader.attrs.get("dataset"))
+            if folder is not None and any(reads_part_of(files_of(o.attrs.get("dataset")), folder) for o in learnt):
+                at = folder.born or Step(event.space, event.node, "tested")
+                report(at.node, at.space, how=JUDGED).because([learnt[0].born])
+                return
+        if known and tested and all(same_data(loader) in known for _, loader in tested):
+            walked = [event.loader for kind in USES for event in region.of(kind)]
+            used = datasets_of([*learnt, *judged, *(loader for _, loader in tested), *walked])
+            idle = [d for *_, d in region.of("dataset") if dataset_part(d) == "test" and all(d is not u for u in used)]
+            for event, _ in tested if idle else ():
+                report(event.node, event.space, how=JUDGED).because([idle[0].born])
 
     @on("program", having="folds trained evaluated")
     def carried_over(self, region: Region, report: Report) -> None:
@@ -728,22 +756,34 @@ def may_begin_anew(loop: cst.For) -> bool:
 
 def stopped_by(call: Call) -> Value | None:
     """The rows by which boosting stops early: the last that it is to look at. None where it goes on to its end."""
-    rounds = call.arguments.keywords.get("early_stopping_rounds")
-    if rounds is None and isinstance(call.receiver, Instance):
-        rounds = call.receiver.attrs.get("early_stopping_rounds")
-    callbacks = call.arguments.keyword_nodes.get("callbacks")
-    told = callbacks is not None and any(called(node) in STOPPERS for node in nodes_in(callbacks))
-    if not told and (not isinstance(rounds, Value) or (isinstance(rounds, Const) and not rounds.value)):
-        return None
     given = next((call.arguments.keywords[name] for name in JUDGES if name in call.arguments.keywords), None)
+    if given is None or not stops_early(call):
+        return None
+    if isinstance(given, Tensor):
+        return given
     if not isinstance(given, (ListObject, Tuple)) or not given.items:
         return None
-    last = given.items[-1]
-    return last.items[0] if isinstance(last, (Tuple, ListObject)) and last.items else last
+    first, last = given.items[0], given.items[-1]
+    if isinstance(last, (Tuple, ListObject)) and last.items:
+        return last.items[0]
+    return first if isinstance(given, Tuple) else last  # `eval_set=(x, y)`, or a list of rows with their labels
+
+
+def stops_early(call: Call) -> bool:
+    """Whether boosting stops, or is cut, where the rows that it looks at are predicted best."""
+    own = call.receiver.attrs if isinstance(call.receiver, Instance) else {}
+    rounds = call.arguments.keywords.get("early_stopping_rounds") or own.get("early_stopping_rounds")
+    if isinstance(rounds, Value) and not (isinstance(rounds, Const) and not rounds.value):
+        return True
+    best = call.arguments.keywords.get("use_best_model") or own.get("use_best_model")
+    if isinstance(call.receiver, Instance) and call.receiver.api_path.startswith("catboost."):
+        return not isinstance(best, Value) or truth(best) is True  # as CatBoost does unless it is told not to
+    callbacks = call.arguments.keywords.get("callbacks") or own.get("callbacks")
+    known = call.interp.known_items(callbacks) if isinstance(callbacks, Value) else None
+    return any(isinstance(one, Instance) and one.family == "early_stopping" for one in known or ())
 
 
 JUDGES = ("eval_set", "evals", "valid_sets")  # which arguments of boosting give the rows that it looks at on the way
-STOPPERS = ("early_stopping", "EarlyStopping")  # callbacks of lightgbm's and xgboost's
 
 
 def judges_given(call: Call) -> Any:
@@ -1168,6 +1208,14 @@ def files_of(dataset: Value | None) -> Instance | None:
     return dataset if isinstance(dataset, Instance) else None
 
 
+def reads_part_of(part: Instance | None, folder: Instance) -> bool:
+    """Whether a data set of Keras is a subset of the files of a folder, all of which another one reads."""
+    mine: Sequence[Any] = part.attrs.get("$made", ()) if part is not None else ()
+    whole: Sequence[Any] = folder.attrs.get("$made", ())
+    parted = len(mine) == len(whole) == 4 and mine[1] != NONE.key and whole[1] == NONE.key
+    return part is not folder and parted and bool(mine[0] == whole[0])
+
+
 def drawn_parts(loader: Instance) -> list[Instance]:
     """What a loader may serve of parts of random splits, if it is known how each was drawn."""
     held = datasets_of([loader])
@@ -1210,6 +1258,13 @@ def serves_slice(loader: Instance, other: Instance) -> bool:
         return False
     known = [slice_of(one) is not None for one in (chosen, others) if one is not None]
     return all(known) and (None in (chosen, others) or serves_some(loader, other))
+
+
+def begin_together(loader: Instance, other: Instance) -> bool:
+    """Whether two pipelines take the first samples of the same one, or leave out its first: `take(a)` and `take(b)`."""
+    (whole, chosen), (other_whole, others) = indices_of(loader), indices_of(other)
+    ways = [one.items[0].key for one in (chosen, others) if isinstance(one, Tuple) and one.items]
+    return whole is not None and whole == other_whole and len(ways) == 2 and ways[0] == ways[1] != Const("shard").key
 
 
 def slice_of(chosen: Value | None) -> tuple[float, float, str] | None:
@@ -1352,6 +1407,8 @@ def identity(dataset: Value | None) -> Any:
         return (known, train.key)
     if made:
         return (dataset.cls.key if dataset.cls is not None else None, made)
+    if isinstance(listed := dataset.attrs.get(LISTED), ListObject):
+        return sameness(listed)
     members = dataset.attrs.get("$members")
     if isinstance(members, ListObject) and dataset.cls is not None and dataset.api_path.endswith(".ConcatDataset"):
         held = members.items if members.items is not None else options(members.attrs["element"])

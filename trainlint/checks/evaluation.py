@@ -678,7 +678,7 @@ def compensated(report: Report, node: cst.CSTNode) -> bool:
     return False
 
 
-READING = ("compute", "result")
+READING = ("compute", "result", "aggregate")
 
 
 def read_again(flow: list[Any]) -> Any:
@@ -692,6 +692,24 @@ def read_again(flow: list[Any]) -> Any:
             return event
         else:
             seen.setdefault(event.node, False)
+    return None
+
+
+def read_between(flow: list[Any]) -> tuple[Any, Any] | None:
+    """Two readings of a metric, one after the other, each behind a loop of its own that has fed it, with no reset in
+    between."""
+    fed: Any = None  # the loop that has fed it last
+    first: tuple[Any, Any, int] | None = None  # a reading, the loop before it, and how deep it is
+    for event, inside in flow:
+        loops = inner_loops(inside)
+        if event.what.startswith("reset"):
+            fed = first = None
+        elif event.what not in READING:
+            fed = loops[-1].node if loops else None
+        elif fed is not None:
+            if first is not None and first[0].node is not event.node and first[2] == len(loops) and fed is not first[1]:
+                return first[0], event
+            first = (event, fed, len(loops))
     return None
 
 
@@ -717,7 +735,7 @@ def is_fed_in_text(metric: Instance) -> bool:
     )
 
 
-READING_METRICS = ("result", "compute", "reset", "reset_state", "reset_states")
+READING_METRICS = ("result", "compute", "aggregate", "reset", "reset_state", "reset_states")
 
 
 def fed_instead(metric: Instance, meters: Any) -> Any:
@@ -940,6 +958,12 @@ class MetricAccumulator(Rule):
                 if read is not None:
                     what = "the metric is never reset, so it also holds what was fed to it before it was read last (@)"
                     report(read.node, read.space, what=what).because([metric.born])
+            elif id(metric) in reset:
+                both = read_between([(event, inside) for event, inside in flow if event.metric is metric])
+                if both is not None:
+                    what = "the metric is not reset here, so what is read of it later (@) holds both loops' values"
+                    draft = report(both[0].node, both[0].space, what=what)
+                    draft.because([Step(both[1].space, both[1].node, "read")])
 
     @on("loop")
     def filled(self, region: Region, report: Report) -> None:

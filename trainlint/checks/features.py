@@ -302,7 +302,7 @@ class PretrainedPreprocessing(Rule):
     """A pretrained model gets images scaled otherwise than in its own training."""
 
     code, name = "TL408", "pretrained-preprocessing"
-    message = "{what}, but the pretrained weights expect ImageNet's mean and standard deviation"
+    message = "{what}, but the pretrained weights expect {wanted}"
     severity = Severity.WARNING
 
     @on("pretrained")
@@ -317,7 +317,13 @@ class PretrainedPreprocessing(Rule):
             what = "the images are normalised with other constants"
         else:
             return
-        report(scale[-1].node, scale[-1].space, what=what).because([module.born])
+        wanted = "ImageNet's mean and standard deviation"
+        report(scale[-1].node, scale[-1].space, what=what, wanted=wanted).because([module.born])
+
+    @on("pixels")
+    def of_keras(self, fact: Any, report: Report) -> None:
+        at, what, wanted, model = fact
+        report(at.node, at.space, what=what, wanted=wanted).because([model.born])
 
 
 def replaced(module: Instance, stem: str) -> bool:

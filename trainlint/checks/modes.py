@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -50,6 +50,7 @@ from trainlint.semantics.values import (
     Dep,
     DictObject,
     Instance,
+    ListObject,
     Method,
     Step,
     Tensor,
@@ -86,10 +87,16 @@ def measured(region: Region, module: Instance, node: Any = None) -> bool:
         or any(depends(e.value, module, node) and e.value.data.tokens for e in region.of("collect"))
         or (region.kind == "loop" and any(depends(e.value, module, node) for e in region.of("item")))
         or any(
-            ("metric" in e.path or e.node in fed) and any(depends(v, module, node) for v in e.values)
+            ("metric" in e.path or e.node in fed) and any(depends(v, module, node) for v in each_in(e.values))
             for e in region.of("outside")
         )
     )
+
+
+def each_in(values: Iterable[Value]) -> Iterator[Value]:
+    """Values, and what stands for the items of lists among them, such as the samples of a batch."""
+    for value in values:
+        yield value.attrs.get("element", value) if isinstance(value, ListObject) and value.items is None else value
 
 
 def predicted(region: Region, module: Instance) -> bool:
@@ -139,13 +146,18 @@ class ModelCall(NamedTuple):
 
     @property
     def is_repeated(self) -> bool:
-        """Whether the same inputs are given again and again in one expression, or in a loop that does nothing but
-        collect what comes out, as to see how dropout spreads it."""
+        """Whether the same inputs are given again and again in one expression, or in a loop that collects what comes
+        out, as to see how dropout spreads it."""
         given = {name for arg in getattr(self.node, "args", ()) for name in names_in(arg.value)}
         around = (getattr(n, "for_in", n) for n in index_of(self.space).ancestors(self.node))
         clause = next((n for n in around if isinstance(n, (cst.CompFor, cst.For))), None)
-        if clause is None or (isinstance(clause, cst.For) and not is_one_line(clause.body)):
+        if clause is None:
             return False
+        if isinstance(clause, cst.For) and not is_one_line(clause.body):
+            bound = (target for node in nodes_in(clause.body) for target in getattr(node, "targets", ()))
+            made = {name for target in bound for name in names_in(getattr(target, "target", None))}
+            if not collects(clause.body) or not made.isdisjoint(given):
+                return False
         return is_plain_call(clause.iter, "range") and given.isdisjoint(target_names(clause.target))
 
     @property
@@ -174,6 +186,11 @@ class ModelCall(NamedTuple):
         if isinstance(loop, cst.For) and not contains(loop.body, self.node):
             return report(loop.iter, region.space, **fields).because([Step(self.space, self.node, "called here")])
         return report(self.node, self.space, **fields)
+
+
+def collects(block: Any) -> bool:
+    """Whether a block appends to a list what it comes to."""
+    return any(called(node) == "append" for node in calls_in(block))
 
 
 def is_one_line(block: cst.BaseSuite) -> bool:
@@ -280,7 +297,7 @@ class MissingEvalMode(Rule):
 
     def switch(self, call: ModelCall, region: Region, for_good: bool, draft: Draft) -> None:
         """Offer to evaluate in eval mode; and to go back to train mode, unless nothing is trained here."""
-        if draft.node is not call.node:
+        if draft.node is not call.node or any(event.node is call.node for event in region.of("lent")):
             return
         given = keyword(draft.node, "training")
         if given is not None:

@@ -456,6 +456,16 @@ class FrozenByAccident(Rule):
     code, name = "TL703", "frozen-by-accident"
     message = "{what}"
 
+    @on("late thaw")
+    def not_compiled(self, fact: Any, report: Report) -> None:
+        """Layers of Keras are thawed, and the model is fitted once more as it was compiled before."""
+        node, model, compiled = fact
+        what = (
+            f"`{model.describe()}` was thawed after the model had been compiled (@) and fitted, "
+            "so its layers are still left out: compile it once more"
+        )
+        report(node, what=what).because([compiled])
+
     @on("loop", having="backward step")
     def check(self, region: Region, report: Report) -> None:
         steps = [e.optimizer for e in region.of("step") if isinstance(e.optimizer, Instance)]
@@ -701,6 +711,19 @@ class LearningRateExtreme(Rule):
     def is_usual(self, optimizer: Instance) -> bool:
         rate = own_rate(optimizer)
         return rate is not None and 0 < rate <= self.LIMITS.get(optimizer.describe(), 0.0)
+
+    @on_call("optax.chain")
+    def uphill(self, call: Call, report: Report) -> None:
+        """A chain of optax scales what an optimizer without a rate gives, and does not turn the sign round."""
+        parts = [p for p in call.arguments.positional if isinstance(p, Instance) and p.family == "optax"]
+        names = [part.describe() for part in parts]
+        if len(parts) < len(call.arguments.positional) or not {"scale_by_adam", "scale_by_rms"} & set(names):
+            return
+        if all("learning_rate" not in p.attrs for p in parts) and names[-1] == "scale" and "scale" not in names[:-1]:
+            rate = usual(parts[-1].attrs.get("step_size"))
+            if rate is not None and 0 < rate < 1 and not {"scale_by_learning_rate", "scale_by_schedule"} & set(names):
+                what = f"a rate of +{rate:g} moves the weights up the gradient: `scale` takes it with a minus"
+                report(call.arguments.nodes[-1] or call.node, what=what)
 
     @on("applied")
     def applied(self, call: Call, report: Report) -> None:

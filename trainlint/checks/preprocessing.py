@@ -318,6 +318,9 @@ def apart(loader: Instance, trained: set[Any]) -> bool:
     return bool(trained) and None not in trained and same_data(loader) not in trained | {None}
 
 
+NORMALIZE, INTENSITY = "$normalize", "$intensity"  # of a transform: what it makes the numbers by
+
+
 def normalisations(dataset: Instance) -> set[tuple[Any, ...] | None] | None:
     """The statistics that a data set's transform normalises with, each with the bounds of its channels: () for none at
     all, several where a branch chooses the transform, with None among them where it may leave a step out; None when it
@@ -338,7 +341,8 @@ def normalisations(dataset: Instance) -> set[tuple[Any, ...] | None] | None:
     for chain in chains:
         if chain is None or any(scales(step) for step in chain[0]):
             return None
-        statistics = tuple(channels(value) for step in chain[0] for value in step.attrs.get("$normalize", ()))
+        told = (value for step in chain[0] for name in (NORMALIZE, INTENSITY) for value in step.attrs.get(name, ()))
+        statistics = tuple(map(channels, told))
         found |= {statistics} if chain[1] or not statistics else {statistics, None}
     return found or None
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple, TypeGuard
 
-from trainlint.semantics.behaviours.data import Same, is_one
+from trainlint.semantics.behaviours.data import LISTED, Same, is_one
 from trainlint.semantics.behaviours.lists import held
 from trainlint.semantics.classes import counted
-from trainlint.semantics.values import Class, DataInfo, Instance, Tensor, Tuple, Value
+from trainlint.semantics.values import Class, DataInfo, Instance, ListObject, Tensor, Tuple, Value
 
 
 class Span(NamedTuple):
@@ -26,6 +26,8 @@ def rows_in(dataset: Value | None) -> Value | None:
     tensors = dataset.attrs.get("$tensors")
     if isinstance(tensors, Tuple) and tensors.items:
         return tensors.items[0]
+    if isinstance(listed := dataset.attrs.get(LISTED), ListObject):
+        return listed
     found = dataset.attrs.get(counted(dataset.cls)) if isinstance(dataset.cls, Class) else None
     return found if isinstance(found, Value) else None
 

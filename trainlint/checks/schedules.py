@@ -70,6 +70,13 @@ def hands_on(loop: Any) -> bool:
     return any(not served.isdisjoint(names_in(value)) for value in given)
 
 
+def picks_rows(loop: Any) -> bool:
+    """Whether a loop picks items of something by what it is at: `batch = x[order[i : i + size]]`."""
+    served = set(target_names(loop.target)) if isinstance(loop, cst.For) else set()
+    places = (part for node in nodes_in(loop.body) if isinstance(node, cst.Subscript) for part in node.slice)
+    return bool(served) and any(not served.isdisjoint(names_in(place)) for place in places)
+
+
 def stop_of(node: Any) -> Any:
     """The expression that says where a loop's `range` ends, or how long it is, or where its counter ends
     (`while epoch < epochs`)."""
@@ -519,7 +526,8 @@ class SchedulerLength(Rule):
             schedule = event.optimizer.attrs.get("learning_rate") if event.kind == "rated" else None
             if isinstance(schedule, Instance) and schedule.born is not None and schedule.describe() in DECAYS:
                 loop = lone_loop(inside)
-                if loop is not None and isinstance(loop.node, cst.For) and not is_plain_call(loop.node.iter, "range"):
+                plain = loop is not None and isinstance(loop.node, cst.For)
+                if plain and (not is_plain_call(loop.node.iter, "range") or picks_rows(loop.node)):
                     found.setdefault(schedule.born.node, (schedule, loop))
         for schedule, loop in found.values():
             length = schedule.attrs.get(DECAYS[schedule.describe()])

@@ -26,6 +26,7 @@ from trainlint.checks.data import (
     statement_of,
     stopped_by,
     unused_loaders,
+    value_before,
 )
 from trainlint.checks.repairs import index_of
 from trainlint.edits import set_argument
@@ -170,9 +171,10 @@ class TestSetSelects(Rule):
     def stopped(self, call: Call, report: Report) -> None:
         """`fit(…, eval_set=[(X_test, y_test)], early_stopping_rounds=…)`."""
         first = stopped_by(call)
-        node = judges_given(call)
-        if isinstance(first, Tensor) and first.data.part == "test" and named_test(node):
-            report(node, what="when training stops")
+        if isinstance(first, Tensor) and first.data.part == "test":
+            node = judges_given(call)
+            if is_test_alone(set(rows_named(report.space(), node))):
+                report(node, what="when training stops")
 
     @on("program", having="watched tested")
     def by_engine(self, region: Region, report: Report) -> None:
@@ -196,11 +198,15 @@ class TestSetSelects(Rule):
         """Callbacks of Keras look at the test data, on which the model is evaluated afterwards."""
         pending: list[tuple[Any, Tensor, str]] = []
         reported: list[tuple[Any, str]] = []  # those whose model has predicted for the test data
+        served_for: list[tuple[Any, Instance, str]] = []  # the same of pipelines that the program calls the test data
         for event in region.events:
             if event.kind == "fitted":
                 given, what = event.call.value("validation_data", 8), watching(event.call)
                 first = given.items[0] if isinstance(given, Tuple) and given.items else rows_of(given)
-                if what and isinstance(first, Tensor) and first.data.part == "test":
+                if what and isinstance(given, Instance) and given.family == "loader":
+                    if named_test(event.call.argument("validation_data", 8)):
+                        served_for.append((event, given, what))
+                elif what and isinstance(first, Tensor) and first.data.part == "test":
                     if not any(map(VALIDATION.search, words_in(event.call.argument("validation_data", 8)))):
                         pending.append((event, first, what))
             elif event.kind == "predicted" and isinstance(event.x, Tensor) and event.x.data.part == "test":
@@ -209,6 +215,10 @@ class TestSetSelects(Rule):
                         continue
                     if judged.data.tokens == event.x.data.tokens:
                         reported.append((fit, what))
+            elif event.kind == "tested":
+                for fit, served, what in served_for:
+                    if same_data(served) in {same_data(one) for one in event.loaders} - {None}:
+                        report(fit.call.argument("validation_data", 8), fit.space, what=what)
             elif event.kind == "measured" and "test" in event.parts:
                 for fit, what in reported:
                     report(fit.call.argument("validation_data", 8), fit.space, what=what)
@@ -264,6 +274,17 @@ def sets_option(loop: cst.For) -> bool:
         for option in options
         if option.keyword is not None
     )
+
+
+def rows_named(space: Namespace, node: Any) -> Iterator[str]:
+    """The names of the rows in an expression: of those that boosting is given as `Dataset(rows, labels)`, their own."""
+    for inner in nodes_in(node):
+        if isinstance(inner, cst.Name):
+            made = value_before(space, inner)
+            if called(made) in ("Dataset", "DMatrix", "QuantileDMatrix", "Pool") and made.args:
+                yield from words_in(made.args[0].value)
+            elif inner.value not in ("Dataset", "DMatrix", "QuantileDMatrix", "Pool"):
+                yield inner.value
 
 
 def named_test(node: Any) -> bool:

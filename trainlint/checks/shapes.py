@@ -446,6 +446,8 @@ def is_equated(index: Index, call: Any) -> bool:
         method = index.parent(outer)
         passes = outer.attr.value in ("type_as", *PASSING) and isinstance(method, cst.Call) and method.func is outer
         return outer.attr.value == "eq" or (passes and is_equated(index, method))
+    if isinstance(outer, cst.Subscript) and outer.value is call:
+        return is_equated(index, outer)  # of some of the samples
     return isinstance(outer, cst.Comparison) and isinstance(outer.comparisons[0].operator, (cst.Equal, cst.NotEqual))
 
 

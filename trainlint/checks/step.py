@@ -11,8 +11,8 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import HELD_OUT, branches
-from trainlint.checks.repairs import around, definition, follows, index_of, is_second_unread, line_of, stepped
-from trainlint.checks.schedules import always, hands_on, inner_loops, over_batches, stop_of
+from trainlint.checks.repairs import around, definition, follows, index_of, is_second_unread, line_of, reaching, stepped
+from trainlint.checks.schedules import always, hands_on, inner_loops, over_batches, picks_rows, stop_of
 from trainlint.edits import insert_after, insert_before, move_after, move_before, replace
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.engines import automatic
@@ -49,7 +49,17 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import Index, nodes_in
-from trainlint.syntax.code import LITERALS, called, contains, is_plain, is_plain_call, keyword, names_in, positional
+from trainlint.syntax.code import (
+    LITERALS,
+    called,
+    contains,
+    is_name,
+    is_plain,
+    is_plain_call,
+    keyword,
+    names_in,
+    positional,
+)
 from trainlint.syntax.index import BindingKind
 
 # Methods of a gradient that scale it where it is, and these with those that take it away.
@@ -288,6 +298,21 @@ def catching_up(region: Region) -> set[int]:
     return {step for loop, held in steps.items() if loop not in learning for step in held}
 
 
+def recorded_by(index: Index, node: Any, tape: cst.Name) -> list[cst.With]:
+    """The blocks of a function in which the tape of a name records."""
+    function = index.function(node)
+    inside = nodes_in(function.body) if isinstance(function, cst.FunctionDef) else ()
+    return [
+        block
+        for block in inside
+        if isinstance(block, cst.With)
+        and any(item.asname is not None and is_name(item.asname.name, tape.value) for item in block.items)
+    ]
+
+
+STATISTICS_SET = re.compile(r"batch_stats\W{0,3}\s*=[^=]")
+
+
 class StepOrder(Rule):
     """Backward and step do not follow each other."""
 
@@ -367,20 +392,52 @@ class StepOrder(Rule):
         if is_unread(index_of(report.space()), call.node):
             report(call.node, what=f"nothing is done with what `{call.short_name}` gives, so nothing is learnt")
 
+    @on_call("tape.gradient")
+    def past_the_tape(self, call: Call, report: Report) -> None:
+        """A loss is computed after the block in which the tape (@) records."""
+        index, tape = index_of(report.space()), getattr(call.node.func, "value", None)
+        loss = call.argument("target", 1)
+        blocks = recorded_by(index, call.node, tape) if isinstance(tape, cst.Name) else []
+        bound = reaching(index, loss) if isinstance(loss, cst.Name) else None
+        statement = index.statement(bound) if bound is not None else None
+        made = getattr(statement, "value", None)
+        if len(blocks) != 1 or not isinstance(statement, cst.Assign) or contains(blocks[0], statement):
+            return
+        if isinstance(made, (cst.Call, cst.BinaryOperation)) and follows(index, blocks[0], index.parent(statement)):
+            what = "the loss is computed after the tape's block (@), so its gradients are None"
+            report(made, what=what).because([Step(report.space(), blocks[0].items[0].item, "the tape")])
+
     @on("loop", having="advanced")
     def stands_still(self, region: Region, report: Report) -> None:
         """Each turn of a loop over data takes its step from the same state, which the loop did not begin with."""
-        if not hands_on(region.node) and not any(is_plain_call(node, "next") for node in nodes_in(region.node)):
+        draws = any(is_plain_call(node, "next") for node in nodes_in(region.node))
+        if not draws and not hands_on(region.node) and not picks_rows(region.node):
             return
         own = {id(event.state) for event in region.of("begun")}
         for node, events in by_node(region.of("advanced")).items():
             state, *later = (event.state for event in events)  # from one turn alone, nothing is known of the next
             if not later or not isinstance(state, Instance) or id(state) in own or any(o is not state for o in later):
                 continue
-            if state.family != "optimizer_state":
-                what = "every turn of the loop (@) takes its step from the same parameters, as the new are not kept"
-                draft = report(node, events[0].space, what=what)
-                draft.because([Step(region.space, region.node, "the loop")])
+            what = "parameters, as the new are not kept"
+            if state.family == "optimizer_state":
+                if is_second_unread(index_of(events[0].space), node):
+                    continue  # where the optimizer gives it, it is told of
+                what = "state of the optimizer, as the new one is not kept"
+            draft = report(
+                node, events[0].space, what=f"every turn of the loop (@) takes its step from the same {what}"
+            )
+            draft.because([Step(region.space, region.node, "the loop")])
+
+    @on("program", having="statistics")
+    def statistics_left(self, region: Region, report: Report) -> None:
+        """The statistics that batch norm gathers while a state of Flax is trained never get into it."""
+        events = region.of("statistics")
+        if any(event.kept for event in events):
+            return
+        for event in {event.node: event for event in events}.values():
+            if event.space.source is not None and len(STATISTICS_SET.findall(event.space.source.text)) < 2:
+                what = "the new state has the parameters of this step, and batch norm's statistics from the beginning"
+                report(event.node, event.space, what=what)
 
     def step_first(self, region: Region, report: Report) -> None:
         """Each turn steps with no gradients at hand, and fills them afterwards."""
@@ -1398,19 +1455,23 @@ class AmpMisuse(Rule):
             if engine or not isinstance(node, cst.Call) or called(node) != kind:
                 continue
             for optimizer, accelerator in prepared.items():
-                if any(dep.scales for dep in loss.deps):
+                if any(dep.module.family == "scaler" for dep in loss.deps):
                     continue
                 if touches(optimizer, loss.deps, False) is True:
                     number = accelerator.attrs.get("gradient_accumulation_steps", Const(1))
+                    if any(dep.scales for dep in loss.deps):
+                        number = Const(1)  # it is divided by hand
                     batches = const(number)
                     if isinstance(batches, int) and batches > 1:
                         what = f"which would divide the loss by the {batches} batches that it accumulates"
                     elif isinstance(number, Number):  # an option
                         what = "which would divide the loss by the number of batches that it accumulates"
-                    elif const(accelerator.attrs.get("mixed_precision", NONE)) == "fp16":
+                    elif "fp16" in [const(one) for one in options(accelerator.attrs.get("mixed_precision", NONE))]:
                         what = "so the loss is not scaled as its float16 needs"
-                    else:
+                    elif isinstance(accelerator.attrs.get("mixed_precision", NONE), Const):
                         continue
+                    else:
+                        what = "so the loss is not scaled where float16 is asked for"
                     report(node, space, what=f"this `backward` passes the Accelerator by (@), {what}").because(
                         [accelerator.born]
                     )

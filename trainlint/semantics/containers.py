@@ -427,7 +427,8 @@ def tensor_item(interp: Interpreter, owner: Tensor, indices: list[Value | slice]
     rows = indices[0] if len(indices) == 1 else None
     kept = isinstance(rows, Tensor) and len(rows.shape or ()) == 1  # other rows, but the same axes
     axis = owner.axis if kept else None
-    return owner.but(shape=found.shape, last=found.last, batched=found.batched, data=data, axis=axis)
+    batched = found.batched or (owner.batched and isinstance(rows, Tensor) and rows.nature in OF_NODES)
+    return owner.but(shape=found.shape, last=found.last, batched=batched, data=data, axis=axis)
 
 
 def is_frame(owner: Tensor, indices: list[Value | slice]) -> bool:

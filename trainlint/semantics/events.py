@@ -17,6 +17,7 @@ FIELDS = {
     # put into the other one by itself), put into a mode, given weights from a file; a module was made; its
     # parameters were changed in place, take no gradients from now on, or take them again.
     "model": "module mode grad inputs loaded layers",
+    "lent": "",  # a model was given to a call that runs it
     "mode": "module training",
     "loaded": "module maybe",
     "built": "instance",
@@ -60,6 +61,7 @@ FIELDS = {
     # Training states that are values: one begins, one was taken a step further (None where it is not known which).
     "begun": "state learnt",
     "advanced": "state",
+    "statistics": "kept",  # a training state that has statistics of batch norm got others, or only other parameters
     # Data. "trained" and "evaluated" tell what a loop over a loader did with it; "gathered": a model's outputs are
     # collected there; "walked": anything else.
     "dataset": "dataset",

@@ -122,6 +122,7 @@ RESTORING = ("from_pretrained", "load_from_checkpoint")
 FEEDS = frozenset(("", "update", "update_state"))  # the methods by which it gets predictions
 METERS = (
     "torchmetrics.",
+    "monai.metrics.",
     "keras.metrics.",
     "tensorflow.keras.metrics.",
     "tensorflow.metrics.",

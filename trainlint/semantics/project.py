@@ -51,6 +51,7 @@ from trainlint.semantics.sizes import of_setting
 from trainlint.semantics.uses import uses
 from trainlint.semantics.values import (
     BOOL,
+    NONE,
     TRUE,
     UNKNOWN,
     Api,
@@ -68,8 +69,8 @@ from trainlint.semantics.values import (
     join,
     unknown_number,
 )
-from trainlint.syntax import Parsed, SourceFile, Unreadable, lean_nodes, path_to, with_room
-from trainlint.syntax.code import called
+from trainlint.syntax import Parsed, SourceFile, Unreadable, lean_nodes, nodes_in, path_to, with_room
+from trainlint.syntax.code import called, is_name
 
 Progress = Callable[[int, int], None]
 
@@ -847,6 +848,8 @@ def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: b
             found[name] = annotated.but(batched=True) if forward and isinstance(annotated, Tensor) else annotated
         elif is_scaler(function, name):
             found[name] = unknown_scaler() if default is None else join(default, unknown_scaler())
+        elif builds and default is not None and default.key == NONE.key and is_made_there(function, name):
+            found[name] = default  # which stands for what is made in its place
         elif default is not None:
             found[name] = candidate({"default": default}, name=name, option=False)
         elif forward:
@@ -860,6 +863,19 @@ def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: b
         else:
             found[name] = Instance(None)
     return found
+
+
+def is_made_there(function: Function, name: str) -> bool:
+    """Whether a function makes an object where it is given None: `if net is None: net = Net()`."""
+    for line in getattr(function.node.body, "body", ()):
+        test = line.test if isinstance(line, cst.If) and line.orelse is None else None
+        if isinstance(test, cst.Comparison) and is_name(test.left, name) and len(test.comparisons) == 1:
+            operator, other = test.comparisons[0].operator, test.comparisons[0].comparator
+            if isinstance(operator, cst.Is) and is_name(other, "None"):
+                made = [node for node in nodes_in(line.body) if isinstance(node, cst.Assign)]
+                alone = len(made) == 1 and is_name(made[0].targets[0].target, name)
+                return alone and isinstance(made[0].value, cst.Call)
+    return False
 
 
 def unknown_optimizer(interp: Interpreter) -> Instance:

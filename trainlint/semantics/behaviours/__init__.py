@@ -1,6 +1,7 @@
 """What the rows of the knowledge tables name in `does`: the code behind the data, by subject."""
 
 from trainlint.semantics.behaviours import (
+    applications,
     configs,
     data,
     engines,
@@ -21,6 +22,7 @@ from trainlint.semantics.behaviours import (
 )
 
 __all__ = [
+    "applications",
     "configs",
     "data",
     "engines",

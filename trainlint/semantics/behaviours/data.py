@@ -1546,7 +1546,9 @@ def run_net(call: Call) -> None:
 @behaviour("labelled_rows")
 def labelled_rows(call: Call) -> Value:
     """`lightgbm.Dataset(x, label=y)`, `xgboost.DMatrix(x, y)`: rows as boosting wants them."""
-    value = call.value("data")
+    value, labels = call.value("data"), call.value("label")
+    if isinstance(value, Tensor) and isinstance(labels, Tensor) and not call.arguments.open:
+        call.interp.emit("pair", (call.node, (value, labels), "fit", call))
     return value if isinstance(value, Tensor) else Instance(Api(call.actual))
 
 
@@ -1781,6 +1783,9 @@ def declared_part(dataset: Instance) -> str | None:
     return part_in_path(words_of(root)) if isinstance(root, Value) else None
 
 
+LISTED = "$listed"  # of a data set, the list of the files that it reads
+
+
 @behaviour("tensor_dataset")
 def tensor_dataset(call: Call) -> Value:
     dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
@@ -1791,6 +1796,20 @@ def tensor_dataset(call: Call) -> Value:
     )
     if not call.arguments.open:
         call.interp.emit("pair", (call.node, tuple(call.arguments.positional), "data set", call))
+    return dataset
+
+
+@behaviour("listed_data")
+def listed_data(call: Call) -> Value:
+    """A data set that reads the files of a list one by one, each as a sample."""
+    dataset = Instance(Api(call.actual), "dataset", call.interp.step(call.node, call.short_name))
+    dataset.attrs.update(zip(call.row.params, call.arguments.positional))
+    dataset.attrs.update(call.arguments.keywords)
+    listed = call.value("data", 0) or call.value("image_files")
+    if isinstance(listed, ListObject) and not call.arguments.open:
+        dataset.attrs[LISTED] = listed
+    call.interp.event("dataset", call.node, dataset)
+    call.interp.emit("dataset", (call.node, dataset, call))
     return dataset
 
 
@@ -1953,6 +1972,8 @@ def dataset_part(value: Value | None, depth: int = 0) -> str | None:
     inner = value.attrs.get("dataset")
     if isinstance(inner, Instance):
         return dataset_part(inner, depth + 1)
+    if (listed := value.attrs.get(LISTED)) is not None:
+        return (listed.attrs.get(HELD) or NO_DATA).part
     if isinstance(value.cls, Class):
         found = declared_part(value)
         if found:
@@ -2240,6 +2261,9 @@ def fixed_transform(call: Call) -> Value:
         usual_ones = [Tuple(tuple(map(Const, numbers))) for numbers in IMAGENET]
         mean, std = usual_ones if is_of_albumentations(transform) else (None, None)
         transform.attrs["$normalize"] = (call.value("mean", 0) or mean, call.value("std", 1) or std)
+    elif call.short_name.startswith(("ScaleIntensity", "NormalizeIntensity")):  # of MONAI
+        numbers = (call.arguments.keywords.get(name) for name in ("a_min", "a_max", "b_min", "b_max"))
+        transform.attrs["$intensity"] = tuple(number or NONE for number in numbers)
     transform.attrs["$given"] = size_given(call)
     if call.short_name == "ToDtype" and (scale := call.value("scale", 1)) is not None:
         transform.attrs["scale"] = scale

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics.behaviours.keras import (
+    MAPPED,
     differentiated,
     for_tensors,
     noisy,
@@ -143,7 +144,11 @@ def mapped(call: Call) -> Value:
     rest = type(call.arguments)(
         samples, call.arguments.keywords, call.arguments.nodes[1:], call.arguments.keyword_nodes, call.arguments.open
     )
-    return for_tensors(interp.call(asked.attrs["$function"], rest, call.node), of_all)
+    outer = interp.read(interp.flags, MAPPED)
+    interp.write(interp.flags, MAPPED, TRUE)
+    result = interp.call(asked.attrs["$function"], rest, call.node)
+    interp.write(interp.flags, MAPPED, TRUE if outer is TRUE else FALSE)
+    return for_tensors(result, of_all)
 
 
 def sample(tensor: Tensor) -> Tensor:
@@ -367,7 +372,12 @@ def state(call: Call) -> Value:
 @behaviour("flax_replace")
 def replace(call: Call) -> Value:
     given = call.receiver
+    if STATISTICS in call.arguments.keywords or call.arguments.open:
+        call.interp.event("statistics", call.node, True)
     return copied(given, **call.arguments.keywords) if isinstance(given, Instance) else UNKNOWN
+
+
+STATISTICS = "batch_stats"  # what Flax calls the running statistics of batch norm
 
 
 @behaviour("flax_step")
@@ -379,6 +389,8 @@ def step(call: Call) -> Value:
     if not isinstance(given, Instance):
         return UNKNOWN
     rate(call, given.attrs.get("tx"))
+    if STATISTICS in given.attrs:
+        call.interp.event("statistics", call.node, STATISTICS in call.arguments.keywords or call.arguments.open)
     changes = {name: value for name, value in call.arguments.keywords.items() if name != "grads"}
     params = given.attrs.get("params")
     if isinstance(params, Instance):

@@ -41,7 +41,27 @@ def process_run(call: Call) -> Value:
         return UNKNOWN
     process = engine.attrs.get("process_function", UNKNOWN)
     function = behind(process)
-    turn = engine.attrs.get(TURN)
+    with interp.in_region("epochs", call.node):
+        batches_of(call, engine, data)
+        handlers, epochs = registered(interp.read(engine.attrs, HANDLERS)), call.value("max_epochs", 2)
+        with interp.in_region("handlers", call.node) as region:
+            for handler in handlers:
+                run(interp, handler, engine)
+        several = epochs is not None and const(epochs) != 1
+        if several and function is not None and any(event.training is False for event in region.of("mode")):
+            with inside(interp, function), interp.in_region("loop", function.node, data):
+                run(interp, process, engine, batch_of(interp, data))  # the next epoch begins
+    if region.has("step") and several and function is not None:
+        with inside(interp, function), interp.in_region("loop", function.node):
+            for handler in handlers:  # what learns at the end of each epoch
+                run(interp, handler, engine)
+    return UNKNOWN
+
+
+def batches_of(call: Call, engine: Instance, data: Value) -> None:
+    """The turns over the batches of an epoch."""
+    interp, process, turn = call.interp, engine.attrs.get("process_function", UNKNOWN), engine.attrs.get(TURN)
+    function = behind(process)
     if turn is not None and engine.born is not None and engine.born.space is interp.frame.space:
         with interp.in_region("loop", place_of(interp), data):
             for _ in range(2):
@@ -54,15 +74,6 @@ def process_run(call: Call) -> Value:
                     for scores in contents(part) if isinstance(part, (Tuple, ListObject)) else (part,):
                         if isinstance(scores, Tensor):
                             interp.event("compare", function.node, scores)  # metrics take the pair apart
-    handlers, epochs = registered(interp.read(engine.attrs, HANDLERS)), call.value("max_epochs", 2)
-    with interp.in_region("handlers", call.node) as region:
-        for handler in handlers:
-            run(interp, handler, engine)
-    if region.has("step") and epochs is not None and const(epochs) != 1 and function is not None:
-        with inside(interp, function), interp.in_region("loop", function.node):
-            for handler in handlers:  # what learns at the end of each epoch
-                run(interp, handler, engine)
-    return UNKNOWN
 
 
 @behaviour("supervised_trainer")

@@ -9,7 +9,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics import shapes as sizes
-from trainlint.semantics.behaviours.data import PART_WORDS, part_in_path, predicted, words_of
+from trainlint.semantics.behaviours.applications import (
+    INPUT,
+    RAW,
+    compiled_at,
+    expected,
+    fed,
+    range_of,
+    scaled_to,
+    thawed,
+)
+from trainlint.semantics.behaviours.data import PART_WORDS, dataset_part, part_in_path, predicted, words_of
 from trainlint.semantics.behaviours.engines import behind, run, run_hook
 from trainlint.semantics.behaviours.pipelines import windows_over
 from trainlint.semantics.behaviours.training import stepped
@@ -153,7 +163,7 @@ def same(call: Call) -> Value:
 
 @behaviour("keras_input")
 def input_(call: Call) -> Value:
-    return Tensor(lib="keras")
+    return scaled_to(Tensor(lib="keras"), INPUT, None)
 
 
 @behaviour("keras_add")
@@ -257,6 +267,7 @@ SERIES_LAYERS = ("LSTM", "GRU", "RNN", "Bidirectional", "TimeDistributed", "Conv
 # ------------------------------------------------------------- models, modes, gradients
 
 TAPE, MODE = "$tape", "$mode"  # flags: whether a gradient is asked for, and the mode that layers inherit
+MAPPED = "$mapped"  # flag: a function of single samples runs for each of a batch
 
 
 @contextmanager
@@ -292,10 +303,14 @@ def is_whole(layer: Instance) -> bool:
     return layer.family == "haiku" or isinstance(layer.cls, Class)
 
 
+def paths_of(model: Instance) -> tuple[str, ...]:
+    """The classes of libraries that a model is one of."""
+    return tuple(model.cls.api) if isinstance(model.cls, Class) else (model.api_path,)
+
+
 def keeps_mode(model: Instance) -> bool:
     """Whether a model's layers remember their mode, which is that of training until it is changed."""
-    paths = model.cls.api if isinstance(model.cls, Class) else (model.api_path,)
-    return any(path.startswith(("flax.nnx.", "equinox.")) for path in paths)
+    return any(path.startswith(("flax.nnx.", "equinox.")) for path in paths_of(model))
 
 
 def run_model(interp: Interpreter, model: Instance, arguments: Arguments, node: Any, run: Callable[[], Value]) -> Value:
@@ -330,10 +345,15 @@ def mark(
     parts = {dep for value in tensors_in(result) for dep in value.deps if NOISE in dep.module.attrs}
     modes = {told if dep.training is None else dep.training for dep in parts}
     mode = next(iter(modes)) if len(modes) == 1 else None
+    if told is False and modes == {True, False}:  # told that nothing is trained, as some layers do not heed
+        parts, mode = {dep for dep in parts if dep.training is True}, True
     layers = " or ".join(sorted({str(dep.module.attrs[NOISE]) for dep in parts}))
     interp.event("model", node, model, mode, grad, inputs, False, layers)
     own = frozenset((Dep(model, mode, node, grad is not False),))
-    batched = model.family == "keras" or any(given.batched for given in inputs)
+    of_batches = (
+        any(path.startswith("flax.") for path in paths_of(model)) and interp.read(interp.flags, MAPPED) is not TRUE
+    )
+    batched = model.family == "keras" or of_batches or any(given.batched for given in inputs)
 
     def marked(value: Tensor) -> Tensor:
         deps = cut(value.deps) if grad is False else value.deps
@@ -408,6 +428,16 @@ def noisy(call: Call) -> Value:
     return result
 
 
+@behaviour("keras_varied")
+def varied(call: Call) -> Value:
+    """A layer that changes images at random, unless it is told that nothing is trained."""
+    asked = call.arguments.keywords.get("training")
+    mode = asked if isinstance(asked, Value) and asked.key != NONE.key else call.interp.read(call.interp.flags, MODE)
+    if not isinstance(mode, Value) or truth(mode) is not False:
+        call.interp.event("varied", call.node)
+    return as_tensor(call.first).but(shape=None)
+
+
 @behaviour("tf_dropout")
 def dropout(call: Call) -> Value:
     """Dropout by itself, which knows no mode: it is up to the model to leave it out where nothing is trained."""
@@ -470,6 +500,8 @@ def loss_function(call: Call) -> Value:
 def compile_(call: Call) -> Value:
     """A model and its loss are brought together."""
     optimizer = call.value("optimizer", 1)
+    if isinstance(call.receiver, Instance):
+        compiled_at(call.interp, call.receiver, call.node)
     if isinstance(call.receiver, Instance) and isinstance(optimizer, Instance):
         call.interp.write(call.receiver.attrs, "$optimizer", optimizer)
     losses = parts_of(call.value("loss", 2))
@@ -536,6 +568,10 @@ def fit(call: Call) -> Value:
     if isinstance(data, Tensor) and isinstance(target, Tensor) and not call.arguments.open:
         call.interp.emit("pair", (call.node, (data, target), "fit", call))
     call.interp.event("fitted", call.node, call.receiver, rows_of(data), target, call)
+    vary_in(call, judged, "val", "validation_data", 8)
+    fed(call.interp, pixels_of(data), call.node)
+    if isinstance(call.receiver, Instance):
+        thawed(call.interp, call.receiver, call.node)
     if judged is not None:
         first = judged.items[0] if isinstance(judged, Tuple) and judged.items else rows_of(judged) or UNKNOWN
         call.interp.event("predicted", call.node, call.receiver, first)
@@ -545,6 +581,40 @@ def fit(call: Call) -> Value:
     if isinstance(data, Tensor) and isinstance(held_out, Const) and held_out.value:
         call.interp.emit("split", (call.interp.frame.space, call.node, data, "validation_split"))
     return Instance(None)
+
+
+def vary_in(call: Call, served: Value | None, part: str, name: str, position: int) -> None:
+    """Tell where a step of a pipeline that a model is judged on changes its images at random. A pipeline that is held
+    out as it is made was looked at there."""
+    if not isinstance(served, Instance) or "$maps" not in served.attrs:
+        return
+    if dataset_part(served.attrs.get("dataset")) in ("val", "test"):
+        return
+    with call.interp.in_region("mapped", call.node) as region:
+        call.interp.element_of(served)
+    for event in region.of("varied")[:1]:
+        call.interp.emit("varied", (call.argument(name, position), part, event))
+
+
+def pixels_of(data: Value | None) -> str | None:
+    """How the pixels are scaled that a model is fitted to; None where that is not known."""
+    if isinstance(data, Instance) and data.family == "keras_flow":
+        generator = data.attrs.get("$generator")
+        told = generator.attrs if isinstance(generator, Instance) else {"$open": True}
+        given = {name: told[name] for name in SCALING if name in told}
+        if told.get("$open") or len(given) > 1:
+            return None
+        if (function := given.get("preprocessing_function")) is not None:
+            return expected(function.path) if isinstance(function, Api) else None
+        if not given:
+            return RAW if "$rows" not in data.attrs else None
+        factor = given.get("rescale")
+        return range_of(factor, Const(0)) if isinstance(factor, Value) else None
+    if isinstance(data, Instance) and data.family == "loader":
+        folder = data.attrs.get("dataset")
+        of_folder = isinstance(folder, Instance) and "image_dataset_from" in folder.api_path
+        return RAW if of_folder and "$maps" not in data.attrs else None
+    return None
 
 
 @behaviour("keras_apply")
@@ -646,6 +716,10 @@ def rows_of(given: Value | None) -> Value | None:
 def evaluate(call: Call) -> Value:
     """The loss and the metrics on some data."""
     data = rows_of(call.value("x", 1))
+    served = call.value("x", 1)
+    vary_in(call, served, "test", "x", 1)
+    if isinstance(served, Instance) and served.family == "loader":
+        call.interp.event("tested", call.node, [served])
     call.interp.event("predicted", call.node, call.receiver, data)
     part = data.data.part if isinstance(data, Tensor) else None
     call.interp.event("measured", call.node, frozenset((part,)) if part is not None else frozenset())

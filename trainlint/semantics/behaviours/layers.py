@@ -11,9 +11,9 @@ import libcst as cst
 from trainlint.semantics import shapes
 from trainlint.semantics.arithmetic import FEATURE, graph_of
 from trainlint.semantics.behaviours.data import sameness
-from trainlint.semantics.behaviours.tensors import is_hidden, learns, made, noted
+from trainlint.semantics.behaviours.tensors import is_hidden, learns, loss, made, noted
 from trainlint.semantics.dissection import tensors_in
-from trainlint.semantics.library import BEHAVIOURS, Call, behaviour, children_of, mixed_tensor, modules_in
+from trainlint.semantics.library import BEHAVIOURS, Call, as_tensor, behaviour, children_of, mixed_tensor, modules_in
 from trainlint.semantics.shapes import shaped, with_form
 from trainlint.semantics.values import (
     ELSEWHERE,
@@ -47,6 +47,7 @@ from trainlint.semantics.values import (
     const,
     cut,
     join_all,
+    last_axis,
     mix_data,
     options,
     truth,
@@ -331,6 +332,30 @@ def dense_output(call: Call) -> Value:
     return with_form(result, shapes.Form((None, known or None), None, True)) if plain else result
 
 
+@behaviour("graph_layer")
+def graph_layer(call: Call) -> Value:
+    """A layer over a graph: raw scores of each node, made of its own numbers and those of its neighbours."""
+    layer, given = call.receiver, call.arguments.positional
+    place = 1 if call.actual.startswith("dgl.") else 0  # there the graph comes first
+    nodes = given[place] if len(given) > place else UNKNOWN
+    if not isinstance(layer, Instance) or not isinstance(nodes, (Tensor, Instance)):
+        return BEHAVIOURS["mixed"](call)
+    numbers = as_tensor(nodes)
+    if not numbers.data.tokens:  # the nodes of some graph
+        owner = nodes if isinstance(nodes, Instance) else layer
+        numbers = numbers.but(data=NO_DATA._replace(tokens=frozenset((owner.token,))))
+    told = type(call.arguments)([numbers], {}, call.arguments.nodes[place : place + 1])
+    inner = Call(call.interp, call.node, call.path, call.row, told, layer, {}, call.via)
+    widths = [layer.attrs.get(name) for name in call.row.params[:2]]
+    coming, going = (shapes.size(width) if isinstance(width, Value) else None for width in (*widths, None)[:2])
+    shapes.misfit(inner, -1, coming, last_axis(inner.tensor))
+    result = with_form(BEHAVIOURS["linear"](inner), shapes.Form((None, going), None, True))
+    then = layer.attrs.get("activation")
+    if then is None or then.key == NONE.key:
+        return result
+    return call.interp.call(then, type(call.arguments)([result]), call.node)
+
+
 @behaviour("sequential")
 def sequential(call: Call) -> Value:
     """Feed what comes in through the members, one after the other."""
@@ -491,6 +516,8 @@ def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
             rate = module.attrs.get("p", module.attrs.get("dropout"))
             low, high = (0, int(mode == "dropout")) if rate is None else bounds(rate)
             return "dropout" if (high if mode == "dropout" else low) > 0 else False
+        if mode == "as told":
+            return layers_told(module)
         if mode:
             return str(mode)
         if row.raw.get("forward") == "recurrent":
@@ -517,6 +544,16 @@ def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
     else:
         return None
     return False
+
+
+def layers_told(module: Instance) -> str | bool:
+    """What of a ready-made net depends on its mode: the norm and the rate of dropout that it was told to have."""
+    told = [value for name, value in module.attrs.items() if str(name) in ("norm", "norm_name", "norm_layer")]
+    names = [part for value in told for part in (value.items if isinstance(value, Tuple) else (value,))]
+    if any("batch" in (one.path if isinstance(one, Api) else str(const(one))).lower() for one in names):
+        return "batch norm"
+    rates = [value for name, value in module.attrs.items() if str(name).startswith(("dropout", "drop_rate"))]
+    return "dropout" if any(isinstance(r, (Const, Number)) and bounds(r)[0] > 0 for r in rates) else False
 
 
 def functional_dropout(cls: Class) -> bool:
@@ -848,6 +885,40 @@ def apply_function(call: Call) -> Value:
         for layer in inner if len(inner) <= MANY else ():
             interp.call(function, Arguments([layer]), call.node)
     return module if module is not None else UNKNOWN
+
+
+@behaviour("decollated")
+def decollated(call: Call) -> Value:
+    """`decollate_batch(batch)`: the samples of a batch, as a list."""
+    one = call.first
+    if isinstance(one, Tensor):
+        one = one.but(shape=None if one.shape is None else one.shape[1:], last=one.last, batched=False)
+    return ListObject(None, one)
+
+
+@behaviour("windowed")
+def windowed(call: Call) -> Value:
+    """`sliding_window_inference(inputs, size, batch, network)`: what a net makes of an image, window by window."""
+    network, inputs = call.value("network"), call.value("inputs") or UNKNOWN
+    if network is None:
+        return UNKNOWN
+    call.interp.event("lent", call.node)
+    given = inputs.but(shape=None) if isinstance(inputs, Tensor) else inputs
+    return call.interp.call(network, type(call.arguments)([given]), call.node)
+
+
+@behaviour("overlap_loss")
+def overlap_loss(call: Call) -> Value:
+    """A loss on the overlap of masks, which makes shares of raw scores itself if it is told to."""
+    told = call.receiver.attrs if isinstance(call.receiver, Instance) else {}
+    for name, path in (("softmax", "torch.nn.functional.softmax"), ("sigmoid", "torch.sigmoid")):
+        row = call.interp.library.row(path)
+        if truth(told.get(name, FALSE)) is True and row is not None:
+            given = type(call.arguments)(
+                [call.first, Const(1)][: 1 + (name == "softmax")], {}, call.arguments.nodes[:1]
+            )
+            call.interp.library.perform(call.interp, row, given, call.node, actual=row.name)
+    return loss(call)
 
 
 @behaviour("first")

@@ -248,6 +248,9 @@ def some(call: Call) -> Value:
         part.attrs["dataset"] = whole
         part.attrs["$indices"] = Tuple((Const(way), *numbers))
         made.attrs["dataset"] = part
+        rows = whole.attrs.get("$tensors")
+        if way == "skip" and isinstance(rows, Tuple) and isinstance(rows.items[0], Tensor):
+            call.interp.emit("split", (call.interp.frame.space, call.node, rows.items[0], "skip"))
         if "$reshuffled" in made.attrs:
             call.interp.event("cut", call.node, call.receiver, made.attrs["$reshuffled"], way)
     return made
