@@ -10,6 +10,7 @@ import libcst as cst
 
 from trainlint.semantics.behaviours.data import called_as
 from trainlint.semantics.interpreter import dotted_name, literal_value
+from trainlint.semantics.modules import methods_from
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import UNKNOWN, Api, Class, Const, Function, Instance, Step, Value, options
 from trainlint.syntax import nodes_in
@@ -118,8 +119,7 @@ def has_base(dataset: Instance) -> bool:
 
 def picks_by_flag(dataset: Instance) -> bool:
     """Whether what a data set's class does to a sample depends on more than what transforms it was given."""
-    item = dataset.cls.find("__getitem__") if isinstance(dataset.cls, Class) else None
-    for node in nodes_in(item.node.body) if isinstance(item, Function) else ():
+    for node in (node for method, _ in methods_from(dataset.cls, "__getitem__") for node in nodes_in(method.node.body)):
         for part in nodes_in(node.test) if isinstance(node, (cst.If, cst.IfExp)) else ():
             if isinstance(part, cst.Attribute) and is_name(part.value, "self"):
                 held = options(dataset.attrs.get(part.attr.value, UNKNOWN))

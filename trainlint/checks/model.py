@@ -31,6 +31,7 @@ from trainlint.semantics.modules import (
     is_weighted,
     leaf_kind,
     may_run_base,
+    methods_from,
     related,
 )
 from trainlint.semantics.namespace import Namespace
@@ -379,18 +380,7 @@ class ParameterNotRegistered(HiddenRule):
 
 def runs_with(module: Instance, name: str) -> bool:
     """Whether the `forward` of a module's class, or a method that it calls, reads an attribute."""
-    waiting, seen = ["forward"], {"forward"}
-    while waiting:
-        method = module.cls.find(waiting.pop()) if isinstance(module.cls, Class) else None
-        if not isinstance(method, Function):
-            continue
-        own = (n for n in nodes_in(method.node.body) if n.__class__ is cst.Attribute and is_self(n.value))
-        read = {node.attr.value for node in own}
-        if name in read:
-            return True
-        waiting += read - seen
-        seen |= read
-    return False
+    return any(name in named for _, named in methods_from(module.cls, "forward"))
 
 
 class LayerUnused(Rule):
@@ -570,8 +560,9 @@ class ModuleBuiltInForward(Rule):
 
     @on("built")
     def built(self, fact: Any, report: Report) -> None:
-        node, instance, _ = fact
-        if report.interp.module_depth:
+        node, instance, arguments = fact
+        lent = any(isinstance(value, Instance) and value.family == "module" for value in arguments.values())
+        if report.interp.module_depth and not lent:  # else the weights may be those of what it is given
             self.judge(node, instance, report)
 
     def judge(self, node: Any, layer: Instance, report: Report) -> None:

@@ -107,6 +107,8 @@ class UnguardedLog(Rule):
             nature = "raw scores"
         if nature == "a norm" and operand.shape == ():
             return  # of all that there is
+        if nature in (*MASKS, "a one-hot code"):
+            return  # added to scores, its infinities leave some of them out
         if nature is not None and nature != "a square" and not direct(operand):
             draft = report(call.node, nature=nature).because(operand.trace)
             if operand.lo >= 0:

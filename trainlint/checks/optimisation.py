@@ -595,6 +595,7 @@ class LearningRateExtreme(Rule):
     # Above this, the optimizer diverges; of the Adam kind, each step is about as long as the rate.
     ADAM = "Adam AdamW NAdam Nadam RAdam Adamax RMSprop adam adamw nadam radam adamax rmsprop"
     LIMITS = {"SGD": 9.0, "sgd": 9.0, **dict.fromkeys(ADAM.split(), 0.2)}  # noqa: RUF012
+    OF_SOME_LAYERS = 10  # times as much: embeddings and heads have rates of their own, up to 1 for those of Adam's kind
     OWN_RATE = frozenset(("OneCycleLR", "CyclicLR"))
     # A function gives what the rate is multiplied with: over a rate of 1, it is the rate itself.
     FACTORS = frozenset(("LambdaLR",))
@@ -608,7 +609,7 @@ class LearningRateExtreme(Rule):
                 shared = raised or event.instance.attrs.get("lr")
                 if self.is_told(region, event, shared, made, report, raised=raised is not None) or raised is not None:
                     continue
-                for rate in own_rates(event.instance):
+                for rate in own_rates(event.instance):  # of some layers only, which may take more than the others
                     if self.is_told(region, event, rate, made, report, own=True):
                         break
 
@@ -625,6 +626,7 @@ class LearningRateExtreme(Rule):
         """Report a rate that an optimizer is made with, that a schedule has `raised` or that is a group's `own`."""
         _, node, space, optimizer = event
         rate, limit = usual(given), self.LIMITS.get(optimizer.api_path.rpartition(".")[2])
+        limit = limit * self.OF_SOME_LAYERS if own and limit is not None else limit
         if rate is None or limit is None or (0 < rate <= limit) or not optimizer.attrs["$modules"]:
             return False
         group = group_of(optimizer)

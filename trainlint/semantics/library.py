@@ -621,6 +621,8 @@ class Library:
         for name, value in zip(row.params, arguments.positional):
             attrs[name] = value
         attrs.update(arguments.keywords)
+        if arguments.open and instance.family == "engine_settings":
+            attrs["$open"] = True  # others may be among them
         if instance.family == "mapping":
             containers.fill(interp, instance, arguments.positional)
             if "plain" in row.raw and not arguments.positional and not arguments.open:

@@ -564,6 +564,19 @@ def is_self(node: Any) -> bool:
     return node.__class__ is cst.Name and node.value == "self"
 
 
+def methods_from(cls: Any, name: str) -> Iterator[tuple[Function, set[str]]]:
+    """A method of a class and those of its own that it leads to, each with the attributes of `self` that it names."""
+    waiting, seen = [name], {name}
+    while waiting:
+        method = cls.find(waiting.pop()) if isinstance(cls, Class) else None
+        if isinstance(method, Function):
+            own = (n for n in nodes_in(method.node.body) if n.__class__ is cst.Attribute and is_self(n.value))
+            named = {node.attr.value for node in own}
+            yield method, named
+            waiting += named - seen
+            seen |= named
+
+
 def project_bases(cls: Class) -> Iterator[Class]:
     for base in cls.bases:
         if isinstance(base, Class):

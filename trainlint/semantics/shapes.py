@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainlint.semantics.registry import registrar
-from trainlint.semantics.sizes import differ, fixed, is_fixed, is_of_axis, is_whole
+from trainlint.semantics.sizes import ONE, Size, differ, fixed, is_fixed, is_of_axis, is_whole
 from trainlint.semantics.values import (
     CELLS,
     FALSE,
@@ -975,6 +975,8 @@ def window(
     if n is None or kernel is None or not stride or padding is None or dilation is None:
         return None
     total = n + 2 * padding - dilation * (kernel - 1) - 1
+    if isinstance(total, Size) and total.terms.get(ONE, 0) % stride:
+        return None  # whether the window's last step fits depends on the setting
     steps = -(-total // stride) if up else total // stride
     return (max(steps, -1) if is_fixed(steps) else steps) + 1
 

@@ -298,7 +298,7 @@ def begin_transformed(call: Call) -> Value:
     """`init(key, …)`: the variables, and the state of layers that keep one."""
     pair = call.receiver
     made = like(call, "tree")
-    has_state = isinstance(pair, Instance) and pair.attrs["$state"].key == TRUE.key
+    has_state = isinstance(pair, Instance) and pair.attrs["$stateful"].key == TRUE.key
     return Tuple((made, UNKNOWN)) if has_state else made
 
 
@@ -451,7 +451,7 @@ def transform(call: Call) -> Value:
     """A function that uses modules, as a pair of pure functions."""
     made = like(call, "haiku")
     made.attrs["$function"] = call.first
-    made.attrs["$state"] = Const("with_state" in call.short_name)
+    made.attrs["$stateful"] = Const("with_state" in call.short_name)
     made.attrs["$key"] = TRUE
     return made
 
@@ -468,7 +468,7 @@ def apply_transformed(call: Call) -> Value:
     pair = call.receiver
     if not isinstance(pair, Instance):
         return UNKNOWN
-    skip = 2 + (pair.attrs["$state"].key == TRUE.key) + (pair.attrs["$key"].key == TRUE.key)
+    skip = 2 + (pair.attrs["$stateful"].key == TRUE.key) + (pair.attrs["$key"].key == TRUE.key)
     names = ("params", "state", "rng")
     rest = type(call.arguments)(
         call.arguments.positional[skip:],
@@ -481,7 +481,7 @@ def apply_transformed(call: Call) -> Value:
     result = run_model(
         call.interp, pair, rest, call.node, lambda: call.interp.call(pair.attrs["$function"], rest, call.node)
     )
-    return Tuple((result, UNKNOWN)) if pair.attrs["$state"].key == TRUE.key else result
+    return Tuple((result, UNKNOWN)) if pair.attrs["$stateful"].key == TRUE.key else result
 
 
 @behaviour("frozen_copy")

@@ -220,7 +220,7 @@ def train(call: Call) -> Value:
         served = [
             [server(o, trainer) for o in held if isinstance(o, Instance) and o.family == "dataset"] for held in both
         ]
-        if told and list(map(len, served)) == list(map(len, both)) and not own:
+        if told and list(map(len, served)) == list(map(len, both)) and not own and may_judge(trainer):
             written = trainer.attrs.get("$given")
             given = written.node if written is not None and written.space is call.interp.frame.space else None
             call.interp.emit("validated", (served[0], served[1], given))
@@ -228,6 +228,14 @@ def train(call: Call) -> Value:
         rated(call, trainer)
         learn(call, trainer)
     return UNKNOWN
+
+
+def may_judge(trainer: Instance) -> bool:
+    """Whether a `Trainer` may judge its model while it trains it, which it does only where a setting says how often."""
+    settings = trainer.attrs.get("args")
+    if not isinstance(settings, Instance) or settings.family != "engine_settings":
+        return True
+    return "$open" in settings.attrs or any("eval" in name for name in settings.attrs if isinstance(name, str))
 
 
 def learn(call: Call, trainer: Instance) -> None:
