@@ -566,9 +566,9 @@ def is_self(node: Any) -> bool:
 
 def methods_from(cls: Any, name: str) -> Iterator[tuple[Function, set[str]]]:
     """A method of a class and those of its own that it leads to, each with the attributes of `self` that it names."""
-    waiting, seen = [name], {name}
+    waiting, seen = [name] if isinstance(cls, Class) else [], {name}
     while waiting:
-        method = cls.find(waiting.pop()) if isinstance(cls, Class) else None
+        method = cls.find(waiting.pop())
         if isinstance(method, Function):
             own = (n for n in nodes_in(method.node.body) if n.__class__ is cst.Attribute and is_self(n.value))
             named = {node.attr.value for node in own}
