@@ -542,9 +542,11 @@ class PreprocessingDiffers(Rule):
                     report(event.node, event.space, part=HELD_OUT[judged.data.part], how=how).because(because)
 
 
-def pixels(dataset: Instance) -> Any:
+def pixels(dataset: Value) -> Any:
     """What identifies the kind of samples, before any transform: those of a ready-made data set, too, of which a class
     of the project's chooses some."""
+    if not isinstance(dataset, Instance):
+        return None
     own = dataset.cls
     while isinstance(own, Class) and not _STATISTICS.search(" ".join(names_in(own.node))):
         if any(

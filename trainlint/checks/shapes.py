@@ -34,7 +34,7 @@ from trainlint.semantics.behaviours.data import (
     scales_to_one,
     steps_of,
 )
-from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, outwards
+from trainlint.semantics.interpreter import Frame, Interpreter, Region, dotted_name, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.modules import ModuleIndex
 from trainlint.semantics.namespace import Namespace
@@ -670,6 +670,13 @@ class SoftmaxDim(Rule):
                 draft.fix("run it over the classes", replace(dim, "1"))
 
 
+def is_tried(frame: Frame) -> bool:
+    """Whether the model that runs was called where a handler takes what fails."""
+    while frame.caller is not None and getattr(getattr(frame.function, "owner", None), "family", "") == "module":
+        frame = frame.caller
+    return frame.tries > 0
+
+
 def is_hypothetical(region: Region | None) -> bool:
     """Whether a loop lies between the place at hand and a `forward` around it, in which it is not followed turn by turn
     what gets what, or a test expects the failure."""
@@ -721,7 +728,7 @@ class LayerSizeMismatch(LossRule):
     ) -> None:
         route = max((tuple(why(tensor)) for tensor in tensors), key=len)
         shown = report.interp.frame.function is None and not route and more is None  # as textbooks show what fails
-        if not shown and not is_hypothetical(report.interp.region):
+        if not shown and not is_hypothetical(report.interp.region) and not is_tried(report.interp.frame):
             draft = report(node, what=what).because((*route, more))
             draft.explained &= explained
 

@@ -1248,9 +1248,10 @@ class Interpreter:
         before = self.exits()
         self.frame.forks += 1
         mark = journal.mark()
-        self.frame.tries += bool(node.handlers)
+        caught = any(map(takes_failures, node.handlers))
+        self.frame.tries += caught
         alive = self.suite(node.body)
-        self.frame.tries -= bool(node.handlers)
+        self.frame.tries -= caught
         if alive and node.orelse is not None:
             alive = self.suite(node.orelse.body)
         after = journal.cut(mark)
@@ -2877,6 +2878,12 @@ def may_learn(values: tuple[Value, ...]) -> bool:
         )
         for v in values
     )
+
+
+def takes_failures(handler: Any) -> bool:
+    """Whether a handler takes what fails in computing: not who asks to stop, nor what is not installed."""
+    names = set(names_in(handler.type)) if handler.type is not None else {""}
+    return bool(names - {"KeyboardInterrupt", "SystemExit", "ImportError", "ModuleNotFoundError", "StopIteration"})
 
 
 def gives_up(handler: Any) -> bool:

@@ -698,7 +698,9 @@ def schedule(call: Call, scheduler: Value, targets: tuple[Value, ...]) -> None:
     """Note a scheduler's step, and whether it comes before any step of its optimizer: None where that cannot be told,
     since the optimizer was made out of view, or may have been there."""
     interp = call.interp
-    taken = [interp.read(t.attrs, "$steps") if isinstance(t, Instance) else None for t in targets]
+    taken = [
+        interp.read(t.attrs, "$steps") if isinstance(t, Instance) and "$steps" in t.attrs else None for t in targets
+    ]
     first = True if all(s == {0} for s in taken) else None if all(s and s <= {0, "?"} for s in taken) else False
     given = call.value("epoch", 1) or call.value("metrics")
     if given is not None and measured_on(given) == {"test"}:
