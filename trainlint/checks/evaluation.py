@@ -873,6 +873,11 @@ class MetricAccumulator(Rule):
             self.replaced(node, unscaled(left_node), total, right, right_node, report)
         if right.tally is None:
             return
+        if judged_before(total, "sums", loops) and judged_before(right.tally, "sizes", loops):
+            sides = ((unscaled(left_node), total.node), (right_node, right.tally.node))
+            if not any(is_reset(loops[-1].region.node, held, adding) for held, adding in sides):
+                report(node, what="neither the total nor the count is ever reset: earlier evaluations are in them, too")
+            return
         if len(total.loops) <= len(loops) or not isinstance(left_node, (cst.Name, cst.Attribute, cst.Subscript)):
             return
         if total.what == "sum" and right.tally.what == "sizes" and not isinstance(left_node, cst.Name):
@@ -1288,6 +1293,18 @@ def same_loop(total: Tally, count: Value) -> bool:
     """Whether a number of samples was added up in the loop in which something was measured."""
     counted = count.tally.loops if count.tally is not None else ()
     return bool(counted) and counted[-1].region is total.loops[-1].region
+
+
+def judged_before(tally: Tally, what: str, loops: list[Any]) -> bool:
+    """Whether an evaluation began to add something up in an earlier turn of a loop that trains between."""
+    if not loops or len(tally.loops) != len(loops) + 1 or tally.what != what:
+        return False
+    began, inner, outer = tally.loops[-2], tally.loops[-1].region, loops[-1].region
+    if began is loops[-1] or began.region is not outer or inner is None or outer is None:
+        return False
+    if any(event.instance.family == "optimizer" for event in outer.of("made")):
+        return False  # folds or runs, whose answers may be meant to be judged together
+    return not inner.has("step", "backward") and outer.has("step") and stop_of(outer.node) is not None
 
 
 def unscaled(node: Any) -> Any:
