@@ -39,6 +39,7 @@ from trainlint.semantics.behaviours.data import (
     two_sided,
 )
 from trainlint.semantics.behaviours.keras import SERIES, SERIES_LAYERS
+from trainlint.semantics.behaviours.pipelines import PATHS
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import NODE_MASKS, is_of_torch
 from trainlint.semantics.namespace import Namespace
@@ -230,7 +231,7 @@ class TrainNotShuffled(Rule):
         for _, node, space, loader in region.of("trained"):
             if loader.born is None or not fixed_order(loader):
                 continue
-            if loader.api_path.startswith("tensorflow.") and not classifies(region):
+            if loader.api_path.startswith(PATHS) and not classifies(region):
                 continue  # windows of a series may be meant to come in their order
             if loops[node] > 1 and not trains_always(node, region):
                 continue  # one of several that a loop goes through, and some only to evaluate

@@ -487,6 +487,7 @@ DECAYS = {
     "cosine_decay_schedule": "decay_steps",
     "warmup_cosine_decay_schedule": "decay_steps",
     "linear_schedule": "transition_steps",
+    **dict.fromkeys(("linear_onecycle_schedule", "cosine_onecycle_schedule"), "transition_steps"),
 }
 
 

@@ -123,6 +123,7 @@ TABLES = {
     "keras": "keras",
     "tensorflow": "keras",
     "tensorflow_datasets": "keras",
+    "grain": "keras",
     "tf_keras": "keras",
     "keras_core": "keras",
     "jax": "jax",

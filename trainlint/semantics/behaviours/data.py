@@ -2201,7 +2201,8 @@ def mapped(call: Call, loader: Instance, dataset: Value | None) -> Value:
         if of_batches and not in_batches:
             made, in_batches = as_batch(made, info_of(dataset)), True
         if function is not NONE:
-            given = made.items if isinstance(made, Tuple) else (made,)
+            spread = isinstance(made, Tuple) and not loader.api_path.startswith("grain.")
+            given = made.items if spread else (made,)  # type: ignore[attr-defined]
             made = call.interp.call(function, Arguments(list(given)), call.node)
     return made
 

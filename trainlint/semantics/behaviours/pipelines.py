@@ -1,10 +1,11 @@
-"""Pipelines of `tf.data`: over arrays, folders and data sets that are downloaded."""
+"""Pipelines of `tf.data` and of grain: over arrays, folders and data sets that are downloaded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from trainlint.semantics.behaviours.data import PART_WORDS, dataset_part, part_in_path, row_of, sameness, words_of
+from trainlint.semantics.behaviours.engines import hook
 from trainlint.semantics.library import Call, as_tensor, behaviour
 from trainlint.semantics.values import (
     FALSE,
@@ -17,6 +18,8 @@ from trainlint.semantics.values import (
     DictObject,
     Instance,
     ListObject,
+    Method,
+    Step,
     Tensor,
     Tuple,
     Value,
@@ -77,9 +80,14 @@ def windows_over(call: Call, rows: Tensor) -> Instance:
     return made
 
 
-def over(dataset: Instance, shuffle: Value) -> Instance:
+PATHS = ("tensorflow.", "grain.")
+
+
+def over(
+    dataset: Instance, shuffle: Value, path: str = "tensorflow.data.Dataset", born: Step | None = None
+) -> Instance:
     """A pipeline that serves a data set."""
-    made = Instance(Api("tensorflow.data.Dataset"), "loader", dataset.born)
+    made = Instance(Api(path), "loader", born or dataset.born)
     made.attrs["dataset"] = dataset
     made.attrs["$shuffle"] = shuffle  # `shuffle` is a method
     return made
@@ -158,14 +166,14 @@ def split_served(call: Call, wanted: Value) -> Value:
 def pipeline(call: Call) -> Value:
     """The pipeline with one step more."""
     given = call.receiver
-    if not isinstance(given, Instance) or not given.api_path.startswith("tensorflow."):
+    if not isinstance(given, Instance) or not given.api_path.startswith(PATHS):
         return UNKNOWN
     made = Instance(given.cls, given.family, given.born)
     made.attrs.update(given.attrs)
     if call.path == "loader.shuffle":
         made.attrs["$shuffle"] = TRUE
         again = call.value("reshuffle_each_iteration", 3)
-        if again is None or truth(again) is True:
+        if given.api_path.startswith("tensorflow.") and (again is None or truth(again) is True):
             made.attrs["$reshuffled"] = call.interp.step(call.node, "shuffle")
     elif call.path == "loader.map":
         step = (call.value("map_func", 1) or UNKNOWN, "$batched" in made.attrs)
@@ -177,6 +185,76 @@ def pipeline(call: Call) -> Value:
         made.attrs["batch_size"] = call.value("batch_size", 1) or UNKNOWN
         made.attrs["$batched"] = call.interp.step(getattr(call.node.func, "attr", call.node), "batch")
     return made
+
+
+@behaviour("tf_source")
+def source(call: Call) -> Value:
+    """`tfds.data_source(name, split=…)`: the samples of a split, or of several, to be asked for by number."""
+    return UNKNOWN if call.arguments.open else stored_behind(split_served(call, call.value("split", 1) or NONE))
+
+
+def stored_behind(served: Value) -> Value:
+    """The data sets that pipelines serve, whose samples are dicts."""
+    if isinstance(served, Tuple):
+        return Tuple(tuple(map(stored_behind, served.items)))
+    if isinstance(served, DictObject):
+        return DictObject({name: stored_behind(one) for name, one in served.known()})
+    dataset = served.attrs.get("dataset") if isinstance(served, Instance) else None
+    if not isinstance(dataset, Instance):
+        return UNKNOWN
+    dataset.attrs["$sample"] = DictObject({DictObject.REST: Tensor(graph=False)})
+    return dataset
+
+
+@behaviour("grain_source")
+def grain_source(call: Call) -> Value:
+    """`MapDataset.source(source)`: a pipeline over samples, in their order."""
+    return grain_over(call, call.value("source", 0), FALSE)
+
+
+def grain_over(call: Call, data: Value | None, shuffle: Value) -> Value:
+    """What of grain serves data; of data out of view, the order may be no order at all."""
+    if call.arguments.open or not isinstance(data, Instance) or data.cls is None:
+        return UNKNOWN
+    made = Instance(Api("grain.Dataset"), "loader", call.interp.step(call.node, call.short_name))
+    made.attrs["dataset"], made.attrs["$shuffle"] = data, shuffle
+    return made
+
+
+@behaviour("grain_loader")
+def grain_loader(call: Call) -> Value:
+    """`DataLoader(data_source=…, sampler=…, operations=[…])`: the sampler tells the order."""
+    sampler, steps = call.value("sampler", 1), call.value("operations", 2)
+    known = isinstance(sampler, Instance) and sampler.family == "grain_sampler"
+    made = grain_over(call, call.value("data_source", 0), sampler.attrs.get("shuffle", FALSE) if known else UNKNOWN)
+    if isinstance(made, Instance):
+        passed_through(call, made, steps)
+        call.interp.event("loader", call.node, made)
+    return made
+
+
+@behaviour("grain_load")
+def grain_load(call: Call) -> Value:
+    """`grain.load(source, shuffle=…, transformations=[…], batch_size=…)`."""
+    made = grain_over(call, call.value("source", 0), call.value("shuffle", 2) or FALSE)
+    if isinstance(made, Instance):
+        passed_through(call, made, call.value("transformations", 5))
+        made.attrs["batch_size"] = call.value("batch_size", 6) or NONE
+        call.interp.event("loader", call.node, made)
+    return made
+
+
+def passed_through(call: Call, made: Instance, steps: Value | None) -> None:
+    """Note what a loader of grain puts samples through: objects with a method for it, be they the project's own."""
+    known = [] if steps is None else call.interp.known_items(steps)
+    if known is None:
+        made.attrs["$opaque"] = TRUE
+    for step in known or ():
+        function = hook(step, "map")
+        if function is not None:
+            made.attrs["$maps"] = (*made.attrs.get("$maps", ()), (Method(step, "map", function), False))
+        elif not isinstance(step, Instance) or step.api_path.rpartition(".")[2] != "Batch":
+            made.attrs["$opaque"] = TRUE
 
 
 @behaviour("keras_adapt")
