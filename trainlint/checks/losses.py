@@ -694,7 +694,7 @@ class ThresholdOnLogits(Rule):
     def check(self, region: Region, report: Report) -> None:
         squashed = {event.node: origin_of(event.scores) for event in region.of("squashed") if event.scores.trace}
         losses = [event for event in region.of("loss") if event.given.trace]
-        judged = {squashed.get(event.given.trace[0].node) for event in losses if event.path == BCE}
+        judged = {squashed.get(event.given.trace[0].node) for event in losses if event.path in (BCE, *OF_MASKS)}
         for _, node, space, given, what in region.of("threshold"):
             origin = origin_of(given)
             paths = {event.path for event in losses if origin_of(event.given) is origin}
@@ -735,6 +735,8 @@ def origin_of(scores: Tensor) -> Any:
     return next((dep.module for dep in scores.deps if dep.node is node), node)
 
 
+# Losses on the overlap of masks, which may be told to make shares of scores themselves.
+OF_MASKS = ("monai.losses.DiceLoss", "segmentation_models_pytorch.losses.DiceLoss")
 COUNTING = ("BinaryAccuracy", "Precision", "Recall")  # metrics of Keras on probabilities
 
 

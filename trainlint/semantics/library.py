@@ -106,6 +106,7 @@ TABLES = {
     "imgaug": "vision",
     "kornia": "vision",
     "monai": "vision",
+    "segmentation_models_pytorch": "vision",
     "lightning": "engines",
     "pytorch_lightning": "engines",
     "transformers": "engines",

@@ -911,14 +911,50 @@ def windowed(call: Call) -> Value:
 def overlap_loss(call: Call) -> Value:
     """A loss on the overlap of masks, which makes shares of raw scores itself if it is told to."""
     told = call.receiver.attrs if isinstance(call.receiver, Instance) else {}
-    for name, path in (("softmax", "torch.nn.functional.softmax"), ("sigmoid", "torch.sigmoid")):
-        row = call.interp.library.row(path)
-        if truth(told.get(name, FALSE)) is True and row is not None:
-            given = type(call.arguments)(
-                [call.first, Const(1)][: 1 + (name == "softmax")], {}, call.arguments.nodes[:1]
-            )
-            call.interp.library.perform(call.interp, row, given, call.node, actual=row.name)
+    for name in ("softmax", "sigmoid"):
+        if truth(told.get(name, FALSE)) is True:
+            return loss_of_shares(call, name)
     return loss(call)
+
+
+def loss_of_shares(call: Call, name: str) -> Value:
+    """A loss on what it makes of the scores that it is given."""
+    call.arguments.positional = [make_shares(call, name, call.first), *call.arguments.positional[1:]]
+    return loss(call)
+
+
+def make_shares(call: Call, name: str, scores: Value) -> Value:
+    """What a softmax over the channels, or a sigmoid, makes of scores."""
+    row = call.interp.library.row("torch.sigmoid" if name == "sigmoid" else "torch.nn.functional.softmax")
+    if row is None:
+        return UNKNOWN
+    given = [scores] if name == "sigmoid" else [scores, Const(1)]
+    told = type(call.arguments)(given, {}, call.arguments.nodes[:1])
+    return call.interp.library.perform(call.interp, row, told, call.node, actual=row.name)
+
+
+@behaviour("mask_loss")
+def mask_loss(call: Call) -> Value:
+    """A loss on masks of a kind that its mode tells, which makes shares of raw scores itself unless told not to."""
+    told = call.receiver.attrs if isinstance(call.receiver, Instance) else {}
+    mode = told.get("mode", NONE)
+    kind = mode.path.rpartition(".")[2].removesuffix("_MODE").lower() if isinstance(mode, Api) else const(mode)
+    name = {"binary": "sigmoid", "multilabel": "sigmoid", "multiclass": "softmax"}.get(str(kind))
+    if name is not None and truth(told.get("from_logits", TRUE)) is True and "$open" not in told:
+        return loss_of_shares(call, name)
+    return loss(call)
+
+
+@behaviour("masks")
+def masks(call: Call) -> Value:
+    """A ready-made model for segmentation: raw scores of each pixel, or what an activation at its end makes of them."""
+    told = call.receiver.attrs if isinstance(call.receiver, Instance) else {}
+    if "$open" in told or told.get("aux_params", NONE).key != NONE.key:
+        return UNKNOWN
+    scores, then = BEHAVIOURS["linear"](call), told.get("activation", NONE)
+    if const(then) in ("sigmoid", "softmax", "softmax2d"):
+        return make_shares(call, str(const(then)).removesuffix("2d"), scores)
+    return scores if then.key == NONE.key or const(then) == "identity" else UNKNOWN
 
 
 @behaviour("first")

@@ -225,8 +225,10 @@ def grain_over(call: Call, data: Value | None, shuffle: Value) -> Value:
 def grain_loader(call: Call) -> Value:
     """`DataLoader(data_source=…, sampler=…, operations=[…])`: the sampler tells the order."""
     sampler, steps = call.value("sampler", 1), call.value("operations", 2)
-    known = isinstance(sampler, Instance) and sampler.family == "grain_sampler"
-    made = grain_over(call, call.value("data_source", 0), sampler.attrs.get("shuffle", FALSE) if known else UNKNOWN)
+    shuffle: Value = UNKNOWN
+    if isinstance(sampler, Instance) and sampler.family == "grain_sampler":
+        shuffle = sampler.attrs.get("shuffle", FALSE)
+    made = grain_over(call, call.value("data_source", 0), shuffle)
     if isinstance(made, Instance):
         passed_through(call, made, steps)
         call.interp.event("loader", call.node, made)
@@ -246,8 +248,8 @@ def grain_load(call: Call) -> Value:
 
 def passed_through(call: Call, made: Instance, steps: Value | None) -> None:
     """Note what a loader of grain puts samples through: objects with a method for it, be they the project's own."""
-    known = [] if steps is None else call.interp.known_items(steps)
-    if known is None:
+    known = None if steps is None else call.interp.known_items(steps)
+    if steps is not None and known is None:
         made.attrs["$opaque"] = TRUE
     for step in known or ():
         function = hook(step, "map")
