@@ -326,8 +326,10 @@ class MissingEvalMode(Rule):
         return over_data(region) and compared(region, call.module)
 
     def restored(self, call: ModelCall, region: Region) -> bool:
-        """A model with loaded weights is asked for predictions, and nothing is learnt."""
-        if not call.loaded or not (region.kind == "program" or (region.kind == "call" and call.grad is False)):
+        """A model with loaded weights is asked for predictions, and nothing is learnt. A test may ask in any mode."""
+        if not call.loaded or is_test(region):
+            return False
+        if not (region.kind == "program" or (region.kind == "call" and call.grad is False)):
             return False
         if not region.has(*LEARNING) and learns_out_of_view(region):
             return False

@@ -23,6 +23,7 @@ from trainlint.semantics.arithmetic import (
     FROM_NEARLY_ONE,
     NEARLY_ONE,
     OF_TWO,
+    OFF,
     POSITIONS,
     UNIT,
     UNITS,
@@ -63,6 +64,7 @@ HARMLESS = frozenset(
         FEATURES,
         DETERMINANT,
         OF_TWO,
+        OFF,
         POSITIONS,
         UNIT,
         UNITS,
@@ -109,6 +111,8 @@ class UnguardedLog(Rule):
             return  # of all that there is
         if nature in (*MASKS, "a one-hot code"):
             return  # added to scores, its infinities leave some of them out
+        if nature == "a maximum":
+            return  # 0 only where all are, and of a range that is not known
         if nature is not None and nature != "a square" and not direct(operand):
             draft = report(call.node, nature=nature).because(operand.trace)
             if operand.lo >= 0:
@@ -561,12 +565,13 @@ class EpsMisplaced(Rule):
 
 
 def guards_next(index: Index, node: Any) -> bool:
-    """Whether a sum is what something is divided by, or what a logarithm is taken of: that is what it guards."""
+    """Whether a sum is what something is divided by, or what a logarithm or a root is of: that is what it guards."""
     around = index.parent(node)
     if isinstance(around, cst.BinaryOperation):
-        return isinstance(around.operator, cst.Divide) and around.right is node
+        taken = isinstance(around.operator, cst.Power) and around.left is node
+        return taken or (isinstance(around.operator, cst.Divide) and around.right is node)
     call = index.parent(around) if isinstance(around, (cst.Arg, cst.Attribute)) else None
-    return isinstance(call, cst.Call) and called(call) in ("log", "log2", "log10")
+    return isinstance(call, cst.Call) and called(call) in ("log", "log2", "log10", "sqrt", "rsqrt", "pow")
 
 
 def is_guarded(node: Any, interp: Interpreter) -> bool:

@@ -780,6 +780,11 @@ class LayerSizeMismatch(LossRule):
             other = call.value("other", 1) or call.value("mat2", 1)
             self.multiplied(call.node, tensors_of_torch(call.first, other), report)
 
+    @on_call("torch.addmm")
+    def added_product(self, call: Call, report: Report) -> None:
+        factors = (call.value(name, place) or UNKNOWN for place, name in enumerate(("mat1", "mat2"), 1))
+        self.multiplied(call.node, tensors_of_torch(*factors), report)
+
     def multiplied(self, node: Any, factors: list[Tensor], report: Report) -> None:
         left, right = (shapes.form(factor).shape for factor in factors or (Tensor(), Tensor()))
         if not left or not right:

@@ -386,12 +386,15 @@ class StepOrder(Rule):
 
     @on_call("optax.update", "tape.gradient", "flax_state.apply_gradients", "optax.apply_updates")
     def thrown_away(self, call: Call, report: Report) -> None:
-        """What a step of a library without side effects gives is not looked at any more."""
+        """What a step of a library without side effects gives is not looked at any more. One that is made once, at the
+        top of a file, and gets a name is there to be shown."""
         if call.path == "tape.gradient" and not any(
             name.startswith("trainable_") for name in names_in(call.argument("sources", 2))
         ):
             return
-        if is_unread(index_of(report.space()), call.node):
+        index, frame = index_of(report.space()), report.interp.frame
+        once = frame.function is None and not frame.loops
+        if is_unread(index, call.node) and not (once and isinstance(index.parent(call.node), cst.Assign)):
             report(call.node, what=f"nothing is done with what `{call.short_name}` gives, so nothing is learnt")
 
     @on_call("tape.gradient")

@@ -84,6 +84,7 @@ UNIT, UNITS = "a unit vector", "a product of unit vectors"
 FEATURE, FEATURES = "a feature", "a product of features"
 OF_TWO = "a difference of scores"
 DETERMINANT = "a determinant"
+OFF = "how far a clamped number is off"  # from labels, which it never meets
 TO_ONE = "1 minus "  # what is 0 where something reaches 1
 POSITIONS = "positions"
 # Numbers kept below 1 by less than single precision can tell.
@@ -437,7 +438,7 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
         return None
     if a == "random numbers" and not isinstance(right, Tensor) and operator in ("Add", "Subtract", "Divide"):
         return a  # moved and scaled
-    a, b = (None if nature in (OF_TWO, FEATURE, FEATURES) else nature for nature in (a, b))
+    a, b = (None if nature in (OF_TWO, OFF, FEATURE, FEATURES) else nature for nature in (a, b))
     if not {a, b}.isdisjoint((EXPONENTIAL, EXPONENTIALS)):
         return exponential(operator, left, right)
     if operator == "Divide" and b == "a norm" and isinstance(left, Tensor):
@@ -457,6 +458,8 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
             return REST if b == CHOSEN else PRESENT
         if b is not None and is_number(left) and lo >= 0:
             return f"{TO_ONE}{b}" if bounds(left) == (1.0, 1.0) else None
+        if any(isinstance(v, Tensor) and 0 < v.lo <= v.hi < 1 for v in (left, right)):
+            return OFF
         return OF_TWO if all(isinstance(v, Tensor) and v.must_be(LOGITS) for v in (left, right)) else None
     if operator == "Add":
         if "a sum of labels" in (a, b):

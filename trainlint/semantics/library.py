@@ -1224,9 +1224,7 @@ class Library:
         if name == "shape" and owner.cls is None and "$item" in owner.attrs:
             first = Number(1, integer=True, tally=Tally("size"))
             return Sequence(Number(1, integer=True), first=first)
-        if name == "module" and owner.family in ("module", "") and "training" in owner.attrs:
-            return owner
-        if name == "module" and owner.family == "module":
+        if name in WRAPPED and (owner.family == "module" or (owner.family == "" and "training" in owner.attrs)):
             return owner
         row = self.method_row(owner, name)
         if row is not None:
@@ -1589,6 +1587,7 @@ CONSTANTS: dict[str, Value] = {
     **dict.fromkeys(("math.nan", "numpy.nan", "numpy.NaN", "numpy.NAN", "torch.nan"), NAN),
     "sys.maxsize": Const(2**63 - 1),
 }
+WRAPPED = ("module", "_orig_mod")  # where what is distributed or compiled has the model itself
 # Parts of ready-made models that come before their last layers.
 STEMS = frozenset("conv1 bn1 relu maxpool avgpool conv_stem conv_proj patch_embed layer1 layer2 layer3 layer4".split())
 OTHER_ARRAYS = frozenset(("numpy", "pandas", "tensorflow", "jax", "mxnet", "cupy", "scipy", "sklearn", "polars"))

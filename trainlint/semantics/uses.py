@@ -210,8 +210,8 @@ def followed(space: Namespace, index: Index, node: Any, path: str) -> Iterator[U
         node, path = parent, f"{path}.{parent.attr.value}"
         entry = rows.entry(path)
         if entry is not None:
-            if not is_guarded(index, node):
-                above = index.parent(node)
+            above = index.parent(node)
+            if not isinstance(above, cst.AssignTarget) and not is_guarded(index, node):  # which puts it back
                 call = above if isinstance(above, cst.Call) and above.func is node else None
                 yield Use(space, path, entry, node, call)
             return

@@ -120,6 +120,12 @@ def activated_by(call: Call, name: str | None, bare: int, width: int | None) -> 
     return Tensor(HIDDEN if name in UNBOUNDED else 0, lib="keras", trace=trace, last=width, deps=deps)
 
 
+@behaviour("keras_epsilon")
+def epsilon(call: Call) -> Value:
+    """The small number that Keras guards with, unless somebody has set another one."""
+    return Const(1e-7)
+
+
 @behaviour("keras_weighted")
 def weighted(call: Call) -> Value:
     attrs = call.receiver.attrs if isinstance(call.receiver, Instance) else {}

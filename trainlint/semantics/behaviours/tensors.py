@@ -143,7 +143,7 @@ def keep(call: Call) -> Value:
     tensor = call.tensor
     if tensor.lib == "?" and call.actual.partition(".")[0] in OTHER_FRAMEWORKS:
         tensor = tensor.but(lib="keras")
-    if (dtype := cast_to(call)) is not None:
+    if (dtype := cast_to(call)) is not None or (tensor.dtype == INTEGER and called(call.node) in CASTS):
         tensor = tensor.but(dtype=dtype)
     graph = graph_of(call.interp, tensor)
     if graph == tensor.graph and tensor.shape is None and call.interp.modules.elements(tensor) is None:
@@ -199,6 +199,8 @@ def move(call: Call) -> Value:
 
 FLOATS = {"half": "float16", "float16": "float16", "bfloat16": "bfloat16", "float": "float32", "float32": "float32",
           "double": "float64", "float64": "float64"}  # fmt: skip
+INTEGER = "int64"
+CASTS = frozenset("to type type_as".split())  # to what may be any format
 
 
 def cast_to(call: Call) -> str | None:
@@ -272,7 +274,7 @@ def to_numpy(call: Call) -> Value:
 def to_integer(call: Call) -> Value:
     tensor = call.tensor
     kinds = tensor.kinds if tensor.kinds in (INDICES, MASK) else 0
-    return tensor.but(graph=False, kinds=kinds, shape=None, dtype="int64", deps=stopped(call))
+    return tensor.but(graph=False, kinds=kinds, shape=None, dtype=INTEGER, deps=stopped(call))
 
 
 @behaviour("tolist")
@@ -542,6 +544,14 @@ def matmul(call: Call) -> Value:
     return result
 
 
+@behaviour("added_product")
+def added_product(call: Call) -> Value:
+    """A product of matrices to which something is added."""
+    one, other = (call.value(name, place) or UNKNOWN for place, name in enumerate(("mat1", "mat2"), 1))
+    product = arithmetic.binary(call.interp, "MatrixMultiply", one, other, call.node)
+    return arithmetic.binary(call.interp, "Add", product, call.first, call.node)
+
+
 @behaviour("log")
 def log(call: Call) -> Value:
     tensor = call.tensor
@@ -603,7 +613,8 @@ def absolute(call: Call) -> Value:
     tensor = call.tensor
     if tensor.lo > 0:
         return tensor
-    nature = tensor.nature if tensor.lo >= 0 or tensor.nature == arithmetic.DETERMINANT else "an absolute value"
+    kept = tensor.lo >= 0 or tensor.nature in (arithmetic.DETERMINANT, arithmetic.OFF)
+    nature = tensor.nature if kept else "an absolute value"
     if tensor.nature == "a parameter" or (tensor.graph and tensor.nature is None and not tensor.deps):
         return made(call, lo=TINY)  # what is learnt itself
     return made(call, lo=0.0, hi=max(abs(tensor.lo), abs(tensor.hi)), nature=nature)
@@ -956,6 +967,11 @@ def truth_(call: Call) -> Value:
     return BOOL
 
 
+@behaviour("is_floating")
+def is_floating(call: Call) -> Value:
+    return FALSE if isinstance(call.first, Tensor) and call.first.dtype == INTEGER else BOOL
+
+
 @behaviour("any")
 def any_(call: Call) -> Value:
     """Whether a mask holds anywhere, or everywhere: as a whole, or along an axis."""
@@ -1055,7 +1071,8 @@ def normal(call: Call) -> Value:
 
 @behaviour("drawn")
 def drawn(call: Call) -> Value:
-    return fresh(call, data=DRAWN)
+    made = fresh(call, data=DRAWN)
+    return made.but(dtype=INTEGER) if call.actual == "torch.randint" and call.value("dtype") is None else made
 
 
 @behaviour("positions")
@@ -1093,7 +1110,17 @@ def from_data(call: Call) -> Value:
     if keeps:
         trace = (leaf_step(call),) if graph and is_number(value) else tensor.trace
         made = tensor.but(graph=graph, deps=taken_of(value), shape=None, lib=fresh(call).lib, trace=trace)
+    if call.actual == "torch.tensor" and "dtype" not in call.arguments.keywords and holds_integers(call, value):
+        made = made.but(dtype=INTEGER)
     return trainable(call, made)
+
+
+def holds_integers(call: Call, value: Value) -> bool:
+    """Whether a list, or lists in a list, hold integers that are written down, and nothing else."""
+    items = call.interp.known_items(value) if value.__class__ is ListObject else None
+    if not items:
+        return type(const(value)) is int
+    return all(holds_integers(call, item) for item in items)
 
 
 LISTED = "numbers written down"  # the nature of unlike ones
