@@ -74,6 +74,7 @@ TEST = re.compile(r"test", re.IGNORECASE)
 HELD_OUT = {"val": "validation", "test": "test"}  # parts of the data, and what users call them
 _SLICE = re.compile(r"(\d*)(%?):(\d*)(%?)\]")
 PLACES = ("$indices", "indices")  # what a part of a data set keeps of how it was chosen
+JOINED = (".ConcatDataset", "datasets.Dataset")  # have all samples of several others
 JUDGED = "evaluated on the data it was trained on"
 UNSPLIT = "trained on all rows, those among them that are held out (@) and that it is evaluated on"
 REDRAWN = "evaluated on a part of a second random split, which holds rows that it was trained on"
@@ -509,13 +510,14 @@ class SplitOverlap(Rule):
             self.redrawn(trained, held_out, report)
         if any(may_be_parted(report.interp, loader) for loader in trained):
             return
-        seen = {same_data(loader): loader.born for loader in trained}
+        seen = {same: one.born for one in trained for same in (same_data(one), *joined_in(one))}
         for loader in held_out:
             part = loader.attrs.get("dataset")
             if isinstance(part, Instance) and is_subset(part) and serves_whole(loader):
                 whole = identity(part.attrs.get("dataset"))
                 if whole is not None and whole in seen:
                     seen[same_data(loader)] = seen[whole]
+        seen |= {same: loader.born for loader in trained for same in taken_from(loader)}
         if held_out and all(same_data(loader) in seen.keys() - {None} for loader in held_out):
             for loader in held_out:
                 if given is not None and (loader in trained or loader.born is seen[same_data(loader)]):
@@ -579,7 +581,8 @@ class SplitOverlap(Rule):
         for event in evaluated:
             if event.loader in trained or served_by(event.loader) in learnt or not is_called_held_out(event, region):
                 continue
-            covered = [other.born for other in trained if serves_some(other, event.loader)]
+            same = same_data(event.loader)
+            covered = [o.born for o in trained if serves_some(o, event.loader) or same in taken_from(o)]
             if covered:
                 self.tell(event.loader, trained, covered, report)
 
@@ -882,10 +885,12 @@ def made_apart(loader: Instance, trained: list[Instance]) -> list[Step]:
     """Where the data of a loader are made, if for it alone, and where it is made itself: the first is to blame."""
     if all(is_cut_by_places(one) for one in (loader, *trained)):
         return [step for step in (born_at(loader), loader.born) if step is not None]
+    parts = (one.attrs.get("dataset") for one in trained)
+    wholes = [whole.born for part in parts if isinstance(part, Instance) for whole in wholes_of(part)]
     found = []
     for way in (bound_to, born_at):
         mine, *others = (way(one) for one in (loader, *trained))
-        if mine is not None and all(step is None or step.node is not mine.node for step in others):
+        if mine is not None and all(step is None or step.node is not mine.node for step in (*others, *wholes)):
             found.append(mine)
     return [*(read_from(step) or step for step in found[:1]), *found[:1], *(s for s in (loader.born,) if s is not None)]
 
@@ -1238,6 +1243,8 @@ def serves_some(loader: Instance, other: Instance) -> bool:
     mine, theirs = span(rows_served(loader)), span(rows_served(other))
     if is_within(mine, theirs) or begin_alike(mine, theirs) or is_chosen_of(rows_served(loader), rows_served(other)):
         return True
+    if same_data(loader) in joined_in(other):
+        return True
     (whole, chosen), (other_whole, others) = indices_of(loader), indices_of(other)
     if whole is None or whole != other_whole:
         return False
@@ -1250,6 +1257,19 @@ def serves_some(loader: Instance, other: Instance) -> bool:
     if begin_alike(span(chosen), span(others)):
         return True
     return any(is_within(span(chosen), found) for found in (span(others), all_rows(others)))
+
+
+def joined_in(loader: Instance) -> set[Any]:
+    """What identifies the samples of each data set that a loader serves together with others."""
+    members = members_of(loader.attrs.get("dataset")) if serves_whole(loader) else ()
+    return {identity(one) for one in members} - {None}
+
+
+def taken_from(loader: Instance) -> set[Any]:
+    """What identifies the data sets of which a loader serves a part, be it a part of a part."""
+    part = loader.attrs.get("dataset")
+    wholes = wholes_of(part) if isinstance(part, Instance) and serves_whole(loader) else ()
+    return {identity(whole) for whole in wholes} - {None}
 
 
 def serves_slice(loader: Instance, other: Instance) -> bool:
@@ -1410,15 +1430,22 @@ def identity(dataset: Value | None) -> Any:
         return (dataset.cls.key if dataset.cls is not None else None, made)
     if isinstance(listed := dataset.attrs.get(LISTED), ListObject):
         return sameness(listed)
-    members = dataset.attrs.get("$members")
-    if isinstance(members, ListObject) and dataset.cls is not None and dataset.api_path.endswith(".ConcatDataset"):
-        held = members.items if members.items is not None else options(members.attrs["element"])
-        parts = [identity(one) for one in held]
-        return None if None in parts or not parts else ("joined", frozenset(parts))
+    if joined := [identity(one) for one in members_of(dataset)]:
+        return None if None in joined else ("joined", frozenset(joined))
     sources = roots(dataset)
     if any(isinstance(source, Instance) and "$any" in source.attrs for source in sources):
         return None
     return frozenset(id(source) for source in sources)
+
+
+def members_of(dataset: Value | None) -> Sequence[Value]:
+    """The data sets of which one has all samples; none where it is not put together from others."""
+    if not isinstance(dataset, Instance) or not dataset.api_path.endswith(JOINED):
+        return ()
+    members = dataset.attrs.get("$members")
+    if not isinstance(members, (ListObject, Tuple)):
+        return ()
+    return members.items if members.items is not None else options(members.attrs["element"])
 
 
 def may_be_parted(interp: Interpreter, loader: Instance) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import libcst as cst
 
-from trainlint.semantics.behaviours.data import dataset_part, predicted
+from trainlint.semantics.behaviours.data import dataset_part, predicted, sameness
 from trainlint.semantics.behaviours.engines import behind, hook, run
 from trainlint.semantics.behaviours.layers import set_mode
 from trainlint.semantics.behaviours.training import stepped
@@ -24,6 +24,7 @@ from trainlint.semantics.values import (
     DictObject,
     Function,
     Instance,
+    ListObject,
     Shape,
     Tensor,
     Tuple,
@@ -53,15 +54,36 @@ def hub_data(call: Call) -> Value:
     if truth(call.value("streaming") or FALSE) is not False:
         return Instance(None)
     if split is not None and split.key != NONE.key:
-        part = const(split)
-        if isinstance(part, str) and not part.isalpha() and "+" not in part:
-            few = dataset(call)
-            few.attrs["$few"] = TRUE  # some rows of a part, perhaps just to try
-            return few
-        return dataset(call, part) if isinstance(part, str) and part.isalpha() else Instance(None)
-    parts = DictObject({name: dataset(call, name) for name in PARTS})
+        return asked_for(call, split)
+    parts = DictObject({name: loaded(call, name) for name in PARTS})
     parts.attrs[DictObject.REST] = UNKNOWN
     return parts
+
+
+def asked_for(call: Call, split: Value) -> Value:
+    """What `split=` asks for: a part, some of its rows, or several of these."""
+    if isinstance(split, (ListObject, Tuple)) and split.items is not None:
+        return Tuple(tuple(asked_for(call, one) for one in split.items))
+    name = const(split)
+    if not isinstance(name, str):
+        return Instance(None)
+    if name.isalpha():
+        return loaded(call, name)
+    stem, _, rows = name.partition("[")
+    few = dataset(call)
+    few.attrs["$few"] = TRUE  # some rows of a part, perhaps just to try
+    if "+" not in name and stem.isalpha():
+        few.attrs.update({"dataset": loaded(call, stem), "$indices": Const(rows)})
+    return few
+
+
+def loaded(call: Call, part: str) -> Instance:
+    """A part of the data of that name, which is the same whenever it is asked for."""
+    data = dataset(call, part)
+    if not call.arguments.open:
+        given = (call.value(name) or NONE for name in call.row.params if name != "split")
+        data.attrs["$made"] = ("load_dataset", *map(sameness, given), part)
+    return data
 
 
 @behaviour("hub_stored")
@@ -107,6 +129,15 @@ def hub_chosen(call: Call) -> Value:
     if isinstance(indices, Value) and isinstance(whole, Instance):
         made.attrs["dataset"] = whole
         made.attrs["$indices"] = indices
+    return made
+
+
+@behaviour("hub_joined")
+def hub_joined(call: Call) -> Value:
+    """The rows of several data sets, or the columns of several."""
+    made, axis = dataset(call), call.value("axis")
+    if axis is None or const(axis) == 0:
+        made.attrs["$members"] = call.first
     return made
 
 
