@@ -205,6 +205,8 @@ def changes(dataset: Instance, function: Function, body: Any, by_chance: bool, d
         elif isinstance(statement, cst.With):
             yield from changes(dataset, function, statement.body, by_chance, depth)
         elif isinstance(statement, cst.SimpleStatementLine):
+            if by_chance and (turned := next((n for n in nodes_in(statement) if reverses(n)), None)) is not None:
+                yield Step(function.space, turned, "::-1")
             for node in (n for n in nodes_in(statement) if isinstance(n, cst.Call)):
                 assert isinstance(dataset.cls, Class)
                 path, callee = target(node, function, dataset.cls)
@@ -212,6 +214,13 @@ def changes(dataset: Instance, function: Function, body: Any, by_chance: bool, d
                     yield Step(function.space, node, path.rpartition(".")[2] or called(node))
                 elif callee is not None and depth < 3:
                     yield from changes(dataset, callee, callee.node.body, by_chance, depth + 1)
+
+
+def reverses(node: Any) -> bool:
+    """Whether an expression reads an axis the other way round: `image[:, ::-1]`."""
+    cuts = [element.slice for element in node.slice] if isinstance(node, cst.Subscript) else []
+    steps = [cut.step for cut in cuts if isinstance(cut, cst.Slice) and cut.lower is None and cut.upper is None]
+    return any(isinstance(s, cst.UnaryOperation) and getattr(s.expression, "value", "") == "1" for s in steps)
 
 
 def turns_picture(node: cst.Call, function: Function) -> bool:

@@ -20,6 +20,7 @@ from trainlint.checks.rows import (
     is_chosen_of,
     is_held_out_of,
     is_within,
+    overlap,
     parted,
     rows_in,
     span,
@@ -405,7 +406,7 @@ class SplitOverlap(Rule):
             whole = call.value("x")
             held_out = call.value("validation_data")
             rows = held_out.items[0] if isinstance(held_out, Tuple) and held_out.items else None
-            if (name and name == dotted_name(call.argument("x"))) or is_within(span(rows), span(whole)):
+            if (name and name == dotted_name(call.argument("x"))) or have_some(rows, whole):
                 report(first, how=JUDGED)
             elif is_held_out_of(rows, whole, ()):
                 report(call.argument("x"), how=UNSPLIT).because([Step(report.space(), first, "held out")])
@@ -1257,6 +1258,12 @@ def serves_some(loader: Instance, other: Instance) -> bool:
     if begin_alike(span(chosen), span(others)):
         return True
     return any(is_within(span(chosen), found) for found in (span(others), all_rows(others)))
+
+
+def have_some(rows: Value | None, others: Value | None) -> bool:
+    """Whether some rows of an array surely are among others, each of which is a sample."""
+    mine, theirs = span(rows), span(others) or all_rows(others)
+    return is_within(mine, theirs) or overlap(mine, theirs)
 
 
 def joined_in(loader: Instance) -> set[Any]:

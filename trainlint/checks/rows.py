@@ -163,6 +163,21 @@ def is_within(mine: Span | None, theirs: Span | None) -> bool:
     return not_before(mine.start, theirs.start) and not_before(theirs.stop, mine.stop, at_end=True)
 
 
+def overlap(mine: Span | None, theirs: Span | None) -> bool:
+    """Whether rows surely have some in common with others: as constants tell from where to where both go."""
+    if mine is None or theirs is None or mine.of != theirs.of:
+        return False
+    return ends_behind(mine.start, theirs.stop) and ends_behind(theirs.start, mine.stop)
+
+
+def ends_behind(start: Any, stop: Any) -> bool:
+    """Whether rows that end at one place surely reach beyond the first of others. What is left of rows without their
+    last ones is taken to be something."""
+    if start is None or stop is None:
+        return (start is None or is_small(start)) and (stop is None or (is_small(stop) and stop != 0))
+    return is_small(start) and is_small(stop) and (start < 0) == (stop < 0) and start < stop
+
+
 def begin_alike(mine: Span | None, theirs: Span | None) -> bool:
     """Whether rows and others are the first of the same ones, so many of each as nobody knows."""
     if mine is None or theirs is None or mine.of != theirs.of or None in (mine.stop, theirs.stop):

@@ -1892,6 +1892,10 @@ def initialise_loader(call: Call) -> Value:
 def made_loader(call: Call, loader: Instance) -> Value:
     given = {**dict(zip(call.row.params, call.arguments.positional)), **call.arguments.keywords}
     given.pop("self", None)
+    whole = given.get("dataset")
+    if isinstance(whole, Method) and isinstance(whole.receiver, Instance) and whole.receiver.cls is None:
+        # `data.train` of an object from out of view, which would be a method if that were a model
+        given["dataset"] = call.interp.opaque_child(whole.receiver, whole.name)
     for name in call.row.raw.get("decides", ()):
         given.setdefault(name, UNKNOWN)
     for name, value in (*given.items(), ("$open", call.arguments.open)):
