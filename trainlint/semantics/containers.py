@@ -585,6 +585,8 @@ def is_instance(value: Value, wanted: Value) -> bool | None:
             if isinstance(value.cls, Api):
                 if value.cls.path.rpartition(".")[2] == name:
                     return True
+                if value.cls.path.endswith(".*"):
+                    return None  # a setting names its class
                 if name == "Module" and is_torch_module(value):
                     return True
                 return None if name in ("Module", "_BatchNorm", "Dataset", "_DropoutNd", "_ConvNd") else False
@@ -648,7 +650,21 @@ def as_instance(value: Value, wanted: Value) -> Value | None:
             return Number(integer=path == "int")
         if path == "str":
             return Text()
+    if isinstance(value, Instance) and value.family == "scheduler" and value.api_path.endswith(".*") and path:
+        return named_by(value, path)
     return value
+
+
+def named_by(value: Instance, path: str) -> Instance:
+    """An object whose class a setting names, where it is known to be this one: the same object again."""
+    known = value.attrs.get(f"$as {path}")
+    if not isinstance(known, Instance):
+        made = value.born
+        born = None if made is None else made._replace(label=path.rpartition(".")[2])
+        known = Instance(Api(path), value.family, born)
+        known.attrs = value.attrs
+        value.attrs[f"$as {path}"] = known
+    return known
 
 
 def delete_item(interp: Interpreter, owner: Value, index: Value | slice) -> None:
