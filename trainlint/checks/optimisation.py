@@ -111,7 +111,7 @@ class OptimizerMissesParameters(Rule):
             self.another(region, steps[0].optimizer, models, owned, report)
         else:
             handed, loads = handed_on(region), region.known(loads_before_learning)
-            self.left_out(losses, models, owned, handed, report)
+            handed |= self.left_out(losses, models, owned, handed, report)
             for model in models:
                 if id(model) not in owned and isinstance(model.cls, Class) and not starts_loaded(region, model, loads):
                     if not self.left_behind(model, owned, handed, report):
@@ -258,9 +258,10 @@ class OptimizerMissesParameters(Rule):
 
     def left_out(
         self, losses: list[Tensor], models: list[Instance], owned: frozenset[int], handed: set[int], report: Report
-    ) -> None:
-        """A model with weights of its own is trained along with others, and no optimizer holds it."""
-        library = report.interp.library
+    ) -> set[int]:
+        """A model with weights of its own is trained along with others, and no optimizer holds it. Gives the identities
+        of what is told of, with all inside."""
+        library, told = report.interp.library, set[int]()
         learnt = [m for m in models if not owned.isdisjoint(descendants(m))]
         for model in models:
             if model in learnt or not learnt or not isinstance(model.cls, Class) or model.born is None:
@@ -281,11 +282,14 @@ class OptimizerMissesParameters(Rule):
                 continue
             own = [loss for loss in losses if any(d.module is model for d in loss.deps)]
             together = [o for o in optimizers(report.interp) if any(touches(o, loss.deps, False) for loss in own)]
-            places = {id(m.born.node) for o in learnt for m in modules_in(o) if m.born is not None}
+            others = (m for o in learnt for m in modules_in(o) if m not in inside)  # one may hold this model too
+            places = {id(m.born.node) for m in others if m.born is not None}
             if together and id(model.born.node) not in places:
                 what = "`{}` has parameters of its own, but no optimizer holds them, so they are never learnt"
                 draft = report(model.born.node, model.born.space, what=what.format(model.describe()))
                 draft.because(optimizer.born for optimizer in together)
+                told.update(map(id, inside))
+        return told
 
 
 def choices_of(feed: Feed) -> list[Feed]:

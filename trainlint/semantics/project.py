@@ -570,6 +570,7 @@ class Project:
         if not waiting:
             return
         engine_calls = cls.family in ("module", "datamodule") and any(m.name in HOOKS for m in waiting)
+        effort = MAIN_EFFORT if engine_calls or any(map(learns, waiting)) else ALONE_EFFORT
 
         def run(
             interp: Interpreter, method: Function, instance: Instance, built: Region, flags: dict[str, Any]
@@ -602,13 +603,13 @@ class Project:
             flags = dict(interp.flags)
             if engine_calls:
                 as_engine = partial(self.run_as_engine, instance=instance, built=region, flags=flags)
-                self.attempt(space, as_engine, ALONE_EFFORT)
+                self.attempt(space, as_engine, effort)
             for method in waiting:
                 if not self.is_reached(method) or method.name == "__init__":
                     call = partial(run, method=method, instance=instance, built=region, flags=flags)
                     self.attempt(space, call, MAIN_EFFORT if learns(method) else ALONE_EFFORT)
 
-        self.attempt(space, run_all, ALONE_EFFORT)
+        self.attempt(space, run_all, effort)
 
     def run_as_engine(self, interp: Interpreter, instance: Instance, built: Region, flags: dict[str, Any]) -> None:
         """Run the hooks of a module or a data module in the order that Lightning does."""

@@ -29,6 +29,7 @@ from trainlint.semantics.values import (
     Tensor,
     Tuple,
     Value,
+    join_all,
     options,
     truth,
 )
@@ -159,6 +160,7 @@ def learn(interp: Interpreter, module: Instance | None, data: Value | None, load
             if module is not None and step is not None:
                 interp.write(interp.flags, "grad", TRUE)
                 given = (batch_of(interp, loader), Number(0, integer=True), *turn)
+                run_hook(interp, module, "on_train_batch_start", *given[:2])
                 loss = run_hook(interp, module, "training_step", *given) or loss
                 interp.emit("training_loss", (step.node, loss))
                 interp.emit("training_step", (step, module, loss, interp.region))
@@ -166,19 +168,34 @@ def learn(interp: Interpreter, module: Instance | None, data: Value | None, load
                 if not automatic(module):
                     run_hook(interp, module, "training_step", batch_of(interp, loader), Number(0, integer=True))
                     return
-            loss = loss.attrs.get("loss", UNKNOWN) if isinstance(loss, DictObject) else loss
             interp.event("clear", place.node, None)
-            interp.event("backward", place.node, loss if isinstance(loss, Tensor) else Tensor(), None, True)
+            interp.event("backward", place.node, loss_in(loss), None, True)
             stepped(interp, place.node, one)
+
+
+def loss_in(given: Value) -> Tensor:
+    """What Lightning runs backward of what `training_step` gives: None skips the batch."""
+    found = [one.attrs.get("loss", UNKNOWN) if isinstance(one, DictObject) else one for one in options(given)]
+    loss = join_all(one for one in found if one.key != NONE.key)
+    return loss if isinstance(loss, Tensor) else Tensor()
 
 
 def in_turn(step: Function | None, optimizer: Value) -> list[tuple[int | None, Value]]:
     """What steps after a batch: the optimizer, or in Lightning 1 each of several with a loss of its own, for which the
     hook is called with its number. The gradients of the others are not kept."""
-    params = [] if step is None else [param.name.value for param in step.node.params.params]
-    if params[3:4] == ["optimizer_idx"] and isinstance(optimizer, Tuple):
+    if step is not None and asks_whose_turn(step) and isinstance(optimizer, Tuple):
         return [(i, one if isinstance(one, Instance) else UNKNOWN) for i, one in enumerate(optimizer.items)]
     return [(None, optimizer if isinstance(optimizer, Instance) else UNKNOWN)]
+
+
+def asks_whose_turn(step: Function) -> bool:
+    """Whether a `training_step` takes the number of an optimizer, if only for that of a base class."""
+    params = step.node.params
+    if [param.name.value for param in params.params[3:4]] == ["optimizer_idx"]:
+        return True
+    bases = step.owner.bases if step.owner is not None and isinstance(params.star_arg, cst.Param) else ()
+    above = (base.find("training_step") for base in bases if isinstance(base, Class))
+    return any(isinstance(other, Function) and asks_whose_turn(other) for other in above)
 
 
 def begin(interp: Interpreter, module: Instance | None, trainer: Value | None = None) -> Value:

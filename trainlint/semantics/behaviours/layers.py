@@ -127,8 +127,9 @@ def mark_output(
     dep = Dep(module, mode, node, recorded is not False)
     own = frozenset((dep, *(Dep(other, None, None, dep.live) for other in borrowed(module))))
     layers = mode_matters(interp, module, mode)
-    # Of a frozen model nothing is recorded, whatever the context.
-    asked = None if grad and (frozen or is_frozen(module, possibly=True)) else grad
+    # Of a frozen model nothing is recorded, whatever the context; what has been learnt from since is none.
+    unsure = frozen or (interp.read(module.attrs, "$learnt") is not TRUE and is_frozen(module, possibly=True))
+    asked = None if grad and unsure else grad
     interp.event("model", node, module, mode, asked, inputs, module.attrs.get("$loaded") is TRUE, layers)
     behind = frozenset(d for tensor in inputs for d in tensor.deps)
     before = {id(d.module) for d in behind}

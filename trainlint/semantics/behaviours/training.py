@@ -347,6 +347,9 @@ def run_backward(
     interp.emit("backward", (node, loss))
     present = optimizers(interp)
     reach = Reach(loss.deps)
+    for module in reach.live:
+        if "$frozen" in module.attrs and module.attrs.get("$learnt") is not TRUE:
+            interp.write(module.attrs, "$learnt", TRUE)
     scale = frozenset(("scaled" if any(dep.module.family == "scaler" for dep in loss.deps) else "plain",))
     for optimizer in present:
         reached = reach.touches(optimizer, len(present) == 1)
@@ -859,3 +862,5 @@ def freeze(interp: Interpreter, module: Instance, setting: Value, node: Any) -> 
         if not interp.forked or inner.number <= interp.forked:
             inner.attrs.setdefault("$frozen", FALSE)  # what it is on the ways through the program that do not come here
         interp.write(inner.attrs, "$frozen", setting)
+        if "$learnt" in inner.attrs:
+            interp.write(inner.attrs, "$learnt", FALSE)
