@@ -504,8 +504,35 @@ def grouped_column(call: Call) -> Value:
     return groups
 
 
+@behaviour("windowed")
+def windowed(call: Call) -> Value:
+    """Windows over the rows, each of which ends with the row that it is for."""
+    windows = Instance(Api("pandas.DataFrame.rolling"), "windowed", call.interp.step(call.node, call.short_name))
+    windows.attrs["$table"] = call.tensor
+    return windows
+
+
+@behaviour("windowed_column")
+def windowed_column(call: Call) -> Value:
+    table, names = groups_of(call), column_names(call.value("key", 1))
+    if table is None or names is None or table.data.columns is None:
+        return UNKNOWN
+    windows = Instance(Api("pandas.DataFrame.rolling"), "windowed", call.interp.step(call.node, "rolling"))
+    windows.attrs["$table"] = table.but(data=table.data._replace(columns=picked(table.data.columns, names)))
+    return windows
+
+
+@behaviour("over_windows")
+def over_windows(call: Call) -> Value:
+    """A number for each row that no later row had a part in: nothing is learnt of the table as a whole."""
+    table = groups_of(call)
+    return as_tensor(table or UNKNOWN).but(
+        lib="frame", shape=None, kinds=0, nature=None, lo=float("-inf"), hi=float("inf")
+    )
+
+
 def groups_of(call: Call) -> Tensor | None:
-    """The table whose rows are in groups."""
+    """The table whose rows are in groups, or in windows."""
     table = call.receiver.attrs.get("$table") if isinstance(call.receiver, Instance) else None
     return table if isinstance(table, Tensor) else None
 

@@ -25,6 +25,7 @@ from trainlint.semantics.library import Call, behaviour, modules_in, severed
 from trainlint.semantics.values import (
     ELSEWHERE,
     FALSE,
+    INF,
     NONE,
     TRUE,
     UNKNOWN,
@@ -44,6 +45,7 @@ from trainlint.semantics.values import (
     Tuple,
     Union,
     Value,
+    const,
     join_all,
     measured_on,
     options,
@@ -625,10 +627,12 @@ def autograd_grad(call: Call) -> Value:
 
 @behaviour("clip_gradients")
 def clip_gradients(call: Call) -> Value:
-    """Notes which optimizers' gradients are clipped, and in which state they are."""
+    """Notes which optimizers' gradients are clipped, and in which state they are. At infinity they are but measured."""
     interp, params = call.interp, call.value("parameters") or UNKNOWN
-    spent = is_spent(interp, params)
+    limit, spent = call.value("max_norm", 1) or UNKNOWN, is_spent(interp, params)
     spend(interp, params)
+    if const(limit) == INF or (isinstance(limit, Api) and limit.path.endswith(".inf")):
+        return Tensor(lo=0.0, graph=False)
     held = [] if spent else holders(interp, params)
     states = [(o, interp.read(o.attrs, "$state"), scale_of(interp, o), sure) for o, sure in held]
     interp.event("clip", call.node, states, spent)
