@@ -90,7 +90,9 @@ def _performed(
     if processes is None:
         processes = _processors()
     if min(processes, len(jobs)) == 1 or sum(job.size for job in jobs) < WORTH_PROCESSES:
-        outcomes: Iterator[tuple[Job, Outcome]] = ((job, perform(job, move, parsed)) for job in jobs)
+        # The largest is the last, since nobody has to collect what that leaves behind.
+        in_order = sorted(jobs, key=lambda job: job.size)
+        outcomes: Iterator[tuple[Job, Outcome]] = ((job, perform(job, move, parsed)) for job in in_order)
     else:
         from trainlint import workers
 

@@ -969,14 +969,13 @@ def grown_from_start(node: Any, report: Report) -> bool:
 def decays_from_start(node: Any, report: Report) -> bool:
     """Whether a factor says what remains of the first rate at a turn: `0.1 ** (epoch // 30)`, or
     `(1 - step / steps) ** 0.9`, or half a wave of a cosine, for a number of the epoch or step that grows."""
-    index = index_of(report.space())
     if node.__class__ is cst.Name:
-        node = definition(index, node)
+        node = definition(index_of(report.space()), node)
     wave = next((n for n in (node, *nodes_in(node)) if is_plain_call(n, "cos")), None) if node is not None else None
     if wave is not None:
         return any(isinstance(n, cst.Name) and is_counter(report.interp.eval(n)) for n in nodes_in(wave))
     exponent = exponent_of(node)
-    if exponent is not None and (is_counter(report.interp.eval(exponent)) or grows(index, exponent)):
+    if exponent is not None and (is_counter(report.interp.eval(exponent)) or grows(index_of(report.space()), exponent)):
         return True
     base = node
     if exponent is not None:

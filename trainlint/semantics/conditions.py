@@ -4,6 +4,7 @@ what a branch uses that another value of the same setting leads to."""
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -90,17 +91,31 @@ def is_fixed(interp: Interpreter, setting: Any) -> bool:
     if source is None:
         return False
     if isinstance(setting, cst.Attribute):
-        owner, name = interp.peek(setting.value), re.escape(setting.attr.value)
+        owner = interp.peek(setting.value)
         if isinstance(owner, Instance) and isinstance(owner.cls, Api):
             return False  # an engine may tell by it what it does in this turn
-        changes = re.finditer(rf"\.{name}\s*(?:\W|//|\*\*)?=(?!=)|\bdef {name}\b", source.text)
-        before = (source.text[: change.start()].rpartition("def ")[2] for change in changes)
-        return all(text.startswith("__init__") for text in before)
+        return setting.attr.value not in changed_attributes(source.text)
     index = source.index
     bindings, around = index.lookup(setting), set(map(id, index.ancestors(setting)))
     return len(bindings) == 1 and not any(
         isinstance(outer, (cst.For, cst.While)) and id(outer) in around for outer in index.ancestors(bindings[0].node)
     )
+
+
+_CHANGES = re.compile(r"\.(\w+)\s*(?::[^=\n]+|//|\*\*|<<|>>|[-+*/@%&|^])?=(?!=)|\bdef (\w+)\b")
+
+
+@lru_cache(maxsize=256)
+def changed_attributes(text: str) -> frozenset[str]:
+    """The names of attributes that a program may assign, or a method of that name compute, after its constructors."""
+    changed, inside = set(), ""
+    for change in _CHANGES.finditer(text):
+        if change[2]:
+            changed.add(change[2])
+            inside = change[2]
+        elif inside != "__init__":
+            changed.add(change[1])
+    return frozenset(changed)
 
 
 def contradict(under: set[Condition], here: set[Condition]) -> bool:

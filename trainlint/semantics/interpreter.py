@@ -973,7 +973,11 @@ class Interpreter:
         found = [Sides(where, name, where[name], *pair) for where, name, *pair in sides]
         if known.__class__ is Alternatives:
             found = [side for side in known.sides if side.where.get(side.name) is side.joined] + found
-        if found := [side for side in found if side.joined.__class__ in (Union, frozenset)]:
+        found = [side for side in found if side.joined.__class__ in (Union, frozenset)]
+        if found and not is_fixed(self, setting.node):
+            # What an attribute stands for is known by the program, and hardly ever changed again.
+            found = [side for side in found if side.name not in STATES and setting.node.__class__ is cst.Attribute]
+        if found:
             self.write(self.flags, setting.key, Alternatives(found, setting.where))
 
     def branches(self, runs: list[Callable[[], bool]], setting: Setting | None = None) -> bool:
@@ -993,9 +997,6 @@ class Interpreter:
         if not deltas:
             return False
         sides = list(objects_in(deltas, setting.holds)) if setting is not None and len(deltas) == 2 else []
-        if setting is not None and sides and not is_fixed(self, setting.node):
-            # What an attribute stands for is known by the program, and hardly ever changed again.
-            sides = [side for side in sides if side[1] not in STATES and setting.node.__class__ is cst.Attribute]
         journal.merge(deltas)
         if setting is not None and sides:
             self.note_sides(setting, sides)
@@ -2488,7 +2489,7 @@ class Interpreter:
         if self.flags.get(WEIGHTS):
             self.emit("returned", (node, function, value))
         if self.passed_back == passed_back:
-            self.remember(ident, key, function, value, start, mark, region.events, Object.count == objects, env)
+            self.remember(ident, key, function, value, start, mark, region.events, objects, env)
         if not self.depth:
             self.reads.clear()
         return self.handed_back(value)
@@ -2521,14 +2522,16 @@ class Interpreter:
 
     def remember(
         self, ident: int, key: Any, function: Function, value: Value, start: int, mark: int, events: list[Any],
-        pure: bool, env: dict[str, Any],
+        objects: int, env: dict[str, Any],
     ) -> None:  # fmt: skip
-        reads = self.reads[start:]
-        if len(reads) > 1500 or not (pure or is_plain(value)):
+        """Keep what a call came to, unless it gave an object of its own out of its hands. Before it, there were so many
+        objects."""
+        reads, pure = self.reads[start:], Object.count == objects
+        if len(reads) > 1500 or not (pure or is_older(value, objects)):
             return
         delta = self.journal.delta(mark)
         delta = {k: entry for k, entry in delta.items() if entry[0] is not env}
-        if len(delta) > 64 or not (pure or all(is_plain(entry[2]) for entry in delta.values())):
+        if len(delta) > 64 or not (pure or all(is_older(entry[2], objects) for entry in delta.values())):
             return
         before: dict[tuple[int, Any], Any] = {}
         for where, name, old in self.journal.log[mark:]:
@@ -2952,15 +2955,17 @@ def is_opaque_child(value: Any) -> bool:
     return value.__class__ is Instance and value.cls is None and not value.family and value.attrs.keys() <= OPAQUE_MARKS
 
 
-def is_plain(value: Any) -> bool:
-    """Whether a value carries no object made during a call."""
-    if isinstance(value, (Tuple,)):
-        return all(is_plain(item) for item in value.items)
+def is_older(value: Any, count: int) -> bool:
+    """Whether a value carries no object that was made after the first `count`."""
+    if isinstance(value, Tuple):
+        return all(is_older(item, count) for item in value.items)
     if isinstance(value, Union):
-        return all(is_plain(item) for item in value.options)
-    if isinstance(value, Value):
-        return not isinstance(value, (Object, Function, Method, Partial, Sequence, Super))
-    return True
+        return all(is_older(option, count) for option in value.options)
+    if isinstance(value, Object):
+        return value.number <= count
+    if isinstance(value, Function):
+        return not value.closure
+    return not isinstance(value, (Method, Partial, Sequence, Super))
 
 
 def dotted_name(node: Any) -> str:
