@@ -850,7 +850,8 @@ class StuckInEvalMode(Rule):
         for learnt in groups.values():
             models = {kind_of(call) for call in learnt}
             alike = [call for call in calls if kind_of(call) in models]
-            if len(models) > 1 or any(call.mode is not False or not call.layers for call in alike):
+            several = len(models) > 1 and len({call.node for call in learnt}) > 1  # at one place, they are alternatives
+            if several or any(call.mode is not False or not call.layers for call in alike):
                 continue
             if any(holds(e.module, call.module) for e in region.of("mode") for call in learnt):
                 continue  # a method set the mode, at times or for good

@@ -435,11 +435,28 @@ def is_constant(index: Index, node: Any) -> bool:
     return isinstance(node, (cst.Integer, cst.Float))
 
 
-def is_second_unread(index: Index, node: Any) -> bool:
-    """Whether the second of two results of a call gets a name that nobody reads."""
+def is_second_unread(index: Index, node: Any, passing: tuple[str, ...] = ()) -> bool:
+    """Whether the second of two results of a call gets a name that nobody reads, but for functions of these names, what
+    they give being read by nobody either."""
     around: Any = index.parent(node)
     target = around.targets[0].target if isinstance(around, cst.Assign) and len(around.targets) == 1 else None
     if not isinstance(target, cst.Tuple) or len(target.elements) != 2:
         return False
-    bindings = index.lookup(name) if isinstance(name := target.elements[1].value, cst.Name) else []
-    return bool(bindings) and not any(index.references(binding) for binding in bindings)
+    name: Any = target.elements[1].value
+    return isinstance(name, cst.Name) and leads_nowhere(index, name, passing, frozenset())
+
+
+def leads_nowhere(index: Index, name: cst.Name, passing: tuple[str, ...], seen: frozenset[str]) -> bool:
+    """Whether a name is read only where one of some functions is given it and what that gives leads nowhere."""
+    if name.value in seen:
+        return True
+    bindings = index.lookup(name)
+    for reference in (reference for binding in bindings for reference in index.references(binding)):
+        statement = index.statement(reference)
+        made = statement.value if isinstance(statement, cst.Assign) and len(statement.targets) == 1 else None
+        if not isinstance(made, cst.Call) or called(made) not in passing:
+            return False
+        target = statement.targets[0].target  # type: ignore[union-attr]
+        if not isinstance(target, cst.Name) or not leads_nowhere(index, target, passing, seen | {name.value}):
+            return False
+    return bool(bindings)

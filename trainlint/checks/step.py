@@ -260,6 +260,9 @@ def made_alike(one: Instance, other: Instance) -> bool:
     return one.born is not None and other.born is not None and one.born.node is other.born.node
 
 
+AVERAGING = ("pmean", "psum")  # of JAX, over devices: what they give is as good as what they are given
+
+
 def is_unread(index: Index, node: Any) -> bool:
     """Whether the result of a call, or the first of several, is bound to a name that nobody reads, or to none."""
     around: Any = index.parent(node)
@@ -375,7 +378,7 @@ class StepOrder(Rule):
         asked, index, frame = call.receiver, index_of(report.space()), report.interp.frame
         once = (frame.function is None and not frame.loops) or report.in_test()
         if isinstance(asked, Instance) and truth(asked.attrs["$value"]) and not once:
-            if is_second_unread(index, call.node):
+            if is_second_unread(index, call.node, AVERAGING):
                 report.interp.event("unused", call.node)
 
     @on("program", having="unused")
