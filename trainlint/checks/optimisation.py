@@ -45,6 +45,7 @@ from trainlint.semantics.values import (
     bounds,
     const,
     options,
+    truth,
     usual,
 )
 from trainlint.syntax import Index, nodes_in
@@ -469,6 +470,14 @@ class FrozenByAccident(Rule):
             "so its layers are still left out: compile it once more"
         )
         report(node, what=what).because([compiled])
+
+    @on("fitted")
+    def idle(self, call: Call, report: Report) -> None:
+        """A model of Keras is fitted that was told not to learn when it was compiled, whatever its layers are told."""
+        model = call.receiver
+        if isinstance(model, Instance) and truth(model.attrs.get("$idle", FALSE)) is True:
+            if truth(model.attrs.get("trainable", TRUE)) is False:
+                report(call.node, what="all of this model was frozen before it was compiled, so nothing is learnt")
 
     @on("loop", having="backward step")
     def check(self, region: Region, report: Report) -> None:

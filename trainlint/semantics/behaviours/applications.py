@@ -170,5 +170,7 @@ def thawed(interp: Interpreter, model: Instance, node: Any) -> None:
 
 
 def compiled_at(interp: Interpreter, model: Instance, node: Any) -> None:
+    """Note where a model is compiled, and whether it is told then that it does not learn."""
+    interp.write(model.attrs, "$idle", Const(truth(model.attrs.get("trainable", TRUE)) is False))
     interp.write(model.attrs, "$compiled", Step(interp.frame.space, node, "compiled"))
     interp.write(model.attrs, "$told", FALSE)
