@@ -433,6 +433,23 @@ class SplitOverlap(Rule):
             for event, _ in tested if idle else ():
                 report(event.node, event.space, how=JUDGED).because([idle[0].born])
 
+    @on("program", having="trained tested")
+    def tested(self, region: Region, report: Report) -> None:
+        """An engine tests a model on nothing but what it was trained on, and there are others that nobody uses."""
+        if region.is_test or region.has("fitted"):
+            return
+        learnt = [event.loader for event in region.of("trained")]
+        sources = {served_by(loader): loader.born for loader in learnt}
+        judged = [(event, loader) for event in region.of("tested") for loader in event.loaders]
+        if not judged or any(served_by(loader) not in sources for _, loader in judged):
+            return
+        walked = [event.loader for kind in USES for event in region.of(kind)]
+        idle = unused_loaders(region, sources, [*walked, *(loader for _, loader in judged)])
+        if idle or (idle is not None and is_idle(region)):
+            unused = [Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born]
+            for event, loader in judged:
+                report(event.node, event.space, how=JUDGED).because([sources[served_by(loader)], *unused])
+
     @on("program", having="folds trained evaluated")
     def carried_over(self, region: Region, report: Report) -> None:
         """A model that is made before a loop over folds goes on learning in each, so it knows the rows held out."""
@@ -559,7 +576,7 @@ class SplitOverlap(Rule):
             loader, (at, *loops) = event.loader, places_of(event, region)
             if loader not in trained and loader.born is not None:
                 self.tell(loader, trained, sources[served_by(loader)], report)
-            elif idle:
+            elif idle or is_idle(region):
                 unused = [Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born]
                 report(at.node, at.space, how=JUDGED).because([loader.born, *unused, *loops])
 

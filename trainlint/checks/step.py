@@ -391,11 +391,10 @@ class StepOrder(Rule):
     def thrown_away(self, call: Call, report: Report) -> None:
         """What a step of a library without side effects gives is not looked at any more. One that is made once, at the
         top of a file, and gets a name is there to be shown."""
-        if call.path == "tape.gradient" and not any(
-            name.startswith("trainable_") for name in names_in(call.argument("sources", 2))
-        ):
+        index, sources, frame = index_of(report.space()), call.argument("sources", 2), report.interp.frame
+        written = names_in(definition(index, sources) or sources)
+        if call.path == "tape.gradient" and not any(name.startswith("trainable_") for name in written):
             return
-        index, frame = index_of(report.space()), report.interp.frame
         once = frame.function is None and not frame.loops
         if is_unread(index, call.node) and not (once and isinstance(index.parent(call.node), cst.Assign)):
             report(call.node, what=f"nothing is done with what `{call.short_name}` gives, so nothing is learnt")

@@ -47,6 +47,8 @@ def slices(call: Call) -> Value:
     dataset.attrs["$tensors"] = Tuple(rows)
     if not isinstance(given, (Tuple, ListObject)) or len(rows) != len(given.items or ()):
         dataset.attrs["$sample"] = sampled(given, iter(rows))
+    if known:
+        call.interp.event("dataset", call.node, dataset)
     return over(dataset, FALSE if known else UNKNOWN)
 
 
