@@ -711,7 +711,7 @@ def is_of_other_calls(loss: Value, returned: Value) -> bool:
     if not isinstance(loss, Tensor) or not isinstance(returned, Tensor):
         return False
     made, used = ({dep.node for dep in tensor.deps if dep.live} for tensor in (loss, returned))
-    return bool(made and used) and None not in made | used and made.isdisjoint(used)
+    return bool(made and used) and None not in made and made.isdisjoint(used)
 
 
 def is_taken_again(region: Region, backward: Any, missing: Instance) -> bool:
