@@ -803,7 +803,11 @@ def straight(body: Any, position: int, name: str, first: Any, function: Function
     else:
         return False
     ends = body[position].__class__ is cst.SimpleStatementLine and body[position].body[-1].__class__ is cst.Return
-    return ends or assignment(body[position], name) is not None or loads(function.node.body, name) == position - back
+    if ends or assignment(body[position], name) is not None:
+        return True
+    whole: Any = getattr(function.node.body, "body", None)
+    lines = body[back + 1 :] if body is whole else [function.node.body]  # a loop comes back to all
+    return sum(loads(line, name) for line in lines) == position - back
 
 
 def is_first_of_heads(interp: Interpreter, function: Function, before: Flow, flow: Flow) -> bool:

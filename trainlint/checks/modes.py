@@ -887,7 +887,7 @@ def is_core(module: Any, wrapper: Instance) -> bool:
     """Whether a module is inside another one that adds no layers of its own to it."""
     if not isinstance(module, Instance) or module is wrapper or not holds(wrapper, module):
         return False
-    inside = descendants(module)
+    inside = {id(inner) for inner in modules_in(module)}
     around = [inner for inner in modules_in(wrapper) if id(inner) not in inside]
     return all(isinstance(inner.cls, Class) for inner in around)
 

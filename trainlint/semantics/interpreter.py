@@ -106,6 +106,7 @@ NAMES_OF_SEQUENCES = frozenset(dir(list)) | frozenset(dir(set)) | frozenset(dir(
 STARS = "_*"  # in a name space: the modules out of view all of whose names were imported
 UNROLL = 8  # items of a known list that a loop walks one by one,
 UNROLL_LINE = 24  # or if its body is a single line, or they are layers, each of which takes what the last one gave,
+PLAN_LINES = 3  # or settings, and its body has no more statements than these, as where layers are made to a plan,
 UNROLL_LAYERS = 160  # or if they are layers and its body is a single condition, as where their weights are drawn
 
 
@@ -1039,7 +1040,8 @@ class Interpreter:
         layers = all(any(getattr(part, "family", "") == "module" for part in as_items(item)) for item in items)
         if kind is cst.If and layers:
             return UNROLL_LAYERS
-        return UNROLL_LINE if kind is cst.SimpleStatementLine or layers else UNROLL
+        planned = len(node.body.body) <= PLAN_LINES and is_plan(node, items)
+        return UNROLL_LINE if kind is cst.SimpleStatementLine or layers or planned else UNROLL
 
     def while_(self, node: cst.While) -> bool:
         held: list[bool] = []  # whether the test surely held, turn by turn: what a turn changes may end the loop
@@ -1249,7 +1251,9 @@ class Interpreter:
         before = self.exits()
         self.frame.forks += 1
         mark = journal.mark()
-        caught = any(map(takes_failures, node.handlers))
+        caught = any(map(takes_failures, node.handlers)) and not any(
+            called(n) == "backward" for n in nodes_in(node.body)
+        )
         self.frame.tries += caught
         alive = self.suite(node.body)
         self.frame.tries -= caught
@@ -1773,6 +1777,8 @@ class Interpreter:
 
     def get_attribute(self, owner: Value, name: str, node: Any) -> Value:
         kind = owner.__class__
+        if name == "__getattribute__":
+            return Partial(Api("getattr"), (owner,), {})
         if kind is Api:
             return self.library.api_attribute(self, owner, name)  # type: ignore[arg-type]
         if kind is Namespace:
@@ -2198,7 +2204,8 @@ class Interpreter:
         env = self.frame.env
         names = list(target_names(clause.target))
         saved = {n: env.get(n, MISSING) for n in names}
-        with self.in_region("loop", clause, iterable):
+        with self.in_region("loop", clause, iterable) as region:
+            region.exact = exact or (clause.target.__class__ is cst.Name and turns[0].__class__ is Tensor)
             for item in turns:
                 self.bind(clause.target, item)
                 kept: bool | None = True
@@ -2627,6 +2634,8 @@ def may_have(value: Value, name: str) -> bool:
     """Whether a value can have an attribute: of those it may be, the program means one that has."""
     if isinstance(value, (Tuple, ListObject)):
         return name in NAMES_OF_SEQUENCES or (isinstance(value, Tuple) and name in value.names)
+    if isinstance(value, Namespace):
+        return name in value.attrs or STARS in value.attrs or value.package
     return not (isinstance(value, Const) and value.value is None)
 
 
@@ -2690,6 +2699,14 @@ def as_items(value: Value) -> tuple[Value, ...]:
 
 def is_union_of_lists(value: Value) -> TypeGuard[Union]:
     return isinstance(value, Union) and all(isinstance(option, (ListObject, Tuple)) for option in value.options)
+
+
+def is_plan(node: cst.For, items: tuple[Value, ...]) -> bool:
+    """Whether a loop's items are settings, and nothing in its body takes long by itself."""
+    parts = (part for item in items for part in (item.items if isinstance(item, Tuple) else (item,)))
+    if not all(isinstance(part, Const) for part in parts):
+        return False
+    return not any(isinstance(part, (cst.For, cst.While, cst.With)) for part in nodes_in(node.body))
 
 
 def keys_of(values: tuple[Value, ...]) -> list[Any]:

@@ -620,6 +620,8 @@ class Library:
             interp.write(attrs, "training", TRUE)
             if "weights" in row.raw:
                 interp.write(attrs, "$init", "")  # how its weights were drawn, where that was said
+            elif "model" not in row.raw and row.raw.get("forward") not in ("sequential", "mixed"):
+                attrs["$bare"] = TRUE  # it has no parameters: two models may share it, as one of an argument's default
         for name, value in zip(row.params, arguments.positional):
             attrs[name] = value
         attrs.update(arguments.keywords)

@@ -200,8 +200,8 @@ def differ(one: int, other: int) -> bool:
     symbols = {symbol for product, _ in terms for symbol, _ in product}
     if not all(symbol.option and symbol.default for symbol in symbols) or int(one) == int(other):
         return False
-    divided = any(factor.denominator != 1 or any(power < 0 for _, power in product) for product, factor in terms)
-    return not divided  # a rest would be lost on the way
+    usual = (value_of(product) * factor for product, factor in terms)
+    return all(value.denominator == 1 for value in usual)  # else a rest is lost on the way
 
 
 def is_followed(size: int) -> bool:

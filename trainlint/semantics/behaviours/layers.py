@@ -143,7 +143,8 @@ def mark_output(
             data = value.data if tensors is None else mix_data(value.data, tensors)
             if value.lib == "numpy":
                 return value.but(deps=cut(value.deps) | {dep._replace(live=False)}, data=data)
-            if recorded and value.graph is False and (stop := cut_of(value)) is not None:
+            may_record = recorded or (frozen and recorded is None)
+            if may_record and value.graph is False and (stop := cut_of(value)) is not None:
                 return value.but(deps=value.deps | {dep._replace(live=False, cut=stop)}, data=data, lib="torch")
             if recorded and value.graph is False and value.deps and value.deps <= behind:
                 if is_weightless(interp, module, known=False):  # an operand of which nothing is known would be recorded
@@ -154,7 +155,8 @@ def mark_output(
                 deps = deps | cut(behind) if lost else deps
             elif lost or any(map(is_hidden, arguments.values())):
                 deps |= {ELSEWHERE}
-            marked = value.but(deps=deps | own, graph=recorded, data=data, lib="torch")
+            graph = value.graph if recorded is None else recorded
+            marked = value.but(deps=deps | own, graph=graph, data=data, lib="torch")
             interp.modules.same(value, marked)
             return marked
         if isinstance(value, Tuple):

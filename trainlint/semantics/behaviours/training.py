@@ -162,8 +162,8 @@ def modules_of(value: Value, depth: int = 0) -> tuple[set[int], bool]:
 
 
 def descendants(module: Instance) -> set[int]:
-    """Identities of a module and of all modules inside it."""
-    return {id(inner) for inner in modules_in(module)}
+    """Identities of a module and of all modules inside it, but for those that have no parameters."""
+    return {id(inner) for inner in modules_in(module) if "$bare" not in inner.attrs}
 
 
 @behaviour("optimizer")
