@@ -111,14 +111,18 @@ class MissingZeroGrad(Rule):
         for step in region.of("step"):
             if "stale" in step.before and "?" not in step.before and not step.optimizer.attrs.get("$many"):
                 owned, complete = step.optimizer.attrs["$modules"], step.optimizer.attrs["$complete"]
-                if not cleared or (complete and owned and done.isdisjoint(owned)) or is_seldom_cleared(region, step):
+                if not cleared or (complete and owned and done.isdisjoint(owned)) or is_seldom_cleared(region, step, report):
                     report(step.node, step.space, since=self.LAST).repair(self.clear)
 
 
-def is_seldom_cleared(region: Region, step: Any) -> bool:
-    """Whether a loop steps in every turn, and clears what that step uses in every nth turn only."""
+def is_seldom_cleared(region: Region, step: Any, report: Report) -> bool:
+    """Whether a loop steps in every turn, and clears what that step uses in every nth turn only, where n is not 1
+    unless somebody asks for more."""
     flow = nested(region.events)
     clears = [inside for e, inside in flow if e.kind == "clear" and e.optimizer is step.optimizer]
+    every = [r for inside in clears for r in inside if r.block == "periodic" and r.space is report.space()]
+    if any(usual(report.interp.eval(block.value)) == 1 for block in every):
+        return False
     surely = called(step.node) == "step" and is_unconditional(region, step)  # another call may wait with it
     return bool(clears) and not any(map(always, clears)) and surely
 
