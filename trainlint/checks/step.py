@@ -111,7 +111,11 @@ class MissingZeroGrad(Rule):
         for step in region.of("step"):
             if "stale" in step.before and "?" not in step.before and not step.optimizer.attrs.get("$many"):
                 owned, complete = step.optimizer.attrs["$modules"], step.optimizer.attrs["$complete"]
-                if not cleared or (complete and owned and done.isdisjoint(owned)) or is_seldom_cleared(region, step, report):
+                if (
+                    not cleared
+                    or (complete and owned and done.isdisjoint(owned))
+                    or is_seldom_cleared(region, step, report)
+                ):
                     report(step.node, step.space, since=self.LAST).repair(self.clear)
 
 
