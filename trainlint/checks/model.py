@@ -1012,6 +1012,8 @@ class DropoutMisuse(Rule):
         p, node = call.value(name), call.argument(name)
         known = isinstance(p, Const) or node.__class__ is cst.BinaryOperation
         share = usual(p) or 0
+        if report.in_test():
+            return  # which may ask what is left of nothing
         if share >= 1 and isinstance(p, Const):
             report(node, what=f"dropout with {name}={share:g} drops everything: `{name}` is the share that goes")
         elif 0.8 < share < 1 and known:
