@@ -2011,6 +2011,7 @@ class Interpreter:
     def comparison(self, node: cst.Comparison) -> Value:
         left = self.eval(node.left)
         result: Value = BOOL
+        parts: list[bool | None] = []
         if node.left.__class__ is cst.Call and (operator := type_test(node)):
             held = is_exactly(self.eval(node.left.args[0].value), self.eval(node.comparisons[0].comparator))
             if held is not None:
@@ -2026,8 +2027,11 @@ class Interpreter:
                 self.compared(target.operator.__class__.__name__, node, left, right, result)
             if isinstance(target.operator, ORDERS) and TEST in (measured_on(left), measured_on(right)):
                 self.event("ranked", node)
+            parts.append(truth(result))
             left = right
-        return seldom(node, result) if len(node.comparisons) == 1 else BOOL
+        if len(parts) == 1:
+            return seldom(node, result)
+        return FALSE if False in parts else BOOL if None in parts else TRUE
 
     def compared(self, operator: str, node: Any, left: Value, right: Value, result: Tensor) -> None:
         if result.deps and not is_number(left) and not is_number(right):
