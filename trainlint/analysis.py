@@ -221,7 +221,8 @@ class _Unit:
         unseen = (file.path for file in self.job.files if file.path not in seen)
         others = (share for other, share in enumerate(shares) if other not in agreeing)
         use = re.compile(_USE % (name.encode(), name.encode()), re.MULTILINE)
-        return any(attribute in share.ran for share in others) or any(use.search(self.text(path)) for path in unseen)
+        texts = (text for path in unseen if name.encode() in (text := self.text(path)))
+        return any(attribute in share.ran for share in others) or any(use.search(_asked().sub(b"", t)) for t in texts)
 
     def shown(self, file: File, findings: Sequence[Finding]) -> Sequence[Finding]:
         """Of the findings in a file those that settings and comments leave."""
@@ -249,6 +250,8 @@ class _Unit:
 _WORD = re.compile(rb"\w+")
 # An attribute of anything but `self`, or a name in a string that is no sentence; imports are lines of their own.
 _USE = rb"""^(?![ \t"]*(?:from|import)\b).*?(?:(?<!self)\.%s\b|["'][^"'\s]*\b%s\b[^"'\s]*["'])"""
+# What is no use of it, as `Uses` has it too: how many there are, whether a name begins so.
+_ASKED = rb"""\b(?:(?:%s)\(\s*[\w.]+(?=\s*[,)])|(?:%s)\(\s*(?:[\w.]+,\s*)?(?:"[^"\n]*"|'[^'\n]*')(?=\s*[,)]))"""
 _DEFINED = re.compile(rb"\bdef[ \t]+(\w+)")
 
 
@@ -256,6 +259,13 @@ def _identity(finding: Finding) -> object:
     """What makes it the same finding when several parts come to it; each failure of ours is one by itself."""
     message = finding.message if finding.code == OWN_FAILURE else ""
     return finding.code, finding.filename, finding.cell, finding.span, message
+
+
+@cache
+def _asked() -> re.Pattern[bytes]:
+    from trainlint.semantics.modules import ASKING, TEXTUAL
+
+    return re.compile(_ASKED % ("|".join(sorted(ASKING)).encode(), "|".join(sorted(TEXTUAL)).encode()))
 
 
 @cache

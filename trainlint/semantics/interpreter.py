@@ -1913,13 +1913,13 @@ class Interpreter:
         return member
 
     def super_attribute(self, owner: Super, name: str) -> Value:
-        for base in owner.cls.bases:
-            if isinstance(base, Class):
-                member = base.find(name)
-                if isinstance(member, Function):
-                    return Method(owner.receiver, name, member)
-                if member is not None:
-                    return self.bind_member(owner.receiver, name, member, None)
+        own = owner.receiver.cls if isinstance(owner.receiver, Instance) else owner.receiver
+        for base in (own if isinstance(own, Class) else owner.cls).behind(owner.cls):
+            member = base.attrs.get(name)
+            if isinstance(member, Function):
+                return Method(owner.receiver, name, member)
+            if member is not None:
+                return self.bind_member(owner.receiver, name, member, None)
         return self.library.super_attribute(self, owner, name)
 
     def set_attribute(self, owner: Value, name: str, value: Value, node: Any) -> None:

@@ -54,6 +54,8 @@ MEASURED = frozenset(
 )
 # Builtins that only look at what they are given.
 LOOKERS = frozenset("len enumerate zip reversed range iter print sum isinstance str sorted".split())
+# Those among them after which nobody has got hold of what it was, or of a part of it.
+ASKING = frozenset("len isinstance print str".split())
 # Methods that give a container one more layer.
 FILLING = frozenset("append extend insert add_module register_module".split())
 # Modules of PyTorch with functions that take parameters to change them, or to ask for their gradients.
@@ -385,7 +387,7 @@ class Uses:
                 name = called(node)
                 if name in TEXTUAL or (name in REGISTERS and gives_none(node)):
                     plain.update(id(argument.value) for argument in node.args)
-                elif name in MEASURED:
+                elif name in MEASURED or (name in ASKING and node.func.__class__ is cst.Name):
                     inside.update(id(argument.value) for argument in node.args)
                 if node.func.__class__ is cst.Name:
                     called_names.add(name)

@@ -665,7 +665,7 @@ class Function(Value):
 class Class(Object):
     """A class of the project. `bases` are Class or Api values; attrs are its members."""
 
-    __slots__ = ("api", "bases", "family", "fields", "name", "node", "space")
+    __slots__ = ("api", "bases", "family", "fields", "name", "node", "order", "space")
 
     def __init__(self, name: str, node: cst.ClassDef, space: Namespace, bases: tuple[Value, ...]) -> None:
         super().__init__()
@@ -675,23 +675,37 @@ class Class(Object):
         self.bases = bases
         self.fields: list[str] = []  # annotated members, in order, for dataclasses and named tuples
         self.family = ""
-        # The dotted paths of all known outside ancestors, nearest first.
-        self.api: tuple[str, ...] = tuple(ancestors(bases))
+        # The dotted paths of all known outside ancestors, nearest first; what layers derive from is behind them.
+        self.api: tuple[str, ...] = tuple(sorted(ancestors(bases), key="torch.nn.Module".__eq__))
+        # The classes of the project among it and its bases, in the order in which members are looked up.
+        self.order: tuple[Class, ...] = (self, *merged_orders([base for base in bases if isinstance(base, Class)]))
 
     def describe(self) -> str:
         return f"class {self.name}"
 
     def find(self, name: str) -> Value | None:
-        """A member by depth-first search through the project's bases."""
-        found: Value | None = self.attrs.get(name)
-        if found is not None:
-            return found
-        for base in self.bases:
-            if isinstance(base, Class):
-                found = base.find(name)
-                if found is not None:
-                    return found
+        """A member, of the class itself or of a base in the project."""
+        for cls in self.order:
+            found: Value | None = cls.attrs.get(name)
+            if found is not None:
+                return found
         return None
+
+    def behind(self, cls: Class) -> tuple[Class, ...]:
+        """Where `super()` looks in a method of `cls`, a base of this class: bases of others may be among them."""
+        return self.order[self.order.index(cls) + 1 :] if cls in self.order else cls.order[1:]
+
+
+def merged_orders(bases: list[Class]) -> Iterator[Class]:
+    """The order in which Python looks through bases (C3): none before what is derived from it."""
+    waiting = [list(base.order) for base in bases]
+    waiting.append(list(bases))
+    while waiting := [order for order in waiting if order]:
+        heads = (order[0] for order in waiting)
+        free = (head for head in heads if not any(head in order[1:] for order in waiting))
+        chosen = next(free, waiting[0][0])  # Python refuses a class without such an order
+        yield chosen
+        waiting = [[cls for cls in order if cls is not chosen] for order in waiting]
 
 
 def ancestors(bases: Iterable[Value]) -> Iterator[str]:
