@@ -482,8 +482,9 @@ class SplitOverlap(Rule):
         parts = {part for _, part in judged}
         held_out = report.interp.flags.get(NODE_MASKS, frozenset()) & HELD_OUT.keys()
         for event, part in learnt_nodes(region):
-            if (part in HELD_OUT and part in parts) or (part == ALL and "test" in parts):
-                which = "labels of all nodes" if part == ALL else f"{HELD_OUT[part]} nodes"
+            known = part.removeprefix("train+")
+            if (known in HELD_OUT and known in parts) or (part == ALL and "test" in parts):
+                which = "labels of all nodes" if part == ALL else f"{HELD_OUT[known]} nodes"
                 how = f"trained on the {which}, on which it is evaluated, too"
                 report(event.node, event.space, how=how)
             elif part == "train" and parts == {"train"} and not held_out:
@@ -1420,6 +1421,8 @@ def identity(dataset: Value | None) -> Any:
     if isinstance(dataset, Union):
         parts = [identity(option) for option in dataset.options]
         return None if None in parts else frozenset(parts)
+    if isinstance(dataset, ListObject) and dataset.items != ():
+        return sameness(dataset)
     if not isinstance(dataset, Instance) or (isinstance(dataset.cls, Class) and not serves_items(dataset)):
         return None
     if "$switched" in dataset.attrs:

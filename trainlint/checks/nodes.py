@@ -9,9 +9,10 @@ import libcst as cst
 
 from trainlint.semantics.interpreter import Region
 from trainlint.semantics.values import Tensor
-from trainlint.syntax.code import positional
+from trainlint.syntax.code import called, positional
 
 ALL = "all"  # learnt without a mask
+ALIKE = ("squeeze", "view", "reshape", "flatten", "float", "long", "to")  # keep all labels
 
 
 def learnt_nodes(region: Region) -> Iterator[tuple[Any, str]]:
@@ -30,9 +31,12 @@ def learnt_nodes(region: Region) -> Iterator[tuple[Any, str]]:
 
 
 def takes_all_labels(loss: Any) -> bool:
-    """Whether a loss is given the labels of all nodes: `loss(out, data.y)`."""
+    """Whether a loss is given the labels of all nodes: `loss(out, data.y)`, or `data.y.squeeze(1)`."""
     given = positional(loss) if isinstance(loss, cst.Call) else []
-    return len(given) > 1 and isinstance(given[1], cst.Attribute) and given[1].attr.value == "y"
+    labels: Any = given[1] if len(given) > 1 else None
+    while isinstance(labels, cst.Call) and isinstance(labels.func, cst.Attribute) and called(labels) in ALIKE:
+        labels = labels.func.value
+    return isinstance(labels, cst.Attribute) and labels.attr.value == "y"
 
 
 def judged_nodes(region: Region) -> list[tuple[Any, str | None]]:

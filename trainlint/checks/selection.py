@@ -44,6 +44,7 @@ from trainlint.semantics.values import (
     Step,
     Tensor,
     Tuple,
+    Union,
     Value,
     const,
     truth,
@@ -314,6 +315,8 @@ def is_named_test(event: Any, region: Region) -> bool:
 def is_declared(dataset: Value | None) -> bool:
     """Whether the program itself says that these are the test data: by a flag or a path, not by their place in a
     split."""
+    if isinstance(dataset, Union):
+        return all(map(is_declared, dataset.options))
     if not isinstance(dataset, Instance) or "$random" in dataset.attrs or "$indices" in dataset.attrs:
         return False
     return "$made" in dataset.attrs and dataset_part(dataset) == "test"

@@ -59,6 +59,7 @@ from trainlint.semantics.values import (
     join_all,
     measured_on,
     mix_data,
+    nodes_of_both,
     size_of,
     taken_of,
     unknown_number,
@@ -570,6 +571,8 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
     elif operator in ("BitAnd", "BitOr", "BitXor"):
         masked = chooses(operator, left, right)
         lo, hi, nature = (0.0, 1.0, CHOSEN) if masked else (-INF, INF, None)
+        if operator == "BitOr" and (nodes := nodes_of_both({getattr(v, "nature", None) for v in (left, right)})):
+            lo, hi, nature = 0.0, 1.0, nodes
     elif operator == "MatrixMultiply" and are_units(left, right):
         lo, hi, nature = -1.0, 1.0, "a cosine"
     elif operator == "MatrixMultiply" and a[0] >= 0 and b[0] >= 0:
@@ -795,7 +798,7 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
         if operator != "Minus":
             return value
         default = None if value.default is None else -value.default
-        return Number(0.0 - value.hi, 0.0 - value.lo, value.integer, default=default, deps=value.deps)
+        return Number(0.0 - value.hi, 0.0 - value.lo, value.integer, default=default, deps=value.deps, of=value.of)
     if isinstance(value, Tensor):
         if operator == "Plus":
             return value

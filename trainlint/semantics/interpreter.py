@@ -1569,7 +1569,8 @@ class Interpreter:
             same = (operator in ("Is", "Equal")) == held
             if isinstance(right, Const):
                 if same and right.value is not None and operator == "Equal" and not isinstance(left, Tensor):
-                    self.rebind(test.left, right)
+                    alone = left.__class__ is Text or (left.__class__ is Instance and left.cls is None)
+                    self.rebind(test.left, Const(right.value, left) if alone else right)
                     return
                 kept = [o for o in options(left) if not isinstance(o, Const) or (o.key == right.key) == same]
                 if same and right.value is None:

@@ -51,7 +51,16 @@ ANSWERS = "a model's answers"  # what a `Trainer` gives to `compute_metrics`, sa
 PADDING = "sequences padded with "  # of different lengths, by the value that fills up the shorter ones
 REST = "the rest of a mask"
 # Of those nodes of a graph that are a part of the data.
-OF_NODES = {f"a mask of {part} nodes": part for part in ("train", "val", "test")}
+OF_NODES = {f"a mask of {part} nodes": part for part in ("train", "val", "test", "train+val", "train+test")}
+
+
+def nodes_of_both(natures: set[str | None]) -> str | None:
+    """What chooses the nodes that several such masks choose, or places, put together; None for any others."""
+    parts = {OF_NODES.get(nature or "", "") for nature in natures}
+    joined = "+".join(sorted(parts, key="train val test".find))
+    return next((nature for nature, part in OF_NODES.items() if part == joined), None)
+
+
 MASKS = frozenset((CHOSEN, PRESENT, ABSENT, REACHED, REST))
 
 INF = math.inf
@@ -113,12 +122,14 @@ UNKNOWN = Unknown()
 
 
 class Const(Value):
-    """A Python constant: None, bool, int, float, str, bytes, Ellipsis."""
+    """A Python constant: None, bool, int, float, str, bytes, Ellipsis. Where a condition tells it, it is `found` to be
+    one of what a value may be."""
 
-    __slots__ = ("value",)
+    __slots__ = ("found", "value")
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any, found: Value | None = None) -> None:
         self.value = value
+        self.found = found
 
     @property
     def key(self) -> object:
@@ -869,9 +880,13 @@ def join(a: Value, b: Value) -> Value:
         return join_numbers(a, b)  # type: ignore[arg-type]
     if kind is Tuple and other is Tuple and len(a.items) == len(b.items):  # type: ignore[attr-defined]
         return join_tuples(a, b)  # type: ignore[arg-type]
-    merged: list[Value] = list(options(a))
+    merged, others = [*options(a)], [*options(b)]
+    if any(o.__class__ is Const and o.found is not None for o in (*merged, *others)):
+        merged, others = beside(merged, others), beside(others, merged)
+        if not merged:
+            return b
     keys = [known.key for known in merged]
-    for option in options(b):
+    for option in others:
         key = option.key
         if key in keys:
             continue
@@ -889,6 +904,12 @@ def join(a: Value, b: Value) -> Value:
         if len(merged) > Union.LIMIT:
             return some_module(merged)
     return merged[0] if len(merged) == 1 else Union(tuple(merged))
+
+
+def beside(some: list[Value], others: list[Value]) -> list[Value]:
+    """Those values that are no constants which others were found to be, behind the condition that told it."""
+    known = {id(other) for other in others}
+    return [one for one in some if one.__class__ is not Const or id(one.found) not in known]
 
 
 def one_of_each(modules: Iterable[Value]) -> list[Value]:

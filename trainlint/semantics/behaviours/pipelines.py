@@ -164,6 +164,22 @@ def split_served(call: Call, wanted: Value) -> Value:
     return made
 
 
+@behaviour("tf_files")
+def of_files(call: Call) -> Value:
+    """A pipeline over some files, or the records in them. Nothing tells in which order these were written."""
+    files = call.value("filenames", 0) or call.value("file_pattern") or UNKNOWN
+    made = over(stored(call, part_in_path(words_of(files)), sameness(files)), UNKNOWN)
+    made.attrs["$opaque"] = made.attrs["$files"] = TRUE
+    return made
+
+
+@behaviour("tf_read")
+def read(call: Call) -> Value:
+    """The records of all files that a pipeline names."""
+    named = isinstance(call.receiver, Instance) and "$files" in call.receiver.attrs
+    return pipeline(call) if named else Instance(None)
+
+
 @behaviour("tf_pipeline")
 def pipeline(call: Call) -> Value:
     """The pipeline with one step more."""

@@ -67,6 +67,7 @@ from trainlint.semantics.values import (
     join_all,
     measured_on,
     mix_data,
+    nodes_of_both,
     options,
     taken_of,
     truth,
@@ -330,7 +331,8 @@ def joined(call: Call, tensors: list[Tensor]) -> Tensor:
         data = mix_data(data, tensor.data)
     if len({t.data.part for t in tensors}) > 1:
         data = data._replace(part=None)
-    return joined.but(shape=None, graph=graph, data=data)
+    nature = nodes_of_both({t.nature for t in tensors}) or joined.nature
+    return joined.but(shape=None, graph=graph, data=data, nature=nature)
 
 
 def gather(call: Call, tensors: list[Tensor]) -> None:
