@@ -1037,6 +1037,8 @@ class Interpreter:
     def turns_at_most(self, node: cst.For, items: tuple[Value, ...]) -> int:
         """Of how many items a loop takes each as it is."""
         kind = node.body.body[0].__class__ if len(node.body.body) == 1 else None
+        if kind is cst.If and is_of_one_line(node.body.body[0]) and all(item.__class__ is Const for item in items):
+            return UNROLL_LINE
         layers = all(any(getattr(part, "family", "") == "module" for part in as_items(item)) for item in items)
         if kind is cst.If and layers:
             return UNROLL_LAYERS
@@ -2810,6 +2812,12 @@ def chooses(test: Any) -> bool:
     if test.__class__ is cst.BooleanOperation:
         return chooses(test.left) or chooses(test.right)
     return test.__class__ is cst.Call and test.func.__class__ is cst.Name and test.func.value == "isinstance"
+
+
+def is_of_one_line(condition: Any) -> bool:
+    """Whether all that an `if` does is one line."""
+    body = condition.body.body
+    return condition.orelse is None and len(body) == 1 and body[0].__class__ is cst.SimpleStatementLine
 
 
 def is_held_in(node: Any, target: Any) -> bool:

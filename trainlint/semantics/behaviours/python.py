@@ -718,6 +718,15 @@ def variables(call: Call) -> Value:
     return UNKNOWN
 
 
+@builtin("dir")
+def names_in_module(call: Call) -> Value:
+    """`dir(settings)`, of a file of the project."""
+    if not isinstance(call.first, Namespace) or call.first.state != "loaded":
+        return ListObject(None, Text())
+    names = sorted(name for name in call.first.attrs if isinstance(name, str) and name[:1] != "$")
+    return ListObject(tuple(map(Const, names)))
+
+
 @builtin("super")
 def super_(call: Call) -> Value:
     interp = call.interp
@@ -1015,7 +1024,7 @@ def split(call: Call) -> Value:
     return ListObject(None, Text())
 
 
-@builtin("str.startswith", "str.endswith", "str.isdigit", "str.isalpha")
+@builtin("str.startswith", "str.endswith", "str.isdigit", "str.isalpha", "str.isupper", "str.islower")
 def tested(call: Call) -> Value:
     value, method = call.first, call.path.partition(".")[2]
     arguments = [v.value for v in arguments_of(call)[1:] if isinstance(v, Const)]
