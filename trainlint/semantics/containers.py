@@ -290,9 +290,9 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
                     return found  # type: ignore[no-any-return]
         if isinstance(index, Const) and isinstance(index.value, int) and index.value < 0:
             listed = owner.attrs.get("$children") if isinstance(owner, Instance) else owner
-            ends = interp.ends_of(listed) if isinstance(listed, ListObject) else ()
-            if -index.value <= len(ends):
-                return ends[index.value]
+            known = interp.ends_of(listed) if isinstance(listed, ListObject) else ()
+            if -index.value <= len(known):
+                return known[index.value]
         element = interp.element_of(owner)
         if isinstance(index, slice):
             return cut_list(interp, owner, index, node)
