@@ -119,6 +119,7 @@ TABLES = {
     "dgl": "graphs",
     "ogb": "graphs",
     "ignite": "engines",
+    "fastai": "engines",
     "skorch": "data",
     "braindecode": "data",
     "keras": "keras",
@@ -156,6 +157,7 @@ MOVED = [
     (re.compile(r"^tensorflow\.(?=(losses|optimizers|metrics)\.[A-Z])"), "keras."),
     (re.compile(r"^tensorflow\.compat\.v[12]\."), "tensorflow."),
     (re.compile(r"^albumentations\.(core|augmentations)\.([a-z_]+\.)*(?=[A-Z])"), "albumentations."),
+    (re.compile(r"^fastai\.([a-z_]+\.)+"), "fastai."),
 ]
 
 # What `import *` takes from packages that import it themselves.
