@@ -21,6 +21,7 @@ from trainlint.checks.totals import (
     assigned_around,
     begins_anew,
     begun_lists,
+    counted_names,
     counts_calls,
     divides,
     fed_objects,
@@ -850,21 +851,7 @@ class MetricAccumulator(Rule):
             what = "the value of the last batch alone is divided, and takes the place of the total over all of them"
             report(node, what=what)
             return
-        unlike = uneven(index_of(report.space()), unscaled(left_node), right_node, node)
-        if unlike is not None:
-            is_count = unlike.targets[0].target.deep_equals(right_node)
-            report(unlike, what=LAST_COUNT if is_count else LAST).because([Step(report.space(), node, "the division")])
-            return
-        is_measured = left.tally is not None and left.tally.what in ("mean", "sum", "some")
-        of_batch = left.tally is not None and left.tally.what == "sum"
-        by_all = right.tally is not None and right.tally.what == "sizes"
-        is_share = by_all and (of_batch or (left.tally is not None and left.tally.what == "some"))
-        share = overwritten_sum(index_of(report.space()), unscaled(left_node), right_node, is_measured, is_share)
-        if share is not None:
-            report(share, what=LAST).because([Step(report.space(), node, "the division")])
-            return
-        if is_never_emptied(index_of(report.space()), node, unscaled(left_node), right_node):
-            report(node, what="the total is never reset, so it also holds what was added up before it was divided last")
+        if self.unlike_sides(fact, unscaled(left_node), report):
             return
         if left.tally is None or left.tally.frame is not report.interp.frame:
             return
@@ -901,6 +888,31 @@ class MetricAccumulator(Rule):
                     return  # on some condition, perhaps that on which it is read
                 what = "the total is never reset, so it also holds what earlier turns of the outer loop added up"
                 report(node, what=what)
+
+    def unlike_sides(self, fact: Any, dividend: Any, report: Report) -> bool:
+        """Whether one side of a quotient is of one turn of a loop, or since the beginning, and the other is not."""
+        _, node, left, right, _, divisor, _ = fact
+        source = report.space().source
+        if source is None or counted_names(source.text).isdisjoint((*names_in(dividend), *names_in(divisor))):
+            return False
+        index = source.index
+        unlike = uneven(index, dividend, divisor, node)
+        if unlike is not None:
+            is_count = unlike.targets[0].target.deep_equals(divisor)
+            report(unlike, what=LAST_COUNT if is_count else LAST).because([Step(report.space(), node, "the division")])
+            return True
+        is_measured = left.tally is not None and left.tally.what in ("mean", "sum", "some")
+        of_batch = left.tally is not None and left.tally.what == "sum"
+        by_all = right.tally is not None and right.tally.what == "sizes"
+        is_share = by_all and (of_batch or (left.tally is not None and left.tally.what == "some"))
+        share = overwritten_sum(index, dividend, divisor, is_measured, is_share)
+        if share is not None:
+            report(share, what=LAST).because([Step(report.space(), node, "the division")])
+            return True
+        if is_never_emptied(index, node, dividend, divisor):
+            report(node, what="the total is never reset, so it also holds what was added up before it was divided last")
+            return True
+        return False
 
     def lay(self, node: Any, name: Any, total: Tally, what: str, report: Report) -> None:
         """Report a total that is divided at a node where the loop gives it a new value in place of adding to it."""

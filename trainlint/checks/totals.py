@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -90,6 +91,15 @@ def overwrites_total(index: Index, quotient: Any, dividend: Any) -> bool:
 
 def sets_to_zero(assign: Any) -> bool:
     return isinstance(assign, cst.Assign) and is_zero(assign.value)
+
+
+_COUNTS = re.compile(r"^([^=\n]*)(?:\+=|=[^=\n]*(?:\b0|zeros|tensor))", re.MULTILINE)
+
+
+@lru_cache(maxsize=64)
+def counted_names(text: str) -> frozenset[str]:
+    """The names that a program adds something to, or begins at 0, and some more: nothing else is a total or a count."""
+    return frozenset(word for match in _COUNTS.finditer(text) for word in re.findall(r"\w+", match[1]))
 
 
 def adds_up(assign: Any) -> bool:

@@ -565,7 +565,8 @@ def functional_dropout(cls: Class) -> bool:
     if cached is None:
         found = False
         source = cls.space.source
-        for member in list(cls.attrs.values()) if source is not None and "self.training" in source.text else ():
+        may_be = source is not None and "self.training" in source.text and "dropout" in source.text
+        for member in list(cls.attrs.values()) if may_be else ():
             if isinstance(member, Function) and isinstance(member.node, cst.FunctionDef):
                 found = found or any(follows_mode(call) for call in calls_in(member.node))
         cls.attrs["$dropout"] = found
