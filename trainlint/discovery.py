@@ -12,7 +12,7 @@ from trainlint.config import Configuration, Settings, UsageError
 from trainlint.kinds import Patterns
 
 if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+    from pathspec import GitIgnoreSpec, Pattern
 
 SUFFIXES = (".py", ".ipynb")
 
@@ -60,23 +60,43 @@ class Globs:
             text = ""
         return cls(root, text.splitlines(), lenient=True)
 
-    def decide(self, path: str, *, folder: bool = False) -> bool | None:
-        """What the last pattern that matches an absolute path says: True for exclude; None if no pattern matches.
+    def decide(self, path: str) -> bool | None:
+        """What the last pattern that matches an absolute path, or a folder above it, says: True for exclude; None if
+        no pattern matches.
 
         A path outside `root` is matched from the top of the file system, so that a bare name works anywhere.
         """
         if not self._lines:
             return None
-        if self._spec is None:
-            self._spec = self._compile(self._lines)
-        return self._spec.check_file(_below(path, self._root) + "/" * folder).include
+        return self._compiled.check_file(_below(path, self._root)).include
+
+    def decide_entry(self, path: str, *, folder: bool = False) -> bool | None:
+        """The same of the entry itself, whatever is said of the folders above it: git walks from folder to folder."""
+        if not self._lines:
+            return None
+        shown = _below(path, self._root)
+        for pattern in reversed(self._compiled.patterns):
+            if pattern.include is not None and _names(pattern, shown, folder=folder):
+                return pattern.include
+        return None
 
     def releasing(self, top: str) -> Globs:
         """These patterns without those that exclude the folder `top`."""
-        if not self.decide(top, folder=True):
+        if not self._reaches(top):
             return self
-        kept = [line for line in self._lines if not Globs(self._root, [line], lenient=True).decide(top, folder=True)]
+        kept = [line for line in self._lines if not Globs(self._root, [line], lenient=True)._reaches(top)]
         return Globs(self._root, kept, lenient=self._lenient)
+
+    def _reaches(self, top: str) -> bool:
+        """Whether the patterns exclude a folder, or one above it. Their own folder is no matter of theirs."""
+        folders = () if top == self._root else (*_folders_above(top, self._root), top)
+        return any(self.decide_entry(folder, folder=True) for folder in folders)
+
+    @property
+    def _compiled(self) -> GitIgnoreSpec:
+        if self._spec is None:
+            self._spec = self._compile(self._lines)
+        return self._spec
 
     def _compile(self, lines: Iterable[str]) -> GitIgnoreSpec:
         from pathspec import GitIgnoreSpec
@@ -87,6 +107,20 @@ class Globs:
             if not self._lenient:
                 raise UsageError(f"in the patterns of {self._root}: {error}") from error
             return GitIgnoreSpec.from_lines(filter(_is_pattern, lines))
+
+
+def _names(pattern: Pattern, path: str, *, folder: bool) -> bool:
+    """Whether a pattern means an entry itself. It matches what lies below such an entry too: in such matches, the group
+    `ps_d` is the `/` behind the entry's name."""
+    from pathspec import RegexPattern
+
+    assert isinstance(pattern, RegexPattern)
+    assert pattern.regex is not None
+    match = pattern.regex.search(path)
+    if match is not None and not match.groupdict().get("ps_d"):
+        return True
+    below = pattern.regex.finditer(path + "/") if folder else ()
+    return any(match.groupdict().get("ps_d") and match.end("ps_d") > len(path) for match in below)
 
 
 def _is_pattern(line: str) -> bool:
@@ -116,12 +150,13 @@ def discover(paths: Sequence[str], configuration: Configuration) -> list[Target]
     return list(targets.values())
 
 
-def is_excluded(path: str, settings: Settings) -> bool:
-    """Whether the settings exclude a file, or a folder above it (below the settings' own)."""
-    verdict = _verdict(map(Globs.of, settings.exclude), path)
-    if verdict is None:
-        return not SKIPPED_FOLDERS.isdisjoint(_below(path, str(settings.root)).split("/")[:-1])
-    return verdict
+def is_excluded(path: str, settings: Settings, *, folder: bool = False) -> bool:
+    """Whether the settings exclude a file or folder, or a folder above it (below the settings' own)."""
+    excludes = list(map(Globs.of, settings.exclude))
+    above = _folders_above(path, str(settings.root))
+    return any(_excludes(excludes, entry, folder=True) for entry in above) or bool(
+        _excludes(excludes, path, folder=folder)
+    )
 
 
 def _find(path: str, configuration: Configuration) -> Iterator[tuple[str, Target]]:
@@ -129,7 +164,7 @@ def _find(path: str, configuration: Configuration) -> Iterator[tuple[str, Target
     absolute = os.path.abspath(path)
     if os.path.isdir(absolute):
         settings = configuration.for_folder(Path(absolute))
-        if not (settings.force_exclude and is_excluded(os.path.join(absolute, "_"), settings)):
+        if not (settings.force_exclude and is_excluded(absolute, settings, folder=True)):
             yield from _Walk(absolute, str(Path(path)), configuration)
     elif os.path.isfile(absolute):
         settings = configuration.for_folder(Path(absolute).parent)
@@ -196,9 +231,7 @@ class _Walk:
         """Whether an entry is left out: the settings decide, then our own list, then the ignore files."""
         if settings not in self._excludes:
             self._excludes[settings] = [Globs.of(patterns).releasing(self._top) for patterns in settings.exclude]
-        verdict = _verdict(self._excludes[settings], path, folder=folder)
-        if verdict is None and folder and os.path.basename(path) in SKIPPED_FOLDERS:
-            verdict = True
+        verdict = _excludes(self._excludes[settings], path, folder=folder)
         if verdict is None and settings.respect_gitignore:
             verdict = _verdict(ignores, path, folder=folder)
         return bool(verdict)
@@ -228,13 +261,27 @@ def _ignore_files_above(top: str) -> list[Globs]:
     return found[::-1]
 
 
-def _verdict(all_globs: Iterable[Globs], path: str, *, folder: bool = False) -> bool | None:
-    """What the last of several lists of patterns says that says anything."""
+def _excludes(patterns: Iterable[Globs], path: str, *, folder: bool) -> bool | None:
+    """What the settings say of an entry, and where they say nothing, our own list."""
+    verdict = _verdict(patterns, path, folder=folder)
+    return True if verdict is None and folder and os.path.basename(path) in SKIPPED_FOLDERS else verdict
+
+
+def _verdict(all_globs: Iterable[Globs], path: str, *, folder: bool) -> bool | None:
+    """What the last of several lists of patterns says of an entry that says anything."""
     verdict = None
     for globs in all_globs:
-        decided = globs.decide(path, folder=folder)
+        decided = globs.decide_entry(path, folder=folder)
         verdict = verdict if decided is None else decided
     return verdict
+
+
+def _folders_above(path: str, root: str) -> Iterator[str]:
+    """The folders between a root, or the top of the file system, and an absolute path, outermost first."""
+    parts = _below(path, root).split("/")[:-1]
+    top = path[: len(path) - len(_below(path, root))]
+    for count in range(1, len(parts) + 1):
+        yield os.path.join(top, *parts[:count])
 
 
 def _below(path: str, root: str) -> str:

@@ -132,6 +132,26 @@ def test_gitignore(project) -> None:
     assert names("secret") == ["secret/d.py"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        (("*", "!*/", "!*.py"), ["a.py", "p/b.py", "p/q/c.py"]),
+        (("*", "!p/", "!*.py"), ["a.py", "p/b.py"]),
+        (("/*", "!/p", "/p/*", "!/p/q"), ["p/q/c.py", "p/q/n.ipynb"]),
+        (("p/", "!b.py"), ["a.py", "n.ipynb"]),
+        (("p/**", "!p/b.py"), ["a.py", "n.ipynb", "p/b.py"]),
+        (("*.py", "!*/"), ["n.ipynb", "p/q/n.ipynb"]),
+    ],
+)
+def test_what_is_ignored_is_taken_up_again_as_by_git(project, lines: tuple[str, ...], kept: list[str]) -> None:
+    files = dict.fromkeys(("a.py", "n.ipynb", "p/b.py", "p/q/c.py", "p/q/n.ipynb"), "")
+    project({".git/HEAD": "", ".gitignore": "\n".join(lines), **files})
+    assert names() == kept
+    (Path.cwd() / ".gitignore").unlink()
+    assert names(exclude=lines) == kept
+    assert names(*files, exclude=lines, force_exclude=True) == kept
+
+
 def test_ignore_files_above_the_repository_do_not_count(project) -> None:
     project({".gitignore": "*.py\n", "repo/.git/HEAD": "", "repo/a.py": ""})
     assert names("repo") == ["repo/a.py"]
