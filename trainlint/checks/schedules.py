@@ -72,9 +72,11 @@ def hands_on(loop: Any) -> bool:
 
 def picks_rows(loop: Any) -> bool:
     """Whether a loop picks items of something by what it is at: `batch = x[order[i : i + size]]`."""
-    served = set(target_names(loop.target)) if isinstance(loop, cst.For) else set()
+    if not isinstance(loop, cst.For):
+        return False
+    served = set(target_names(loop.target))
     places = (part for node in nodes_in(loop.body) if isinstance(node, cst.Subscript) for part in node.slice)
-    return bool(served) and any(not served.isdisjoint(names_in(place)) for place in places)
+    return any(not served.isdisjoint(names_in(place)) for place in places)
 
 
 def stop_of(node: Any) -> Any:
