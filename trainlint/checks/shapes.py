@@ -441,13 +441,21 @@ def is_equated(index: Index, call: Any) -> bool:
     if isinstance(outer, cst.Assign) and len(outer.targets) == 1:
         target = outer.targets[0].target
         bindings = index.lookup(target) if isinstance(target, cst.Name) else []
-        return len(bindings) == 1 and any(is_equated(index, use) for use in index.references(bindings[0]))
+        uses = index.references(bindings[0]) if bindings else []
+        return any(reaching(index, use) is target and is_equated(index, use) for use in uses)
+    if isinstance(outer, cst.Arg) and outer.keyword is None:
+        function: Any = index.parent(outer)
+        if called(function) in ("equal", "eq", "not_equal"):
+            return True
+        return called(function) == "cast" and function.args[0] is outer and is_equated(index, function)
     if isinstance(outer, cst.Attribute) and outer.value is call:
         method = index.parent(outer)
         passes = outer.attr.value in ("type_as", *PASSING) and isinstance(method, cst.Call) and method.func is outer
         return outer.attr.value == "eq" or (passes and is_equated(index, method))
     if isinstance(outer, cst.Subscript) and outer.value is call:
         return is_equated(index, outer)  # of some of the samples
+    if isinstance(outer, cst.ComparisonTarget):
+        outer = index.parent(outer)
     return isinstance(outer, cst.Comparison) and isinstance(outer.comparisons[0].operator, (cst.Equal, cst.NotEqual))
 
 

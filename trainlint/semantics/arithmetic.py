@@ -595,7 +595,7 @@ def tensor_binary(interp: Interpreter, operator: str, left: Value, right: Value,
     elif first.data.stats and operator not in ("Add", "Subtract", "Multiply", "Divide"):
         data = first.data._replace(stats=frozenset())
     if data.scale is not None and not (data.scale is CENTRED and operator == "Subtract"):
-        data = data._replace(scale=None)
+        data = data._replace(scale=moved(interp, operator, data.scale, left, right, node))
     if operator == "Add":
         deps |= taken_of(left, right)
     graph = graph_of(interp, left, right)
@@ -762,6 +762,27 @@ def times(operator: str, data: DataInfo, factor: Value) -> DataInfo:
     if isinstance(divisor, bool) or not isinstance(divisor, (int, float)):
         return data._replace(scaled=None)
     return data.rescaled(f"divided by {divisor:g}")
+
+
+KERAS = "keras"  # the first of a scale that tells how pixels are scaled, by a name or by their ends, and where
+RAW, UNIT, SYMMETRIC = "raw", "unit", "symmetric"
+ENDS = {RAW: (0.0, 255.0), UNIT: (0.0, 1.0), SYMMETRIC: (-1.0, 1.0)}
+
+
+def moved(
+    interp: Interpreter, operator: str, scale: tuple[Any, ...], left: Value, right: Value, node: Any
+) -> tuple[Any, ...] | None:
+    """How pixels are scaled that are computed from others and a number; None where that is not known."""
+    ends = ENDS.get(scale[1], scale[1]) if scale[0] == KERAS else None
+    by = const(left if operator in ("Add", "Multiply") and isinstance(right, Tensor) else right)
+    if not isinstance(ends, tuple) or isinstance(by, bool) or not isinstance(by, (int, float)) or not by:
+        return None
+    ways = {"Add": (1.0, by), "Subtract": (1.0, -by), "Multiply": (by, 0.0), "Divide": (1 / by, 0.0)}
+    if operator not in ways:
+        return None
+    factor, offset = ways[operator]
+    new = tuple(round(factor * end + offset, 2) for end in ends)
+    return KERAS, next((name for name, known in ENDS.items() if known == new), new), interp.step(node, "scaled")
 
 
 def is_training_part(data: DataInfo, whole: DataInfo) -> bool:

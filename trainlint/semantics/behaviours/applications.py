@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from trainlint.semantics.arithmetic import ENDS, KERAS, RAW, SYMMETRIC, UNIT
 from trainlint.semantics.library import Call, as_tensor, behaviour
 from trainlint.semantics.values import (
     FALSE,
@@ -25,8 +26,7 @@ from trainlint.semantics.values import (
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
 
-KERAS = "keras"  # the first of what `DataInfo.scale` holds, before how pixels are scaled and where
-INPUT, RAW, UNIT, SYMMETRIC, CAFFE, TORCH = "input", "raw", "unit", "symmetric", "caffe", "torch"
+INPUT, CAFFE, TORCH = "input", "caffe", "torch"  # how pixels are scaled, besides those in `ENDS`
 # Which pixels the weights of a family were learnt on, by the names of its models and of its module.
 FAMILIES = [
     (re.compile(r"(resnet\d*_?v2|inception|xception|mobilenet(_?v2)?$|nasnet)", re.I), SYMMETRIC),
@@ -130,7 +130,7 @@ def rescaled(call: Call) -> Value:
     attrs = layer.attrs if isinstance(layer, Instance) else {}
     found = range_of(attrs.get("scale", NONE), attrs.get("offset", Const(0)))
     before = given.data.scale
-    known = found is not None and (before is None or before[:2] == (KERAS, INPUT))
+    known = found is not None and (before is None or before[:2] in ((KERAS, INPUT), (KERAS, RAW)))
     result = given.but(lib="keras", shape=given.shape, last=given.last)
     if not known or found is None:
         return result.but(shape=given.shape, data=given.data._replace(scale=None))
@@ -142,15 +142,15 @@ def range_of(factor: Value, offset: Value) -> str | None:
     (low, high), (least, most) = bounds(factor), bounds(offset)
     if low != high or least != most:
         return None
-    ends = (round(least, 2), round(255 * low + least, 2))
-    return {(0.0, 1.0): UNIT, (-1.0, 1.0): SYMMETRIC}.get(ends)
+    found = (round(least, 2), round(255 * low + least, 2))
+    return next((name for name, ends in ENDS.items() if ends == found and name != RAW), None)
 
 
-def fed(interp: Interpreter, pixels: str | None, node: Any) -> None:
+def fed(interp: Interpreter, pixels: str, step: Step | None, node: Any) -> None:
     """Data whose pixels are scaled so are what ready-made models take their inputs from, as they come in."""
-    given = [model for model in models(interp) if model.attrs.get("$fed") is TRUE] if pixels is not None else []
-    if pixels is not None and len(given) == 1:
-        misfit(interp, given[0], pixels, None, node)
+    given = [model for model in models(interp) if model.attrs.get("$fed") is TRUE]
+    if len(given) == 1:
+        misfit(interp, given[0], pixels, step, node)
 
 
 def states(interp: Interpreter) -> tuple[Any, ...]:

@@ -2214,8 +2214,8 @@ def batches(call: Call) -> Value:
         return collated(call, loader, dataset)
     sample = sample_of(call.interp, dataset)
     if isinstance(sample, Tuple) and loader.born is not None:
-        nested = isinstance(dataset, Instance) and "$sample" in dataset.attrs
-        parts = dataset.attrs["$tensors"].items if nested else sample.items  # type: ignore[union-attr]
+        held = dataset.attrs.get("$tensors") if isinstance(dataset, Instance) and "$sample" in dataset.attrs else None
+        parts = held.items if isinstance(held, Tuple) else sample.items
         call.interp.emit("pair", (loader.born.node, parts, "sample", loader))
     whole = loader.attrs.get("batch_size") is NONE and "batch_sampler" not in loader.attrs
     return as_batch(sample, info_of(dataset), collate=not whole)

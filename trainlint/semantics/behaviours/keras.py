@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trainlint.semantics import shapes as sizes
+from trainlint.semantics.arithmetic import KERAS, RAW
 from trainlint.semantics.behaviours.applications import (
     INPUT,
-    RAW,
     compiled_at,
     expected,
     fed,
@@ -43,6 +43,7 @@ from trainlint.semantics.values import (
     Instance,
     ListObject,
     Method,
+    Step,
     Tensor,
     Tuple,
     Value,
@@ -517,9 +518,8 @@ def compile_(call: Call) -> Value:
         if isinstance(call.receiver, Instance) and len(named) == 1:
             call.interp.write(call.receiver.attrs, "$loss", Const(named[0][0]))
         with as_part(call.interp):
-            given = put_through(
-                call.interp, call.arguments.positional[0], type(call.arguments)([Tensor(lib="keras")]), call.node
-            )
+            images = scaled_to(Tensor(lib="keras"), INPUT, None)
+            given = put_through(call.interp, call.arguments.positional[0], type(call.arguments)([images]), call.node)
         if isinstance(call.receiver, Instance) and isinstance(given, Tensor):
             call.interp.write(call.receiver.attrs, "$outputs", given)
         scores = parts_of(given)
@@ -575,7 +575,9 @@ def fit(call: Call) -> Value:
         call.interp.emit("pair", (call.node, (data, target), "fit", call))
     call.interp.event("fitted", call.node, call.receiver, rows_of(data), target, call)
     vary_in(call, judged, "val", "validation_data", 8)
-    fed(call.interp, pixels_of(data), call.node)
+    first = call.interp.element_of(data or UNKNOWN)
+    if (pixels := pixels_of(data, first)) is not None:
+        fed(call.interp, *pixels, call.node)
     if isinstance(call.receiver, Instance):
         thawed(call.interp, call.receiver, call.node)
     if judged is not None:
@@ -583,7 +585,7 @@ def fit(call: Call) -> Value:
         call.interp.event("predicted", call.node, call.receiver, first)
     elif held_out is not None:
         call.interp.event("predicted", call.node, call.receiver, None)  # rows of those that it is fitted to
-    run_hook(call.interp, call.receiver, "train_step", call.interp.element_of(data or UNKNOWN))
+    run_hook(call.interp, call.receiver, "train_step", first)
     if isinstance(data, Tensor) and isinstance(held_out, Const) and held_out.value:
         call.interp.emit("split", (call.interp.frame.space, call.node, data, "validation_split"))
     return Instance(None)
@@ -602,25 +604,31 @@ def vary_in(call: Call, served: Value | None, part: str, name: str, position: in
         call.interp.emit("varied", (call.argument(name, position), part, event))
 
 
-def pixels_of(data: Value | None) -> str | None:
-    """How the pixels are scaled that a model is fitted to; None where that is not known."""
+def pixels_of(data: Value | None, served: Value) -> tuple[str, Step | None] | None:
+    """How the pixels are scaled that a model is fitted to, and where; None where that is not known."""
     if isinstance(data, Instance) and data.family == "keras_flow":
-        generator = data.attrs.get("$generator")
-        told = generator.attrs if isinstance(generator, Instance) else {"$open": True}
-        given = {name: told[name] for name in SCALING if name in told}
-        if told.get("$open") or len(given) > 1:
-            return None
-        if (function := given.get("preprocessing_function")) is not None:
-            return expected(function.path) if isinstance(function, Api) else None
-        if not given:
-            return RAW if "$rows" not in data.attrs else None
-        factor = given.get("rescale")
-        return range_of(factor, Const(0)) if isinstance(factor, Value) else None
+        how = generated(data)
+        return None if how is None else (how, None)
     if isinstance(data, Instance) and data.family == "loader":
-        folder = data.attrs.get("dataset")
-        of_folder = isinstance(folder, Instance) and "image_dataset_from" in folder.api_path
-        return RAW if of_folder and "$maps" not in data.attrs else None
+        images = served.items[0] if isinstance(served, Tuple) and served.items else served
+        scale = images.data.scale if isinstance(images, Tensor) else None
+        return scale[1:] if scale is not None and scale[0] == KERAS and isinstance(scale[1], str) else None
     return None
+
+
+def generated(data: Instance) -> str | None:
+    """How the generator of some batches scales their pixels; None where that is not known."""
+    generator = data.attrs.get("$generator")
+    told = generator.attrs if isinstance(generator, Instance) else {"$open": True}
+    given = {name: told[name] for name in SCALING if name in told}
+    if told.get("$open") or len(given) > 1:
+        return None
+    if (function := given.get("preprocessing_function")) is not None:
+        return expected(function.path) if isinstance(function, Api) else None
+    if not given:
+        return RAW if "$rows" not in data.attrs else None
+    factor = given.get("rescale")
+    return range_of(factor, Const(0)) if isinstance(factor, Value) else None
 
 
 @behaviour("keras_apply")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from trainlint.semantics.arithmetic import KERAS, RAW
 from trainlint.semantics.behaviours.data import PART_WORDS, dataset_part, part_in_path, row_of, sameness, words_of
 from trainlint.semantics.behaviours.engines import hook
 from trainlint.semantics.library import Call, as_tensor, behaviour
@@ -128,7 +129,19 @@ def of_folder(call: Call, folder: Value, subset: Value | None) -> Instance:
     chosen = (call.value("validation_split") or NONE, subset or NONE, call.value("seed") or NONE)
     dataset = stored(call, part, *map(sameness, (folder, *chosen)))
     dataset.attrs["$seed"] = call.value("seed") or NONE
+    if "image" in call.short_name:
+        labelled = (call.value("label_mode") or TRUE, call.value("labels") or TRUE)
+        dataset.attrs["$sample"] = pixels_of(dataset) if NONE in labelled else with_label(dataset)
     return over(dataset, call.value("shuffle") or UNKNOWN)
+
+
+def pixels_of(dataset: Instance) -> Tensor:
+    """An image as it is stored, if a data set has images."""
+    return Tensor(graph=False, data=NO_DATA._replace(tokens=frozenset((id(dataset),)), scale=(KERAS, RAW, None)))
+
+
+def with_label(dataset: Instance) -> Tuple:
+    return Tuple((pixels_of(dataset), Tensor(graph=False)))
 
 
 @behaviour("tf_download")
@@ -158,8 +171,11 @@ def split_served(call: Call, wanted: Value) -> Value:
     shuffled = call.value("shuffle_files")  # of all splits that are asked for, be they for the training or not
     order = FALSE if shuffled is None or truth(shuffled) is False else UNKNOWN
     source = call.receiver.attrs["name"] if isinstance(call.receiver, Instance) else call.value("name", 0)
-    made = over(stored(call, part, sameness(source or UNKNOWN), stem, rows=rows), order)
-    if const(call.value("as_supervised") or NONE) is not True:
+    dataset = stored(call, part, sameness(source or UNKNOWN), stem, rows=rows)
+    made = over(dataset, order)
+    if const(call.value("as_supervised") or NONE) is True:
+        dataset.attrs["$sample"] = with_label(dataset)
+    else:
         made.attrs["$opaque"] = TRUE  # samples are dicts, of what the data set has
     return made
 
