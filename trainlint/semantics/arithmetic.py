@@ -56,6 +56,7 @@ from trainlint.semantics.values import (
     cut,
     is_number,
     is_opaque,
+    is_row,
     join_all,
     measured_on,
     mix_data,
@@ -723,7 +724,7 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
         made_ready = not interp.module_depth and left.graph is not True and not left.deps  # not what a model gives
         some = b.order is None if a.order is not None else False  # the spread of rows that were picked out
         some = some or bool(b.order and not b.order <= (a.order or frozenset()))
-        whole = a.part is None and not (b.part or a.splits or b.splits or some) and made_ready
+        whole = a.part is None and not (b.part or a.splits or b.splits or some or is_row(a)) and made_ready
         if own and operator == "Divide" and spread and whole:
             fit = Fit(interp.frame.space, node, "a normalisation by hand", own)
             return kept._replace(fits=kept.fits | {fit})
@@ -742,7 +743,7 @@ def combine_data(interp: Interpreter, operator: str, left: Tensor, right: Tensor
 def by_hand(interp: Interpreter, data: DataInfo, spread: DataInfo, node: Any) -> None:
     """Data are standardised by statistics of their own: what is held out must not be. It is what lies behind a place
     where rows that were standardised so ended."""
-    if data.order is None or any(key[0] == "row" for key in data.order) or data.splits != spread.splits:
+    if data.order is None or is_row(data) or data.splits != spread.splits:
         return
     if data.part in ("val", "test") and spread.part == data.part:
         interp.emit("standardised", (node, data.part))

@@ -32,6 +32,7 @@ from trainlint.semantics.values import (
     NO_DATA,
     NOTHING,
     OF_NODES,
+    ONE_ROW,
     OWN_LOSS,
     PRESENT,
     TRUE,
@@ -333,9 +334,9 @@ def as_tensor(value: Value) -> Tensor:
         if tensors and len(tensors) == len(items or ()):
             joined = join_all(tensors)
             if isinstance(joined, Tensor):
-                return joined
+                return gathered(joined)
         if isinstance(value, ListObject) and isinstance(value.attrs["element"], Tensor) and items is None:
-            return value.attrs["element"]
+            return gathered(value.attrs["element"])
     if isinstance(value, Method) and isinstance(value.receiver, Tensor) and value.receiver.lib == "frame":
         return column(value.receiver, value.name)
     if isinstance(value, Instance) and value.cls is None and "$whole" in value.attrs:
@@ -1317,14 +1318,16 @@ class Library:
         return children.items if isinstance(children, ListObject) else None
 
     def unpack_tensor(self, value: Tensor, count: int) -> list[Value]:
-        element = self.tensor_element(value)
+        element = gathered(self.tensor_element(value))  # hardly rows
         if value.shape is None and any(dep.node is not None for dep in value.deps):
             # More likely a model gave several things, of which some may be numbers.
             element = unsure_graph(element)
         return [element.but() for _ in range(count)]
 
     def tensor_element(self, value: Tensor) -> Tensor:
-        data = value.data._replace(order=None, columns=None) if value.data.tokens else value.data
+        data = value.data
+        if data.tokens:
+            data = data._replace(order=None, columns=None if value.lib == "frame" else ONE_ROW)
         return value.but(shape=value.shape[1:] if value.shape else None, data=data)
 
     def iterate(self, interp: Interpreter, owner: Instance) -> Value:
@@ -1411,6 +1414,11 @@ def _no_arguments() -> Arguments:
     from trainlint.semantics.interpreter import Arguments as Args
 
     return Args()
+
+
+def gathered(row: Tensor) -> Tensor:
+    """An array of rows like this one."""
+    return row.but(data=row.data._replace(columns=None)) if row.data.columns == ONE_ROW else row
 
 
 def mixed_tensor(interp: Interpreter, tensors: list[Tensor]) -> Tensor:

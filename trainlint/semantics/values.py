@@ -274,7 +274,8 @@ class DataInfo(NamedTuple):
     columns  which columns of a table they are: ("all", dropped names), ("only", names), each followed by what tells a
              table made of another from that (`remade`), and with ("now", name, where) beside the names of columns that
              were overwritten; ("at", position) or
-             ("span", start, stop), or ("predicted",) for what a model has made of rows; None: unknown
+             ("span", start, stop), ("predicted",) for what a model has made of rows, or ("row",) for all of a row that
+             a loop walks over; None: unknown
     scale    how a data set's transform normalised the images: its constants and the step; None: unknown
     scaled   what the numbers were scaled by, as texts with what tells one scaler from another; None: unknown
     """
@@ -298,6 +299,12 @@ class DataInfo(NamedTuple):
 
 NO_DATA = DataInfo()
 PREDICTED = ("predicted",)  # as columns: what a model has made of rows
+ONE_ROW = ("row",)  # as columns: all of one row
+
+
+def is_row(data: DataInfo) -> bool:
+    """Whether data are one row of an array or a table."""
+    return data.columns == ONE_ROW or (data.order is not None and any(key[0] == "row" for key in data.order))
 
 
 class Dep(NamedTuple):

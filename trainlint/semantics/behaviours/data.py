@@ -35,6 +35,7 @@ from trainlint.semantics.values import (
     NONE,
     OF_BATCH,
     OF_NODES,
+    ONE_ROW,
     PREDICTED,
     TRUE,
     UNKNOWN,
@@ -61,6 +62,7 @@ from trainlint.semantics.values import (
     const,
     image_axes,
     is_number,
+    is_row,
     join_all,
     mix_data,
     truth,
@@ -262,7 +264,7 @@ def rows_at(interp: Interpreter, index: Tensor, data: DataInfo, node: Any) -> Da
 def columns_at(owner: Tensor, indices: list[Value | slice], at_rows: bool = False) -> tuple[Any, ...] | None:
     """The columns that an index picks from a table, or where it chooses rows first (`iloc`)."""
     columns = owner.data.columns
-    if columns == PREDICTED:
+    if columns in (PREDICTED, ONE_ROW):
         return columns
     if columns is None or not indices or is_row(owner.data):
         return None
@@ -316,11 +318,6 @@ def picked(columns: tuple[Any, ...], names: frozenset[Any]) -> tuple[Any, ...] |
     """The columns of these names."""
     found = [column_now(columns, name) for name in names]
     return None if None in found else ("only", frozenset(found), *columns[2:])
-
-
-def is_row(data: DataInfo) -> bool:
-    """Whether data are one row of a table."""
-    return data.order is not None and any(key[0] == "row" for key in data.order)
 
 
 def left_out(index: Any) -> frozenset[Any] | None:
@@ -1133,7 +1130,7 @@ def rows_of(interp: Interpreter, owner: Tensor, data: DataInfo, index: Any, node
         return ordered(data, ("chosen", id(index)))
     if isinstance(index, Number) and owner.lib != "frame" and not is_row(data):
         interp.keep.append(index)
-        return ordered(data, ("row", id(index)))
+        return data._replace(columns=ONE_ROW) if data.order is None else ordered(data, ("row", id(index)))
     return data._replace(order=None)
 
 
