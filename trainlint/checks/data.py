@@ -753,6 +753,7 @@ class SplitOverlap(Rule):
                 if not (spare and of_its_fit and value is None)  # judged on some of the rows that it is fitted to
             )
             again = same_rows(rows, fit.x, cuts) and not (told and rows.data.part != "test")
+            again = again or have_others(rows, fit.x)
             if again or within(rows, fit.x) or is_held_out_of(rows, fit.x, halved):
                 report(event.node, event.space, how=JUDGED).because([Step(fit.space, fit.node, "fitted here")])
             elif drawn_apart(rows, fit.x):
@@ -1282,6 +1283,12 @@ def have_some(rows: Value | None, others: Value | None) -> bool:
     """Whether some rows of an array surely are among others, each of which is a sample."""
     mine, theirs = span(rows), span(others) or all_rows(others)
     return is_within(mine, theirs) or overlap(mine, theirs)
+
+
+def have_others(rows: Value | None, others: Value | None) -> bool:
+    """Whether rows are among others just in part: both were taken up to, or from, places that are known."""
+    mine, theirs = span(rows), span(others)
+    return overlap(mine, theirs) and not is_within(mine, theirs) and not is_within(theirs, mine)
 
 
 def joined_in(loader: Instance) -> set[Any]:

@@ -8,18 +8,20 @@ from typing import Any
 
 import libcst as cst
 
-from trainlint.api import Draft, Report, Rule, on
+from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.data import HELD_OUT, datasets_of, value_before
 from trainlint.checks.repairs import index_of, line_of
 from trainlint.edits import delete, rename
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import PART_WORDS, SPLITS, dataset_part
 from trainlint.semantics.interpreter import Interpreter, Region
-from trainlint.semantics.library import as_tensor
+from trainlint.semantics.library import Call, as_tensor
 from trainlint.semantics.values import (
+    UNKNOWN,
     DataInfo,
     Fit,
     Instance,
+    Sequence,
     Step,
     Tensor,
 )
@@ -191,6 +193,15 @@ class FitOnTest(Rule):
                 if given.data.splits and any((rows.tokens, rows.splits) == cuts for rows in kept):
                     draft = report(node, space, what=f"`{estimator.describe()}`", part=HELD_OUT[part])
                     draft.because([dataset.born])
+
+    @on_call("torchvision.transforms.Normalize")
+    def statistics(self, call: Call, report: Report) -> None:
+        """Pixels are normalised by a mean of those held out."""
+        means = call.value("mean", 0)
+        items = (means.element,) if isinstance(means, Sequence) else getattr(means, "items", None) or (means,)
+        part = as_tensor(items[0] or UNKNOWN).data.part
+        if part in HELD_OUT and not report.in_test():
+            report(call.argument("mean", 0), what="a normalisation by hand", part=HELD_OUT[part])
 
     @on("standardised")
     def by_hand(self, fact: Any, report: Report) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any, NamedTuple, TypeGuard
 
-from trainlint.semantics.behaviours.data import LISTED, Same, is_one
+from trainlint.semantics.behaviours.data import DATES, LISTED, Same, cut_of, is_one
 from trainlint.semantics.behaviours.lists import held
 from trainlint.semantics.classes import counted
 from trainlint.semantics.values import Class, DataInfo, Instance, ListObject, Tensor, Tuple, Value
@@ -44,8 +45,8 @@ def span(rows: Value | None) -> Span | None:
 
 
 def part_of(rows: Value | None, data: DataInfo) -> str | None:
-    """The part of the data that rows are; of a list only its name tells that."""
-    return data.part if isinstance(rows, Tensor) else None
+    """The part of the data that rows are; of a list, and of what is cut by dates, only its name tells that."""
+    return data.part if isinstance(rows, Tensor) and data.splits != {cut_of(data, DATES)} else None
 
 
 def kept_rows(order: frozenset[Any]) -> frozenset[Any]:
@@ -174,7 +175,9 @@ def ends_behind(start: Any, stop: Any) -> bool:
     """Whether rows that end at one place surely reach beyond the first of others. What is left of rows without their
     last ones is taken to be something."""
     if start is None or stop is None:
-        return (start is None or is_small(start)) and (stop is None or (is_small(stop) and stop != 0))
+        return (start is None or is_place(start)) and (stop is None or (is_place(stop) and stop != 0))
+    if (first := day_of(start)) and (last := day_of(stop)):
+        return first[0] == last[0] and first[1] < last[1]
     return is_small(start) and is_small(stop) and (start < 0) == (stop < 0) and start < stop
 
 
@@ -191,11 +194,27 @@ def not_before(place: Any, other: Any, at_end: bool = False) -> bool:
     from the beginning where it ends what is kept (`x[:-1000]` and `x[:1000]`)."""
     if place == other or (other is None and not at_end) or (place is None and at_end):
         return True
+    if (day := day_of(place)) and (another := day_of(other)):
+        return day[0] == another[0] and day[1] >= another[1]
     if place is None or other is None or not is_small(place) or not is_small(other):
         return False
     if (place < 0) != (other < 0):
         return place < 0
     return place >= other
+
+
+def is_place(place: Any) -> bool:
+    """Whether it is known where a place is among others: a number of rows, or a day."""
+    return is_small(place) or day_of(place) is not None
+
+
+DAY = re.compile(r"\d{4}(-\d\d){0,2}")
+
+
+def day_of(place: Any) -> tuple[str, str] | None:
+    """The column of dates that rows are cut by, "" for their index, and the day, as days can be compared."""
+    column, day = place[1:] if isinstance(place, tuple) and place[0] == "date" else ("", place)
+    return (column, day) if isinstance(day, str) and DAY.fullmatch(day) else None
 
 
 def is_small(place: Any) -> TypeGuard[int]:

@@ -53,10 +53,14 @@ from trainlint.semantics.values import (
     Const,
     Function,
     Instance,
+    ListObject,
     Method,
+    Number,
+    Sequence,
     Shape,
     Step,
     Tensor,
+    Tuple,
     Value,
     bounds,
     const,
@@ -1556,12 +1560,23 @@ def misfits(steps: list[Instance], pictures: bool = False) -> Iterator[tuple[Any
                 yield step, what.format(1, maker, 255)
         if scales_to_one(step):
             pixels, maker = "scaled", name
+        elif given is not None and pixels == "scaled" and step.born is not None and are_raw(given[0]):
+            yield step, f"has means of pixels from 0 to 255, but `{maker}` gives them from 0 to 1"
+            pixels = ""
         elif name == "ToDtype":
             pixels, maker = "float" if pixels == "read" and "scale" not in step.attrs else "", name
         elif name == "PILToTensor" or (pictures and name == "ToImage"):
             pixels = "read"
         elif given is not None or (pixels != "read" and name in RESHAPING):
             pixels = ""
+
+
+def are_raw(means: Value | None) -> bool:
+    """Whether means were computed of pixels as they are stored, from 0 to 255."""
+    if isinstance(means, (Tuple, ListObject, Sequence)):
+        items = (means.element,) if isinstance(means, Sequence) else means.items
+        return bool(items) and all(map(are_raw, items or ()))
+    return isinstance(means, (Tensor, Number)) and not isinstance(means, Const) and bounds(means) == (0, 255)
 
 
 class BatchNormLastBatch(Rule):

@@ -877,7 +877,7 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         alone = from_start or is_nothing(index.start) or is_nothing(index.stop)
         alone = alone or begins_before(interp, owner, index.start, lower, node)
         if (side := side_of_dates(index, assigned_part(interp, node))) is not None:
-            data, ends = taken(interp, owner.but(data=data), "dates", side), ()
+            data, ends = taken(interp, owner.but(data=data), DATES, side), ()
         for boundary, side, text in ends:
             if not is_nothing(boundary):
                 place, spelled = nearby(interp, boundary, text) if alone else (boundary, text)
@@ -1009,6 +1009,9 @@ def literal(interp: Interpreter, node: Any) -> Any:
     if isinstance(node, (cst.SimpleString, cst.Integer, cst.Float)):
         return node.evaluated_value
     return const(interp.peek(node) or UNKNOWN)
+
+
+DATES = "dates"  # the place of a cut between two days, whichever these are
 
 
 def side_of_dates(index: slice, part: str | None) -> str | None:
@@ -1205,8 +1208,12 @@ def taken(interp: Interpreter, owner: Tensor, place: Any, side: str, boundary: A
     interp.write(interp.flags, CUTS, cuts | {(key, side, id(boundary))})
     if seen and side not in seen:
         interp.emit("split", (interp.frame.space, None, owner, "slice"))
-    split = hash(key)
-    return owner.data._replace(splits=owner.data.splits | {split})
+    return owner.data._replace(splits=owner.data.splits | {cut_of(owner.data, place)})
+
+
+def cut_of(data: DataInfo, place: Any) -> int:
+    """What tells a split of data, by a cut at a place, from others."""
+    return hash((frozenset(data.tokens), place))
 
 
 @behaviour("train_test_split")
@@ -1681,9 +1688,10 @@ def vision_dataset(call: Call) -> Value:
         dataset.attrs["$made"] += (call.interp.frame.space, cst.Module([]).code_for_node(call.node.func))
     if call.short_name in STORED:
         shape, lib = STORED[call.short_name]
+        call.interp.library.need(lib)
         part = dataset.attrs["$part"]
         data = DataInfo(tokens=frozenset((abs(hash((call.short_name, part))),)), part=part)
-        dataset.attrs["data"] = Tensor(lib=lib, graph=False, shape=shape, data=data)
+        dataset.attrs["data"] = Tensor(lo=0, hi=255, lib=lib, graph=False, shape=shape, data=data)
     if call.short_name in CLASSES:
         dataset.attrs["classes"] = ListObject((Text(),) * CLASSES[call.short_name])
     call.interp.event("dataset", call.node, dataset)
