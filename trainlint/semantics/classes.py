@@ -165,13 +165,24 @@ def indexed_by_sample(dataset: Value | None) -> list[Value]:
     params = item.node.params.params if isinstance(item, Function) else ()
     if len(params) != 2 or not isinstance(item, Function):
         return []
-    names = (row_of(node, params[1].name.value) for node in nodes_in(item.node.body))
+    names = rows_in(item, params[1].name.value, dataset.cls)
     return [value for name in dict.fromkeys(names) if isinstance(value := dataset.attrs.get(name), Value)]
 
 
+def rows_in(method: Function, index: str, cls: Class, inside: bool = False) -> Iterator[str]:
+    """The attributes in `self.rows[index]`, in a method and in those that it gives the index to."""
+    for node in nodes_in(method.node.body):
+        yield row_of(node, index)
+        if isinstance(node, cst.Call) and (name := attribute_of(node.func)) and not inside:
+            helper, given = cls.find(name), node.args[0].value if len(node.args) == 1 else None
+            params = helper.node.params.params if isinstance(helper, Function) else ()
+            if isinstance(helper, Function) and len(params) == 2 and is_name(given, index):
+                yield from rows_in(helper, params[1].name.value, cls, inside=True)
+
+
 def row_of(node: Any, index: str) -> str:
-    """The attribute in `self.rows[index]`; "" for any other piece of code."""
-    if not isinstance(node, cst.Subscript) or not isinstance(node.value, cst.Attribute) or len(node.slice) != 1:
+    """The attribute in `self.rows[index]`, or `self.rows[index, 0]`; "" for any other piece of code."""
+    if not isinstance(node, cst.Subscript) or not isinstance(node.value, cst.Attribute):
         return ""
     place = node.slice[0].slice
     plain = isinstance(place, cst.Index) and isinstance(place.value, cst.Name) and place.value.value == index

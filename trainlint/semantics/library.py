@@ -115,6 +115,7 @@ TABLES = {
     "diffusers": "engines",
     "evaluate": "engines",
     "datasets": "engines",
+    "torchtext": "engines",
     "peft": "engines",
     "torch_geometric": "graphs",
     "dgl": "graphs",

@@ -1330,12 +1330,11 @@ def cross_validate(call: Call) -> Value:
 
 def folded(call: Call, estimator: Value | None) -> None:
     """An estimator is fitted on folds of the data: what was fitted on all of them before has leaked."""
-    value, target = call.value("x", 1), call.value("y", 2)
+    value = call.value("x", 1)
     call.interp.event("predicted", call.node, estimator, None)
     if isinstance(value, Tensor) and not (isinstance(estimator, Instance) and estimator.family == "pipeline"):
         call.interp.emit("split", (call.interp.frame.space, call.node, value, "cross-validation"))
-    if value is not None and target is not None and isinstance(estimator, Instance) and estimator.family == "predictor":
-        call.interp.emit("pair", (call.node, (value, target), "fit", call))
+    paired(call, estimator)
 
 
 @behaviour("fold_indices")
@@ -1602,12 +1601,56 @@ def is_transformer(interp: Interpreter, estimator: Value | None) -> bool:
 
 @behaviour("pipeline_fit")
 def pipeline_fit(call: Call) -> Value:
-    """Steps that choose columns may come before what learns, so inputs and targets make no pair."""
     call.interp.event("fitted", call.node, call.receiver, call.value("x", 1), call.value("y", 2), call)
+    paired(call, call.receiver)
     if is_transformer(call.interp, call.receiver):
         fit(call)
     run_net(call)
     return call.receiver or UNKNOWN
+
+
+def paired(call: Call, estimator: Value | None) -> None:
+    """Tell of inputs and targets that an estimator learns from, as they come to the last step of a pipeline."""
+    given, target = call.value("x", 1), call.value("y", 2)
+    if given is None or target is None or call.arguments.open or not isinstance(estimator, Instance):
+        return
+    if estimator.family == "pipeline" and isinstance(given, Tensor):
+        given = given.but(data=given.data._replace(columns=columns_after(call.interp, estimator, given.data.columns)))
+    elif estimator.family != "predictor":
+        return
+    call.interp.emit("pair", (call.node, (given, target), "fit", call))
+
+
+def columns_after(interp: Interpreter, pipeline: Instance, columns: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    """The columns that are left of a table for the last step of a pipeline."""
+    steps = made_of(interp, pipeline)
+    for step in steps[:-1]:
+        if step.api_path.endswith(".ColumnTransformer"):
+            columns = columns_taken(interp, step, columns) if columns is not None else None
+        elif step.family == "pipeline":
+            columns = columns_after(interp, step, columns) if is_transformer(interp, step) else None
+        elif learnt_by(interp, step) not in KEEPS_COLUMNS:
+            columns = None
+    return columns if steps else None
+
+
+def columns_taken(interp: Interpreter, step: Instance, columns: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The columns of a table that surely come through a `ColumnTransformer`."""
+    given = next((step.attrs[name] for name in ("transformers", "steps") if name in step.attrs), UNKNOWN)
+    rest = step.attrs.get("remainder", Const("drop"))
+    left_out, taken = columns, frozenset[Any]()
+    for entry in interp.known_items(given) or (UNKNOWN,):
+        parts = interp.known_items(entry) or (UNKNOWN, UNKNOWN)
+        names = column_names(parts[-1])
+        if const(parts[-2]) != "drop":
+            taken |= names or frozenset()
+        elif names is None or left_out[0] != "all":
+            return None
+        else:
+            left_out = ("all", dropped(left_out[1], names), *left_out[2:])
+    if not isinstance(rest, Instance) and const(rest) != "passthrough":
+        return picked(columns, taken) if const(rest) == "drop" and taken else None
+    return left_out
 
 
 @behaviour("search_fit")
@@ -1620,6 +1663,7 @@ def search_fit(call: Call) -> Value:
         call.interp.write(call.receiver.attrs, "best_estimator_", estimator)
         call.interp.event("fitted", call.node, estimator, call.value("x", 1), call.value("y", 2), call)
     call.interp.emit("search", call)
+    paired(call, estimator if isinstance(estimator, Value) else None)
     run_net(call)
     return call.receiver or UNKNOWN
 
@@ -1663,6 +1707,7 @@ def composed(call: Call) -> Value:
     row = call.interp.library.class_row(wanted)
     made = Instance(Api(wanted), str(row.raw["family"]) if row is not None else "")
     made.attrs["steps"] = UNKNOWN if call.arguments.open else Tuple(tuple(call.arguments.positional))
+    made.attrs.update(call.arguments.keywords)
     return made
 
 

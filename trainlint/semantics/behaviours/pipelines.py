@@ -296,12 +296,37 @@ def passed_through(call: Call, made: Instance, steps: Value | None) -> None:
 @behaviour("keras_adapt")
 def adapt(call: Call) -> Value:
     """`layer.adapt(data)`: statistics or a vocabulary, learnt from a pipeline or from rows."""
-    given, layer = call.value("data", 1), call.receiver
-    part = dataset_part(given.attrs.get("dataset") if isinstance(given, Instance) else given)
-    if isinstance(layer, Instance) and part in ("val", "test"):
-        rows = Tensor(lib="keras", data=NO_DATA._replace(part=part))
-        call.interp.emit("fit", (call.node, layer, "adapting", rows, None, call))
+    if isinstance(call.receiver, Instance):
+        adapted_to(call, call.receiver, call.value("data", 1))
     return NONE
+
+
+def adapted_to(call: Call, learner: Instance, given: Value | None) -> None:
+    """Tell of what is learnt from data that are held out."""
+    part = dataset_part(given.attrs.get("dataset") if isinstance(given, Instance) else given)
+    if part in ("val", "test"):
+        rows = Tensor(lib="keras", data=NO_DATA._replace(part=part))
+        call.interp.emit("fit", (call.node, learner, "adapting", rows, None, call))
+
+
+@behaviour("keras_vocabulary")
+def vocabulary(call: Call) -> Value:
+    """`tokenizer.fit_on_texts(texts)`: more words, beside those of earlier texts."""
+    tokenizer = call.receiver
+    if isinstance(tokenizer, Instance):
+        if "$words" not in tokenizer.attrs:
+            adapted_to(call, tokenizer, as_tensor(call.value("texts", 1) or UNKNOWN))
+        call.interp.write(tokenizer.attrs, "$words", TRUE)
+    return NONE
+
+
+@behaviour("built_vocabulary")
+def built_vocabulary(call: Call) -> Value:
+    """A vocabulary of the tokens in some texts."""
+    made = Instance(Api(call.actual), "", call.interp.step(call.node, call.short_name))
+    given = call.value("iterator", 0)
+    adapted_to(call, made, given if isinstance(given, Instance) else as_tensor(given or UNKNOWN))
+    return UNKNOWN
 
 
 def look_for_variation(call: Call, made: Instance) -> None:
