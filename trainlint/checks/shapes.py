@@ -1576,7 +1576,7 @@ def are_raw(means: Value | None) -> bool:
     if isinstance(means, (Tuple, ListObject, Sequence)):
         items = (means.element,) if isinstance(means, Sequence) else means.items
         return bool(items) and all(map(are_raw, items or ()))
-    return isinstance(means, (Tensor, Number)) and not isinstance(means, Const) and bounds(means) == (0, 255)
+    return isinstance(means, (Tensor, Number)) and bounds(means) == (0, 255)
 
 
 class BatchNormLastBatch(Rule):
