@@ -858,6 +858,8 @@ class MetricAccumulator(Rule):
         total, loops = left.tally, report.interp.frame.loops
         if total.what in ("mean", "sum", "some"):
             self.replaced(node, unscaled(left_node), total, right, right_node, report)
+        if len(total.loops) > len(loops) and is_number_of_turn(right_node, total.loops[-1].region.node):
+            self.goes_on(node, left_node, total, report)
         if right.tally is None:
             return
         if judged_before(total, "sums", loops) and judged_before(right.tally, "sizes", loops):
@@ -881,13 +883,19 @@ class MetricAccumulator(Rule):
             ):
                 what = "the value of the last batch alone is divided by the number of batches; it was never added up"
                 self.lay(node, left_node, total, what, report)
-        elif loops and total.what in ("means", "sums") and total.loops[len(loops) - 1] is not loops[-1]:
+        else:
+            self.goes_on(node, left_node, total, report)
+
+    def goes_on(self, node: Any, left_node: Any, total: Tally, report: Report) -> None:
+        """What all turns of the loop around have added up is divided by what one of them counts."""
+        loops = report.interp.frame.loops
+        if loops and total.what in ("means", "sums") and total.loops[len(loops) - 1] is not loops[-1]:
             outer = loops[-1].region
+            # Where it is reset, that is on some condition, perhaps that on which it is read.
             if outer is not None and total.loops[len(loops) - 1].region is outer:
-                if is_reset(outer.node, left_node, total.node):
-                    return  # on some condition, perhaps that on which it is read
-                what = "the total is never reset, so it also holds what earlier turns of the outer loop added up"
-                report(node, what=what)
+                if not is_reset(outer.node, left_node, total.node):
+                    what = "the total is never reset, so it also holds what earlier turns of the outer loop added up"
+                    report(node, what=what)
 
     def unlike_sides(self, fact: Any, dividend: Any, report: Report) -> bool:
         """Whether one side of a quotient is of one turn of a loop, or since the beginning, and the other is not."""

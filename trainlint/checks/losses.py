@@ -440,11 +440,18 @@ class GradientCutBeforeLoss(Rule):
                 made.node, made.space, what="the loss is made a leaf of its own", whom="the model", by="backward"
             ).because([end])
         elif loss.graph is False and loss.deps and not any(dep.live for dep in loss.deps):
-            for step in dict.fromkeys(dep.cut for dep in loss.deps if dep.cut is not None):
+            for step in dict.fromkeys(self.cuts(loss, report.interp)):
                 draft = report(
                     step.node, step.space, what=f"`{step.label}` cuts the loss off", whom="the model", by="backward"
                 )
                 draft.because([end])
+
+    def cuts(self, loss: Tensor, interp: Interpreter) -> Iterator[Step]:
+        """Where a loss lost what it descends from; where a part of that ran without gradients from the start, only
+        what was cut off from models that an optimizer holds."""
+        apart = any(dep.cut is None and dep.node is not None for dep in loss.deps)
+        owned = frozenset[int]().union(*(o.attrs.get("$modules", ()) for o in optimizers(interp) if apart))
+        return (d.cut for d in loss.deps if d.cut is not None and (not owned or id(d.module) in owned))
 
     @on("add")
     def added(self, fact: Any, report: Report) -> None:

@@ -38,7 +38,7 @@ from trainlint.semantics.behaviours.tensors import VOLATILE
 from trainlint.semantics.behaviours.training import descendants, optimizers
 from trainlint.semantics.interpreter import FEEDS, Interpreter, Region, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import Call, holds, is_of_torch, modules_in
-from trainlint.semantics.modules import Flow, carried, contents, is_self
+from trainlint.semantics.modules import Flow, carried, contents, is_self, leaf_kind
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     ELSEWHERE,
@@ -831,9 +831,9 @@ class StuckInEvalMode(Rule):
             if any(run.mode is not False for run in runs) and not any(is_looped(e, region) for e in modes):
                 continue  # a setting picks the mode, for as long as the program runs
             used = (o for e in region.of("step") if e.optimizer is not None for o in options(e.optimizer))
-            trains = any(holds_all(optimizer, module) for optimizer in used)
-            meant = is_new(report.interp, module, region) or switched_later(modes[0], runs[0], region)
-            if trains and meant and mode_matters(report.interp, module):
+            trains = any(holds_all(report.interp, optimizer, module) for optimizer in used)
+            new = is_new(report.interp, module, region) or switched_later(modes[0], runs[0], region)
+            if trains and (new or are_to_evaluate(modes, runs, region)) and mode_matters(report.interp, module):
                 draft = report(modes[0].node, modes[0].space, epochs="it is trained", what=LOST)
                 run = next((call for call in runs if call.node is dep.node), runs[0])
                 draft.because([Step(run.space, run.node, "trained here"), module.born])
@@ -930,18 +930,37 @@ def takes_gradients(call: Any) -> bool:
     return any(tensor.graph is True and not tensor.deps for tensor in call.inputs)
 
 
-def holds_all(optimizer: Any, module: Instance) -> bool:
-    """Whether an optimizer is known to have all parameters of a model."""
+def holds_all(interp: Interpreter, optimizer: Any, module: Instance) -> bool:
+    """Whether an optimizer is known to have all parameters of a model, be they given as a whole or part by part."""
     if not isinstance(optimizer, Instance):
         return False
     owned: frozenset[int] = optimizer.attrs.get("$modules", frozenset())
-    return bool(owned) and descendants(module) <= owned
+    left = descendants(module) - owned if owned else None
+    return left is not None and not any(id(m) in left and not is_empty(interp, m) for m in modules_in(module))
+
+
+def is_empty(interp: Interpreter, module: Instance) -> bool:
+    """Whether a module of the project's own class has no parameters but those of the modules inside it."""
+    values = module.attrs.values()
+    return isinstance(module.cls, Class) and not any(leaf_kind(interp, value) == "parameter" for value in values)
 
 
 def switched_later(mode: Any, run: ModelCall, region: Region) -> bool:
     """Whether a model first ran and was switched to a mode after that."""
     first = next(e for e in region.events if e.node is mode.node or e.node is run.node)
     return first.node is run.node
+
+
+def are_to_evaluate(modes: list[Any], runs: list[ModelCall], region: Region) -> bool:
+    """Whether a model is only switched to eval mode in functions that run it without gradients and train nothing."""
+    learning = {function_of(event) for event in region.of("backward")}
+    asking = {function_of(run) for run in runs if run.grad is False}
+    return {function_of(mode) for mode in modes} <= asking - learning - {None}
+
+
+def function_of(event: Any) -> Any:
+    """The function in which something happened."""
+    return index_of(event.space).function(event.node)
 
 
 def is_new(interp: Interpreter, module: Instance, region: Region) -> bool:

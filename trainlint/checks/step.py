@@ -466,7 +466,7 @@ class StepOrder(Rule):
                 and isinstance(step.optimizer, Instance)
             ):
                 before = (e.loss.deps for e in events[:i] if e.kind == "backward")
-                if with_closure(step) or any(deps and not any(dep.live for dep in deps) for deps in before):
+                if is_run_elsewhere(step) or any(deps and not any(dep.live for dep in deps) for deps in before):
                     continue  # where nothing at all is reached, other rules tell why
                 later = (e for e in events[i + 1 :] if e.kind == "backward")
                 backward = next((e for e in later if touches(step.optimizer, e.loss.deps, True)), None)
@@ -541,7 +541,7 @@ class StepOrder(Rule):
                 continue
             if any(not any(dep.live for dep in e.loss.deps) for e in backwards if e.loss.deps):
                 continue  # other rules tell why nothing at all is reached
-            if any(map(with_closure, steps)) or elsewhere(region, "backward") or fed(region, optimizer):
+            if any(map(is_run_elsewhere, steps)) or elsewhere(region, "backward") or fed(region, optimizer):
                 continue
             if not all(map(leaves_gradient, region.of("gradient"))):
                 continue
@@ -798,9 +798,9 @@ def method_of(event: Any) -> str:
     return "is" if isinstance(owner, cst.Comparison) else "call" if isinstance(owner, cst.Arg) else ""
 
 
-def with_closure(step: Any) -> bool:
-    """Whether a step is given something that may run the backward."""
-    return step.scaler is None and (not isinstance(step.node, cst.Call) or bool(step.node.args))
+def is_run_elsewhere(step: Any) -> bool:
+    """Whether a step is taken by something that may run the backward by itself."""
+    return step.scaler is None and not isinstance(step.node, cst.Call)
 
 
 def may_train(optimizer: Instance, values: tuple[Value, ...]) -> bool:

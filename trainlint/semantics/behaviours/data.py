@@ -51,6 +51,7 @@ from trainlint.semantics.values import (
     Method,
     Number,
     Object,
+    Partial,
     Sequence,
     Shape,
     Tensor,
@@ -2528,6 +2529,8 @@ def called_as(value: Value) -> Function | None:
 
 # ----------------------------------------------------------------------- processes
 
+RUNNABLE = (Function, Method, Class, Partial)  # what code of the project a process may be told to run
+
 
 @behaviour("spawn")
 def spawn(call: Call) -> Value:
@@ -2535,7 +2538,7 @@ def spawn(call: Call) -> Value:
     from trainlint.semantics.interpreter import Arguments
 
     given = call.interp.known_items(call.value("args") or UNKNOWN) or ()
-    if isinstance(call.first, (Function, Method)):
+    if isinstance(call.first, RUNNABLE):
         call.interp.call(call.first, Arguments([Number(0, integer=True), *given]), call.node)
     return UNKNOWN
 
@@ -2546,7 +2549,7 @@ def spawn_here(call: Call) -> Value:
     from trainlint.semantics.interpreter import Arguments
 
     function, *given = call.arguments.positional[1:] or [UNKNOWN]
-    if isinstance(function, (Function, Method)):
+    if isinstance(function, RUNNABLE):
         rank = Number(0, integer=True)
         call.interp.call(function, Arguments([rank, *given], call.arguments.keywords), call.node)
     return UNKNOWN
@@ -2558,7 +2561,7 @@ def launched(call: Call) -> Value:
     from trainlint.semantics.interpreter import Arguments
 
     function = call.value("function")
-    if not isinstance(function, (Function, Method)) or not call.arguments.positional:
+    if not isinstance(function, RUNNABLE) or not call.arguments.positional:
         return NONE
     engine, _, *given = call.arguments.positional
     arguments = Arguments([engine, *given], call.arguments.keywords, open_=call.arguments.open)
@@ -2569,10 +2572,12 @@ def launched(call: Call) -> Value:
 def process(call: Call) -> Value:
     from trainlint.semantics.interpreter import Arguments
 
-    target = call.value("target")
+    target, named = call.value("target"), call.value("kwargs")
     given = call.interp.known_items(call.value("args") or UNKNOWN) or ()
-    if isinstance(target, (Function, Method)):
-        call.interp.call(target, Arguments(list(given)), call.node)
+    if isinstance(target, RUNNABLE):
+        keywords = {str(key): value for key, value in named.known()} if isinstance(named, DictObject) else {}
+        more = named is not None and not (isinstance(named, DictObject) and named.rest is None)
+        call.interp.call(target, Arguments(list(given), keywords, open_=more), call.node)
     return UNKNOWN
 
 

@@ -40,6 +40,7 @@ from trainlint.semantics.values import (
     Method,
     Number,
     Object,
+    Partial,
     Sequence,
     Tensor,
     Tuple,
@@ -512,7 +513,7 @@ def optimizer_step(call: Call) -> Value:
     interp, optimizer = call.interp, call.receiver
     closure = call.value("closure", 1)
     value: Value = NONE
-    if isinstance(closure, (Function, Method)):
+    if isinstance(closure, (Function, Method, Partial)):
         from trainlint.semantics.interpreter import Arguments
 
         value = interp.call(closure, Arguments(), call.node)
@@ -521,6 +522,8 @@ def optimizer_step(call: Call) -> Value:
             value = interp.call(closure, Arguments(), call.node)
         if value is UNKNOWN and isinstance(optimizer, Instance):
             lose_track(interp, optimizer)  # it was not followed
+    elif closure is not None and closure.key != NONE.key and isinstance(optimizer, Instance):
+        lose_track(interp, optimizer)  # it may fill them
     if isinstance(optimizer, Instance) and optimizer.family == "optimizer":
         take_step(interp, optimizer, call.node)
     else:
