@@ -18,6 +18,7 @@ from trainlint.semantics.behaviours.training import descendants, optimizers
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor, holds, modules_in
 from trainlint.semantics.values import (
+    ANSWERS,
     ELSEWHERE,
     FALSE,
     HIDDEN,
@@ -705,6 +706,10 @@ class ThresholdOnLogits(Rule):
         losses = [event for event in region.of("loss") if event.given.trace]
         judged = {squashed.get(event.given.trace[0].node) for event in losses if event.path in (BCE, *OF_MASKS)}
         for _, node, space, given, what in region.of("threshold"):
+            if given.nature == ANSWERS:  # of a model that computes its loss itself
+                how = "as logits, of which only a softmax or a sigmoid makes probabilities"
+                report(node, space, what=what, how=how).because(given.trace)
+                continue
             origin = origin_of(given)
             paths = {event.path for event in losses if origin_of(event.given) is origin}
             # Several classes may be another setting's, under whose loss these are scores as well.

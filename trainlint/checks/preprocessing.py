@@ -38,6 +38,7 @@ from trainlint.semantics.behaviours.keras import SCALING
 from trainlint.semantics.interpreter import Region, dotted_name
 from trainlint.semantics.journal import APPLIED
 from trainlint.semantics.values import (
+    TRUE,
     UNKNOWN,
     Api,
     Class,
@@ -348,7 +349,10 @@ def normalisations(dataset: Instance) -> set[tuple[Any, ...] | None] | None:
 
 
 def viewed(dataset: Instance) -> Instance:
-    """The data set that a subset takes its samples from, as that transforms them; any other itself."""
+    """The data set that a subset takes its samples from, as that transforms them; any other itself, and those of the
+    hub, each of which is put through a function of its own."""
+    if "transform" in dataset.attrs and dataset.api_path == "datasets.Dataset":
+        return dataset
     inner = dataset.attrs.get("dataset")
     return inner if is_subset(dataset) and isinstance(inner, Instance) and dataset.cls.__class__ is Api else dataset
 
@@ -493,6 +497,22 @@ class PreprocessingDiffers(Rule):
                 draft = report(made.node, made.space, part="held-out", how=how)
                 draft.because([twins[0][0].born])
 
+    @on("validated")
+    def of_functions(self, fact: Any, report: Report) -> None:
+        """The same of data of the hub, whose transforms functions apply when rows are asked for."""
+        learnt, judged, _ = fact
+        trained, seen = put_through(learnt), put_through(judged)
+        if len(trained) != len(learnt):
+            return
+        twins = [(one, normalisations(one)) for one in trained]
+        for dataset in seen:
+            given, transform = normalisations(dataset), dataset.attrs["transform"].born
+            if given is not None and transform is not None and (how := differently(given, twins)):
+                part = HELD_OUT[dataset_part(dataset) or "val"]
+                report(transform.node, transform.space, part=part, how=how).because(
+                    [twins[0][0].attrs["transform"].born]
+                )
+
     @on("fitted")
     def generators(self, call: Call, report: Report) -> None:
         """Images of a training and of a validation generator of Keras are scaled apart."""
@@ -540,6 +560,12 @@ class PreprocessingDiffers(Rule):
                 if len(found) == 1 and (how := found.pop()):
                     because = [Step(trained[0].space, trained[0].node, "trained")]
                     report(event.node, event.space, part=HELD_OUT[judged.data.part], how=how).because(because)
+
+
+def put_through(loaders: list[Instance]) -> list[Instance]:
+    """The data sets of the hub whose images pass a transform that is known, and nothing else."""
+    found = (d for d in datasets_of(loaders) if isinstance(d, Instance) and d.attrs.get("$alone") is TRUE)
+    return [d for d in found if isinstance(d.attrs["transform"], Instance)]
 
 
 def pixels(dataset: Value) -> Any:

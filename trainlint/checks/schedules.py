@@ -11,6 +11,7 @@ from trainlint.api import Report, Rule, on
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.engines import automatic, hook
 from trainlint.semantics.behaviours.layers import calls_in
+from trainlint.semantics.behaviours.training import ASKED_AT
 from trainlint.semantics.interpreter import Region, nested, outwards, target_names
 from trainlint.semantics.modules import carried
 from trainlint.semantics.values import (
@@ -458,6 +459,9 @@ def decays(attrs: dict[Any, Any], kind: str, epochs: float | None = None) -> boo
     steps = max(BATCHES, FEW_BATCHES * int(epochs or 0))
     if kind == "ExponentialLR":
         return gamma is not None and gamma > 0 and gamma**steps < NOTHING
+    if kind == "LambdaLR":
+        asked, found = [step for step in ASKED_AT if step <= steps], attrs.get("$factors", ())
+        return len(found) >= len(asked) and 0 < found[len(asked) - 1] < NOTHING
     gamma = 0.1 if "gamma" not in attrs else gamma
     if kind == "StepLR":
         size = usual(attrs.get("step_size"))

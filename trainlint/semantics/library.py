@@ -30,6 +30,7 @@ from trainlint.semantics.values import (
     MASK,
     NAN,
     NO_DATA,
+    NONE,
     NOTHING,
     OF_NODES,
     ONE_ROW,
@@ -130,6 +131,7 @@ TABLES = {
     "grain": "keras",
     "tf_keras": "keras",
     "keras_core": "keras",
+    "keras_preprocessing": "keras",
     "jax": "jax",
     "flax": "jax",
     "optax": "jax",
@@ -155,6 +157,7 @@ MOVED = [
     (re.compile(r"^sklearn\.preprocessing\._\w+\."), "sklearn.preprocessing."),
     (re.compile(r"^sklearn\.cross_validation\."), "sklearn.model_selection."),
     (re.compile(r"^(tensorflow\.(compat\.v[12]\.)?(python\.)?keras|tf_keras|keras_core|keras\.(src|api))\."), "keras."),
+    (re.compile(r"^keras_preprocessing\."), "keras.preprocessing."),
     (re.compile(r"^keras\.layers\.(core|convolutional|recurrent)\."), "keras.layers."),
     (re.compile(r"^tensorflow\.(?=(losses|optimizers|metrics)\.[A-Z])"), "keras."),
     (re.compile(r"^tensorflow\.compat\.v[12]\."), "tensorflow."),
@@ -571,8 +574,11 @@ class Library:
             interp.write(model.attrs, "training", FALSE if last == "from_pretrained" else TRUE)
             head = path.rpartition(".")[0].rpartition("For")[2]
             model.attrs["$head"] = Const(head)
+            given = arguments.keywords
             if head == "SequenceClassification":
-                model.attrs["$classes"] = arguments.keywords.get("num_labels", UNKNOWN)
+                model.attrs["$classes"] = given.get("num_labels", UNKNOWN)
+            model.attrs["$named"] = Const(bool({"id2label", "label2id", "problem_type"} & given.keys()))
+            model.attrs["$task"] = given.get("problem_type", NONE)
             return model
         if last[:1].isupper() and path.partition(".")[0] != "builtins":
             instance = Instance(Api(path), self.guess_family(path), Step(interp.frame.space, node, last))

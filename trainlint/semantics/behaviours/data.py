@@ -452,9 +452,22 @@ def frame(call: Call) -> Value:
     tensor = with_origin(call.tensor, call.node) if isinstance(call.first, (ListObject, DictObject)) else call.tensor
     data = tensor.data
     if data.columns is not None and not is_column(data):
-        data = data._replace(columns=remade(data.columns, call.node))
+        columns = call.value("columns") if call.short_name == "get_dummies" else None
+        names = None if columns is None else call.interp.known_items(columns)
+        data = data._replace(columns=recoded(data.columns, names, call.node) or remade(data.columns, call.node))
     low, high = float("-inf"), float("inf")
     return tensor.but(data=data, lib="frame", shape=None, kinds=0, nature=None, lo=low, hi=high, dtype=None)
+
+
+def recoded(columns: tuple[Any, ...], given: tuple[Value, ...] | None, node: Any) -> tuple[Any, ...] | None:
+    """The columns of a table in which codes stand for those of these names; None where these are not known."""
+    names = {const(name) for name in given or ()}
+    if columns[0] not in ("all", "only") or not names or not all(isinstance(name, str) for name in names):
+        return None
+    if columns[0] == "only" and not names <= columns[1]:
+        return None
+    rest = columns[1] - names if columns[0] == "only" else dropped(columns[1], names)
+    return (columns[0], rest | {("now", name, id(node)) for name in names}, *columns[2:])
 
 
 @behaviour("written")

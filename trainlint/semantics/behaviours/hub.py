@@ -14,6 +14,7 @@ from trainlint.semantics.library import Call, behaviour, builtin
 from trainlint.semantics.values import (
     ANSWERS,
     FALSE,
+    LOGITS,
     NO_DATA,
     NONE,
     TRUE,
@@ -26,9 +27,11 @@ from trainlint.semantics.values import (
     Instance,
     ListObject,
     Shape,
+    Step,
     Tensor,
     Tuple,
     Value,
+    bounds,
     const,
     not_none,
     options,
@@ -176,6 +179,8 @@ def hub_transform(call: Call) -> Value:
     applied = applied_in(function) if isinstance(function, Function) else []
     if in_place or len(applied) == 1:
         call.interp.write(data.attrs, "transform", applied[0] if len(applied) == 1 else UNKNOWN)
+    if len(applied) == 1 and isinstance(function, Function) and only_applies(function):
+        call.interp.write(data.attrs, "$alone", TRUE)
     call.interp.emit("dataset", (call.node, data, call))
     return NONE if in_place else data
 
@@ -185,12 +190,31 @@ def applied_in(function: Function) -> list[Instance]:
     found: dict[int, Instance] = {}
     body: Any = nodes_in(function.node.body)
     for node in body:
-        if isinstance(node, cst.Call) and isinstance(node.func, cst.Name):
-            scopes = (*reversed(function.closure), function.space.attrs)
-            value = next((scope[node.func.value] for scope in scopes if node.func.value in scope), None)
-            if isinstance(value, Instance) and value.family == "transform":
+        if isinstance(node, cst.Call) and isinstance(value := value_of(node.func, function), Instance):
+            if value.family == "transform":
                 found[id(value)] = value
     return list(found.values())
+
+
+def value_of(name: Any, function: Function) -> Value | None:
+    """What a name stands for that a function finds around itself."""
+    scopes = (*reversed(function.closure), function.space.attrs)
+    found = (scope[name.value] for scope in scopes if name.value in scope) if isinstance(name, cst.Name) else iter(())
+    return next(found, None)
+
+
+# Calls of a function over samples that leave the numbers in images as they are.
+HARMLESS = frozenset("convert stack append items values pop copy zip list len range enumerate dict tensor".split())
+
+
+def only_applies(function: Function) -> bool:
+    """Whether the transforms that a function calls by their names are all that it does to images."""
+    body: Any = list(nodes_in(function.node.body))
+    calls = [node for node in body if isinstance(node, cst.Call)]
+    given = {id(transform) for transform in applied_in(function)}
+    others = [node for node in calls if called(node) not in HARMLESS]
+    computed = any(isinstance(node, (cst.BinaryOperation, cst.AugAssign)) for node in body)
+    return not computed and all(id(value_of(node.func, function)) in given for node in others)
 
 
 @behaviour("hub_trainer")
@@ -218,8 +242,12 @@ def equip(call: Call, made: Instance, given: dict[str, Value]) -> None:
     measure = call.value("compute_metrics")
     if behind(measure) is not None and measure is not None:
         call.interp.library.need("numpy")  # the arrays are its own, whether the file imports it or not
-        shape = shape_of_answers(made.attrs.get("model"))
-        answers = Tensor(lib="numpy", graph=False, nature=ANSWERS, batched=True, shape=shape, data=predicted(None))
+        model = made.attrs.get("model")
+        shape, trace = shape_of_answers(model), trace_of_scores(made)
+        answers = Tensor(
+            LOGITS if trace else 0, lib="numpy", graph=False, nature=ANSWERS, batched=True, shape=shape, trace=trace,
+            data=predicted(None),
+        )  # fmt: skip
         asked = NO_DATA._replace(tokens=frozenset((id(made),)))
         labels = Tensor(lib="numpy", graph=False, batched=True, data=asked)
         run(call.interp, measure, Tuple((answers, labels), ("predictions", "label_ids")))
@@ -237,6 +265,19 @@ def shape_of_answers(model: Value | None) -> Shape | None:
     heads = {const(o.attrs.get("$head", NONE)) if isinstance(o, Instance) else None for o in options(model or UNKNOWN)}
     axes = AXES.get(heads.pop() or "", 0) if len(heads) == 1 else 0
     return (None,) * axes or None
+
+
+def trace_of_scores(trainer: Instance) -> tuple[Step, ...]:
+    """Where the model of a `Trainer` was made, if it answers with its raw scores for several classes; with one output
+    only, it may be meant for a number."""
+    model, own = trainer.attrs.get("model"), isinstance(trainer.cls, Class) and trainer.cls.find("prediction_step")
+    if own or "preprocess_logits_for_metrics" in trainer.attrs or not isinstance(model, Instance) or not model.born:
+        return ()
+    classes, task = model.attrs.get("$classes", NONE), const(model.attrs.get("$task", NONE))
+    if const(model.attrs.get("$head", NONE)) not in AXES or task == "regression" or bounds(classes)[1] < 2:
+        return ()
+    several = bounds(classes)[0] > 1 or truth(model.attrs.get("$named", NONE)) is True
+    return (model.born,) if several or "$classes" not in model.attrs else ()
 
 
 @behaviour("hub_train")

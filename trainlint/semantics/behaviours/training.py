@@ -679,7 +679,7 @@ def scheduler_and_epochs(call: Call) -> Value:
 
 
 # Steps at which a schedule's function is asked: the first ones, and after the warm-ups and along the decays in use.
-STEPS = (0, 1, 10, 100, 1000, 10_000)
+ASKED_AT = (0, 1, 10, 200, 1000, 10_000)
 
 
 def factors(call: Call) -> tuple[float, ...]:
@@ -688,7 +688,7 @@ def factors(call: Call) -> tuple[float, ...]:
 
     function, found = call.value("lr_lambda", 1), []
     if isinstance(function, (Function, Method)):
-        for step in STEPS:
+        for step in ASKED_AT:
             factor = usual(call.interp.call(function, Arguments([Const(step)]), call.node))
             if factor is None:
                 break
