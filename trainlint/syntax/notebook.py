@@ -167,7 +167,8 @@ _TRANSPARENT = frozenset(
 )
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")
 _CELL_MAGIC = re.compile(r"[ \t]*%%(\w+)")
-_MAGIC = re.compile(r"[ \t]*(?:[%!?]|[%\w.*]+\?{1,2}[ \t]*;?[ \t]*(?=[\r\n]|\Z))")
+# What else IPython takes for its own at the start of a line calls something, or is thrown away as `;` alone is.
+_MAGIC = re.compile(r"[ \t]*(?:[%!?;,/]|[%\w.*]+\?{1,2}[ \t]*;?[ \t]*(?=[\r\n]|\Z))")
 # `x = !ls` and `x = %env HOME`: what comes is unknown.
 _ASSIGNED = re.compile(r"[ \t]*[\w.,\[\]* \t]+=[ \t]*(?=[%!])")
 # `%time f(x)` runs f(x). Behind `if 1:` it stays at its columns, which `%time ` is long enough for.
