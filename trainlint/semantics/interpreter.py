@@ -1932,6 +1932,9 @@ class Interpreter:
             update(self, Names(owner), value)
         elif isinstance(owner, (Instance, Class, Namespace)):
             if isinstance(owner, Instance):
+                if isinstance(owner.cls, Class) and (setter := setter_of(owner.cls.find(name))) is not None:
+                    self.call(Method(owner, name, setter), Arguments([value]), node)
+                    return
                 if value is UNKNOWN:
                     value = Instance(None)
                 if owner.family in MODEL_FAMILIES:
@@ -2004,7 +2007,7 @@ class Interpreter:
         delta = self.journal.cut(mark)
         if delta:
             self.journal.merge([delta, {}])
-        if truth(right) is False and is_and and not isinstance(left, (Tensor, Instance)):
+        if truth(right) is False and is_and and left.__class__ is not Tensor:
             return FALSE
         kept = [o for o in options(left) if truth(o) is not is_and]
         if truth(right) is not None:  # a comparison that decides alone decides by its one value
@@ -2996,6 +2999,12 @@ def is_older(value: Any, count: int) -> bool:
     if isinstance(value, Function):
         return not value.closure
     return not isinstance(value, (Method, Partial, Sequence, Super))
+
+
+def setter_of(member: Value | None) -> Function | None:
+    """The function that an assignment to a member of a class calls, where that is a property with one."""
+    setter = member.attrs.get("$setter") if isinstance(member, Instance) and member.family == "property" else None
+    return setter if isinstance(setter, Function) else None
 
 
 def dotted_name(node: Any) -> str:

@@ -113,6 +113,13 @@ def decorate(interp: Interpreter, decorator: Value, function: Value, node: Any) 
         unsure = Instance(None, "context")  # what it puts around the function is out of view
         unsure.attrs["$grad"] = UNKNOWN
         return guarded(function, unsure)
+    if isinstance(node, cst.Attribute) and node.attr.value in ("getter", "setter", "deleter"):
+        owner = interp.peek(node.value)
+        if isinstance(owner, Instance) and owner.family == "property":
+            wrapper = Instance(None, "property")
+            kept = "function" if node.attr.value == "getter" else f"${node.attr.value}"
+            wrapper.attrs.update(owner.attrs | {kept: function})
+            return wrapper
     if isinstance(decorator, Instance) and "$grad" in decorator.attrs:
         return guarded(function, decorator)
     if isinstance(decorator, Instance) and "$option" in decorator.attrs and isinstance(function, Function):
