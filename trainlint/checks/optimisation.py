@@ -1357,8 +1357,32 @@ def is_steady(region: Region) -> bool:
     """Whether a loop counts, and so does the same in each turn."""
     if isinstance(region.node, cst.For) and is_plain_call(region.node.iter, "zip") and stop_of(region.node) is None:
         return False  # what each turn gets makes it a phase of its own
+    if isinstance(region.node, cst.For) and picks_items(region.node):
+        return False
     listed = isinstance(region.value, Tuple) and not isinstance(region.node, cst.While)
     return region.value is None or (listed and all(usual(item) is not None for item in region.value.items))
+
+
+def picks_items(loop: cst.For) -> bool:
+    """Whether a loop that counts hands on, at each turn, the item of a list with the turn's number; not of a list that
+    the loop fills itself."""
+    index, parts = loop.target, list(nodes_in(loop.body))
+    if not isinstance(index, cst.Name):
+        return False
+    targets = [target.target for part in parts if isinstance(part, cst.Assign) for target in part.targets]
+    targets += [part.target for part in parts if isinstance(part, cst.AugAssign)]
+    filled = {name for target in targets for name in names_in(target)}
+    asked = (part.func.value for part in parts if isinstance(part, cst.Call) and isinstance(part.func, cst.Attribute))
+    filled |= {name for value in asked for name in names_in(value)}
+    given = (part.value if isinstance(part, cst.Arg) else None for part in parts)
+    return any(
+        isinstance(value, cst.Subscript)
+        and len(value.slice) == 1
+        and isinstance(at := value.slice[0].slice, cst.Index)
+        and is_name(at.value, index.value)
+        and filled.isdisjoint(names_in(value.value))
+        for value in given
+    )
 
 
 def is_walk_below(loops: list[Any]) -> bool:

@@ -2343,10 +2343,41 @@ def written(call: Call) -> str:
     return str(name)
 
 
+# Transforms of torchvision, with the places of the ranges that they draw from.
+DRAWN_FROM = {
+    "RandomRotation": {"degrees": 0},
+    "RandomAffine": {"degrees": 0, "translate": 1, "scale": 2, "shear": 3},
+    "RandomResizedCrop": {"scale": 1, "ratio": 2},
+    "GaussianBlur": {"sigma": 1},
+}
+
+
 def always_the_same(call: Call) -> bool:
-    """Whether a transform with a probability is never applied, or is a flip that always is."""
+    """Whether a transform with a probability is never applied, or is a flip that always is; or one with ranges has a
+    single number in each."""
     p = usual(call.arguments.keywords.get("p"))
-    return p == 0 or (p == 1 and call.short_name.endswith("Flip"))
+    if p == 0 or (p == 1 and call.short_name.endswith("Flip")):
+        return True
+    ranges = DRAWN_FROM.get(call.short_name) if call.actual.startswith("torchvision.") else None
+    return ranges is not None and all(is_one_number(call, name, place) for name, place in ranges.items())
+
+
+def is_one_number(call: Call, name: str, place: int) -> bool:
+    """Whether a range that a random transform draws from begins where it ends."""
+    given = call.value(name, place)
+    if given is None or given is NONE:
+        return call.short_name == "RandomAffine" and name != "degrees"
+    ends = given.items if isinstance(given, (Tuple, ListObject)) else None
+    if ends is None:  # degrees to either side, but the strength itself of a blur
+        return usual(given) is not None if name == "sigma" else usual(given) == 0
+    node = call.argument(name, place)
+    written = [element.value for element in node.elements] if isinstance(node, (cst.Tuple, cst.List)) else []
+    if len(written) == 2 and isinstance(written[0], cst.Name) and written[0].deep_equals(written[1]):
+        return name != "translate"
+    numbers = [usual(end) for end in ends]
+    if name == "translate":  # as far as this, in each direction
+        return all(number == 0 for number in numbers)
+    return len(numbers) == 2 and numbers[0] is not None and numbers[0] == numbers[1]
 
 
 @behaviour("fixed_transform")
