@@ -43,6 +43,7 @@ from trainlint.semantics.behaviours.keras import SERIES, SERIES_LAYERS
 from trainlint.semantics.behaviours.pipelines import PATHS
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import NODE_MASKS, is_of_torch
+from trainlint.semantics.modules import contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     NONE,
@@ -137,7 +138,7 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
         if value.family == "iterable" or marks & value.attrs.keys() or is_drawn(value):
             return False
         if "$members" in value.attrs:
-            members = getattr(value.attrs["$members"], "items", None) or ()
+            members = contents(value.attrs["$members"])
             return bool(members) and all(ordered_data(member, depth + 1) for member in members)
         if any(is_shuffled(v) for k, v in value.attrs.items() if k not in PLACES):
             return False
