@@ -450,6 +450,11 @@ def computes(cls: Class) -> bool:
     return any(inner.__class__ is cst.Return or inner.__class__ is cst.Yield for inner in nodes_in(forward.node.body))
 
 
+def is_layer(interp: Interpreter, cls: Class) -> bool:
+    """Whether a class is one of torch's layers with another constructor."""
+    return len(cls.api) == 1 and cls.api[0].startswith("torch.nn.") and interp.library.class_row(cls.api[0]) is not None
+
+
 class MissingSuperInit(Rule):
     """A module's `__init__` does not call its base's."""
 
@@ -462,10 +467,12 @@ class MissingSuperInit(Rule):
         """Without a part to register, the first call fails instead."""
         _, instance, _ = fact
         interp, cls = report.interp, instance.cls
-        if "$ready" in instance.attrs or not isinstance(cls, Class) or not is_plain_module(cls) or cls.node.decorators:
+        if "$ready" in instance.attrs or not isinstance(cls, Class) or cls.node.decorators:
+            return
+        if not (computes(cls) if is_plain_module(cls) else is_layer(interp, cls)):
             return
         init = cls.find("__init__")
-        if not isinstance(init, Function) or not is_bare(interp, init) or not computes(cls):
+        if not isinstance(init, Function) or not is_bare(interp, init):
             return
         if any(cls.find(name) is not None for name in ("__new__", "__call__")):
             return
@@ -482,7 +489,8 @@ class MissingSuperInit(Rule):
             if not any(index.is_read(index.uses(space), "forward") for space in naming):
                 what = "does not call `super().__init__()`, so calling the module fails"
                 draft = report(node.name, init.space, cls=(init.owner or cls).name, what=what)
-                draft.fix("call it first", insert_at_start(node, "super().__init__()", space=init.space))
+                if is_plain_module(cls):
+                    draft.fix("call it first", insert_at_start(node, "super().__init__()", space=init.space))
 
     @on("store")
     def check(self, fact: Any, report: Report) -> None:
