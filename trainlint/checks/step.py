@@ -21,7 +21,7 @@ from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import Reach, descendants, optimizers, touches
 from trainlint.semantics.conditions import conditions, contradict
 from trainlint.semantics.interpreter import Interpreter, Region, may_learn, nested, outwards, target_names
-from trainlint.semantics.library import Call, is_of_torch
+from trainlint.semantics.library import Call, is_data, is_of_torch
 from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -65,6 +65,9 @@ from trainlint.syntax.index import BindingKind
 # Methods of a gradient that scale it where it is, and these with those that take it away.
 SCALING = frozenset(("clamp_", "clip_", "div_", "mul_"))
 LEAVING = SCALING | {"detach_", "zero_"}
+# Methods that change a tensor by what they are given, and what makes tensors with gradients of their own.
+MOVING = frozenset(("add_", "addcdiv_", "addcmul_", "copy_", "sub_", "subtract_"))
+MAKING = frozenset(("requires_grad", "requires_grad_", "Parameter", "deepcopy"))
 TELLING = frozenset(("device", "dtype", "is_sparse", "ndim", "shape"))
 ABSTRACT = frozenset(("NotImplementedError", "abstractmethod"))  # what methods without code of their own name
 MAX_KEPT = 2000  # objects looked through for those that a model keeps
@@ -78,6 +81,7 @@ class MissingZeroGrad(Rule):
     fixable = Safety.UNSAFE
 
     LAST = "the last step, so each step also takes the gradients of all batches before"
+    MOVED = "the last update, so each update also takes the gradients of all turns before"
     OTHER = "another optimizer's step, so this step also takes the gradients of the loss that was meant for that one"
 
     @on("stepped")
@@ -117,6 +121,74 @@ class MissingZeroGrad(Rule):
                     or is_seldom_cleared(region, step, report)
                 ):
                     report(step.node, step.space, since=self.LAST).repair(self.clear)
+
+    @on("loop", having="backward gradient")
+    def by_hand(self, region: Region, report: Report) -> None:
+        """A loop moves tensors along their gradients itself, and in no way clears these."""
+        if region.has("clear", "step", "given", "autograd", "named") or lent(region):
+            return
+        if not isinstance(region.node, (cst.For, cst.While)) or makes_leaves(region.node):
+            return
+        gone = (value for event in region.of("escape") for value in carried(event.values))
+        if any(isinstance(v, Tensor) or may_learn((v,)) for v in gone):
+            return  # code out of view may clear them
+        found = {event.node: event for event in region.of("gradient")}
+        moved = {node: moved_along(index_of(e.space), node) for node, e in found.items()}
+        if not all(moved[n] or leaves_gradient(e) or is_plain_read(e) for n, e in found.items()):
+            return
+        for node, statement in moved.items():
+            if statement is not None and is_there_before(region, found[node]):
+                report(statement, found[node].space, since=self.MOVED)
+                break
+
+
+def makes_leaves(loop: Any) -> bool:
+    """Whether a loop makes tensors that ask for gradients, or copies of what does."""
+    return any(isinstance(node, cst.Name) and node.value in MAKING for node in nodes_in(loop.body))
+
+
+def moved_along(index: Index, gradient: Any) -> Any:
+    """The statement that moves a tensor along its gradient where it is: `w -= rate * w.grad`, `w.data.add_(…)`."""
+    statement = index.statement(gradient)
+    target: Any = None
+    if isinstance(statement, cst.AugAssign) and isinstance(statement.operator, (cst.SubtractAssign, cst.AddAssign)):
+        target = statement.target
+    elif isinstance(statement, cst.Assign) and len(statement.targets) == 1 and is_data(statement.targets[0].target):
+        target = statement.targets[0].target
+    elif isinstance(statement, cst.Expr) and called(statement.value) in MOVING:
+        target = statement.value
+        while isinstance(target, cst.Call) and isinstance(target.func, cst.Attribute):
+            target = target.func.value
+    moved = target.value if is_data(target) else target
+    return statement if moved is not None and moved.deep_equals(gradient.value) else None
+
+
+def is_plain_read(event: Any) -> bool:
+    """Whether what is done with a gradient leaves it: it is not changed by a statement, or given to a function."""
+    above = index_of(event.space).parent(event.node)
+    while isinstance(above, cst.Attribute):
+        above = index_of(event.space).parent(above)
+    return not isinstance(above, (cst.AugAssign, cst.AssignTarget, cst.Del, cst.Arg, cst.Call))
+
+
+def is_there_before(region: Region, gradient: Any) -> bool:
+    """Whether the tensor of a gradient is not made anew in each turn of a loop."""
+    index, bound = index_of(gradient.space), set[str]()
+    for node in nodes_in(region.node.body):
+        if isinstance(node, cst.Assign):
+            bound.update(name for target in node.targets for name in target_names(target.target))
+    function, owner = index.function(gradient.node), gradient.node.value
+    if gradient.space is region.space and function is index.function(region.node):
+        names = {*names_in(owner)}
+        for above in index.ancestors(gradient.node):
+            if above is region.node:
+                break
+            if isinstance(above, (cst.For, cst.CompFor)) and not names.isdisjoint(target_names(above.target)):
+                names.update(names_in(above.iter))
+        return names.isdisjoint(bound)
+    name = function.name.value if isinstance(function, cst.FunctionDef) else ""
+    calls = [call for call in calls_in(region.node.body) if called(call) == name]
+    return bool(calls) and all(bound.isdisjoint(names_in(call)) for call in calls)
 
 
 def is_seldom_cleared(region: Region, step: Any, report: Report) -> bool:
@@ -567,8 +639,7 @@ class StepOrder(Rule):
                 continue
             if not owned or not optimizer.attrs.get("$complete") or optimizer.attrs.get("$many"):
                 continue
-            begin = next((e for e in region.of("made") if e.instance is optimizer), None)
-            since = region.events[region.events.index(begin) if begin is not None else 0 :]
+            since = since_made(region, optimizer)
             losses = [e.loss for e in since if e.kind == "backward"]
             first, second = [i for i, e in enumerate(region.events) if e.kind == "step" and e.optimizer is optimizer][
                 :2
@@ -763,7 +834,7 @@ def fed(region: Region, optimizer: Instance) -> bool:
     """Whether an optimizer may find gradients after all: what some backward, or code out of view, has filled since they
     were cleared, or the time before."""
     filled = region.has("backward")
-    for event in region.events:
+    for event in since_made(region, optimizer):
         if event.kind == "clear" and event.optimizer in (optimizer, None):
             filled = False
         elif event.kind == "backward":
@@ -776,6 +847,12 @@ def fed(region: Region, optimizer: Instance) -> bool:
                 return True
             filled = region.has("backward")
     return False
+
+
+def since_made(region: Region, optimizer: Instance) -> list[Any]:
+    """What has happened in a region since an optimizer was made."""
+    begin = next((e for e in region.of("made") if e.instance is optimizer), None)
+    return region.events[region.events.index(begin) if begin is not None else 0 :]
 
 
 def leaves_gradient(event: Any) -> bool:
@@ -1491,6 +1568,20 @@ class AmpMisuse(Rule):
                         [accelerator.born]
                     )
                     break
+
+    @on_call("apex.amp.scale_loss")
+    def past_the_block(self, call: Call, report: Report) -> None:
+        """A block that is given a loss, and in which that goes backward instead of the scaled one."""
+        index, loss = index_of(report.space()), call.argument("loss", 0)
+        item = index.parent(call.node)
+        block = index.parent(item) if isinstance(item, cst.WithItem) else None
+        scaled = item.asname.name if isinstance(item, cst.WithItem) and item.asname is not None else None
+        if not isinstance(block, cst.With) or not isinstance(loss, cst.Name) or is_name(scaled, loss.value):
+            return
+        for node in calls_in(block.body):
+            if called(node) == "backward" and is_name(getattr(node.func, "value", None), loss.value):
+                what = "`backward` runs on the plain loss, and the block (@) divides its gradients by the loss scale"
+                report(node, what=what).because([report.interp.step(call.node, "the scaling")])
 
     def steps(self, region: Region, report: Report) -> None:
         """What the steps take: scaled gradients without the scaler, or plain ones through it."""

@@ -274,6 +274,15 @@ def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -
     interp.write(interp.flags, OPTIMIZERS, (*optimizers(interp), instance))
 
 
+@behaviour("held_parameters")
+def held_parameters(call: Call) -> Value:
+    """All parameters that an optimizer holds, one after the other."""
+    groups = call.first.attrs.get("param_groups") if isinstance(call.first, Instance) else None
+    group = groups.attrs["element"] if isinstance(groups, ListObject) else None
+    held = group.attrs["params"] if isinstance(group, DictObject) else None
+    return held if isinstance(held, Sequence) else UNKNOWN
+
+
 def in_comprehension(interp: Interpreter) -> bool:
     """Whether what is made here is made once for each item: one object then stands for all of them."""
     loop = interp.nearest_loop()
