@@ -21,7 +21,7 @@ from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import Reach, descendants, optimizers, touches
 from trainlint.semantics.conditions import conditions, contradict
 from trainlint.semantics.interpreter import Interpreter, Region, may_learn, nested, outwards, target_names
-from trainlint.semantics.library import Call, is_data, is_of_torch
+from trainlint.semantics.library import SCALING, Call, is_data, is_of_torch
 from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
@@ -62,8 +62,7 @@ from trainlint.syntax.code import (
 )
 from trainlint.syntax.index import BindingKind
 
-# Methods of a gradient that scale it where it is, and these with those that take it away.
-SCALING = frozenset(("clamp_", "clip_", "div_", "mul_"))
+# Methods of a gradient that scale it where it is, or take it away.
 LEAVING = SCALING | {"detach_", "zero_"}
 # Methods that change a tensor by what they are given, and what makes tensors with gradients of their own.
 MOVING = frozenset(("add_", "addcdiv_", "addcmul_", "copy_", "sub_", "subtract_"))

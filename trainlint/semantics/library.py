@@ -814,6 +814,10 @@ class Library:
             tensor,
             actual=f"{row.name.partition('.')[0]}.Tensor.{name}",
         )
+        if tensor.nature == "a gradient" and name in SCALING:
+            from trainlint.semantics.behaviours.training import rescale_gradient
+
+            rescale_gradient(interp, tensor, name, arguments, node)
         if name.endswith("_") and isinstance(result, Tensor) and not name.startswith("_"):
             if name not in PURE:
                 interp.emit("edited", (node, tensor))
@@ -1619,6 +1623,7 @@ ARRAY_METHODS = frozenset(
 PURE = frozenset(("requires_grad_", "detach_", "share_memory_", "retain_grad_", "squeeze_", "unsqueeze_", "t_"))
 # What gives a parameter new numbers without teaching it anything.
 DRAWING = frozenset(("normal_", "uniform_", "trunc_normal_", "fill_", "zero_", "clamp_", "clip_"))
+SCALING = frozenset(("clamp_", "clip_", "div_", "mul_"))
 FILLING_IN = frozenset(("fill_", "zero_", "copy_", "set_"))
 PYTHON_NAMES = frozenset(dir(builtins))
 # What gives a model whose layers are out of view; with weights in eval mode.

@@ -651,6 +651,19 @@ def clip_gradients(call: Call) -> Value:
     return Tensor(lo=0.0, graph=False)
 
 
+def rescale_gradient(interp: Interpreter, gradient: Tensor, name: str, arguments: Arguments, node: Any) -> None:
+    """A gradient is clipped in place, at bounds or by a factor that was computed of gradients. Any other factor may be
+    the scale that a loss was multiplied with."""
+    held = holders(interp, gradient)
+    by = arguments.positional[0] if arguments.positional else None
+    if name in ("clamp_", "clip_") or (isinstance(by, Tensor) and by.deps and by.graph is False):
+        states = [(o, interp.read(o.attrs, "$state"), scale_of(interp, o), sure) for o, sure in held]
+        interp.event("clip", node, states, False)
+    else:
+        for optimizer, _ in held:
+            interp.write(optimizer.attrs, "$scale", ANY)
+
+
 def holders(interp: Interpreter, params: Value) -> list[tuple[Instance, bool]]:
     """The optimizers that hold, or may hold, some of these parameters, each with whether that is sure."""
     ids, complete = modules_of(params)
