@@ -33,6 +33,7 @@ from trainlint.semantics.behaviours.data import (
     augments,
     dataset_part,
     ready_made,
+    stored_as,
 )
 from trainlint.semantics.behaviours.keras import SCALING
 from trainlint.semantics.interpreter import Region, dotted_name
@@ -548,6 +549,7 @@ class PreprocessingDiffers(Rule):
         """The same of a module, which is trained in a loop."""
         calls = [event for event in region.of("model") if event.inputs]
         learnt = [event for event in calls if event.grad]
+        served = datasets_of(event.loader for event in region.of("trained")) if learnt else []
         for event in calls if learnt else ():
             places = [place for place, judged in enumerate(event.inputs) if judged.data.part in HELD_OUT]
             if event.grad or not places:
@@ -556,7 +558,7 @@ class PreprocessingDiffers(Rule):
             for place in places:
                 judged = event.inputs[place]
                 given = [e.inputs[place] for e in trained if is_trained_part(e.inputs[place], judged)]
-                found = {scaled_apart(one, judged) for one in given}
+                found = {scaled_apart(one, judged) or pixels_apart(served, judged) for one in given}
                 if len(found) == 1 and (how := found.pop()):
                     because = [Step(trained[0].space, trained[0].node, "trained")]
                     report(event.node, event.space, part=HELD_OUT[judged.data.part], how=how).because(because)
@@ -566,6 +568,25 @@ def put_through(loaders: list[Instance]) -> list[Instance]:
     """The data sets of the hub whose images pass a transform that is known, and nothing else."""
     found = (d for d in datasets_of(loaders) if isinstance(d, Instance) and d.attrs.get("$alone") is TRUE)
     return [d for d in found if isinstance(d.attrs["transform"], Instance)]
+
+
+def pixels_apart(trained: list[Value], judged: Tensor) -> str:
+    """In words, that images are as a ready-made data set stores them, where a model is trained on what `ToTensor` makes
+    of such images; "" for any others."""
+    if judged.data.scaled or (judged.lo, judged.hi) != (0, 255):
+        return ""
+    names = {ready_made(dataset) if isinstance(dataset, Instance) else "" for dataset in trained}
+    if names and all(name and stored_as(name, judged.data.part) in judged.data.tokens for name in names):
+        if all(isinstance(dataset, Instance) and makes_tensors(dataset) for dataset in trained):
+            return "pixels from 0 to 255 and `ToTensor` scales the training data to lie from 0 to 1"
+    return ""
+
+
+def makes_tensors(dataset: Instance) -> bool:
+    """Whether a data set's images are what `ToTensor` makes of them, and nothing of the project's own changes that."""
+    chains = [chain_of(option) for option in options(viewed(dataset).attrs.get("transform", UNKNOWN))]
+    steps = [{"" if isinstance(s.cls, Class) else s.describe() for s in chain[0]} for chain in chains if chain]
+    return len(steps) == len(chains) and all("ToTensor" in names and not names & {"", "Lambda"} for names in steps)
 
 
 def pixels(dataset: Value) -> Any:

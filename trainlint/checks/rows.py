@@ -134,7 +134,10 @@ def is_held_out_of(rows: Value | None, others: Value | None, halved: Collection[
     last = mine.splits - theirs.splits
     if not theirs.splits <= mine.splits or len(last) != 1 or not last.isdisjoint(halved):
         return False
-    return mine.order is not None and theirs.order is not None and theirs.order <= mine.order
+    if mine.order is None or theirs.order is None or not theirs.order <= mine.order:
+        return False
+    cut = any(key[0] == "chosen" for key in mine.order - theirs.order)
+    return not (cut and theirs.part)  # a slice of a part stays that part: it was held out before it was cut
 
 
 def is_chosen_of(rows: Value | None, others: Value | None) -> bool:

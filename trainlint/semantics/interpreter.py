@@ -121,6 +121,9 @@ HOOKS = frozenset(("training_step", "train_dataloader"))  # a class with one of 
 # Methods of a model's class that make one with weights from a file.
 RESTORING = ("from_pretrained", "load_from_checkpoint")
 FEEDS = frozenset(("", "update", "update_state"))  # the methods by which it gets predictions
+# What a data set of torchvision holds one of for each sample.
+PER_SAMPLE = frozenset("data targets labels samples imgs train_data train_labels test_data test_labels".split())
+
 METERS = (
     "torchmetrics.",
     "monai.metrics.",
@@ -1882,6 +1885,8 @@ class Interpreter:
             child.attrs["$any"] = TRUE  # it stands for any part of its owner
         if name == "dataset" or (name == "sampler" and (owner.family == "loader" or "[]" in owner.attrs)):
             child.attrs["$samples"] = TRUE  # a loader's, by the name that only loaders have, or of what was walked over
+        if name in PER_SAMPLE and owner.api_path.startswith("torchvision.datasets."):
+            child.attrs["$samples"] = TRUE
         self.write(owner.attrs, name, child)
         return self.setting(owner, name, child)
 

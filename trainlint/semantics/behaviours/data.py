@@ -1749,13 +1749,21 @@ def vision_dataset(call: Call) -> Value:
         shape, lib = STORED[call.short_name]
         call.interp.library.need(lib)
         part = dataset.attrs["$part"]
-        data = DataInfo(tokens=frozenset((abs(hash((call.short_name, part))),)), part=part)
-        dataset.attrs["data"] = Tensor(lo=0, hi=255, lib=lib, graph=False, shape=shape, data=data)
+        data = DataInfo(tokens=frozenset((stored_as(call.short_name, part),)), part=part)
+        images = Tensor(lo=0, hi=255, lib=lib, graph=False, shape=shape, data=data)
+        dataset.attrs.update(
+            dict.fromkeys(("data", "train_data", "test_data") if lib == "torch" else ("data",), images)
+        )
     if call.short_name in CLASSES:
         dataset.attrs["classes"] = ListObject((Text(),) * CLASSES[call.short_name])
     call.interp.event("dataset", call.node, dataset)
     call.interp.emit("dataset", (call.node, dataset, call))
     return dataset
+
+
+def stored_as(name: str, part: str | None) -> int:
+    """What tells the images that a ready-made data set holds, or a part of it, from others."""
+    return abs(hash((name, part)))
 
 
 # What comes second of the arguments of torchvision's data sets, where that is what chooses their part.

@@ -278,6 +278,8 @@ def next_(call: Call) -> Value:
             from trainlint.semantics.behaviours.data import with_token
 
             value = with_token(value, draw)
+    elif isinstance(source, Union) and all(isinstance(o, Instance) and o.family == "loader" for o in source.options):
+        call.interp.event("next", call.node, source.options[0], 0, 0)  # of one of several, whichever a setting picks
     return value
 
 
