@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
+from trainlint.prefilter import LIBRARIES
+
 MARKERS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 ROOTS = MARKERS[:2]  # above these no import leads; a `setup.py` may also stand beside an extension in a package
 # Never looked for among the project's files.
@@ -152,6 +154,8 @@ class Finder:
         if found is None:  # a package that imports itself by its own name
             itself = (root for root in path if os.path.basename(root) == parts[0])
             found = next((f for root in itself if (f := self.find(root, parts[1:])) is not None), None)
+        if found is not None and not found.endswith(".py") and parts[0] in LIBRARIES:
+            return None  # what is installed comes before a mere folder of that name
         return found
 
     def _shadows(self, folder: str, library: str) -> bool:
