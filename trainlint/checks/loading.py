@@ -17,7 +17,7 @@ from trainlint.edits import insert_at_start, set_argument
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.data import dataset_part, roots
 from trainlint.semantics.classes import said_length
-from trainlint.semantics.interpreter import Region, outwards
+from trainlint.semantics.interpreter import Region, drawn_from, outwards
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     UNKNOWN,
@@ -62,7 +62,9 @@ class DistributedSampling(Rule):
         if not all(isinstance(event.sampler, Instance) for event in region.of("set_epoch")):
             return  # it may be the one that is asked for
         made = [event.loader for event in region.of("loader")]
-        for _, node, space, loader in region.of("trained"):
+        anew = [event.loader for event in region.of("anew")]
+        by_hand = [(region.node, region.space, drawn) for drawn in drawn_from(region) if any(drawn is a for a in anew)]
+        for node, space, loader in [*((e.node, e.space, e.loader) for e in region.of("trained")), *by_hand]:
             sampler = distributed_sampler(loader)
             if sampler is None or sampler.born is None or "$epoch" in sampler.attrs or any(loader is m for m in made):
                 continue
@@ -73,7 +75,7 @@ class DistributedSampling(Rule):
                 )
                 draft = report(sampler.born.node, sampler.born.space, what=what)
                 draft.because([Step(space, node, "trained on here")])
-                if region.space is sampler.born.space:
+                if region.space is sampler.born.space and node is not region.node:
                     draft.repair(partial(self.tell_epoch, region.node))
 
     @on("program", having="set_epoch")

@@ -67,6 +67,7 @@ FIELDS = {
     "dataset": "dataset",
     "loader": "loader",
     "next": "loader token draw",  # what marks the first batch of a new pass, and what marks this batch
+    "anew": "loader",  # `iter` begins a pass
     "set_epoch": "sampler",
     "varied": "",  # an image was changed at random
     "cut": "whole shuffled way",  # a pipeline that is shuffled anew in each pass gives some samples; "take" or "skip"

@@ -929,10 +929,10 @@ def one_of_each(modules: Iterable[Value]) -> list[Value]:
 
 
 def made_or_read(a: Instance, b: Instance) -> Instance | None:
-    """The model, optimizer or data set that a program makes where it does not read one from a file. What the file holds
-    is what an earlier run of the program had made."""
+    """The model, optimizer, data set or object of the project's own that a program makes where it does not read one
+    from a file. What the file holds is what an earlier run of the program had made."""
     for made, read in ((a, b), (b, a)):
-        if "$file" in read.attrs and made.family in ("module", "optimizer", "dataset"):
+        if "$file" in read.attrs and (made.family in ("module", "optimizer", "dataset") or isinstance(made.cls, Class)):
             return made
     return None
 

@@ -1033,11 +1033,14 @@ def duplicate(interp: Interpreter, value: Value, seen: dict[int, Value], depth: 
     return value
 
 
+FILES = ("torch.load", "pickle.load", "joblib.load", "dill.load", "cloudpickle.load")
+
+
 @behaviour("opaque")
 def opaque(call: Call) -> Value:
     """Something loaded from outside: an object of its own, of which nothing is known."""
     loaded = Instance(None)
-    if call.actual == "torch.load":
+    if call.actual in FILES:
         loaded.attrs["$file"] = TRUE
         loaded.attrs["$made"] = (sameness(call.first),)
     return loaded

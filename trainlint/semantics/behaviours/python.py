@@ -259,8 +259,15 @@ def reversed_(call: Call) -> Value:
 
 
 @builtin("iter")
-@behaviour("iterate_first")
 def iter_(call: Call) -> Value:
+    source = one_of(source_of(call.first))
+    if isinstance(source, Instance) and source.family == "loader":
+        call.interp.event("anew", call.node, source)
+    return iterate_first(call)
+
+
+@behaviour("iterate_first")
+def iterate_first(call: Call) -> Value:
     value = call.first
     items = call.interp.known_items(value)
     if items is not None:
