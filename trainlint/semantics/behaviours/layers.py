@@ -352,7 +352,9 @@ def graph_layer(call: Call) -> Value:
     widths = [layer.attrs.get(name) for name in call.row.params[:2]]
     coming, going = (shapes.size(width) if isinstance(width, Value) else None for width in (*widths, None)[:2])
     shapes.misfit(inner, -1, coming, last_axis(inner.tensor))
-    result = with_form(BEHAVIOURS["linear"](inner), shapes.Form((None, going), None, True))
+    heads = layer.attrs.get("num_heads")  # each has numbers of its own
+    sizes = (None, going) if heads is None else (None, shapes.size(heads), going)
+    result = with_form(BEHAVIOURS["linear"](inner), shapes.Form(sizes, None, True))
     then = layer.attrs.get("activation")
     if then is None or then.key == NONE.key:
         return result
@@ -516,8 +518,8 @@ def own_mode_layers(interp: Interpreter, module: Instance) -> str | bool | None:
             holder = module.attrs.get(row.raw.get("holder"))
             if isinstance(holder, Instance) and holder.cls is not None:
                 return False  # another stands where all the dropout was
-            rate = module.attrs.get("p", module.attrs.get("dropout"))
-            low, high = (0, int(mode == "dropout")) if rate is None else bounds(rate)
+            told = [module.attrs[name] for name in row.raw.get("rates", "p dropout").split() if name in module.attrs]
+            low, high = map(max, zip(*map(bounds, told))) if told else (0, int(mode == "dropout"))
             return "dropout" if (high if mode == "dropout" else low) > 0 else False
         if mode == "as told":
             return layers_told(module)
