@@ -879,7 +879,11 @@ class LearningRateCompounds(Rule):
         if isinstance(node, cst.AugAssign):
             return True
         source = report.space().source
-        statement = source.index.parent(node) if source is not None else None
+        statement: Any = source.index.parent(node) if source is not None else None
+        if source is not None and isinstance(statement, cst.Arg):  # as the lowest or highest rate that is allowed
+            limit = source.index.parent(statement)
+            if is_plain_call(limit, "max") or is_plain_call(limit, "min"):
+                statement = source.index.parent(limit)  # type: ignore[arg-type]
         if not isinstance(statement, cst.Assign) or len(statement.targets) != 1:
             return False
         return bool(statement.targets[0].target.deep_equals(left))

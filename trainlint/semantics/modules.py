@@ -43,6 +43,11 @@ if TYPE_CHECKING:
 PLAIN_VALUES = frozenset((Api, Const, Namespace, Number, Tensor, Text, Tuple))
 # Ways of reaching attributes without writing their names.
 DYNAMIC = frozenset("_modules _parameters __dict__ children named_children get_submodule".split())
+# Methods of modules that run nothing of them.
+AT_REST = frozenset(
+    """apply buffers cpu cuda double eval float half modules named_buffers named_modules named_parameters parameters
+    register_buffer requires_grad_ reset_parameters reset_running_stats state_dict to train type zero_grad""".split()
+)
 # What is given strings that stand for text, not for attributes, or only asks whether there is an attribute.
 TEXTUAL = frozenset("add_argument startswith endswith replace strip hasattr".split())
 # What registers a tensor by name, or None, which leaves the name free for anything.
@@ -417,14 +422,17 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
     fills: set[int] = set()  # containers that are only given something, layers that are only given weights
     taken: set[int] = set()  # elements of what is unpacked
     fleeting: set[int] = set()  # elements of lists that are only computed with
+    at_rest: set[int] = set()  # ways to all parts that run none of them
     mentions: list[Any] = []
     body: Any = nodes_in(node.body)
     for inner in body:
         kind = inner.__class__
         if kind is cst.Attribute or kind is cst.Name:
             own.runs_base = own.runs_base or may_run_base(inner)
-        if kind is cst.Attribute:
-            if inner.attr.value in DYNAMIC:
+        if kind is cst.For:
+            at_rest.update(visited_at_rest(inner, space))
+        elif kind is cst.Attribute:
+            if inner.attr.value in DYNAMIC and id(inner) not in at_rest:
                 of_part = is_self(getattr(inner.value, "value", None))
                 own.through, own.dynamic = own.through or of_part, own.dynamic or not of_part
             elif inner.attr.value == "parameters" and inner.value.__class__ is cst.Name and not is_self(inner.value):
@@ -470,6 +478,30 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
         elif id(mention) not in fills:
             own.read.add(name)
     return own
+
+
+def visited_at_rest(loop: cst.For, space: Namespace) -> Iterator[int]:
+    """The identity of `self.children` where a loop over it runs none of them: it asks what they are, or gives weights
+    to them."""
+    way = loop.iter.func if loop.iter.__class__ is cst.Call else None  # type: ignore[attr-defined]
+    target = loop.target.elements[-1].value if isinstance(loop.target, cst.Tuple) else loop.target
+    if way.__class__ is not cst.Attribute or not isinstance(target, cst.Name) or is_in_forward(loop, space):
+        return
+    body: Any = nodes_in(loop.body)
+    mentioned, harmless = 0, 0
+    for node in body:
+        kind = node.__class__
+        if kind is cst.Name:
+            mentioned += node.value == target.value
+        elif kind is cst.Attribute and is_name(node.value, target.value):
+            harmless += 1
+        elif kind is cst.Call:
+            of_child = node.func.__class__ is cst.Attribute and is_name(node.func.value, target.value)
+            harmless -= of_child and node.func.attr.value not in AT_REST
+            if getattr(node.func, "value", "") in ("isinstance", "hasattr", "type"):
+                harmless += sum(is_name(argument.value, target.value) for argument in node.args)
+    if mentioned == harmless:
+        yield id(way)
 
 
 def is_in_forward(node: Any, space: Namespace) -> bool:
