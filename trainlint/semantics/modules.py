@@ -483,7 +483,7 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
 def visited_at_rest(loop: cst.For, space: Namespace) -> Iterator[int]:
     """The identity of `self.children` where a loop over it runs none of them: it asks what they are, or gives weights
     to them."""
-    way = loop.iter.func if loop.iter.__class__ is cst.Call else None  # type: ignore[attr-defined]
+    way = loop.iter.func if loop.iter.__class__ is cst.Call else None
     target = loop.target.elements[-1].value if isinstance(loop.target, cst.Tuple) else loop.target
     if way.__class__ is not cst.Attribute or not isinstance(target, cst.Name) or is_in_forward(loop, space):
         return
