@@ -176,7 +176,7 @@ def classes_of(model: Instance) -> list[tuple[Namespace, Any]]:
 
 def use_of_losses(events: list[Any]) -> str:
     """What becomes of losses in a stretch of the run: "trained" on, perhaps "judged", or nothing."""
-    kinds = {event.kind for event in events}
+    kinds = {event.kind for event in events if event.kind != "loss" or not is_only_told(event.result)}
     if "backward" in kinds:
         return "trained"
     handed = carried(tuple(v for event in events if event.kind in ("escape", "outside") for v in event.values))
@@ -184,6 +184,11 @@ def use_of_losses(events: list[Any]) -> str:
 
 
 JUDGING = frozenset(("loss", "autograd", "step", "scaler_update"))
+
+
+def is_only_told(loss: Value) -> bool:
+    """Whether nobody can train with a loss, as it was computed without gradients."""
+    return isinstance(loss, Tensor) and loss.graph is False
 
 
 def may_be_judged(value: Value) -> bool:
