@@ -1528,9 +1528,11 @@ class NormalizeChannels(Rule):
 
     @on_call("torchvision.transforms.Compose")
     def scale(self, call: Call, report: Report) -> None:
-        items = call.interp.known_items(call.first) or ()
-        for item, what in misfits([item for item in items if isinstance(item, Instance)]):
-            report(item.born.node, space=item.born.space, what=what)
+        alternatives = [options(item) for item in call.interp.known_items(call.first) or ()]
+        for i in range(max(map(len, alternatives), default=0)):  # what a setting picks goes together with its like
+            steps = [some[min(i, len(some) - 1)] for some in alternatives]
+            for item, what in misfits([step for step in steps if isinstance(step, Instance)]):
+                report(item.born.node, space=item.born.space, what=what)
 
     @on_call("albumentations.Normalize")
     def divided(self, call: Call, report: Report) -> None:
