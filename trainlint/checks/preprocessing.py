@@ -115,10 +115,10 @@ class AugmentationInEvaluation(Rule):
         part = dataset_part(dataset)
         step = transforms_of(dataset)
         if part in HELD_OUT and step is not None:
-            at = transform_given(node)
-            report(at, how=augmented(HELD_OUT[part], step.label)).because(
-                [step, Step(report.space(), node, "made here")]
-            )
+            born = dataset.born
+            space = born.space if born is not None and born.node is node else report.space()
+            draft = report(transform_given(node), space, how=augmented(HELD_OUT[part], step.label))
+            draft.because([step, Step(space, node, "made here")])
 
     @on("program", having="evaluated")
     def evaluated(self, region: Region, report: Report) -> None:

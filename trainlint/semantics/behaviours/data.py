@@ -66,6 +66,7 @@ from trainlint.semantics.values import (
     is_row,
     join_all,
     mix_data,
+    options,
     truth,
     usual,
 )
@@ -2002,6 +2003,9 @@ def made_loader(call: Call, loader: Instance) -> Value:
     dataset = given.get("dataset")
     if isinstance(dataset, Instance) and dataset.cls is None and given.get("batch_size") is not NONE:
         call.interp.write(dataset.attrs, "$samples", TRUE)  # what it has, batches are made of
+    for served in options(dataset or NONE):
+        if isinstance(served, Instance) and served.born is not None and not served.family and "$part" in served.attrs:
+            call.interp.emit("dataset", (served.born.node, served, None))  # only now it is seen to be one
     call.interp.event("loader", call.node, loader)
     return loader
 

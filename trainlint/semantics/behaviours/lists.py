@@ -114,7 +114,7 @@ def listed(call: Call) -> Value:
     call.interp.keep += (*call.arguments.values(), where)
     token = abs(hash((call.short_name, where)))
     said = {part_in_path(words_of(value)) for value in call.arguments.values()}
-    part = "test" if "test" in said else None
+    part = next((part for part in ("test", "val") if part in said), None)
     return with_rows(made, DataInfo(frozenset((token,)), part, order=frozenset((LISTED,))))
 
 
