@@ -1308,6 +1308,8 @@ class ReshapeAsPermute(Rule):
             or moves_batch(given, wanted)
             or crosses_heads(given.shape, found.shape)
             or crosses_heads(found.shape, given.shape)
+            or joins_places(given.shape, found.shape)
+            or joins_places(found.shape, given.shape)
         ):
             words = ["N" if s == shapes.BATCH else "?" if s is None else str(s) for s in wanted]
             report(
@@ -1485,6 +1487,14 @@ def swaps_channels(old: Shape, new: Shape) -> bool:
     first = a[0] == 3 and b == (a[1], a[2], a[0]) and 3 not in a[1:]
     last = a[2] == 3 and b == (a[2], a[0], a[1]) and 3 not in a[:2]
     return first or last
+
+
+def joins_places(maps: Shape, rows: Shape) -> bool:
+    """Whether one of two shapes is that of maps, and the other of as many places, each with a number of every map."""
+    if len(maps) != 4 or len(rows) != 3 or None in maps[1:] or maps[0] != rows[0]:
+        return False
+    many, height, width = (size or 0 for size in maps[1:])
+    return rows[1:] == (height * width, many) and many not in (1, width, height * width) and height * width > 1
 
 
 def moves_batch(given: shapes.Form, wanted: list[int | None]) -> bool:
