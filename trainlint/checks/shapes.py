@@ -34,6 +34,7 @@ from trainlint.semantics.behaviours.data import (
     scales_to_one,
     steps_of,
 )
+from trainlint.semantics.dissection import parts_of
 from trainlint.semantics.interpreter import Frame, Interpreter, Region, dotted_name, outwards
 from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.modules import ModuleIndex
@@ -397,6 +398,13 @@ def over_batch(tensor: Tensor) -> bool:
     return several and axis_of(tensor) == 0 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
 
 
+def over_dealt_rows(tensor: Tensor) -> bool:
+    """Whether log-probabilities of rows that a reshape dealt out, each with the scores of a layer, ran over these."""
+    laid_out = tensor.shape is not None and len(tensor.shape) == 2 and tensor.shape[1] != 1 and axis_of(tensor) == 0
+    steps = tensor.route[-2:] if laid_out and tensor.must_be(LOG_PROBABILITIES) else ()
+    return len(steps) == 2 and steps[0].label.startswith("Linear ") and is_dealt_out(tensor)
+
+
 def over_rows(tensor: Tensor, modules: ModuleIndex) -> bool:
     """Whether the softmax of a model's scores, one for each unit of a layer, ran over the other axis."""
     if not tensor.must_be(PROBABILITIES | LOG_PROBABILITIES) or all(dep.node is None for dep in tensor.deps):
@@ -547,7 +555,7 @@ class SoftmaxDim(Rule):
 
     @on("output")
     def returned(self, fact: tuple[Any, Instance, Value], report: Report) -> None:
-        if isinstance(fact[2], Tensor) and over_batch(fact[2]):
+        if isinstance(fact[2], Tensor) and (over_batch(fact[2]) or over_dealt_rows(fact[2])):
             self.wrong(fact[2], report)
 
     @on_call(NLL, CROSS_ENTROPY, MSE)
@@ -689,17 +697,35 @@ def is_tried(frame: Frame) -> bool:
     return frame.tries > 0
 
 
-def is_hypothetical(region: Region | None) -> bool:
+def is_hypothetical(region: Region | None, maker: Step | None = None) -> bool:
     """Whether a loop lies between the place at hand and a `forward` around it, in which it is not followed turn by turn
-    what gets what, or a test expects the failure."""
-    looped = False
+    what gets what, or a test expects the failure. What a call in the loop makes by itself, it also makes so there:
+    `maker` is the layer that decided the size."""
+    looped, call = False, None
     for outer in outwards(region):
         if outer.kind == "expected failure":
             return True
-        looped |= outer.kind == "loop" and not outer.exact
+        looped |= outer.kind == "loop" and not outer.exact and (call is None or maker is None or is_given(call, maker))
         if looped and isinstance(outer.value, Function) and outer.value.name == "forward":
             return True
+        call = outer if outer.kind == "call" else call
     return False
+
+
+def is_given(call: Region, maker: Step) -> bool:
+    """Whether a call may have been given what a layer made."""
+    given = (part for value in call.given for part in (value, *parts_of(value)))
+    return any(step is maker for value in given if isinstance(value, Tensor) for step in value.route)
+
+
+def maker_of(tensor: Tensor, at: int) -> Step | None:
+    """The layer that decided the size of the channels or, at -1, of the features."""
+    for step in reversed(tensor.route):
+        if step.label.startswith(("Linear", "Embedding", "Conv") if at == -1 else "Conv"):
+            return step
+        if at == -1 or not keeps_channels(step):
+            return None
+    return None
 
 
 def tensors_of_torch(*values: Value | None) -> list[Tensor]:
@@ -727,7 +753,8 @@ class LayerSizeMismatch(LossRule):
         born = call.receiver.born if isinstance(call.receiver, Instance) else None
         what = f"`{call.short_name}` takes {takes} {axis} and gets {gets}, an input of shape {written(call.tensor)}"
         known = at == -1 or not all(keeps_channels(step) for step in call.tensor.route)
-        self.tell(call.node, what, report, call.tensor, more=born, explained=known)
+        maker = maker_of(call.tensor, at)
+        self.tell(call.node, what, report, call.tensor, more=born, explained=known, maker=maker)
 
     def tell(
         self,
@@ -737,10 +764,11 @@ class LayerSizeMismatch(LossRule):
         *tensors: Tensor,
         more: Step | None = None,
         explained: bool = True,
+        maker: Step | None = None,
     ) -> None:
         route = max((tuple(why(tensor)) for tensor in tensors), key=len)
         shown = report.interp.frame.function is None and not route and more is None  # as textbooks show what fails
-        if not shown and not is_hypothetical(report.interp.region) and not is_tried(report.interp.frame):
+        if not shown and not is_hypothetical(report.interp.region, maker) and not is_tried(report.interp.frame):
             draft = report(node, what=what).because((*route, more))
             draft.explained &= explained
 

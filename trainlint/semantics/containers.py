@@ -14,6 +14,7 @@ from trainlint.semantics.shapes import form, indexed, of_frame
 from trainlint.semantics.values import (
     ANSWERS,
     BOOL,
+    COUNT,
     FALSE,
     HELD,
     HIDDEN,
@@ -145,6 +146,8 @@ def changed(interp: Interpreter, target: ListObject) -> None:
         interp.write(target.attrs, HELD, NO_DATA._replace(tokens=frozenset((target.token,))))
     if LEFT_OUT in target.attrs:
         interp.write(target.attrs, LEFT_OUT, None)
+    if COUNT in target.attrs:
+        interp.write(target.attrs, COUNT, NONE)
 
 
 def extend(interp: Interpreter, target: ListObject, value: Value) -> None:
@@ -483,6 +486,7 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
             interp.write(owner.attrs, "items", tuple(join(i, value) for i in items))
         else:
             interp.write(owner.attrs, "ends", ())
+            interp.write(owner.attrs, "element", join(owner.attrs["element"], value))
     elif isinstance(owner, Tensor):
         node = target.value
         while isinstance(node, cst.Attribute) and node.attr.value in ("loc", "iloc", "at", "iat", "values", "data"):

@@ -27,7 +27,7 @@ from trainlint.semantics.events import RECORDS
 from trainlint.semantics.journal import APPLIED, MISSING, Delta, Journal, widen
 from trainlint.semantics.modules import MODEL_FAMILIES, ModuleIndex, contents, holds_weights, is_self
 from trainlint.semantics.namespace import Namespace
-from trainlint.semantics.sizes import of_axis, of_setting
+from trainlint.semantics.sizes import Size, of_axis, of_setting
 from trainlint.semantics.values import (
     BOOL,
     FALSE,
@@ -68,6 +68,8 @@ from trainlint.semantics.values import (
     Value,
     bounds,
     columns_of,
+    count_of,
+    counted,
     is_bool,
     is_number,
     is_of_batch,
@@ -148,8 +150,8 @@ class OutOfTime(Exception):
 class Region:
     """A stretch of the run that rules ask about: a loop, a `with` block, a call, the program. Holds its events.
 
-    `value` is what a loop walks over, or the object that a program is just one method of; `exact` if the loop takes its
-    items one by one, each as it is."""
+    `value` is what a loop walks over, or the object that a program is just one method of; `given` what a call
+    was given; `exact` if the loop takes its items one by one, each as it is, or is at the first."""
 
     __slots__ = (
         "_by_kind",
@@ -158,6 +160,7 @@ class Region:
         "events",
         "exact",
         "frame",
+        "given",
         "kind",
         "node",
         "parent",
@@ -174,6 +177,7 @@ class Region:
         self.events: list[Any] = []
         self.seen: set[Any] = set()
         self.value = value
+        self.given: tuple[Value, ...] = ()
         self.exact = False
         self._by_kind: dict[str, list[Any]] = {}
         self._sorted = 0
@@ -373,6 +377,7 @@ class Interpreter:
         self.dissected: dict[Any, Unreached] = {}  # what came of it, by model and call
         self.quiet: dict[Any, bool] = {}  # the same: whether the model itself turns gradients off
         self.axes: dict[int, dict[int, int]] = {}  # by the place that asks for a shape, what its axes are called
+        self.bounds: dict[Any, Size] = {}  # the least and greatest of sizes that settings decide
         self.choosing = False  # whether what runs is one of several alternatives that a setting picks
         self.chosen = 0  # how many such picks the program has behind it
         self.discarded: Any = None  # the expression whose value is thrown away
@@ -1025,10 +1030,16 @@ class Interpreter:
             region.exact = unrolled or is_name(node.target, "_") or self.is_uniform(iterable)  # whatever comes
             if known is not None and unrolled:
                 return self.loop(node, [partial(self.bind, node.target, item) for item in known], exact=True)
-            item = self.element_of(iterable)
+            item, alike = self.element_of(iterable), region.exact
             counted = iterable.first if isinstance(iterable, Sequence) else None
             first = counted or (known[0] if known else item)
-            turns = [lambda: self.bind(node.target, first), lambda: self.bind(node.target, item)]
+            region.exact = alike or counted is not None
+
+            def later() -> None:
+                region.exact &= alike
+                self.bind(node.target, item)
+
+            turns = [lambda: self.bind(node.target, first), later]
             return self.loop(node, turns, exact=False, special=counted is not None)
 
     def is_uniform(self, iterable: Value) -> bool:
@@ -1052,6 +1063,7 @@ class Interpreter:
         held: list[bool] = []  # whether the test surely held, turn by turn: what a turn changes may end the loop
 
         def turn() -> None:
+            region.exact = not held
             held.append(truth(self.eval(node.test)) is True)
             self.narrow(node.test, True)
 
@@ -1060,7 +1072,7 @@ class Interpreter:
 
         counter = node.test.left if node.test.__class__ is cst.Comparison else node.test
         special = isinstance(self.peek(counter), Const)
-        with self.in_region("loop", node, None):
+        with self.in_region("loop", node, None) as region:
             alive = self.loop(node, [turn, turn], exact=False, endless=endless, special=special)
         if alive and not endless():
             self.narrow(node.test, False)
@@ -2172,14 +2184,16 @@ class Interpreter:
         return None
 
     def comprehension(self, node: Any) -> Value:
-        items, exact, source = self.comprehension_items(node.for_in, lambda: self.eval(node.elt))
+        items, exact, walked = self.comprehension_items(node.for_in, lambda: self.eval(node.elt))
+        count = count_of(walked) if not node.for_in.ifs else None
         if node.__class__ is cst.GeneratorExp:
-            return Tuple(tuple(items)) if exact else Sequence(join_all(items), source)
+            return Tuple(tuple(items)) if exact else Sequence(join_all(items), source_of(walked), count=count)
         if exact:
             return ListObject(tuple(items))
         from trainlint.semantics.behaviours.lists import comprehended
 
         made = ListObject(None, join_all(items))
+        counted(made, count)
         comprehended(self, node, made)
         clause = node.for_in
         if not clause.ifs and clause.inner_for_in is None and is_of_batch(self.peek(clause.iter) or UNKNOWN):
@@ -2204,9 +2218,7 @@ class Interpreter:
                 result.attrs[DictObject.REST] = value
         return result
 
-    def comprehension_items(
-        self, clause: cst.CompFor, body: Callable[[], Value]
-    ) -> tuple[list[Value], bool, Value | None]:
+    def comprehension_items(self, clause: cst.CompFor, body: Callable[[], Value]) -> tuple[list[Value], bool, Value]:
         """The element values, whether they are exactly those, in number and order, and what is walked over, one element
         for each item."""
         iterable = self.eval(clause.iter)
@@ -2241,7 +2253,7 @@ class Interpreter:
                 self.journal.remove(env, name)
             else:
                 self.write(env, name, old)
-        return items, exact, source_of(iterable) if clause.inner_for_in is None else None
+        return items, exact, iterable if clause.inner_for_in is None else UNKNOWN
 
     def subscript(self, node: cst.Subscript) -> Value:
         owner = self.eval(node.value)
@@ -2497,6 +2509,7 @@ class Interpreter:
         objects = Object.count
         start, mark = len(self.reads), self.journal.mark()
         region = Region("call", node, function.space, self.region, function)
+        region.given = tuple(env.values())
         self.region = region
         begun, before, passed_back = self.steps, self.aside, self.passed_back
         try:

@@ -60,6 +60,8 @@ from trainlint.semantics.values import (
     Tuple,
     Union,
     Value,
+    count_of,
+    counted,
     cut,
     is_bool,
     is_opaque,
@@ -662,7 +664,7 @@ class Library:
             known = interp.known_items(positional[0])
             if known is None:
                 ends = interp.ends_of(positional[0])
-                children = ListObject(None, interp.element_of(positional[0]), ends)
+                children = counted(ListObject(None, interp.element_of(positional[0]), ends), count_of(positional[0]))
             else:
                 children = ListObject(known)
             if known is not None and all(isinstance(k, Tuple) and len(k.items) == 2 for k in known) and known:
@@ -1277,9 +1279,9 @@ class Library:
             model = owner.attrs.get("$whole", owner)
             if (
                 name not in STEMS
-                and isinstance(model.cls, Api)
                 and isinstance(model, Instance)
-                and self.is_model(model.cls.path)
+                and (isinstance(model.cls, Api) or (isinstance(model.cls, Class) and name in HEADS))
+                and any(map(self.is_model, (model.cls.path,) if isinstance(model.cls, Api) else model.cls.api))
             ):
                 interp.write(model.attrs, "$head", value)
         elsewhere = getattr(getattr(node, "value", None), "value", None) != "self"
@@ -1613,6 +1615,7 @@ CONSTANTS: dict[str, Value] = {
 WRAPPED = ("module", "_orig_mod")  # where what is distributed or compiled has the model itself
 # Parts of ready-made models that come before their last layers.
 STEMS = frozenset("conv1 bn1 relu maxpool avgpool conv_stem conv_proj patch_embed layer1 layer2 layer3 layer4".split())
+HEADS = frozenset(("classifier", "fc", "head", "heads"))  # what their last layers are called
 OTHER_ARRAYS = frozenset(("numpy", "pandas", "tensorflow", "jax", "mxnet", "cupy", "scipy", "sklearn", "polars"))
 # Methods that arrays and frames have too.
 ARRAY_METHODS = frozenset(

@@ -36,6 +36,7 @@ from trainlint.semantics.values import (
     Value,
     bounds,
     const,
+    count_of,
     image_axes,
     is_bool,
     is_of_batch,
@@ -701,7 +702,7 @@ def cat(call: Call) -> Form:
     parts = call.interp.known_items(call.first)
     dim = axis(call, 1) or Const(0)
     if not parts:
-        return joined(form(call.interp.element_of(call.first)), dim)
+        return joined(form(call.interp.element_of(call.first)), dim, count_of(call.first))
     forms = [form(p) for p in parts]
     rank = next((len(f.shape) for f in forms if f.shape is not None), None)
     if rank is None:
@@ -724,14 +725,21 @@ def cat(call: Call) -> Form:
     return Form(tuple(merged), None, forms[0].batched and at != 0)
 
 
-def joined(element: Form, dim: Value) -> Form:
-    """What parts of one form make together, however many they are."""
+def joined(element: Form, dim: Value, count: int | None) -> Form:
+    """What parts of one form make together, however many they are, or as many as settings decide."""
+
+    def all_of(size: int | None) -> int | None:
+        return None if size is None or count is None else size * count
+
     if element.shape is None:
-        return Form(None, None, element.batched and const(dim) not in (0, None))
+        return Form(
+            None, all_of(element.last) if const(dim) == -1 else None, element.batched and const(dim) not in (0, None)
+        )
     at = place(dim, len(element.shape))
     if at is None:
         return NOTHING
-    return Form(tuple(None if i == at else s for i, s in enumerate(element.shape)), None, element.batched and at != 0)
+    shape = (all_of(s) if i == at else s for i, s in enumerate(element.shape))
+    return Form(tuple(shape), None, element.batched and at != 0)
 
 
 @shape_of("stack")
@@ -879,7 +887,10 @@ def matmul_form(a: Form, b: Form) -> Form:
 
 @shape_of("matmul", "mm", "bmm", "mv", "dot", "spmm", "inner")
 def matmul(call: Call) -> Form:
-    return matmul_form(form(call.first), form(call.value("other", 1) or call.value("mat2", 1)))
+    a, b = form(call.first), form(call.value("other", 1) or call.value("mat2", 1))
+    if call.actual.endswith(".mm"):  # takes nothing but matrices
+        a, b = (Form((None, f.last), None, f.batched) if f.shape is None else f for f in (a, b))
+    return matmul_form(a, b)
 
 
 @shape_of("outer")
@@ -1097,8 +1108,12 @@ def batch_norm(call: Call) -> Form:
     if given.shape is None:
         axes = {"BatchNorm2d": 4, "InstanceNorm2d": 4, "BatchNorm3d": 5}.get(name)
         return given if axes is None else Form((None,) * axes, None, given.batched)
-    wanted = option(call, "num_features")
-    if name.startswith("BatchNorm") and wanted is not None and len(given.shape) >= 2:
+    wanted = option(call, "num_channels" if name == "GroupNorm" else "num_features")
+    if name.startswith("InstanceNorm"):  # without weights it takes any number of channels
+        affine = option(call, "affine")
+        fits = affine is None or truth(affine) is not True or len(given.shape) != count_in(call) + 2
+        wanted = None if fits else wanted
+    if wanted is not None and len(given.shape) >= 2:
         misfit(call, 1, size(wanted), given.shape[1])
         if given.shape[1] is None:
             return Form((given.shape[0], size(wanted), *given.shape[2:]), None, given.batched)

@@ -197,11 +197,15 @@ def differ(one: int, other: int) -> bool:
     if known is not None:
         return known != 0
     terms = [*terms_of(one).items(), *terms_of(other).items()]
-    symbols = {symbol for product, _ in terms for symbol, _ in product}
-    if not all(symbol.option and symbol.default for symbol in symbols) or int(one) == int(other):
+    if not is_optional(one) or not is_optional(other) or int(one) == int(other):
         return False
     usual = (value_of(product) * factor for product, factor in terms)
     return all(value.denominator == 1 for value in usual)  # else a rest is lost on the way
+
+
+def is_optional(size: int) -> bool:
+    """Whether options with defaults decide a size, and nothing else."""
+    return all(symbol.option and symbol.default for product in terms_of(size) for symbol, _ in product)
 
 
 def is_followed(size: int) -> bool:

@@ -504,19 +504,22 @@ class Sequence(Value):
     """An iterable of unknown length whose elements are all like `element` (range, generator, map, batch stream).
 
     `source` is the object it walks over, when that matters (a loader, a dataset); `first` is what the first element is,
-    when more is known of it than of the rest (a counter is 0)."""
+    when more is known of it than of the rest (a counter is 0); `count` how many settings decide that there are."""
 
-    __slots__ = ("element", "first", "source")
+    __slots__ = ("count", "element", "first", "source")
 
-    def __init__(self, element: Value, source: Value | None = None, first: Value | None = None) -> None:
+    def __init__(
+        self, element: Value, source: Value | None = None, first: Value | None = None, count: Size | None = None
+    ) -> None:
         self.element = element
         self.source = source
         self.first = first
+        self.count = count
 
     @property
     def key(self) -> object:
         first = self.first.key if self.first else None
-        return ("sequence", self.element.key, self.source.key if self.source else None, first)
+        return ("sequence", self.element.key, self.source.key if self.source else None, first, self.count)
 
     def describe(self) -> str:
         return f"iterable of {self.element.describe()}"
@@ -579,6 +582,7 @@ class ListObject(Object):
 
 HELD = "$held"  # what is known of the rows that a list has: their `DataInfo`
 LEFT_OUT = "$left out"  # of a list of a table's columns: those that are not among them
+COUNT = "$count"  # of a list of unknown length: how many items settings decide that it has
 OF_BATCH = "$batch"  # marks a list that has something of each sample of a batch
 OF_PASS = "$pass"  # of a list of all batches of a loader, the pass over it that made the list
 
@@ -1048,6 +1052,22 @@ def size_of(value: Value | None) -> int | None:
     if isinstance(value, Number):
         return value.size
     return value.attrs.get(SIZE) if value.__class__ is Instance else None
+
+
+def count_of(value: Value) -> Size | None:
+    """How many items something has, where settings decide that."""
+    children = value.attrs.get("$children", value) if isinstance(value, Instance) else value
+    if isinstance(children, ListObject) and children.items is None:
+        counted = children.attrs.get(COUNT)
+        return counted.size if isinstance(counted, Number) else None
+    return children.count if isinstance(children, Sequence) else None
+
+
+def counted(made: ListObject, count: Size | None) -> ListObject:
+    """A new list of unknown length that has as many items as settings decide."""
+    if count is not None and made.items is None:
+        made.attrs[COUNT] = Number(integer=True, size=count)
+    return made
 
 
 def unknown_number(size: Size) -> Instance:

@@ -87,7 +87,10 @@ def run_known(interp: Interpreter, module: Instance, paths: tuple[str, ...], arg
         if "$pretrained" in module.attrs:
             interp.emit("pretrained", (node, module, [v for v in arguments.values() if isinstance(v, Tensor)]))
         head = module.attrs.get("$head")
-        if "model" in row.raw and isinstance(head, Instance):
+        own = module.cls.find("forward_head") if isinstance(module.cls, Class) else None  # as timm's models call it
+        if isinstance(own, Function):
+            head = Method(module, own.name, own)
+        if "model" in row.raw and isinstance(head, (Instance, Method)):
             tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
             features = mixed_tensor(interp, tensors).but(shape=(None, None), batched=True)
             return interp.call(head, type(arguments)([features]), node)

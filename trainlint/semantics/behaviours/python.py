@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from trainlint.semantics import containers
+from trainlint.semantics import containers, shapes
 from trainlint.semantics.arithmetic import is_modest
 from trainlint.semantics.behaviours.data import note_rows, ordered
 from trainlint.semantics.behaviours.settings import candidate
@@ -16,6 +16,7 @@ from trainlint.semantics.journal import MISSING
 from trainlint.semantics.library import Call, behaviour, builtin, taken_apart
 from trainlint.semantics.modules import contents
 from trainlint.semantics.namespace import Namespace
+from trainlint.semantics.sizes import UNNAMED, Size, is_fixed, is_of_axis, is_optional, of_setting
 from trainlint.semantics.values import (
     BOOL,
     FALSE,
@@ -200,7 +201,9 @@ def range_(call: Call) -> Value:
     counted = call.first.tally if len(arguments_of(call)) == 1 else None
     source = counted.loader if counted is not None and counted.what == "batches" else None
     first = Number(start, start, integer=True) if fixed else None
-    return Sequence(Number(start, integer=True), source, first)
+    size = shapes.size(call.first) if len(arguments_of(call)) == 1 else None
+    count = size if isinstance(size, Size) and not is_of_axis(size) else None
+    return Sequence(Number(start, integer=True), source, first, count)
 
 
 PLENTY = 5_000  # steps; a class that no program makes anything of is run with fewer
@@ -515,7 +518,21 @@ def extreme(call: Call) -> Value:
     tally = next((v.tally for v in values if v.tally is not None and v.tally.what in COUNTS), None)
     if tally is not None and call.path == "max" and any(v.tally is None and bounds(v)[1] > 1 for v in values):
         tally = None
+    settled = bound_of_sizes(call, tuple(map(shapes.size, values)))
+    if settled is not None:
+        return Number(max(lo, 1), hi, integer=True, default=common, size=settled)
     return Number(lo, hi, tally=tally, of=measured_on(*values), default=common) if known else UNKNOWN
+
+
+def bound_of_sizes(call: Call, sizes: tuple[int | None, ...]) -> Size | None:
+    """The least or greatest of sizes that settings decide: a size too, about which nothing else is known."""
+    given = [size for size in sizes if size is not None and size > 0 and not is_of_axis(size)]
+    if len(given) < len(sizes) or all(map(is_fixed, given)):
+        return None
+    name = f"{call.path}({', '.join(map(str, given))})"
+    usual = (max if call.path == "max" else min)(map(int, given)) if all(map(is_optional, given)) else None
+    made = of_setting(name if len(name) < 40 else UNNAMED, usual, option=usual is not None)
+    return call.interp.bounds.setdefault((call.path, sizes), made)
 
 
 MANY = 24  # items that are added up one by one
