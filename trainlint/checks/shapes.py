@@ -705,7 +705,8 @@ def is_hypothetical(region: Region | None, maker: Step | None = None) -> bool:
     for outer in outwards(region):
         if outer.kind == "expected failure":
             return True
-        looped |= outer.kind == "loop" and not outer.exact and (call is None or maker is None or is_given(call, maker))
+        unsure = outer.kind == "loop" and not (outer.exact or outer.first)
+        looped |= unsure and (call is None or maker is None or is_given(call, maker))
         if looped and isinstance(outer.value, Function) and outer.value.name == "forward":
             return True
         call = outer if outer.kind == "call" else call

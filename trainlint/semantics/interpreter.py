@@ -150,8 +150,8 @@ class OutOfTime(Exception):
 class Region:
     """A stretch of the run that rules ask about: a loop, a `with` block, a call, the program. Holds its events.
 
-    `value` is what a loop walks over, or the object that a program is just one method of; `given` what a call
-    was given; `exact` if the loop takes its items one by one, each as it is, or is at the first."""
+    `value` is what a loop walks over, or the object that a program is just one method of; `given` what a call was given;
+    `exact` if a loop takes its items one by one, each as it is, `first` while it is at its first turn as that is."""
 
     __slots__ = (
         "_by_kind",
@@ -159,6 +159,7 @@ class Region:
         "_sorted",
         "events",
         "exact",
+        "first",
         "frame",
         "given",
         "kind",
@@ -179,6 +180,7 @@ class Region:
         self.value = value
         self.given: tuple[Value, ...] = ()
         self.exact = False
+        self.first = False
         self._by_kind: dict[str, list[Any]] = {}
         self._sorted = 0
         self._known: dict[Any, tuple[int, Any]] = {}
@@ -1030,13 +1032,13 @@ class Interpreter:
             region.exact = unrolled or is_name(node.target, "_") or self.is_uniform(iterable)  # whatever comes
             if known is not None and unrolled:
                 return self.loop(node, [partial(self.bind, node.target, item) for item in known], exact=True)
-            item, alike = self.element_of(iterable), region.exact
+            item = self.element_of(iterable)
             counted = iterable.first if isinstance(iterable, Sequence) else None
             first = counted or (known[0] if known else item)
-            region.exact = alike or counted is not None
+            region.first = counted is not None
 
             def later() -> None:
-                region.exact &= alike
+                region.first = False
                 self.bind(node.target, item)
 
             turns = [lambda: self.bind(node.target, first), later]
@@ -1063,7 +1065,7 @@ class Interpreter:
         held: list[bool] = []  # whether the test surely held, turn by turn: what a turn changes may end the loop
 
         def turn() -> None:
-            region.exact = not held
+            region.first = not held
             held.append(truth(self.eval(node.test)) is True)
             self.narrow(node.test, True)
 
@@ -2380,6 +2382,8 @@ class Interpreter:
         loop = self.nearest_loop()
         if loop is not None and isinstance(getattr(node, "func", None), cst.Subscript):
             loop.exact = False  # which item a turn calls is not known
+        if loop is not None:
+            loop.first = False
         applied = self.flags.get(APPLIED)
         self.emit("choices", None if before or self.is_walked(node) else self.frame.function)
 
