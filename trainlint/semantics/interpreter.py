@@ -150,7 +150,7 @@ class OutOfTime(Exception):
 class Region:
     """A stretch of the run that rules ask about: a loop, a `with` block, a call, the program. Holds its events.
 
-    `value` is what a loop walks over, or the object that a program is just one method of; `given` what a call was given;
+    `value` is what a loop walks over, or the object that a program is just one method of; `given` what a call got;
     `exact` if a loop takes its items one by one, each as it is, `first` while it is at its first turn as that is."""
 
     __slots__ = (
