@@ -259,6 +259,12 @@ class TrainNotShuffled(Rule):
                     made = batched_at(data)
                     report(made.node, made.space).because([Step(report.space(), call.node, "trained on here")])
             return
+        if isinstance(data, Instance) and "$folder" in data.attrs and data.born is not None:
+            option = data.attrs.get("shuffle")  # the files lie in a folder for each class
+            if isinstance(option, Const) and option.value is False and classifies_rows(call.interp, call.receiver):
+                node = keyword(data.born.node, "shuffle") or data.born.node
+                report(node, data.born.space).because([Step(report.space(), call.node, "trained on here")])
+            return
         wanted = isinstance(shuffle, Const) and shuffle.value is False
         if wanted and isinstance(data, Tensor) and data.data.shuffled is not True:
             if classifies_rows(call.interp, call.receiver):
@@ -394,6 +400,10 @@ class SplitOverlap(Rule):
                 report(given, how=JUDGED)
         elif is_loader(trained) and is_loader(judged) and begin_together(judged, trained):
             report(given, how=JUDGED)
+        elif (folder := folder_read(judged)) is not None and folder == folder_read(trained):
+            born = judged.born if isinstance(judged, Instance) and judged is not trained else None
+            draft = report(born.node, born.space, how=JUDGED) if born else report(given, how=JUDGED)
+            draft.because([trained.born if isinstance(trained, Instance) else None])
         elif is_loader(trained) and is_loader(judged) and serves_slice(judged, trained) and judged.born is not None:
             report(judged.born.node, judged.born.space, how=JUDGED).because([trained.born])
         elif is_loader(trained) and is_loader(judged) and parted_apart(trained, judged) and judged.born is not None:
@@ -1226,6 +1236,11 @@ def parted_apart(loader: Instance, other: Instance) -> bool:
     )
     alike = (folder, share) == (other_folder, other_share) and subset != other_subset
     return alike and len(seeds) == 2 and all(isinstance(seed, int) for seed in seeds)
+
+
+def folder_read(flow: Value | None) -> Any:
+    """What identifies the files that batches of Keras are read from; None where that is not known."""
+    return flow.attrs.get("$folder") if isinstance(flow, Instance) else None
 
 
 def files_of(dataset: Value | None) -> Instance | None:

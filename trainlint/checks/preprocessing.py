@@ -643,10 +643,11 @@ def normalised_like(held_out: Value, trained: list[tuple[Instance, Any]]) -> boo
 def scaling(generator: Instance) -> frozenset[Any] | None:
     """The options of a generator of images that scale them; None where not all are known."""
     given = {name: generator.attrs[name] for name in SCALING if name in generator.attrs}
-    known = {name: value for name, value in given.items() if isinstance(value, Const)}
+    known = {name: value.value for name, value in given.items() if isinstance(value, Const)}
+    known |= {name: value.path for name, value in given.items() if isinstance(value, Api)}  # a library's function
     if len(known) < len(given):
         return None
-    return frozenset((name, value.value) for name, value in known.items() if value.value)
+    return frozenset((name, value) for name, value in known.items() if value)
 
 
 def is_trained_part(trained: Tensor, judged: Tensor) -> bool:

@@ -158,6 +158,7 @@ MOVED = [
     (re.compile(r"^torchvision\.transforms\.(v2|transforms)\."), "torchvision.transforms."),
     (re.compile(r"^sklearn\.preprocessing\._\w+\."), "sklearn.preprocessing."),
     (re.compile(r"^sklearn\.cross_validation\."), "sklearn.model_selection."),
+    (re.compile(r"^(xgboost|lightgbm)\.sklearn\."), r"\1."),
     (re.compile(r"^(tensorflow\.(compat\.v[12]\.)?(python\.)?keras|tf_keras|keras_core|keras\.(src|api))\."), "keras."),
     (re.compile(r"^keras_preprocessing\."), "keras.preprocessing."),
     (re.compile(r"^keras\.layers\.(core|convolutional|recurrent)\."), "keras.layers."),

@@ -19,7 +19,7 @@ from trainlint.semantics.behaviours.applications import (
     scaled_to,
     thawed,
 )
-from trainlint.semantics.behaviours.data import PART_WORDS, dataset_part, part_in_path, predicted, words_of
+from trainlint.semantics.behaviours.data import PART_WORDS, dataset_part, part_in_path, predicted, sameness, words_of
 from trainlint.semantics.behaviours.engines import behind, run, run_hook
 from trainlint.semantics.behaviours.pipelines import windows_over
 from trainlint.semantics.behaviours.training import stepped
@@ -52,6 +52,7 @@ from trainlint.semantics.values import (
     mix_data,
     truth,
 )
+from trainlint.syntax.code import called
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Arguments, Interpreter
@@ -700,6 +701,8 @@ def flow(call: Call) -> Value:
     made.attrs["$generator"] = call.receiver
     if isinstance(source, Tensor):
         made.attrs["$rows"] = source
+    elif source is not None and called(call.node) == "flow_from_directory" and not call.arguments.open:
+        made.attrs["$folder"] = (sameness(source), sameness(call.value("subset") or NONE))
     return made
 
 
