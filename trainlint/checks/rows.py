@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Any, NamedTuple, TypeGuard
 
-from trainlint.semantics.behaviours.data import DATES, LISTED, Same, cut_of, is_one
+from trainlint.semantics.behaviours.data import DATES, LISTED, Same, Share, cut_of, is_one
 from trainlint.semantics.behaviours.lists import held
 from trainlint.semantics.classes import counted
 from trainlint.semantics.values import Class, DataInfo, Instance, ListObject, Tensor, Tuple, Value
@@ -70,15 +70,26 @@ def drawn_apart(rows: Value | None, others: Value | None) -> bool:
     mine, theirs = rows.data, others.data
     if not is_one(mine) or mine.tokens != theirs.tokens or theirs.part != "train" or mine.part not in ("val", "test"):
         return False
-    if mine.order is None or theirs.order is None or mine.splits <= theirs.splits or theirs.splits <= mine.splits:
+    if mine.order is None or theirs.order is None or not mine.splits or not theirs.splits:
         return False
+    if not mine.splits.isdisjoint(theirs.splits):
+        return False  # they may be of the two sides of one split
     kept, drawn = zip(*(parted(data.order) for data in (mine, theirs)), strict=True)
     if any(key[1].__class__ is Same for key in drawn[0] ^ drawn[1]):
         return False  # the seeds may be equal
     if not drawn[1]:  # folds, of all rows too
         once = bool(drawn[0]) or mine.part == "test"
         return kept[0] == kept[1] and once and len(theirs.splits) == 1 and theirs.splits.isdisjoint(mine.splits)
-    return kept[0] == kept[1] and bool(drawn[0]) and drawn[0] != drawn[1]
+    return kept[0] == kept[1] and bool(drawn[0]) and drawn[0] != drawn[1] and not held_out_alike(*drawn)
+
+
+def held_out_alike(mine: frozenset[Any], theirs: frozenset[Any]) -> bool:
+    """Whether rows may be among those that another split held out from the same permutation."""
+    for first, second in ((one, other) for one in mine - theirs for other in theirs - mine):
+        if first[:-1] == second[:-1] and isinstance(first[-1], Share) and isinstance(second[-1], Share):
+            here, there = first[-1].held_out, second[-1].held_out
+            return here is None or there is None or isinstance(here, int) != isinstance(there, int) or here <= there + 1e-6
+    return False
 
 
 def cut_apart(rows: Value | None, others: Value | None) -> bool:

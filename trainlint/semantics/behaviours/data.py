@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import libcst as cst
 
@@ -54,6 +54,7 @@ from trainlint.semantics.values import (
     Partial,
     Sequence,
     Shape,
+    Step,
     Tensor,
     Text,
     Tuple,
@@ -1231,6 +1232,22 @@ def cut_of(data: DataInfo, place: Any) -> int:
     return hash((frozenset(data.tokens), place))
 
 
+class Share(NamedTuple):
+    """How much of a random permutation, from its beginning, was held out; None where that is not known."""
+
+    held_out: float | None
+
+
+def share_held_out(call: Call) -> float | None:
+    sizes_given = [call.value(name) for name in ("test_size", "train_size")]
+    known = [const(size) if size is not None else None for size in sizes_given]
+    if call.arguments.open or any(is_nothing(k) and not is_nothing(s) for k, s in zip(known, sizes_given, strict=True)):
+        return None
+    if isinstance(known[0], (int, float)):
+        return known[0]
+    return 1 - known[1] if isinstance(known[1], float) else None if known[1] is not None else 0.25
+
+
 @behaviour("train_test_split")
 def train_test_split(call: Call) -> Value:
     """Two values for each array: the part that is kept for training, then the part held out."""
@@ -1240,6 +1257,8 @@ def train_test_split(call: Call) -> Value:
     shuffles = not call.arguments.open and shuffle is True
     how = "train_test_split" if shuffles else "train_test_split in order"
     drawn = None if shuffle is False else draw(call)
+    if drawn is not None and not isinstance(drawn[1], (Step, Same)):
+        drawn = (*drawn, Share(share_held_out(call)))
     interp.keep.append(drawn)  # or the `id` of a part of it may come again
     split = id(call.node) if drawn is None else hash((id(call.node), drawn))
     out: list[Tensor] = []
@@ -1347,7 +1366,7 @@ def folded(call: Call, estimator: Value | None) -> None:
     """An estimator is fitted on folds of the data: what was fitted on all of them before has leaked."""
     value = call.value("x", 1)
     call.interp.event("predicted", call.node, estimator, None)
-    if isinstance(value, Tensor) and not (isinstance(estimator, Instance) and estimator.family == "pipeline"):
+    if isinstance(value, Tensor):
         call.interp.emit("split", (call.interp.frame.space, call.node, value, "cross-validation"))
     paired(call, estimator)
 
