@@ -253,18 +253,32 @@ class LabelInFeatures(Rule):
         _node, values, how, source = fact
         if how in ("split", "members", "loss", "zip") or len(values) < 2:
             return
-        inputs, target = as_tensor(values[0]).data, as_tensor(values[-1]).data
-        if not inputs.tokens or inputs.tokens != target.tokens or inputs.order is None or inputs.order != target.order:
-            return
-        if inputs.part != target.part or inputs.splits != target.splits or inputs.columns == target.columns:
-            return
-        if inputs.columns is None or target.columns is None or not holds(inputs.columns, target.columns):
-            return
-        what = f"column {target.columns[1]}" if target.columns[0] == "at" else f"`{named(target.columns)}`"
+        what = told_among(as_tensor(values[0]).data, as_tensor(values[-1]).data)
         at, space = place(fact, report)
         if isinstance(source, Call):
             at = source.argument("x", 1) if how == "fit" else source.argument("tensors", 0)
-        report(at, space, what=what)
+        if what:
+            report(at, space, what=what)
+
+    @on("loop", having="model loss step")
+    def in_loop(self, region: Region, report: Report) -> None:
+        """A model gets all rows at once."""
+        calls = {call.node: call for call in region.of("model") if call.inputs}
+        for loss in region.of("loss"):
+            for call in (calls[dep.node] for dep in loss.given.deps if dep.node in calls):
+                if isinstance(loss.target, Tensor) and (what := told_among(call.inputs[0].data, loss.target.data)):
+                    report(call.node, call.space, what=what)
+
+
+def told_among(inputs: DataInfo, target: DataInfo) -> str:
+    """Which column it is, in words, if a target surely stands among the inputs of the same rows; else ""."""
+    if not inputs.tokens or inputs.tokens != target.tokens or inputs.order is None or inputs.order != target.order:
+        return ""
+    if inputs.part != target.part or inputs.splits != target.splits or inputs.columns == target.columns:
+        return ""
+    if inputs.columns is None or target.columns is None or not holds(inputs.columns, target.columns):
+        return ""
+    return f"column {target.columns[1]}" if target.columns[0] == "at" else f"`{named(target.columns)}`"
 
 
 def named(columns: tuple[Any, ...]) -> Any:

@@ -88,7 +88,7 @@ def held_out_alike(mine: frozenset[Any], theirs: frozenset[Any]) -> bool:
     for first, second in ((one, other) for one in mine - theirs for other in theirs - mine):
         if first[:-1] == second[:-1] and isinstance(first[-1], Share) and isinstance(second[-1], Share):
             here, there = first[-1].held_out, second[-1].held_out
-            return here is None or there is None or isinstance(here, int) != isinstance(there, int) or here <= there + 1e-6
+            return here is None or here.__class__ is not there.__class__ or here <= there + 1e-6
     return False
 
 

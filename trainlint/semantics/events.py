@@ -44,7 +44,7 @@ FIELDS = {
     "scheduler": "scheduler optimizers first given",
     "scaler_update": "scaler",
     # What becomes of outputs. A running total or list has got what it was `former`ly filled with in another loop.
-    "loss": "path given result reduction",
+    "loss": "path given result reduction target",
     "compare": "value",
     "predict": "value",
     "graphless": "value",  # handed as it is to NumPy, which fails if a graph was recorded, or to a loss of Keras

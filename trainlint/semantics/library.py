@@ -1170,8 +1170,11 @@ class Library:
 
     def tensor_attribute(self, interp: Interpreter, owner: Tensor, name: str, node: Any) -> Value:
         if owner.lib == "frame":
-            if name in ("values", "iloc", "loc", "at", "iat", "ix"):
+            if name in ("iloc", "loc", "at", "iat", "ix"):
                 return owner
+            if name == "values":
+                self.need("numpy")
+                return owner.but(lib="numpy")
             if name == "T":
                 return owner.but(data=owner.data._replace(order=None, columns=None))
             if name == "index":

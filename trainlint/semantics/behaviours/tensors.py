@@ -1197,7 +1197,8 @@ def loss(call: Call) -> Value:
     what = reduced(call)
     if what:
         result = result.but(tally=call.interp.measure(what))
-    call.interp.event("loss", call.node, call.path, call.tensor, result, call.value("reduction"))
-    if call.tensor.deps and isinstance(target := call.value("target", 1), Tensor):
+    target = call.value("target", 1)
+    call.interp.event("loss", call.node, call.path, call.tensor, result, call.value("reduction"), target)
+    if call.tensor.deps and isinstance(target, Tensor):
         call.interp.emit("pair", (call.node, (call.tensor, target), "loss", call))
     return result.but(data=NO_DATA._replace(part=call.tensor.data.part))
