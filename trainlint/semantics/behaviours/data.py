@@ -1070,6 +1070,14 @@ def fold_of(node: Any) -> tuple[str, str] | None:
     return (name, side) if side and FOLDS.search(name := name_of_column(column)) else None
 
 
+def is_whole_of(interp: Interpreter, data: DataInfo, others: DataInfo) -> bool:
+    """Whether data were not split yet, perhaps but for rows that were left out before others were chosen of them."""
+    if data.part is not None or not data.splits:
+        return data.part is None
+    chosen = data.order is not None and others.order is not None and data.order < others.order
+    return chosen and data.splits < others.splits and data.splits <= one_sided(interp)
+
+
 def one_sided(interp: Interpreter) -> set[int]:
     """The cuts of which one side only was taken so far, be it to look at some rows."""
     return {hash(key) for key, seen in sides_by_cut(interp).items() if len(seen) == 1}
@@ -1547,12 +1555,11 @@ def estimator_transform(call: Call) -> Value:
         if (
             what
             and what != "coding"
-            and whole.data.part is None
-            and not whole.data.splits
+            and is_whole_of(call.interp, whole.data, data.data)
             and whole.data.tokens & data.data.tokens
         ):
             entry = Fit(space, node, estimator.describe(), whole.data.tokens)  # type: ignore[union-attr]
-            if data.data.splits and data.data.splits - one_sided(call.interp):
+            if data.data.splits - one_sided(call.interp):
                 call.interp.emit("leak", (entry, data, call.node))
             else:
                 fits = data.data._replace(fits=data.data.fits | {entry})
