@@ -926,7 +926,7 @@ class Library:
             from trainlint.semantics.behaviours.python import guarded
 
             return guarded(arguments.positional[0], instance)
-        if instance.cls is None:
+        if instance.cls is None or "training" in instance.attrs:
             return self.call_opaque(interp, instance, arguments, node)
         interp.event("outside", node, instance.api_path, tuple(arguments.values()))
         from trainlint.semantics.interpreter import METERS
