@@ -685,15 +685,21 @@ READING = ("compute", "result", "aggregate")
 def read_again(flow: list[Any]) -> Any:
     """The reading of a metric that comes again once a loop inside has fed it more."""
     seen: dict[Any, bool] = {}  # by place of the reading: whether a loop inside has fed the metric since
+    around = {event.node: loops_of(inside) for event, inside in reversed(flow)}
     for event, inside in flow:
         if event.what not in READING:
-            fed = inner_loops(inside)
-            seen = {place: more or len(fed) > depth(place, flow) for place, more in seen.items()}
+            fed = loops_of(inside)
+            seen = {place: more or not fed <= around[place] for place, more in seen.items()}
         elif seen.get(event.node):
             return event
         else:
             seen.setdefault(event.node, False)
     return None
+
+
+def loops_of(inside: tuple[Any, ...]) -> set[Any]:
+    """The loops around an event."""
+    return {region.node for region in inner_loops(inside)}
 
 
 def read_between(flow: list[Any]) -> tuple[Any, Any] | None:
@@ -712,11 +718,6 @@ def read_between(flow: list[Any]) -> tuple[Any, Any] | None:
                 return first[0], event
             first = (event, fed, len(loops))
     return None
-
-
-def depth(place: Any, flow: list[Any]) -> int:
-    """In how many loops a metric is read."""
-    return next(len(inner_loops(inside)) for event, inside in flow if event.node is place)
 
 
 def is_fed_in_text(metric: Instance) -> bool:
