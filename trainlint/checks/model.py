@@ -181,7 +181,7 @@ class HiddenRule(Rule):
             for own in uses.classes.values():
                 given = own.kept if kind in PLAIN_TENSORS else own.passed  # a tensor is computed with, too
                 if stored.name in given or (stored.name in own.read and own.gathers):
-                    if not own.stores[stored.name] or related(own.cls, stored.cls):
+                    if not own.makes(stored.name) or related(own.cls, stored.cls):
                         return True
         return False
 

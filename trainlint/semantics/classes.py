@@ -9,6 +9,7 @@ import libcst as cst
 
 from trainlint.semantics.values import (
     HELD,
+    SIZE,
     TRUE,
     UNKNOWN,
     Api,
@@ -18,6 +19,7 @@ from trainlint.semantics.values import (
     Instance,
     ListObject,
     Method,
+    Number,
     Step,
     Tensor,
     Tuple,
@@ -61,6 +63,13 @@ def any_alike(interp: Interpreter, base: Value) -> Value:
     return picked[0] if all(row is not None and row.raw.get("family") == "optimizer" for row in rows) else base
 
 
+def is_unsized(value: Value) -> bool:
+    """Whether a value may be a size of which nothing is known."""
+    if isinstance(value, Instance):
+        return value.cls is None and SIZE not in value.attrs
+    return value is UNKNOWN or (isinstance(value, Number) and value.integer and value.size is None)
+
+
 def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any) -> Value:
     """Make an instance: attributes are what `__init__` leaves."""
     from trainlint.semantics.behaviours.data import part_of_arguments
@@ -71,6 +80,8 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
     if cls.family == "module":
         interp.write(instance.attrs, "training", TRUE)  # noted, since other branches know nothing of it
         interp.made.setdefault(id(cls.node), arguments)
+        if not any(map(is_unsized, arguments.values())):
+            interp.sized.add(id(cls.node))
     elif cls.family == "scheduler":
         given = [v for v in arguments.values() if all(is_optimizer(option) for option in options(v))]
         instance.attrs.update({"optimizer": given[0]} if given else {})

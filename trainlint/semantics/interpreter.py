@@ -395,6 +395,7 @@ class Interpreter:
         self.testing = False
         self.handed: set[int] = set()  # functions that code out of view was given: it calls them
         self.made: dict[int, Arguments] = {}  # what the first module of a class was made with, by the class
+        self.sized: set[int] = set()  # the classes of modules that some program knows all sizes of
         self.children: dict[tuple[int, str], Instance] = {}  # attributes that nobody assigned, by owner and name
         self.settled: dict[tuple[int, int], tuple[Value, Value]] = {}  # what a text chose of two constants, by place
         self.keep: list[Any] = []

@@ -49,7 +49,7 @@ AT_REST = frozenset(
     register_buffer requires_grad_ reset_parameters reset_running_stats state_dict to train type zero_grad""".split()
 )
 # What is given strings that stand for text, not for attributes, or only asks whether there is an attribute.
-TEXTUAL = frozenset("add_argument startswith endswith replace strip hasattr".split())
+TEXTUAL = frozenset("add_argument startswith endswith replace strip hasattr open ZipFile".split())
 # What registers a tensor by name, or None, which leaves the name free for anything.
 REGISTERS = frozenset(("register_parameter", "register_buffer"))
 # Layers that are made from sizes and rates, so that what they are given is no layer.
@@ -288,7 +288,7 @@ class ModuleIndex:
     def sets(self, own: ClassUses, name: str) -> bool:
         """Whether a class, or a base of it in the project, assigns an attribute that it reads."""
         bases = project_bases(own.cls) if own.cls is not None else ()
-        return any(uses.stores[name] for uses in (own, *map(self.own, bases)))
+        return any(uses.makes(name) for uses in (own, *map(self.own, bases)))
 
     def is_read(self, uses: Uses, name: str) -> bool:
         """Whether an attribute of something other than `self`, which may be a module of the project, is read by this
@@ -323,12 +323,15 @@ class ModuleIndex:
 class ClassUses:
     """The attributes of `self` that a class body assigns and reads."""
 
-    __slots__ = ("cls", "dynamic", "gathers", "kept", "named", "passed", "read", "runs_base", "stores", "through")
+    __slots__ = (
+        "cls", "dynamic", "gathers", "kept", "named", "passed", "read", "registered", "runs_base", "stores", "through",
+    )  # fmt: skip
 
     def __init__(self, cls: Class | None) -> None:
         self.cls = cls
         self.read: set[str] = set()
         self.stores: Counter[str] = Counter()
+        self.registered: set[str] = set()  # buffers and parameters, by name
         self.passed: set[str] = set()  # given to calls, or put into lists and results
         self.kept: set[str] = set()  # of these, what may be kept, not just computed with
         self.dynamic = False  # whether it reaches attributes of its own by other ways than their names
@@ -336,6 +339,10 @@ class ClassUses:
         self.named: tuple[str, ...] = ()  # how the names begin that it looks up
         self.runs_base = False  # whether it may run the `__init__` of a base
         self.gathers = False  # whether it asks others than itself for their parameters
+
+    def makes(self, name: str) -> bool:
+        """Whether an attribute is its own: assigned, or registered."""
+        return bool(self.stores[name]) or name in self.registered
 
     def looks_up(self, name: str) -> bool:
         """Whether it may reach an attribute, of its own or of what it holds, without writing its name."""
@@ -390,7 +397,7 @@ class Uses:
                 plain.add(id(node.left))
             elif kind is cst.Call:
                 name = called(node)
-                if name in TEXTUAL or (name in REGISTERS and gives_none(node)):
+                if name in TEXTUAL or (name in REGISTERS and (gives_none(node) or registered(node))):
                     plain.update(id(argument.value) for argument in node.args)
                 elif name in MEASURED or (name in ASKING and node.func.__class__ is cst.Name):
                     inside.update(id(argument.value) for argument in node.args)
@@ -409,6 +416,13 @@ class Uses:
                 words = re.findall(r"\w+", node.value)  # sentences name no attributes
                 self.strings.update(words)
                 self.names.update(word for word in words if len(word) == len(node.value) - 2)
+
+
+def registered(call: cst.Call) -> str:
+    """The name of what an object registers of itself, as its class alone is asked about; "" if that is not known."""
+    name = call.args[0].value if call.args else None
+    text = name.evaluated_value if isinstance(name, cst.SimpleString) else None
+    return text if isinstance(text, str) and own_attribute(call.func) else ""
 
 
 def gives_none(call: cst.Call) -> bool:
@@ -457,6 +471,10 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
                 own.named += (beginning,)
             elif name in ("vars", "eval", "exec", "locals") and inner.args:
                 own.dynamic = True
+            elif own_attribute(inner.func) in REGISTERS and not gives_none(inner) and (text := registered(inner)):
+                own.registered.add(text)
+                own.kept.add(text)
+                own.passed.add(text)
             path = path_of(inner.func, space)
             keeps = is_keeper(path)
             if not keeps:

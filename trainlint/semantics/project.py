@@ -570,8 +570,11 @@ class Project:
         return name in self.seam.named or self.words[name.encode()] > 1
 
     def run_class(self, space: Namespace, cls: Class) -> None:
-        """Run the methods of a class that no program called, as its framework would."""
-        waiting = [method for method in (*methods_of(cls), *inherited(cls)) if not self.is_reached(method)]
+        """Run the methods of a class that no program called, as its framework would, and its `forward` for sizes of
+        which those that called it know nothing."""
+        methods = [*methods_of(cls), *inherited(cls)]
+        again = {id(m) for m in methods if m.name == "forward" and self.is_visited(m) and self.is_unsized(cls)}
+        waiting = [method for method in methods if id(method) in again or not self.is_reached(method)]
         if not waiting:
             return
         engine_calls = cls.family in ("module", "datamodule") and any(m.name in HOOKS for m in waiting)
@@ -610,11 +613,15 @@ class Project:
                 as_engine = partial(self.run_as_engine, instance=instance, built=region, flags=flags)
                 self.attempt(space, as_engine, effort)
             for method in waiting:
-                if not self.is_reached(method) or method.name == "__init__":
+                if id(method) in again or not self.is_reached(method) or method.name == "__init__":
                     call = partial(run, method=method, instance=instance, built=region, flags=flags)
                     self.attempt(space, call, MAIN_EFFORT if learns(method) else ALONE_EFFORT)
 
         self.attempt(space, run_all, effort)
+
+    def is_unsized(self, cls: Class) -> bool:
+        """Whether modules of a class were made, but none by a program that knows its sizes."""
+        return id(cls.node) in self.interp.made and id(cls.node) not in self.interp.sized
 
     def run_as_engine(self, interp: Interpreter, instance: Instance, built: Region, flags: dict[str, Any]) -> None:
         """Run the hooks of a module or a data module in the order that Lightning does."""
