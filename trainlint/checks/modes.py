@@ -446,9 +446,9 @@ def scored(region: Region) -> set[Any]:
 
 
 def learns_elsewhere(call: ModelCall, backwards: Sequence[Any] | None) -> bool:
-    """Whether there are backwards, and in other functions than that in which a model is called."""
-    here = index_of(call.space).function(call.node) if backwards else None
-    return here is not None and all(index_of(e.space).function(e.node) is not here for e in backwards or ())
+    """Whether there are backwards, and in other functions than that in which a model is called, if any."""
+    here = function_of(call) if backwards else None
+    return bool(backwards) and all(function_of(e) is not here for e in backwards or ())
 
 
 def learns(region: Region) -> bool:
