@@ -446,9 +446,21 @@ def scored(region: Region) -> set[Any]:
 
 
 def learns_elsewhere(call: ModelCall, backwards: Sequence[Any] | None) -> bool:
-    """Whether there are backwards, and in other functions than that in which a model is called, if any."""
+    """Whether there are backwards, and in other functions than that in which a model is called."""
     here = function_of(call) if backwards else None
-    return bool(backwards) and all(function_of(e) is not here for e in backwards or ())
+    return here is not None and all(function_of(e) is not here for e in backwards or ())
+
+
+def gives_loss_beside(call: ModelCall, region: Region) -> bool:
+    """Whether the answers of a model that functions teach give a loss at the top of a script, on anything but what it
+    learns from."""
+    backwards = region.known(teachers).get(call.module, ())
+    if call.node not in region.known(scored) or not backwards or function_of(call) is not None:
+        return False
+    taught = {dep.node for event in backwards for dep in event.loss.deps}
+    learnt = {id(tensor) for other in model_calls(region) if other.node in taught for tensor in other.inputs}
+    apart = all(function_of(event) is not None for event in backwards)
+    return apart and bool(call.inputs) and learnt.isdisjoint(map(id, call.inputs))
 
 
 def learns(region: Region) -> bool:
@@ -583,6 +595,7 @@ class MissingNoGrad(Rule):
                 or call.held_out
                 or gives_loss_apart(call, region)
                 or gives_loss_of_others(call, region)
+                or gives_loss_beside(call, region)
                 or (learns_elsewhere(call, region.of("backward")) and is_scored_apart(call, region))
             )
             and not call.on_noise

@@ -863,12 +863,13 @@ def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: b
             found[name] = unknown_scaler() if default is None else join(default, unknown_scaler())
         elif builds and default is not None and default.key == NONE.key and is_made_there(function, name):
             found[name] = default  # which stands for what is made in its place
+        elif is_optimizer(name) and (default is None or default.key == NONE.key):
+            made = unknown_optimizer(interp)
+            found[name] = made if default is None else join(default, made)
         elif default is not None:
             found[name] = candidate({"default": default}, name=name, option=False)
         elif forward:
             found[name] = Tensor(batched=True)
-        elif "optim" in name.lower() or name.lower() in ("opt",):
-            found[name] = unknown_optimizer(interp)
         elif builds:
             found[name] = unknown_number(of_setting(name))
         elif MODEL.fullmatch(name) and interp.library.only_torch(function.space):
@@ -876,6 +877,11 @@ def stand_ins(interp: Interpreter, function: Function, skip: int = 0, forward: b
         else:
             found[name] = Instance(None)
     return found
+
+
+def is_optimizer(name: str) -> bool:
+    """Whether a parameter goes by the name of an optimizer."""
+    return "optim" in name.lower() or name.lower() == "opt"
 
 
 def is_made_there(function: Function, name: str) -> bool:
