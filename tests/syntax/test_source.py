@@ -95,6 +95,15 @@ def test_what_is_wrong_and_where(text, message, place):
     assert "expected one of" not in error.message
 
 
+def test_tabs_among_spaces_that_python_reads():
+    loaded = parse("if x:\n    for y in z:\n\t    a = 1\n\t    b = 2\n\n    c = 'a\tb'\n")
+    assert not loaded.problems
+    body = loaded.tree.body[0].body.body
+    assert len(body) == 2
+    assert loaded.span(body[0].body.body[1]) == Span(4, 6, 4, 11)
+    assert loaded.span(body[1]) == Span(6, 5, 6, 14)
+
+
 def test_python_2_is_only_said_of_the_line_that_is_wrong():
     assert refused("x = 1 <> 2\n").message == "invalid syntax (this looks like Python 2)"
     assert refused("# print 'a'\nx = 1 2\n").message == "invalid syntax"

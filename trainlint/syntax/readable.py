@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 
 from trainlint.syntax.positions import line_starts
 
@@ -30,6 +32,21 @@ def _blanked(match: re.Match[str]) -> str:
     if group == "word":
         return f"{whole[:start]}{whole[start:end].capitalize()}{whole[end:]}"
     return f"{whole[:start]}{('pass' if group == 'statement' else '').ljust(end - start)}{whole[end:]}"
+
+
+_TABS = re.compile(r"^[ \t]*\t[ \t]*", re.MULTILINE)
+
+
+def with_spaces(text: str) -> str | None:
+    """The text, as long as before, with a space for each tab that indents; None if Python, which accepts tabs where it
+    does not matter how wide they are, cannot read it as it is."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return _TABS.sub(lambda match: match[0].replace("\t", " "), text)
 
 
 def without_line(text: str, number: int) -> str | None:

@@ -21,7 +21,7 @@ from trainlint.syntax.index import Index
 from trainlint.syntax.nesting import LITERALS, measure, with_room
 from trainlint.syntax.notebook import Cell, Notebook, commented, script_cells, without_magics
 from trainlint.syntax.positions import NEWLINE, Positions, line_starts
-from trainlint.syntax.readable import MOST_LINES, without_line, without_older
+from trainlint.syntax.readable import MOST_LINES, with_spaces, without_line, without_older
 
 # A tree takes two kilobytes for each token. Files with more than these hold data, not code.
 MAX_TOKENS = 1_000_000
@@ -400,7 +400,10 @@ def _native_parse(text: str) -> libcst.Module:
     try:
         return libcst.parse_module(text)
     except libcst.ParserSyntaxError as error:
-        raise _explain(text, error.message) from None
+        spaced = with_spaces(text) if "no matching outer block" in error.message and "\t" in text else None
+        if spaced is None or spaced == text:
+            raise _explain(text, error.message) from None
+        return _native_parse(spaced)
     except UnicodeEncodeError as error:
         raise Unreadable("a surrogate is not a character", _point(text, error.start)) from None
     except (KeyboardInterrupt, RecursionError, SystemExit):
