@@ -371,7 +371,10 @@ class ParameterNotRegistered(HiddenRule):
             elif not interp.modules.leaves:
                 continue
             elif isinstance(value, (ListObject, DictObject, Tuple)):
-                if any(leaf_kind(interp, item) == "parameter" for item in contents(value)):
+                others = instance.attrs.get("$registered") or ()  # by names that are not known
+                registered = {id(other) for other in (*instance.attrs.values(), *others)}
+                hidden = (item for item in contents(value) if id(item) not in registered)
+                if any(leaf_kind(interp, item) == "parameter" for item in hidden):
                     hide(interp, instance, name, "parameters")
 
     def tell(self, stored: Stored, kind: str, report: Report) -> None:

@@ -53,6 +53,7 @@ from trainlint.semantics.values import (
     join_all,
     mix_data,
 )
+from trainlint.semantics.values import cut as severed
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
@@ -436,6 +437,9 @@ def tensor_item(interp: Interpreter, owner: Tensor, indices: list[Value | slice]
     kept = isinstance(rows, Tensor) and len(rows.shape or ()) == 1  # other rows, but the same axes
     axis = owner.axis if kept else None
     batched = found.batched or (owner.batched and isinstance(rows, Tensor) and rows.nature in OF_NODES)
+    if owner.nature in ("a count", "a one-hot code") and isinstance(rows, (Tensor, Instance)):
+        looked_up = not isinstance(rows, Tensor) or rows.kinds != MASK
+        owner = owner.but(nature=None) if looked_up else owner  # there is one at least of what is there
     return owner.but(shape=found.shape, last=found.last, batched=batched, data=data, axis=axis)
 
 
@@ -554,7 +558,10 @@ def stored(owner: Tensor, value: Value, index: Value | slice | None, node: cst.C
     if is_number(value):
         lo, hi = bounds(value)
         # A masked store usually mends the bad elements: what they were is no longer known to be reached.
-        return owner.but(lo=min(owner.lo, lo), hi=max(owner.hi, hi), nature=None, kinds=0)
+        changed = owner.but(lo=min(owner.lo, lo), hi=max(owner.hi, hi), nature=None, kinds=0)
+        if owner.lib == "numpy" and isinstance(index, Tensor):  # a model that decides where gives what comes out
+            return changed.but(deps=owner.deps | severed(index.deps))
+        return changed
     return owner.but(kinds=0, nature=None, dtype=None, graph=owner.graph or None)
 
 

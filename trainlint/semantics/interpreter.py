@@ -1938,6 +1938,8 @@ class Interpreter:
     def super_attribute(self, owner: Super, name: str) -> Value:
         own = owner.receiver.cls if isinstance(owner.receiver, Instance) else owner.receiver
         for base in (own if isinstance(own, Class) else owner.cls).behind(owner.cls):
+            if name == "__init__" and owner.cls.family == "module" != base.family and base not in owner.cls.order:
+                break  # the framework's class comes before a class that knows nothing of it
             member = base.attrs.get(name)
             if isinstance(member, Function):
                 return Method(owner.receiver, name, member)

@@ -476,6 +476,8 @@ def judge(call: Call, name: str, from_logits: Value | None, scores: Value, label
     learnt = isinstance(labels, Tensor) and any(dep.live for dep in labels.deps)  # as if in the other order
     if pair is None and isinstance(scores, Tensor):
         result = Tensor(lo=0.0, lib="keras", graph=scores.graph, deps=scores.deps)
+        if learnt and isinstance(labels, Tensor):
+            result = result.but(graph=labels.graph or scores.graph, deps=scores.deps | labels.deps)
         call.interp.event("loss", call.node, f"keras.losses.{name}", scores, result, None, None)
         return result
     if pair is None or not isinstance(logits, (bool, int)) or not (isinstance(scores, Tensor) or learnt):

@@ -176,6 +176,10 @@ def mark_output(
             return join_all(mark(o) for o in value.options)
         if value is UNKNOWN:
             return mark(Tensor())
+        if isinstance(value, Instance) and value.family == "distribution":
+            given = Instance(value.cls, value.family, value.born)
+            given.attrs.update((k, mark(v) if isinstance(v, (Tensor, Instance)) else v) for k, v in value.attrs.items())
+            return given
         if isinstance(value, Instance) and value.cls is None:
             value.attrs["$computed"] = TRUE
         return value
@@ -718,8 +722,11 @@ def register_buffer(call: Call) -> Value:
 def register_parameter(call: Call) -> Value:
     """The same as to assign it, also where it is None."""
     module, name, given = call.receiver, const(call.value("name", 1) or UNKNOWN), call.value("param", 2)
-    if isinstance(module, Instance) and isinstance(name, str) and given is not None:
-        call.interp.write(module.attrs, name, given)
+    if isinstance(module, Instance) and given is not None:
+        if isinstance(name, str):
+            call.interp.write(module.attrs, name, given)
+        else:
+            call.interp.write(module.attrs, "$registered", (*module.attrs.get("$registered", ()), given))
         call.interp.event("released", call.node)
     return NONE
 
