@@ -600,6 +600,7 @@ class MissingNoGrad(Rule):
             )
             and not call.on_noise
             and not call.is_before_no_grad
+            and not adapts(call)
             and not is_weightless(report.interp, call.module)
             and not is_graphless(call, region)
         ]
@@ -640,6 +641,13 @@ def evaluating(call: ModelCall) -> list[Step]:
 
 def runs_backward(code: Any) -> bool:
     return any(called(call) == "backward" for call in calls_in(code))
+
+
+def adapts(call: ModelCall) -> bool:
+    """Whether the function that calls a model asks for gradients itself, as one does that tunes the model for a task:
+    who trains goes through the same call."""
+    function = index_of(call.space).function(call.node)
+    return function is not None and any(called(inner) == "grad" for inner in calls_in(function))
 
 
 def is_graphless(call: ModelCall, region: Region) -> bool:
