@@ -298,6 +298,8 @@ def broadcast(a: Form, b: Form) -> Form:
             result.append(n)
         elif m is not None and n is not None and (is_of_axis(m) or is_of_axis(n)):
             result.append(n if is_fixed(n) else m if is_fixed(m) else None)  # of two that are not known, one may be 1
+        elif m is not None and n is not None and is_fixed(m) and is_fixed(n):
+            result.append(None)  # it fails here, and nothing follows from it
         else:
             result.append(n if m is None or (n is not None and is_fixed(n)) else m)
     longest = a if len(a.shape) >= len(b.shape) else b
