@@ -568,6 +568,8 @@ class SplitOverlap(Rule):
             if served_by(loader) not in sources and (whole := [o for o in trained if serves_some(loader, o)]):
                 sources[served_by(loader)] = [other.born for other in whole]
         alike = [event for event in evaluated if served_by(event.loader) in sources]
+        evaluated = [event for event in evaluated if event not in alike or not made_for_each(event, evaluated, alike)]
+        alike = [event for event in alike if event in evaluated]
         idle = unused_loaders(region, sources, [*trained, *(event.loader for event in evaluated)])
         if len(alike) < len(evaluated):
             self.chosen(trained, evaluated, report)
@@ -950,6 +952,19 @@ def unused_loaders(region: Region, learnt: Container[Any], used: Iterable[Instan
     others = [loader for *_, loader in region.of("loader") if served_by(loader) not in learnt]
     gone, known = out_of_sight(region), {id(loader) for loader in used}
     return None if any(id(o) in gone for o in others) else [o for o in others if id(o) not in known]
+
+
+def made_for_each(event: Any, evaluated: Sequence[Any], alike: Sequence[Any]) -> bool:
+    """Whether a function that evaluates makes its loader itself, of whatever it is given: held-out data, elsewhere."""
+    made = event.loader.born
+    if made is None or made.space.source is None:
+        return False
+    index = made.space.source.index
+    function = index.function(made.node)
+    if function is None or all(above is not function for above in index.ancestors(event.node)):
+        return False
+    places = [other.loader.born for other in evaluated if other not in alike]
+    return any(place is not None and place.node is made.node for place in places)
 
 
 def stages_of(region: Region, events: Sequence[Any]) -> Collection[list[Any]]:

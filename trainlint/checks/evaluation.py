@@ -46,6 +46,7 @@ from trainlint.checks.totals import (
     sets_to_zero,
     shared,
     starts_at_zero,
+    sums_of_sums,
     targets,
     twins,
     uneven,
@@ -1150,6 +1151,9 @@ class MetricAccumulator(Rule):
         for first, second, starved in misdirected(index, blocks):
             what = f"`{starved}`, which is read, gets nothing, and another total of its kind gets two different things"
             report(second.node, space, what=what).because([Step(space, first.node, "the other")])
+        for first, second in sums_of_sums(index, loop, blocks) if walks else ():
+            what = "each turn adds all that another total (@) has added up so far, so early batches count many times"
+            report(second.node, space, what=what).because([Step(space, first.node, "added to")])
         for first, second in twins(index, blocks):
             if (read := compared_later(index, with_contexts(index, loop), first, second)) is not None:
                 what = "two lists get the same, so what compares them (@) finds no difference"

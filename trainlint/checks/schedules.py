@@ -465,7 +465,7 @@ def decays(attrs: dict[Any, Any], kind: str, epochs: float | None = None) -> boo
     gamma = 0.1 if "gamma" not in attrs else gamma
     if kind == "StepLR":
         size = usual(attrs.get("step_size"))
-        return size is not None and size >= 1 and gamma is not None and gamma ** (steps // size) < NOTHING
+        return size is not None and 1 <= size <= BATCHES and gamma is not None and gamma ** (steps // size) < NOTHING
     if kind == "MultiStepLR":
         places = milestones(attrs)
         return places is not None and len(places) > 1 and max(places) <= BATCHES and gamma is not None and gamma <= 0.5

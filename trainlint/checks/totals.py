@@ -791,6 +791,28 @@ def twins(index: Index, blocks: list[list[Feed]]) -> Iterator[tuple[Feed, Feed]]
                     yield first, second
 
 
+def sums_of_sums(index: Index, loop: Any, blocks: list[list[Feed]]) -> Iterator[tuple[Feed, Feed]]:
+    """The pairs of totals of which every turn adds the first, as far as it has grown, to the second."""
+    for feeds in blocks:
+        for place, second in enumerate(feeds):
+            held = second.given[0]
+            first = next((feed for feed in feeds[:place] if feed.target.deep_equals(held)), None)
+            if first is None or first.how != "+=" or second.how != "+=" or not isinstance(held, cst.Name):
+                continue
+            before, inside = assigned_around(index, held, loop)
+            if any(map(sets_to_zero, before)) and all(
+                one is first.node or (sets_to_zero(one) and is_further_in(index, one, first)) for one in inside
+            ):
+                yield first, second
+
+
+def is_further_in(index: Index, assign: Any, feed: Feed) -> bool:
+    """Whether an assignment is not made wherever a statement adds something, but on some condition."""
+    line = index.parent(assign)
+    block = index.parent(line) if line is not None else None
+    return all(above is not block for above in index.ancestors(feed.node))
+
+
 def is_set_between(index: Index, first: Feed, second: Feed) -> bool:
     """Whether what two statements of one block add has the same name only: it is set anew from one to the other."""
     start, end = (index.parent(feed.node) for feed in (first, second))
