@@ -313,7 +313,7 @@ class LossDoesNotFitTask(LossRule):
             of_torch(call)
             and given.must_be(PROBABILITIES)
             and over_last
-            and (shapes.width(given) or 0) > 1
+            and (shapes.width(given) or 0) > 2  # of two, one is what a sigmoid gives, and the other the rest
             and rank in (0, 2)
         ):
             what = "the output of a softmax (@); it judges each class by itself, which a sigmoid gives"

@@ -453,6 +453,10 @@ def frame(call: Call) -> Value:
     """Another table made of one: what its columns are is not followed, save those of a single one."""
     tensor = with_origin(call.tensor, call.node) if isinstance(call.first, (ListObject, DictObject)) else call.tensor
     data = tensor.data
+    if isinstance(call.first, DictObject) and any(
+        column.__class__ is not ListObject for column in call.first.attrs.values()
+    ):
+        data = data._replace(order=None)  # the rows are in the order in which the columns were
     if data.columns is not None and not is_column(data):
         columns = call.value("columns") if call.short_name == "get_dummies" else None
         names = None if columns is None else call.interp.known_items(columns)
