@@ -2274,6 +2274,8 @@ def as_batch(value: Value, info: DataInfo, collate: bool = True) -> Value:
         data = mix_data(value.data, info)._replace(
             part=info.part or value.data.part, scale=value.data.scale or info.scale
         )
+        if not value.data.tokens:
+            data = data._replace(scaled=None)  # what was done to it is out of view
         axes = sizes.form(value)
         shape, last, batched = sizes.batch_of(axes) if collate else axes
         return value.but(
