@@ -903,7 +903,8 @@ class MetricAccumulator(Rule):
         """Whether one side of a quotient is of one turn of a loop, or since the beginning, and the other is not."""
         _, node, left, right, _, divisor, _ = fact
         source = report.space().source
-        if source is None or counted_names(source.text).isdisjoint((*names_in(dividend), *names_in(divisor))):
+        sides = [side for side in (dividend, divisor) if isinstance(side, cst.CSTNode)]  # a function is given values
+        if source is None or counted_names(source.text).isdisjoint(name for side in sides for name in names_in(side)):
             return False
         index = source.index
         unlike = uneven(index, dividend, divisor, node)

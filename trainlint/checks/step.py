@@ -590,7 +590,8 @@ class StepOrder(Rule):
                     "gradients are computed, but the optimizer of these parameters never steps, so they are not learnt"
                 )
                 draft = report(last.node, last.space, what=what).because([optimizer.born])
-                draft.repair(partial(self.step, [e.node for e in clears if e.space is last.space]))
+                if not region.has("gradient"):  # else the step belongs behind what is done with them
+                    draft.repair(partial(self.step, [e.node for e in clears if e.space is last.space]))
 
     def unfed(self, region: Region, report: Report) -> None:
         """A model runs and its optimizer steps, but no gradients are ever there when it does."""

@@ -766,8 +766,8 @@ def times(operator: str, data: DataInfo, factor: Value) -> DataInfo:
 
 
 KERAS = "keras"  # the first of a scale that tells how pixels are scaled, by a name or by their ends, and where
-RAW, UNIT, SYMMETRIC = "raw", "unit", "symmetric"
-ENDS = {RAW: (0.0, 255.0), UNIT: (0.0, 1.0), SYMMETRIC: (-1.0, 1.0)}
+RAW, SHARES, SYMMETRIC = "raw", "unit", "symmetric"
+ENDS = {RAW: (0.0, 255.0), SHARES: (0.0, 1.0), SYMMETRIC: (-1.0, 1.0)}
 
 
 def moved(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from trainlint.semantics.arithmetic import ENDS, KERAS, RAW, SYMMETRIC, UNIT
+from trainlint.semantics.arithmetic import ENDS, KERAS, RAW, SHARES, SYMMETRIC
 from trainlint.semantics.library import Call, as_tensor, behaviour
 from trainlint.semantics.values import (
     FALSE,
@@ -36,14 +36,14 @@ FAMILIES = [
 ]
 IN_WORDS = {
     RAW: "pixels from 0 to 255, which they scale themselves",
-    UNIT: "pixels from 0 to 1",
+    SHARES: "pixels from 0 to 1",
     SYMMETRIC: "pixels from -1 to 1",
     CAFFE: "pixels less ImageNet's means, blue first (`preprocess_input`)",
     TORCH: "ImageNet's mean and standard deviation",
 }
 MADE = {
     RAW: "not scaled at all",
-    UNIT: "scaled to lie from 0 to 1",
+    SHARES: "scaled to lie from 0 to 1",
     SYMMETRIC: "scaled to lie from -1 to 1",
     CAFFE: "prepared for weights of VGG or ResNet",
     TORCH: "prepared for weights of DenseNet",

@@ -115,7 +115,8 @@ def learnt_only(params: Value) -> Value | None:
     frozen = {id(inner): inner.attrs.get("$frozen", FALSE) for inner in modules_in(module)}
     if not any(state is TRUE for state in frozen.values()) or any(s not in (TRUE, FALSE) for s in frozen.values()):
         return None
-    free = [m for m in modules_in(module) if all(frozen.get(i) is FALSE for i in descendants(m))]
+    parts = ((inner, descendants(inner)) for inner in modules_in(module))
+    free = [inner for inner, held in parts if held and all(frozen.get(i) is FALSE for i in held)]
     leaf = Tensor(graph=True, deps=frozenset(Dep(inner, None, None) for inner in free))
     return (Tuple((params.element.items[0], leaf)) if isinstance(params.element, Tuple) else leaf) if free else None
 
