@@ -13,7 +13,7 @@ from trainlint.checks.repairs import flows_only, index_of, local_activation, mak
 from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import rename, replace
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.tensors import LEAF
+from trainlint.semantics.behaviours.tensors import LEAF, has_fixed_weight
 from trainlint.semantics.behaviours.training import descendants, optimizers
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor, holds, modules_in
@@ -576,9 +576,8 @@ def is_given(model: Instance, layer: Instance, region: Region, loads: list[Any])
     inside = modules_in(model)
     if any(is_kept_as_given(inner) and holds(inner, layer) for inner in inside):
         return True
-    weight = layer.attrs.get("weight")
-    if isinstance(weight, Tensor) and weight.graph is not True:
-        return True  # it was put in, and is not learnt
+    if has_fixed_weight(layer):
+        return True
     if not region.has("loaded"):
         return any("$loaded" in inner.attrs and holds(inner, layer) for inner in inside)
     return any(holds(e.module, layer) and not e.maybe for e in loads)

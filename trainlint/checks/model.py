@@ -425,9 +425,18 @@ def registers_others(layer: Instance, library: Library) -> bool:
         return False
     call = layer.born.node if layer.born is not None else None
     given = next(iter(positional(call)), None) if isinstance(call, cst.Call) else None
-    if given is None or isinstance(given, (cst.List, cst.Tuple, cst.Dict, cst.BaseComp)):
+    if layer.born is None or given is None or isinstance(given, (cst.List, cst.Tuple, cst.Dict, cst.BaseComp)):
         return False
-    return any(isinstance(node, cst.Attribute) and is_self(node.value) for node in (given, *nodes_in(given)))
+    index = index_of(layer.born.space)
+    named = (n for n in (given, *nodes_in(given)) if isinstance(n, cst.Attribute) and is_self(n.value))
+    return not all(is_width(name, index, library) for name in named)
+
+
+def is_width(name: cst.Attribute, index: Index, library: Library) -> bool:
+    """Whether an attribute is an argument of a layer that is made of numbers."""
+    call = next((around for around in index.ancestors(name) if isinstance(around, cst.Call)), None)
+    rows = [library.class_row(path) for path in index.qualified_names(call.func)] if call is not None else []
+    return any(row is not None and row.params and row.params[0] in WIDTHS for row in rows)
 
 
 def is_dropout(layer: Instance) -> bool:

@@ -440,8 +440,17 @@ def linear(call: Call) -> Value:
 
 def learns(call: Call) -> bool:
     """Whether the layer that a forward pass calls records gradients for weights of its own."""
-    frozen = isinstance(call.receiver, Instance) and call.receiver.attrs.get("$frozen") is TRUE
-    return bool(call.interp.module_depth and call.interp.grad) and not frozen
+    layer = call.receiver if isinstance(call.receiver, Instance) else None
+    kept = layer is not None and (layer.attrs.get("$frozen") is TRUE or has_fixed_weight(layer))
+    return bool(call.interp.module_depth and call.interp.grad) and not kept
+
+
+def has_fixed_weight(layer: Instance) -> bool:
+    """Whether the weight of a layer was put in, or may be one that no gradients are asked for."""
+    weight = layer.attrs.get("weight")
+    if isinstance(weight, Instance):
+        return truth(weight.attrs.get("requires_grad", TRUE)) is not True
+    return isinstance(weight, Tensor) and weight.graph is not True
 
 
 @behaviour("mixed")
@@ -452,7 +461,8 @@ def mixed(call: Call) -> Value:
 @behaviour("feature")
 def feature(call: Call) -> Value:
     """What a model has learnt of something, as an embedding or behind a norm: numbers of either sign and any size."""
-    return mixed_tensor(call.interp, operands(call) or [call.tensor]).but(nature=arithmetic.FEATURE)
+    result = mixed_tensor(call.interp, operands(call) or [call.tensor]).but(nature=arithmetic.FEATURE)
+    return result.but(graph=True) if learns(call) else result
 
 
 @behaviour("tally")
