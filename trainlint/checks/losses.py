@@ -57,6 +57,7 @@ BCE_WITH_LOGITS = "torch.nn.functional.binary_cross_entropy_with_logits"
 FOCAL = "torchvision.ops.sigmoid_focal_loss"
 KERAS = "keras.crossentropy"  # Keras's cross entropies on probabilities
 NLL = "torch.nn.functional.nll_loss"
+CTC = "torch.nn.functional.ctc_loss"
 SOFTMAX = "torch.nn.functional.softmax"
 LOG_SOFTMAX = "torch.nn.functional.log_softmax"
 
@@ -173,19 +174,18 @@ class NllLossWithoutLogSoftmax(LossRule):
 
     fixable = Safety.UNSAFE
 
-    @on_call(NLL)
+    @on_call(NLL, CTC)
     def check(self, call: Call, report: Report) -> None:
         wrong = LOGITS | PROBABILITIES | SIGMOID | HIDDEN
         given = scores(call, wrong)
         if given.must_be(wrong):
             kind = "raw scores" if given.must_be(LOGITS | HIDDEN) else "probabilities"
-            argument = call.argument("input", 0)
+            argument = call.argument(call.row.params[0])
             draft = report(argument, loss=call.short_name, kind=kind).because(given.trace)
-            if given.must_be(LOGITS):
-                if one_model(given):
-                    draft.repair(partial(other_loss, call, NLL_NAMES, NAMES))
-            elif given.must_be(PROBABILITIES):
+            if given.must_be(PROBABILITIES):
                 draft.repair(partial(self.take_logarithm, given, argument))
+            elif call.path == NLL and given.must_be(LOGITS) and one_model(given):
+                draft.repair(partial(other_loss, call, NLL_NAMES, NAMES))
 
     def take_logarithm(self, given: Tensor, argument: Any, draft: Draft) -> None:
         found = flows_only(given, draft.space, argument)

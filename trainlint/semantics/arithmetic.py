@@ -379,6 +379,10 @@ def kinds_of(operator: str, left: Value, right: Value) -> int:
                 return b  # what a running sum begins with
             if a and b and (a | b) & ~(LOGITS | HIDDEN) == 0:
                 return LOGITS if (a & LOGITS) or (b & LOGITS) else 0
+        if operator == "Multiply":
+            for kinds, mask in ((a, right), (b, left)):
+                if kinds in (LOGITS, SIGMOID) and mask.graph is False and mask.lo >= 0 and mask.hi <= 1:
+                    return kinds  # each by itself, or 0
         return 0
     tensor, other, reverse = (left, right, False) if isinstance(left, Tensor) else (right, left, True)
     assert isinstance(tensor, Tensor)

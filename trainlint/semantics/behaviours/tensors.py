@@ -1060,11 +1060,16 @@ def ones(call: Call) -> Value:
     return fresh(call, lo=1.0, hi=1.0)
 
 
+@behaviour("eye")
+def eye(call: Call) -> Value:
+    return fresh(call, lo=0.0, hi=1.0)
+
+
 @behaviour("full")
 def full(call: Call) -> Value:
     if called(call.node) == "fill_":
         zeros(call)
-    lo, hi = bounds(call.value("fill_value", 1) or UNKNOWN)
+    lo, hi = bounds(call.value("fill_value") or UNKNOWN)
     return fresh(call, lo=lo, hi=hi)
 
 
