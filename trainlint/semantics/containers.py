@@ -463,7 +463,7 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
     index = indices[0] if len(indices) == 1 else None
     if isinstance(owner, Union):
         for option in owner.options:  # the one that is meant is changed for sure, and the others are not asked for
-            if isinstance(option, DictObject):
+            if isinstance(option, DictObject) or (isinstance(option, Instance) and "$whole" in option.attrs):
                 set_item(interp, option, indices, value, target)
     elif isinstance(owner, DictObject):
         if isinstance(index, Const):

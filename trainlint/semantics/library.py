@@ -740,7 +740,9 @@ class Library:
                 set_mode(interp, model, FALSE)
             else:
                 interp.event("loaded", node, model, False)
-            interp.write(model.attrs, "$loaded", TRUE)
+            for inner in modules_in(model):
+                if inner is model or (isinstance(inner.cls, Api) and not self.is_model(inner.cls.path)):
+                    interp.write(inner.attrs, "$loaded", TRUE)
         return model
 
     def own_step(self, interp: Interpreter, method: Method, arguments: Arguments, node: Any) -> Value:
@@ -1278,7 +1280,8 @@ class Library:
 
     def set_attribute(self, interp: Interpreter, owner: Object, name: str, value: Value, node: Any) -> bool:
         """Assignments that mean more than storing; True when that is all."""
-        if isinstance(owner, Instance) and isinstance(value, Instance) and value.family == "module":
+        layer = value if isinstance(value, Instance) and value.family == "module" else None
+        if isinstance(owner, Instance) and (layer is not None or ((name or "head") in HEADS and may_be_layer(value))):
             # A layer put into a ready-made model is its new head; into a part of it, the head of the whole.
             model = owner.attrs.get("$whole", owner)
             if (
@@ -1287,7 +1290,7 @@ class Library:
                 and (isinstance(model.cls, Api) or (isinstance(model.cls, Class) and name in HEADS))
                 and any(map(self.is_model, (model.cls.path,) if isinstance(model.cls, Api) else model.cls.api))
             ):
-                interp.write(model.attrs, "$head", value)
+                interp.write(model.attrs, "$head", value if isinstance(value, Union) or layer is not None else UNKNOWN)
         elsewhere = getattr(getattr(node, "value", None), "value", None) != "self"
         if isinstance(owner, Instance) and "$made" in owner.attrs and "transform" not in name:
             if elsewhere:
@@ -1554,14 +1557,19 @@ def severed(interp: Interpreter, tensor: Tensor, step: Step) -> frozenset[Dep]:
 
 def modules_in(module: Instance) -> list[Instance]:
     """A module and all modules inside it, each once."""
-    found = [module]
+    found, waiting = [module], [module]
     seen = {id(module)}
-    for current in found:
+    for current in waiting:
         for name, value in current.attrs.items():
             kind = value.__class__
             if kind is Instance:
                 registers = name.__class__ is str and name[:1] != "$"
-                if id(value) in seen or not registers or not (value.family == "module" or "training" in value.attrs):
+                if id(value) in seen or not registers:
+                    continue
+                if not (value.family == "module" or "training" in value.attrs):
+                    if "$whole" in value.attrs:  # of a ready-made model, into which modules may have been put
+                        seen.add(id(value))
+                        waiting.append(value)
                     continue
                 children: Any = (value,)
             elif kind is Union or kind is ListObject:
@@ -1572,6 +1580,7 @@ def modules_in(module: Instance) -> list[Instance]:
                 if id(child) not in seen and len(found) < 2000:
                     seen.add(id(child))
                     found.append(child)
+                    waiting.append(child)
     return found
 
 
@@ -1601,6 +1610,11 @@ def leaves(value: Any) -> Iterator[Instance]:
     elif isinstance(value, ListObject):
         for item in value.items if value.items is not None else (value.attrs["element"],):
             yield from leaves(item)
+
+
+def may_be_layer(value: Value) -> bool:
+    """Whether a value may be a module that nothing is known of, or one of several."""
+    return any(o is UNKNOWN or (isinstance(o, Instance) and (o.cls is None or o.family == "module")) for o in options(value))
 
 
 SHAPED = frozenset((Tensor, Tuple, Sequence))

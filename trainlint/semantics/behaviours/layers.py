@@ -90,10 +90,10 @@ def run_known(interp: Interpreter, module: Instance, paths: tuple[str, ...], arg
         own = module.cls.find("forward_head") if isinstance(module.cls, Class) else None  # as timm's models call it
         if isinstance(own, Function):
             head = Method(module, own.name, own)
-        if "model" in row.raw and isinstance(head, (Instance, Method)):
+        if "model" in row.raw and (head is UNKNOWN or isinstance(head, (Instance, Method, Union))):
             tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
             features = mixed_tensor(interp, tensors).but(shape=(None, None), batched=True)
-            return interp.call(head, type(arguments)([features]), node)
+            return features if head is UNKNOWN else interp.call(head, type(arguments)([features]), node)
         how = str(row.raw.get("forward", "mixed"))
         target = library.rows.get(how)
         if target is not None:
