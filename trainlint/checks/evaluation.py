@@ -153,14 +153,16 @@ class BestWeightsAlias(Rule):
             target = node.targets[0].target
             if len(node.targets) > 1 or not isinstance(target, cst.Name):
                 continue
-            if in_some_turns(Step(space, node, "kept")) is True and learns_on(report.interp.peek(node.value), region):
+            if in_some_turns(Step(space, node, "kept")) is True and learns_on(
+                report.interp.peek(node.value), node.value, region
+            ):
                 use = used_behind(space.source.index, target, region.node)
                 if use is not None:
                     draft = report(node.value, what="another name for the model keeps the weights", use="used")
                     draft.because([Step(space, use, "the use")]).repair(self.copy_model)
 
         for node, place in kept_by_object(region, space.source.index):
-            if learns_on(report.interp.peek(node.value), region):
+            if learns_on(report.interp.peek(node.value), node.value, region):
                 draft = report(node.value, what="another name for the model keeps the weights", use="used")
                 draft.because([Step(space, place, "the use")]).repair(self.copy_model)
 
@@ -218,14 +220,25 @@ def read_elsewhere(index: Index, held: cst.Attribute, code: cst.CSTNode) -> cst.
     return None
 
 
-def learns_on(model: Value | None, region: Region) -> bool:
-    """Whether a loop surely goes on to train one and the same model."""
-    if not isinstance(model, Instance) or model.family != "module" or model.born is None:
+def learns_on(model: Value | None, node: cst.CSTNode, region: Region) -> bool:
+    """Whether a loop surely goes on to train one and the same model, which a node in it names."""
+    if not isinstance(model, Instance) or model.family != "module" or model.born is None or changes(node, region.node):
         return False
     if contains(region.node, model.born.node) or any(e.instance is model for e in region.of("built")):
         return False
     optimizers = (e.optimizer for e in region.of("step") if isinstance(e.optimizer, Instance))
     return any(id(model) in optimizer.attrs.get("$modules", ()) for optimizer in optimizers)
+
+
+def changes(node: cst.CSTNode, loop: cst.CSTNode) -> bool:
+    """Whether a name stands for another of several objects in each turn of a loop: the loop walks over them, or they are
+    looked up in it."""
+    while isinstance(node, cst.Attribute):
+        node = node.value
+    if not isinstance(node, cst.Name) or not isinstance(loop, (cst.For, cst.While)):
+        return False
+    assigns = (n for n in nodes_in(loop.body) if isinstance(n, cst.Assign) and isinstance(n.value, cst.Subscript))
+    return any(node.value in targets(taken) for taken in (loop, *assigns) if not isinstance(taken, cst.While))
 
 
 def used_behind(index: Index, name: cst.Name, loop: cst.CSTNode) -> cst.Name | None:

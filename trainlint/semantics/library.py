@@ -1614,7 +1614,9 @@ def leaves(value: Any) -> Iterator[Instance]:
 
 def may_be_layer(value: Value) -> bool:
     """Whether a value may be a module that nothing is known of, or one of several."""
-    return any(o is UNKNOWN or (isinstance(o, Instance) and (o.cls is None or o.family == "module")) for o in options(value))
+    return any(
+        o is UNKNOWN or (isinstance(o, Instance) and (o.cls is None or o.family == "module")) for o in options(value)
+    )
 
 
 SHAPED = frozenset((Tensor, Tuple, Sequence))
