@@ -403,6 +403,14 @@ def given_to(function: Function | None, env: dict[str, Any]) -> list[Any]:
     return [env.get(param.name.value) for param in params]
 
 
+def is_between_epochs(interp: Interpreter) -> bool:
+    """Whether a method of a data set runs in a loop, and neither to make it nor to serve a sample."""
+    frame: Any = interp.frame
+    while frame is not None and (frame.function is None or frame.function.name not in SERVING):
+        frame = frame.caller
+    return frame is None and interp.nearest_loop() is not None
+
+
 class Library:
     """The knowledge tables of a run."""
 
@@ -1295,7 +1303,9 @@ class Library:
         if isinstance(owner, Instance) and "$made" in owner.attrs and "transform" not in name:
             if elsewhere:
                 interp.write(owner.attrs, "$made", ())  # other samples, it may be, than those it was made with
-            elif any(given is value for given in given_to(interp.frame.function, interp.frame.env)):
+            elif any(given is value for given in given_to(interp.frame.function, interp.frame.env)) or (
+                value.__class__ in ROWS and owner.attrs.get(name).__class__ in ROWS and is_between_epochs(interp)
+            ):
                 interp.write(owner.attrs, "$switched", TRUE)  # a method of its own chooses what it serves next
         return False
 
@@ -1620,6 +1630,8 @@ def may_be_layer(value: Value) -> bool:
 
 
 SHAPED = frozenset((Tensor, Tuple, Sequence))
+ROWS = frozenset((Tensor, ListObject, Sequence))
+SERVING = frozenset(("__init__", "__getitem__", "__getitems__", "__iter__", "__len__"))
 
 
 BUILTIN_ROW = Row("builtin", {})
