@@ -537,7 +537,7 @@ class EpsMisplaced(Rule):
         if not 0 < lo <= hi <= 1e-4:
             return
         interp = report.interp
-        if guards_next(index_of(report.space()), node) and (left.lo >= 0 or called(left_node) == "sqrt"):
+        if guards_next(index_of(report.space()), node):
             return
         if isinstance(left_node, cst.BinaryOperation) and isinstance(left_node.operator, cst.Divide):
             divisor = interp.eval(left_node.right)

@@ -40,6 +40,7 @@ from trainlint.semantics.library import Call, as_tensor, modules_in
 from trainlint.semantics.modules import ModuleIndex
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.sizes import differ, is_fixed
+from trainlint.semantics.uses import is_guarded
 from trainlint.semantics.values import (
     ANSWERS,
     INDICES,
@@ -548,6 +549,8 @@ class SoftmaxDim(Rule):
             or any(argument.star for argument in getattr(call.node, "args", ()))
         ):
             return
+        if is_guarded(index_of(report.space()), call.node):
+            return  # for a version without this argument
         what = "is given no `dim`; torch guesses one from the number of axes, 0 or 1, and warns"
         draft = report(call.node, softmax=call.short_name, what=what)
         if isinstance(call.node, cst.Call) and len(call.tensor.shape or ()) == 2:
