@@ -10,11 +10,12 @@ from typing import Any, TypeGuard
 import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
-from trainlint.checks.nodes import ALL, judged_nodes, learnt_nodes
+from trainlint.checks.nodes import ALL, judged_nodes, judged_rows, learnt_losses, learnt_nodes, rows_of
 from trainlint.checks.repairs import argument_for, definition, index_of, reaching
 from trainlint.checks.rows import (
     all_rows,
     begin_alike,
+    begins,
     cut_apart,
     drawn_apart,
     is_chosen_of,
@@ -23,6 +24,7 @@ from trainlint.checks.rows import (
     overlap,
     parted,
     rows_in,
+    run_of_rows,
     span,
 )
 from trainlint.findings import Severity
@@ -206,7 +208,8 @@ def in_stored_order(item: Function) -> bool:
     windows = (n for n in nodes if isinstance(n, cst.Slice) and n.lower is not None and n.upper is not None)
     if any(positions & {*names_in(window.lower), *names_in(window.upper)} for window in windows):
         return False
-    return any(isinstance(node, cst.Name) and node.value in positions for node in nodes)
+    compared = {part for node in nodes if isinstance(node, cst.Comparison) for part in nodes_in(node)}
+    return any(isinstance(n, cst.Name) and n.value in positions and n not in compared for n in nodes)
 
 
 def is_reckoned(value: Any, positions: set[str]) -> bool:
@@ -501,6 +504,21 @@ class SplitOverlap(Rule):
             elif part == "train" and parts == {"train"} and not held_out:
                 for other, _ in judged:
                     report(other.node, other.space, how=JUDGED).because([Step(event.space, event.node, "trained on")])
+
+    @on("program", having="placed backward")
+    def places(self, region: Region, report: Report) -> None:
+        """Rows are learnt and judged at places that are written down, and these overlap."""
+        given = ((event, run_of_rows(rows_of(event.given, event.target))) for event, _ in learnt_losses(region))
+        learnt = {at: Step(event.space, event.node, "trained on") for event, at in given if at is not None}
+        judged = dict.fromkeys(map(run_of_rows, judged_rows(region))) if learnt else {}
+        picked: dict[Any, Any] = {}
+        for event in region.of("placed") if judged else ():
+            if (rows := run_of_rows(event.rows)) is not None:
+                picked.setdefault(rows[1:], event)
+        for at in judged:
+            if at is not None and at[1:] in picked and at not in learnt:
+                for other in (o for o in learnt if overlap(at, o) and not begins(at, o)):
+                    report(picked[at[1:]].node, picked[at[1:]].space, how=JUDGED).because([learnt[other]])
 
     @on("program", having="cut")
     def reshuffled(self, region: Region, report: Report) -> None:

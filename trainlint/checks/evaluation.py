@@ -654,8 +654,9 @@ def are_unlike(one: Any, other: Any) -> bool:
     """Whether two loaders surely serve different data."""
     if not is_loader(one) or not is_loader(other):
         return False
-    data = one.attrs.get("dataset"), other.attrs.get("dataset")
-    return all(isinstance(part, Instance) for part in data) and data[0] is not data[1]
+    mine, theirs = (options(loader.attrs.get("dataset", UNKNOWN)) for loader in (one, other))
+    known = all(isinstance(data, Instance) for data in (*mine, *theirs))
+    return known and all(data is not another for data in mine for another in theirs)
 
 
 def batched(loader: Any) -> bool | None:

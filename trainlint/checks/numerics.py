@@ -24,7 +24,6 @@ from trainlint.semantics.arithmetic import (
     NEARLY_ONE,
     OF_TWO,
     OFF,
-    POSITIONS,
     UNIT,
     UNITS,
 )
@@ -37,6 +36,7 @@ from trainlint.semantics.values import (
     LOGITS,
     MASKS,
     NAN,
+    POSITIONS,
     PROBABILITIES,
     SIGMOID,
     TANH,

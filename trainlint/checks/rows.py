@@ -44,6 +44,15 @@ def span(rows: Value | None) -> Span | None:
     return Span((data.tokens, part_of(rows, data), kept_rows(data.order) - set(cuts)), *cuts[0][1:])
 
 
+def run_of_rows(data: DataInfo) -> Span | None:
+    """The rows between two places of data of which no more were chosen, wherever they come from."""
+    order = data.order or NOTHING
+    cuts = [key for key in order if key[0] == "chosen"] or [key for key in order if key[0] == "run"]
+    if not data.tokens or len(cuts) != 1 or len(cuts[0]) != 3:
+        return None
+    return Span((data.tokens, data.part, kept_rows(order) - set(cuts)), *cuts[0][1:])
+
+
 def part_of(rows: Value | None, data: DataInfo) -> str | None:
     """The part of the data that rows are; of a list, and of what is cut by dates, only its name tells that."""
     return data.part if isinstance(rows, Tensor) and data.splits != {cut_of(data, DATES)} else None
@@ -193,6 +202,11 @@ def ends_behind(start: Any, stop: Any) -> bool:
     if (first := day_of(start)) and (last := day_of(stop)):
         return first[0] == last[0] and first[1] < last[1]
     return is_small(start) and is_small(stop) and (start < 0) == (stop < 0) and start < stop
+
+
+def begins(mine: Span, theirs: Span) -> bool:
+    """Whether rows are the first ones of others, as those that tell how training goes."""
+    return mine.start == theirs.start and is_within(mine, theirs)
 
 
 def begin_alike(mine: Span | None, theirs: Span | None) -> bool:

@@ -29,10 +29,12 @@ from trainlint.semantics.values import (
     MASKS,
     NO_DATA,
     PADDING,
+    POSITIONS,
     PRESENT,
     PROBABILITIES,
     REACHED,
     REST,
+    RUN,
     SIGMOID,
     STEPS,
     TANH,
@@ -88,7 +90,6 @@ OF_TWO = "a difference of scores"
 DETERMINANT = "a determinant"
 OFF = "how far a clamped number is off"  # from labels, which it never meets
 TO_ONE = "1 minus "  # what is 0 where something reaches 1
-POSITIONS = "positions"
 # Numbers kept below 1 by less than single precision can tell.
 NEARLY_ONE, FROM_NEARLY_ONE = "a clamped number", "1 minus a clamped number"
 
@@ -440,7 +441,7 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
     """In words, why the lower bound of a result is reached; None when it need not be."""
     a: str | None = getattr(left, "nature", None)
     b: str | None = getattr(right, "nature", None)
-    if POSITIONS in (a, b):
+    if not {a, b}.isdisjoint((POSITIONS, RUN)):
         return None
     if a == "random numbers" and not isinstance(right, Tensor) and operator in ("Add", "Subtract", "Divide"):
         return a  # moved and scaled

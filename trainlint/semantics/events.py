@@ -73,6 +73,7 @@ FIELDS = {
     "cut": "whole shuffled way",  # a pipeline that is shuffled anew in each pass gives some samples; "take" or "skip"
     "split": "held by_chance split",  # what is known of what is held out; whether chance alone picks it; what tells it
     # from other splits
+    "placed": "rows",  # rows at places that follow each other
     "masked": "part",  # what belongs to the nodes of one part is picked
     "folds": "made",  # rows are parted into folds, after so many objects were made
     "coded": "estimator data again given",  # `given`: the expression that the data came by

@@ -26,6 +26,7 @@ from trainlint.semantics.values import (
     ELSEWHERE,
     FALSE,
     HELD,
+    INDICES,
     LOGITS,
     MASK,
     NAN,
@@ -36,6 +37,7 @@ from trainlint.semantics.values import (
     ONE_ROW,
     OWN_LOSS,
     PRESENT,
+    RUN,
     TRUE,
     UNKNOWN,
     Api,
@@ -307,6 +309,22 @@ def is_trainable(value: Instance) -> bool:
     return value.family == "module" or "training" in value.attrs or unclear
 
 
+def run_of(call: Call) -> tuple[Value, Value] | None:
+    """From where to where numbers go, each 1 more than the one before: `range(n)`, `torch.arange(start, stop)`."""
+    given = call.arguments.positional[call.receiver is not None :]
+    if call.arguments.open or not {"start", "stop", "end", "step"}.isdisjoint(call.arguments.keywords):
+        return None
+    ends = (Const(0), given[0]) if len(given) == 1 else (given[0], given[1]) if len(given) == 2 else None
+    call.interp.keep += ends or ()
+    return ends
+
+
+def at_run(ends: tuple[Value, Value]) -> DataInfo:
+    """The rows whose places are numbers that go from one to another."""
+    start, stop = (end.value if isinstance(end, Const) else id(end) for end in ends)
+    return NO_DATA._replace(order=frozenset((("run", start or None, stop),)))
+
+
 def as_tensor(value: Value) -> Tensor:
     if isinstance(value, Tensor):
         return value
@@ -331,8 +349,11 @@ def as_tensor(value: Value) -> Tensor:
         return Tensor(lo=lo, hi=hi, graph=False, nature=getattr(value, "nature", None), data=part_measured(value))
     if isinstance(value, (ListObject, Instance)) and (rows := value.attrs.get(HELD)) is not None:
         one = value.attrs.get("element")
-        data = rows._replace(tokens=frozenset()) if rows.tokens == PLACES else rows
-        return (one if isinstance(one, Tensor) else Tensor(lib="?")).but(data=data, shape=None)
+        if rows.tokens == PLACES:
+            return Tensor(INDICES, nature=RUN, graph=False, lib="?", data=rows._replace(tokens=frozenset()))
+        return (one if isinstance(one, Tensor) else Tensor(lib="?")).but(data=rows, shape=None)
+    if isinstance(value, Sequence) and value.ends is not None:
+        return Tensor(INDICES, nature=RUN, graph=False, lib="?", data=at_run(value.ends))
     if isinstance(value, (ListObject, Tuple, Sequence)):
         items = value.items if isinstance(value, (ListObject, Tuple)) else (value.element,)
         if value.__class__ is ListObject and items is None and isinstance(value.attrs["element"], Number):

@@ -61,6 +61,8 @@ def nodes_of_both(natures: set[str | None]) -> str | None:
     return next((nature for nature, part in OF_NODES.items() if part == joined), None)
 
 
+POSITIONS, RUN = "positions", "places that follow each other"  # the order of their data tells which
+
 MASKS = frozenset((CHOSEN, PRESENT, ABSENT, REACHED, REST))
 
 INF = math.inf
@@ -504,22 +506,30 @@ class Sequence(Value):
     """An iterable of unknown length whose elements are all like `element` (range, generator, map, batch stream).
 
     `source` is the object it walks over, when that matters (a loader, a dataset); `first` is what the first element is,
-    when more is known of it than of the rest (a counter is 0); `count` how many settings decide that there are."""
+    when more is known of it than of the rest (a counter is 0); `count` how many settings decide that there are; `ends`
+    from where to where numbers go that follow each other."""
 
-    __slots__ = ("count", "element", "first", "source")
+    __slots__ = ("count", "element", "ends", "first", "source")
 
     def __init__(
-        self, element: Value, source: Value | None = None, first: Value | None = None, count: Size | None = None
+        self,
+        element: Value,
+        source: Value | None = None,
+        first: Value | None = None,
+        count: Size | None = None,
+        ends: tuple[Value, Value] | None = None,
     ) -> None:
         self.element = element
         self.source = source
         self.first = first
         self.count = count
+        self.ends = ends
 
     @property
     def key(self) -> object:
         first = self.first.key if self.first else None
-        return ("sequence", self.element.key, self.source.key if self.source else None, first, self.count)
+        ends = tuple(end.key for end in self.ends or ())
+        return ("sequence", self.element.key, self.source.key if self.source else None, first, self.count, ends)
 
     def describe(self) -> str:
         return f"iterable of {self.element.describe()}"
@@ -1152,6 +1162,8 @@ def mix_data(a: DataInfo, b: DataInfo) -> DataInfo:
         return a
     if a == NO_DATA:
         return b
+    if is_place(a) or is_place(b):
+        return b if is_place(a) else a
     return DataInfo(
         a.tokens | b.tokens,
         a.part if a.part == b.part or b.part is None else (b.part if a.part is None else None),
@@ -1160,9 +1172,21 @@ def mix_data(a: DataInfo, b: DataInfo) -> DataInfo:
         a.splits | b.splits,
         a.shuffled if a.shuffled == b.shuffled else None,
         False,
-        a.order if a.order == b.order else None,
+        order_of_both(a.order, b.order),
         scaled=None if a.scaled is None or b.scaled is None else a.scaled | b.scaled,
     )
+
+
+def order_of_both(one: frozenset[Any] | None, other: frozenset[Any] | None) -> frozenset[Any] | None:
+    """What was done to the rows that two arrays have; which entries of a file they are tells nothing of that."""
+    if one == other or one is None or other is None:
+        return one if one == other else None
+    return one & other if all(key[0] == "entry" for key in one ^ other) else None
+
+
+def is_place(data: DataInfo) -> bool:
+    """Whether these are no data, but places of some: numbers that follow each other."""
+    return bool(data.order) and not data.tokens and data._replace(order=frozenset()) == NO_DATA
 
 
 def bounds(value: Value) -> tuple[float, float]:

@@ -36,7 +36,9 @@ from trainlint.semantics.values import (
     OF_BATCH,
     OF_NODES,
     ONE_ROW,
+    POSITIONS,
     PREDICTED,
+    RUN,
     TRUE,
     UNKNOWN,
     Api,
@@ -259,9 +261,13 @@ def rows_at(interp: Interpreter, index: Tensor, data: DataInfo, node: Any) -> Da
     if index.kinds == MASK:
         return ordered(data, ("chosen", choice(interp, node)))
     told = bool(index.data.splits) or index.nature in ("a permutation", "a sorting")  # by the part, as with all splits
+    told = told or (index.nature in (RUN, POSITIONS) and bool(index.data.order))
     if not told or index.data.order is None or data.order is None:
         return data._replace(order=None)
-    return data._replace(order=data.order | index.data.order)
+    data = data._replace(order=data.order | index.data.order)
+    if not index.data.splits and any(key[0] in ("run", "chosen") for key in index.data.order):
+        interp.event("placed", node, data)
+    return data
 
 
 def columns_at(owner: Tensor, indices: list[Value | slice], at_rows: bool = False) -> tuple[Any, ...] | None:
@@ -876,6 +882,11 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
     if data.stats:
         data = data._replace(stats=frozenset())
     index = indices[0] if indices else None
+    if isinstance(index, (Sequence, ListObject)) and owner.lib != "frame":
+        interp.keep.append(index)
+        index = as_tensor(index)
+    if isinstance(index, Tensor) and index.nature in (RUN, POSITIONS) and len(indices) > 1:
+        index = index.but(data=NO_DATA)  # an element of each row
     if isinstance(index, Tensor) and index.nature in OF_NODES:
         return of_nodes(interp, data, OF_NODES[index.nature], node)
     if data.columns is not None:
@@ -2107,7 +2118,7 @@ def dataset_part(value: Value | None, depth: int = 0) -> str | None:
     if isinstance(drawn_from, Tensor) and drawn_from.data.part:
         return drawn_from.data.part
     inner = value.attrs.get("dataset")
-    if isinstance(inner, Instance):
+    if isinstance(inner, (Instance, Union)):
         return dataset_part(inner, depth + 1)
     if (listed := value.attrs.get(LISTED)) is not None:
         return (listed.attrs.get(HELD) or NO_DATA).part

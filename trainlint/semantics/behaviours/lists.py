@@ -22,7 +22,7 @@ from trainlint.semantics.behaviours.data import (
     values_named,
     words_of,
 )
-from trainlint.semantics.library import PLACES, Call, behaviour, builtin
+from trainlint.semantics.library import PLACES, Call, at_run, behaviour, builtin
 from trainlint.semantics.values import (
     HELD,
     LEFT_OUT,
@@ -156,6 +156,8 @@ def listed_rows(call: Call) -> DataInfo | None:
         return gone_through(call.interp, given)
     if isinstance(given, cst.Call) and called(given) == "range" and len(given.args) == 1:
         return RANGE
+    if isinstance(call.first, Sequence) and call.first.ends is not None:
+        return at_run(call.first.ends)._replace(tokens=PLACES)
     if isinstance(given, cst.Call) and called(given) == "zip":
         return side_by_side([call.interp.peek(argument.value) for argument in given.args])
     return held(call.first)

@@ -13,7 +13,7 @@ from trainlint.semantics.arithmetic import is_modest
 from trainlint.semantics.behaviours.data import note_rows, ordered
 from trainlint.semantics.behaviours.settings import candidate
 from trainlint.semantics.journal import MISSING
-from trainlint.semantics.library import Call, behaviour, builtin, taken_apart
+from trainlint.semantics.library import Call, behaviour, builtin, run_of, taken_apart
 from trainlint.semantics.modules import contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.sizes import UNNAMED, Size, is_fixed, is_of_axis, is_optional, of_setting
@@ -203,7 +203,7 @@ def range_(call: Call) -> Value:
     first = Number(start, start, integer=True) if fixed else None
     size = shapes.size(call.first) if len(arguments_of(call)) == 1 else None
     count = size if isinstance(size, Size) and not is_of_axis(size) else None
-    return Sequence(Number(start, integer=True), source, first, count)
+    return Sequence(Number(start, integer=True), source, first, count, run_of(call))
 
 
 PLENTY = 5_000  # steps; a class that no program makes anything of is run with fewer
@@ -553,6 +553,7 @@ def sum_(call: Call) -> Value:
             shape=None,
             lo=min(value.lo, 0),
             hi=INF if value.hi > 0 else value.hi,
+            tally=total_of(value) if is_over(call.interp, value.tally) else value.tally,
         )
     return Number(0 if bounds(value)[0] >= 0 else -INF, of=measured_on(value), tally=total_of(value))
 
@@ -561,6 +562,11 @@ def total_of(item: Value) -> Tally | None:
     """What a sum of all items of a list measures, each of which measures a batch."""
     tally = item.tally
     return tally._replace(what=tally.what + "s") if tally is not None and tally.what in ("mean", "sum") else None
+
+
+def is_over(interp: Interpreter, tally: Tally | None) -> bool:
+    """Whether the loop has ended in which something was measured, in the function at hand."""
+    return tally is not None and tally.frame is interp.frame and len(tally.loops) > len(interp.frame.loops)
 
 
 @builtin("all", "any", "callable", "issubclass")

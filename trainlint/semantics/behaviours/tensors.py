@@ -12,7 +12,7 @@ from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
 from trainlint.semantics.behaviours.data import filled_rows, with_origin
 from trainlint.semantics.interpreter import Interpreter, outwards
-from trainlint.semantics.library import PACKED, Call, as_tensor, behaviour, mixed_tensor, severed
+from trainlint.semantics.library import PACKED, Call, as_tensor, at_run, behaviour, mixed_tensor, run_of, severed
 from trainlint.semantics.shapes import product as whole_of
 from trainlint.semantics.shapes import shaped
 from trainlint.semantics.values import (
@@ -34,11 +34,13 @@ from trainlint.semantics.values import (
     NO_DATA,
     NO_DEPS,
     NONE,
+    POSITIONS,
     PREDICTED,
     PRESENT,
     PROBABILITIES,
     REACHED,
     REST,
+    RUN,
     SIGMOID,
     TANH,
     TINY,
@@ -1094,7 +1096,9 @@ def drawn(call: Call) -> Value:
 
 @behaviour("positions")
 def positions(call: Call) -> Value:
-    return fresh(call).but(nature=arithmetic.POSITIONS)
+    ends = run_of(call) if call.short_name == "arange" else None
+    nature = RUN if call.path.startswith("numpy.") else POSITIONS
+    return fresh(call).but(nature=nature, data=NO_DATA if ends is None else at_run(ends))
 
 
 @behaviour("new_tensor")
