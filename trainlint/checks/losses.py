@@ -74,6 +74,12 @@ def scores(call: Call, wrong: int = 0) -> Tensor:
     return given
 
 
+def origins(given: Tensor, interp: Interpreter) -> Iterator[Step | None]:
+    """Where a tensor became what it is, and where the layers that it became so in were made."""
+    yield from given.trace
+    yield from (interp.modules.makers.get(id(step.node)) for step in given.trace)
+
+
 def one_model(given: Tensor) -> bool:
     """Whether predictions are the same from all models that may give them, so that another loss would fit them all."""
     return len({kinds for kinds, _ in given.models}) < 2
@@ -121,7 +127,9 @@ class SoftmaxBeforeCrossEntropy(LossRule):
         given = scores(call, wrong)
         if given.must_be(wrong):
             argument = call.argument("input", 0)
-            report(argument, loss=call.short_name).because(given.trace).repair(partial(take_away, given, argument))
+            report(argument, loss=call.short_name).because(origins(given, report.interp)).repair(
+                partial(take_away, given, argument)
+            )
 
 
 class SigmoidBeforeBceWithLogits(LossRule):
@@ -138,7 +146,7 @@ class SigmoidBeforeBceWithLogits(LossRule):
         given = scores(call, wrong)
         if given.must_be(wrong):
             argument = call.argument(call.row.params[0], 0)
-            draft = report(argument, loss=call.short_name).because(given.trace)
+            draft = report(argument, loss=call.short_name).because(origins(given, report.interp))
             if given.must_be(SIGMOID):
                 draft.repair(partial(take_away, given, argument))
 
@@ -161,7 +169,7 @@ class LogitsIntoBce(LossRule):
                 if given.must_be(LOGITS)
                 else given.but(lo=float("-inf"), hi=float("inf"), shape=None).describe()
             )
-            report(call.argument("input", 0), loss=call.short_name, kind=kind).because(given.trace)
+            report(call.argument("input", 0), loss=call.short_name, kind=kind).because(origins(given, report.interp))
 
 
 class NllLossWithoutLogSoftmax(LossRule):
@@ -181,7 +189,7 @@ class NllLossWithoutLogSoftmax(LossRule):
         if given.must_be(wrong):
             kind = "raw scores" if given.must_be(LOGITS | HIDDEN) else "probabilities"
             argument = call.argument(call.row.params[0])
-            draft = report(argument, loss=call.short_name, kind=kind).because(given.trace)
+            draft = report(argument, loss=call.short_name, kind=kind).because(origins(given, report.interp))
             if given.must_be(PROBABILITIES):
                 draft.repair(partial(self.take_logarithm, given, argument))
             elif call.path == NLL and given.must_be(LOGITS) and one_model(given):
@@ -211,7 +219,7 @@ class LogSoftmaxBeforeCrossEntropy(LossRule):
         given = scores(call, wrong)
         if given.must_be(wrong):
             argument = call.argument("input", 0)
-            report(argument, loss=call.short_name).because(given.trace).repair(
+            report(argument, loss=call.short_name).because(origins(given, report.interp)).repair(
                 partial(self.mend, call, given, argument)
             )
 
@@ -238,7 +246,7 @@ class DoubleActivation(Rule):
         given = scores(call, wrong)
         if given.must_be(wrong) and not looked_at(call, report):
             kind = "probabilities" if given.must_be(PROBABILITIES) else "sigmoid outputs"
-            draft = report(call.node, activation=call.short_name, kind=kind).because(given.trace)
+            draft = report(call.node, activation=call.short_name, kind=kind).because(origins(given, report.interp))
             draft.repair(partial(self.take_away, given, call.argument(call.row.params[0], 0)))
 
     @on_call("torch.distributions.*")
@@ -250,7 +258,7 @@ class DoubleActivation(Rule):
         if given.must_be(PROBABILITIES | SIGMOID):
             kind = "probabilities" if given.must_be(PROBABILITIES) else "sigmoid outputs"
             argument = call.argument("logits", 1)
-            draft = report(argument, activation=name, kind=kind).because(given.trace)
+            draft = report(argument, activation=name, kind=kind).because(origins(given, report.interp))
             named = next((a.keyword for a in call.node.args if a.value is argument and a.keyword is not None), None)
             if named is not None:
                 draft.fix("give them as `probs`", replace(named, "probs"))
@@ -259,7 +267,9 @@ class DoubleActivation(Rule):
     def squashed(self, call: Call, report: Report) -> None:
         given = scores(call, TANH)
         if given.must_be(TANH) and given.lib == "torch":
-            draft = report(call.node, activation=call.short_name, kind="tanh outputs").because(given.trace)
+            draft = report(call.node, activation=call.short_name, kind="tanh outputs").because(
+                origins(given, report.interp)
+            )
             draft.repair(partial(self.take_away, given, call.argument(call.row.params[0], 0)))
 
     def take_away(self, given: Tensor, argument: Any, draft: Draft) -> None:
@@ -305,7 +315,7 @@ class KlDivArguments(LossRule):
         if given.must_be(PROBABILITIES | SIGMOID | LOGITS):
             kind = "raw scores" if given.must_be(LOGITS) else "probabilities"
             what = f"`{loss}` gets {kind} (@); its input must be log-probabilities"
-            report(call.argument("input", 0), what=what).because(given.trace)
+            report(call.argument("input", 0), what=what).because(origins(given, report.interp))
         elif aimed.must_be(LOG_PROBABILITIES) and (in_logs is None or truth(in_logs) is False):
             what = f"`{loss}` gets a target of log-probabilities (@); it needs probabilities unless `log_target=True`"
             report(call.argument("target", 1), what=what).because(aimed.trace)

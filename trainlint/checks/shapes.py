@@ -558,8 +558,9 @@ class SoftmaxDim(Rule):
 
     @on("output")
     def returned(self, fact: tuple[Any, Instance, Value], report: Report) -> None:
-        if isinstance(fact[2], Tensor) and (over_batch(fact[2]) or over_dealt_rows(fact[2])):
-            self.wrong(fact[2], report)
+        given = fact[2].items[0] if isinstance(fact[2], Tuple) and fact[2].items else fact[2]
+        if isinstance(given, Tensor) and (over_batch(given) or over_dealt_rows(given)):
+            self.wrong(given, report)
 
     @on_call(NLL, CROSS_ENTROPY, MSE)
     def judged(self, call: Call, report: Report) -> None:
@@ -674,7 +675,7 @@ class SoftmaxDim(Rule):
 
     def blame(self, step: Step, given: Tensor, what: str, report: Report) -> Draft:
         """Report a softmax where its axis is given: in its call, or where the layer was made that is called."""
-        born = report.interp.modules.softmaxes.get(id(step.node))
+        born = report.interp.modules.makers.get(id(step.node))
         place = born or step
         draft = report(place.node, space=place.space, softmax=step.label, what=what)
         return draft.because((*why(given), step) if born is not None else why(given))

@@ -134,7 +134,7 @@ class ModuleIndex:
         self.foreign: dict[int, bool] = {}  # reads of attributes: whether always of what is no module of the project
         self.texts: dict[int, Uses] = {}
         self.owns: dict[int, ClassUses] = {}
-        self.softmaxes: dict[int, Step] = {}  # where a softmax that is a layer was made, by its call
+        self.makers: dict[int, Step] = {}  # where a layer was made that says what its output is, by its call
         self.chain: tuple[Instance | None, Any] = (None, None)  # the Sequential at work, and its call
 
     # ------------------------------------------------------------------ noting

@@ -41,6 +41,7 @@ from trainlint.semantics.values import (
     is_bool,
     is_of_batch,
     last_axis,
+    options,
     size_of,
     truth,
 )
@@ -934,6 +935,13 @@ def misfit(call: Call, at: int, wanted: int | None, found: int | None) -> bool:
     return fails
 
 
+def asked(call: Call, name: str, found: int | None) -> int | None:
+    """The size that a layer was made for; where settings chose it, one that the axis does not have, if all are such."""
+    first, *others = (size(value) for value in options(option(call, name) or UNKNOWN))
+    wrong = not others or found is None or all(n is not None and n >= 0 and differ(n, found) for n in (first, *others))
+    return first if wrong else None
+
+
 @shape_of("Unflatten", named=True)
 def unflatten(call: Call) -> Form:
     """One axis, which becomes several."""
@@ -958,7 +966,8 @@ def layer_norm(call: Call) -> Form:
 @shape_of("Linear", "LazyLinear", named=True)
 def linear(call: Call) -> Form:
     given, out = form(call.tensor), size(option(call, "out_features"))
-    misfit(call, -1, size(option(call, "in_features")), last_axis(call.tensor))
+    found = last_axis(call.tensor)
+    misfit(call, -1, asked(call, "in_features", found), found)
     if given.shape is None:
         return Form(None, out, given.batched)
     return Form((*given.shape[:-1], out), None, given.batched) if given.shape else NOTHING
@@ -1009,7 +1018,7 @@ def convolved(call: Call, axes: int, out: int | None, resized: Resize) -> Form:
     if given.shape is None:
         return NOTHING
     channel = len(given.shape) - axes - 1
-    if misfit(call, channel, size(option(call, "in_channels")), given.shape[channel]):
+    if misfit(call, channel, asked(call, "in_channels", given.shape[channel]), given.shape[channel]):
         return NOTHING
     return Form((*given.shape[:channel], out, *resized(given.shape[channel + 1 :])), None, given.batched)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import libcst as cst
 
+from trainlint.semantics.values import Api
 from trainlint.syntax.code import is_name, names_in
 from trainlint.syntax.index import Binding, BindingKind, Index
 
@@ -183,6 +184,17 @@ def uses(space: Namespace) -> Iterator[Use]:
                 continue
             for reference in index.references(binding):
                 yield from followed(space, index, reference, imported)
+    for reference, path in starred(space, index):
+        yield from followed(space, index, reference, path)
+
+
+def starred(space: Namespace, index: Index) -> Iterator[tuple[cst.Name, str]]:
+    """Names of packages that came with all names of another file, and their dotted names."""
+    for scope in (index.module, *index.scopes.values()) if index.module.star_imports else ():
+        for name, references in scope.references.items():
+            taken = space.attrs.get(name) if scope.holder(name) is None else None
+            if isinstance(taken, Api) and taken.path.partition(".")[0] in PACKAGES:
+                yield from ((reference, taken.path) for reference in references)
 
 
 def alike(binding: Binding, imported: str) -> bool:

@@ -424,7 +424,15 @@ def int_(call: Call) -> Value:
     nature, of = getattr(value, "nature", None), measured_on(value)
     lo, whole = 0.0 if 0 <= lo < 1 else lo, common is None or isinstance(common, int)
     settled = value.size if isinstance(value, Number) else None
+    if settled is None and whole and common and isinstance(value, Number) and value.tally is nature is None and not of:
+        settled = rounded(call, value, common)
     return Number(lo, hi, integer=whole, nature=nature, tally=value.tally, of=of, default=common, size=settled)
+
+
+def rounded(call: Call, value: Number, usual: int) -> Size | None:
+    """The whole number that settings come to: a size about which nothing else is known."""
+    made = of_setting(f"{call.short_name}(…)", usual) if usual > 0 else None
+    return made and call.interp.bounds.setdefault((id(call.node), value.key), made)
 
 
 ROUNDING: dict[str, Callable[..., Any]] = {"round": round, "ceil": math.ceil, "floor": math.floor}

@@ -94,6 +94,8 @@ def made(call: Call, *, step: str = "", **fields: Any) -> Tensor:
     """The result of an operation on the first argument: origin kept, content as given."""
     tensor = call.tensor
     trace = (call.interp.step(call.node, step),) if step else ()
+    if step and call.via and isinstance(call.receiver, Instance) and call.receiver.born is not None:
+        call.interp.modules.makers[id(call.node)] = call.receiver.born
     others = operands(call)
     if (others and is_opaque(call.first)) or isinstance(call.first, Union):
         others.append(tensor)
@@ -384,8 +386,6 @@ def softmax(call: Call) -> Value:
     dim = call.value("dim")
     axis = dim.value if isinstance(dim, Const) and isinstance(dim.value, int) else None
     name = call.short_name
-    if call.via and isinstance(call.receiver, Instance) and call.receiver.born is not None:
-        call.interp.modules.softmaxes[id(call.node)] = call.receiver.born
     found = made(call, step=name, kinds=PROBABILITIES, lo=0.0, hi=1.0, nature="a softmax output", axis=axis)
     return curved(found.but(shape=call.tensor.shape))
 
