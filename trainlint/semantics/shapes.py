@@ -470,6 +470,8 @@ def product(numbers: Any) -> int | None:
 @shape_of("view", "reshape", "resize", named=True)
 def reshape(call: Call) -> Form:
     """`view` and `reshape`."""
+    if call.row.name.startswith("torchvision."):
+        return reframed(call)
     given = form(call.tensor)
     wanted = sizes(call, 1, "shape", "size", "newshape")
     if wanted is None:
@@ -1158,6 +1160,16 @@ def interpolate(call: Call) -> Form:
         whole = isinstance(factor, (int, float)) and factor == int(factor)
         space = [s * int(factor) if whole and s is not None and factor is not None else None for s in given.shape[2:]]
     return Form((*given.shape[:2], *space), None, given.batched)
+
+
+@shape_of("center_crop")
+def reframed(call: Call) -> Form:
+    """The last two axes get another size; where it is one number, resizing may keep the ratio of the two."""
+    given, wanted = form(call.tensor), call.value("size", 1)
+    if given.shape is None or len(given.shape) < 3:
+        return NOTHING
+    one = size(wanted) is not None and call.short_name == "resize"
+    return Form((*given.shape[:-2], *((None, None) if one else several(call, wanted, 2, None))), None, given.batched)
 
 
 @shape_of("pixel_shuffle", "PixelShuffle")

@@ -177,6 +177,12 @@ def blend(call: Call) -> Value:
     return noted(call, call.tensor.but(graph=graph_of(call.interp, call.tensor), shape=None))
 
 
+@behaviour("reframed")
+def reframed(call: Call) -> Value:
+    """Feature maps or images cropped or resized; of those that are no tensors, nothing is known."""
+    return blend(call) if isinstance(call.first, Tensor) else UNKNOWN
+
+
 @behaviour("device")
 def device(call: Call) -> Value:
     """`torch.device("cuda:0")`, which has a `type`."""
