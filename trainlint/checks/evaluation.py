@@ -231,7 +231,7 @@ def learns_on(model: Value | None, node: cst.CSTNode, region: Region) -> bool:
 
 
 def changes(node: cst.CSTNode, loop: cst.CSTNode) -> bool:
-    """Whether a name stands for another of several objects in each turn of a loop: the loop walks over them, or they are
+    """Whether a name stands for another object in each turn of a loop: the loop walks over them, or they are
     looked up in it."""
     while isinstance(node, cst.Attribute):
         node = node.value

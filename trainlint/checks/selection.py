@@ -39,6 +39,7 @@ from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     FALSE,
     NONE,
+    PARTS_READ,
     Const,
     Instance,
     Step,
@@ -77,7 +78,7 @@ class TestSetSelects(Rule):
             what = chosen(node, space)
             if not learns and what != KEPT:
                 continue  # which of the samples, perhaps
-            verdict = self.is_test(node, region) if what else False
+            verdict = self.is_test(node, region, report) if what else False
             if verdict:
                 report(node, space, what=what)
             elif verdict is None:
@@ -106,7 +107,7 @@ class TestSetSelects(Rule):
             if idle or not tested.isdisjoint(event.judged):
                 report(event.node, event.where, what=event.what)
 
-    def is_test(self, node: Any, region: Region) -> bool | None:
+    def is_test(self, node: Any, region: Region, report: Report) -> bool | None:
         """Whether the program too takes these data for its test data, and has no validation data beside them; None
         where it does, and names speak of validation."""
         words = set(words_in(region.node)) | set(words_in(node))
@@ -121,6 +122,8 @@ class TestSetSelects(Rule):
             called.setdefault(dataset_part(dataset), []).append(named)
         if not called and region.has("masked"):
             return True  # the score tells its part: that of a mask of a graph's nodes
+        if not called and "val" in report.interp.flags.get(PARTS_READ, ()):
+            return True  # so does that of text, of which the program reads a file for validation, too
         if called.keys() >= {"val", "test"}:
             alone = (
                 own - other

@@ -36,6 +36,7 @@ from trainlint.semantics.values import (
     NAN,
     NONE,
     OF_BATCH,
+    OF_PART,
     OWN_LOSS,
     PREDICTED,
     SIZE,
@@ -1891,9 +1892,9 @@ class Interpreter:
                 child.attrs["$weight"] = TRUE
         elif owner.cls is None and "training" in owner.attrs:
             child.attrs["$of_model"] = TRUE
-        for mark in ("$item", "$file", "$any", "$harmless", "$of_model", "$computed"):  # where it comes from
+        for mark in ("$item", "$file", "$any", "$harmless", "$of_model", "$computed", OF_PART):  # where it comes from
             if mark in owner.attrs:
-                child.attrs[mark] = TRUE
+                child.attrs[mark] = owner.attrs[mark]
         if owner.api_path.startswith(METERS):
             child.attrs["$meter"] = (owner, name)
         if name == "[]":

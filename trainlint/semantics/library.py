@@ -34,6 +34,7 @@ from trainlint.semantics.values import (
     NONE,
     NOTHING,
     OF_NODES,
+    OF_PART,
     ONE_ROW,
     OWN_LOSS,
     PRESENT,
@@ -298,6 +299,14 @@ class Call:
     def short_name(self) -> str:
         """The name as users write it."""
         return self.actual.rpartition(".")[2]
+
+
+def read_of(owner: Instance) -> Instance:
+    """What a call of something from out of view gives, of which is known at most the part of the data."""
+    result = Instance(None)
+    if OF_PART in owner.attrs:
+        result.attrs[OF_PART] = owner.attrs[OF_PART]
+    return result
 
 
 PLACES = frozenset((1,))  # the token of `list(range(n))`, which has no data of its own
@@ -925,7 +934,7 @@ class Library:
         if name not in TELLING:
             self.escape(interp, arguments, node)
         interp.event("outside", node, name, tuple(arguments.values()))
-        return UNKNOWN if receiver.cls is not None else Instance(None)
+        return UNKNOWN if receiver.cls is not None else read_of(receiver)
 
     def unknown_method(self, interp: Interpreter, receiver: Value, name: str, arguments: Arguments, node: Any) -> Value:
         if isinstance(receiver, Number) and receiver.tally is not None and name in ("sum", "mean", "item"):
@@ -1001,7 +1010,7 @@ class Library:
         # A method of a ready-made model, such as `get_classifier()`, gives a part of it, or puts another in.
         if "$whole" in instance.attrs or "$of_model" in instance.attrs:
             interp.event("released", node)
-        return interp.opaque_child(instance, "()") if "$whole" in instance.attrs else Instance(None)
+        return interp.opaque_child(instance, "()") if "$whole" in instance.attrs else read_of(instance)
 
     def metered(self, interp: Interpreter, metric: Instance, what: str, arguments: Arguments) -> Value | None:
         """What a metric of Keras gives when it is read: a number that knows on which parts it was measured."""

@@ -590,6 +590,8 @@ class ListObject(Object):
         return "[" + ", ".join(item.describe() for item in self.items) + "]"
 
 
+OF_PART = "$of part"  # of what comes from a file: which part of the data the name of that tells
+PARTS_READ = "$parts read"  # in the interpreter's flags: all of these
 HELD = "$held"  # what is known of the rows that a list has: their `DataInfo`
 LEFT_OUT = "$left out"  # of a list of a table's columns: those that are not among them
 COUNT = "$count"  # of a list of unknown length: how many items settings decide that it has

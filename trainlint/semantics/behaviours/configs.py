@@ -13,12 +13,15 @@ from typing import Any
 import tomli
 
 from trainlint.semantics import containers
+from trainlint.semantics.behaviours.data import part_in_path, words_of
 from trainlint.semantics.behaviours.settings import candidate
 from trainlint.semantics.interpreter import Arguments, Interpreter
 from trainlint.semantics.library import Call, behaviour
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     BOOL,
+    OF_PART,
+    PARTS_READ,
     UNKNOWN,
     Api,
     Const,
@@ -29,6 +32,7 @@ from trainlint.semantics.values import (
     Settings,
     Text,
     Value,
+    const,
     options,
     truth,
 )
@@ -68,12 +72,17 @@ def path_of(value: Value | None) -> str | None:
     return None
 
 
-def opened(path: Value) -> Value:
-    """A file of settings, whose path is kept; of any other nothing is known."""
-    if not (path_of(path) or "").endswith(SUFFIXES):
-        return UNKNOWN
+def opened(interp: Interpreter, path: Value, mode: Value | None = None) -> Value:
+    """A file of settings, whose path is kept, or one of held-out data; of any other nothing is known."""
     file = Instance(None)
-    file.attrs["$path"] = path
+    if (path_of(path) or "").endswith(SUFFIXES):
+        file.attrs["$path"] = path
+        return file
+    part = part_in_path(words_of(path))
+    if part not in ("val", "test") or (mode is not None and const(mode) not in ("r", "rt", "rb")):
+        return UNKNOWN
+    file.attrs[OF_PART] = part
+    interp.write(interp.flags, PARTS_READ, interp.flags.get(PARTS_READ, frozenset()) | {part})
     return file
 
 

@@ -27,6 +27,7 @@ from trainlint.semantics.values import (
     HELD,
     LEFT_OUT,
     NO_DATA,
+    OF_PART,
     UNKNOWN,
     Const,
     DataInfo,
@@ -73,7 +74,8 @@ def held(value: Value | None) -> DataInfo | None:
     shuffled = value.attrs.get("$shuffled", frozenset())
     opaque = isinstance(value, Instance) and value.cls is None and not value.family and not is_anything(value)
     if opaque or (isinstance(value, ListObject) and value.items is None):
-        return DataInfo(frozenset((value.token,)), order=None if shuffled is None else shuffled | {OWN})
+        part = value.attrs.get(OF_PART)
+        return DataInfo(frozenset((value.token,)), part, order=None if shuffled is None else shuffled | {OWN})
     return None
 
 
@@ -222,6 +224,8 @@ def fill(call: Call, target: ListObject) -> None:
             continue
         value = region.value.source if isinstance(region.value, Sequence) else region.value
         known = value.attrs.get(HELD) if isinstance(value, ListObject) else None
+        if isinstance(value, Instance) and OF_PART in value.attrs:
+            known = held(value)
         if known is not None and known.order is not None:
             rows, outer, part = known, region.node, part or known.part
     source = interp.frame.space.source

@@ -712,7 +712,7 @@ def other(call: Call) -> Value:
 def open_(call: Call) -> Value:
     from trainlint.semantics.behaviours.configs import opened
 
-    return opened(call.first)
+    return opened(call.interp, call.first, call.value("mode", 1))
 
 
 @builtin("eval")
