@@ -879,19 +879,21 @@ def judges(value: Value | None, fitted: Tensor, of_it: bool, cuts: Collection[in
     `of_it`, also where what the split kept was then split again."""
     if not isinstance(value, Tensor) or not value.data.tokens:
         return True
+    if same_rows(value, fitted, cuts):
+        return False
     held_out = of_it and value.data.part in HELD_OUT and bool(value.data.splits & fitted.data.splits)
-    return held_out or (value.data.splits >= fitted.data.splits and not same_rows(value, fitted, cuts))
+    return held_out or value.data.splits >= fitted.data.splits
 
 
 def same_rows(rows: Tensor, fitted: Value | None, cuts: Collection[int]) -> bool:
-    """Whether rows are those of the training or test part of a split that a model was fitted on, and no others. A side
+    """Whether rows are those of the part of a split that a model was fitted on, and no others. A side
     of one of the `cuts` is such a part, too."""
     if not isinstance(fitted, Tensor) or not rows.data.tokens or not rows.data.splits:
         return False
     mine, theirs = rows.data, fitted.data
     chosen_alike = rows is fitted or (mine.order is not None and mine.order == theirs.order)
     of_one_part = (mine.tokens, mine.splits) == (theirs.tokens, theirs.splits)
-    is_part = mine.part in ("train", "test") or (mine.part is None and not mine.splits.isdisjoint(cuts))
+    is_part = mine.part is not None or not mine.splits.isdisjoint(cuts)
     return is_part and mine.part == theirs.part and of_one_part and chosen_alike
 
 

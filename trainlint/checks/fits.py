@@ -13,7 +13,7 @@ from trainlint.checks.data import HELD_OUT, datasets_of, value_before
 from trainlint.checks.repairs import index_of, line_of
 from trainlint.edits import delete, rename
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.data import PART_WORDS, SPLITS, dataset_part
+from trainlint.semantics.behaviours.data import PART_WORDS, SPLITS, dataset_part, one_sided
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor
 from trainlint.semantics.values import (
@@ -41,11 +41,12 @@ class FitBeforeSplit(Rule):
         space, node, data, how = fact
         for fit in data.data.fits:
             plotted = fit.projection and how == "slice"  # a projection cut in two is for a plot
+            aside = fit.cut and not data.data.splits <= one_sided(report.interp)  # what was left over is held out
             inside = how == "cross-validation" and is_called_training_part(fit, report.interp)
             made_anew = data.data.order is None and is_of_pixels(
                 fit
             )  # patches, of one image that is at hand as a whole
-            if not (fit.resampling or plotted or inside or made_anew or fit.of is not None):
+            if not (fit.resampling or plotted or aside or inside or made_anew or fit.of is not None):
                 self.tell(fit, Step(space, node, f"split by {how}") if node is not None else None, report)
 
     @on("pair")

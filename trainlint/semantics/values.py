@@ -250,7 +250,7 @@ NAN = Number(nature="nan")  # no constant: it would not be equal to itself
 
 class Fit(NamedTuple):
     """Statistics of data were taken here: `on` are the data tokens they were computed from, `of` the only column, if
-    they tell of groups of its rows."""
+    they tell of groups of its rows; `cut` where these were one side of a cut, of which the other was not taken yet."""
 
     space: Namespace
     node: cst.CSTNode
@@ -259,6 +259,7 @@ class Fit(NamedTuple):
     resampling: bool = False
     projection: bool = False
     of: Any = None
+    cut: bool = False
 
     def __hash__(self) -> int:
         return hash(self.on)  # as for `Dep`

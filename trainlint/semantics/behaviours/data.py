@@ -760,8 +760,25 @@ def concat_frames(call: Call) -> Value:
     columns = tuple(tensor.data.columns for tensor in tensors)
     data = data._replace(columns=None if None in columns else remade(columns, call.node))
     if len({t.data.part for t in tensors if t.data.tokens}) > 1:  # one to begin with has no rows
-        data = data._replace(part=None)
+        data = put_together(call.interp, tensors) or data._replace(part=None)
     return Tensor(lib="frame", graph=False, data=data)
+
+
+def put_together(interp: Interpreter, tensors: list[Tensor]) -> DataInfo | None:
+    """The rows that a split has made two parts of, where both are there again."""
+    first, *others = (tensor.data for tensor in tensors)
+    made = [split for split in interp.flags.get(SPLITS) or () if split in first.splits]
+    alike = all((o.tokens, o.splits, o.order) == (first.tokens, first.splits, first.order) for o in others)
+    if not alike or not made or first.order is None or len(others) != 1:
+        return None
+    if (first.part == "train") == (others[0].part == "train") or None in (first.part, others[0].part):
+        return None
+    drawn = [key for key in first.order if key[0] == "drawn"]
+    splits = first.splits - {made[-1]}
+    if splits and drawn:
+        return None  # which of several orders was drawn for the last split is not known
+    whole = first._replace(splits=splits, part="train" if splits else None, order=first.order - frozenset(drawn))
+    return whole._replace(columns=first.columns if first.columns == others[0].columns else None)
 
 
 @behaviour("permutation")
@@ -1515,12 +1532,10 @@ def estimator_fit_transform(call: Call) -> Value:
 def fitted(call: Call, data: Tensor, what: str) -> Tensor:
     """Data after a transform that was fitted on them."""
     info = data.data
-    if what and what != "coding" and info.part is None and not info.splits:
+    if what and what != "coding" and info.part is None and info.splits <= one_sided(call.interp):
         name = call.receiver.describe() if isinstance(call.receiver, Instance) else call.short_name
-        info = info._replace(
-            fits=info.fits
-            | {Fit(call.interp.frame.space, call.node, name, info.tokens, projection=what == "projection")}
-        )
+        made = Fit(call.interp.frame.space, call.node, name, info.tokens, projection=what == "projection")
+        info = info._replace(fits=info.fits | {made._replace(cut=bool(info.splits))})
     info = after_transform(call, info, what)
     return coded(call, data.but(data=info, lib="numpy", kinds=0, shape=scaled_shape(call, data)))
 

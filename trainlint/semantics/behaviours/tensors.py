@@ -10,7 +10,7 @@ import libcst as cst
 from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics import arithmetic
 from trainlint.semantics.arithmetic import graph_of
-from trainlint.semantics.behaviours.data import filled_rows, with_origin
+from trainlint.semantics.behaviours.data import filled_rows, put_together, with_origin
 from trainlint.semantics.interpreter import Interpreter, outwards
 from trainlint.semantics.library import PACKED, Call, as_tensor, at_run, behaviour, mixed_tensor, run_of, severed
 from trainlint.semantics.shapes import product as whole_of
@@ -340,7 +340,7 @@ def joined(call: Call, tensors: list[Tensor]) -> Tensor:
     for tensor in tensors:
         data = mix_data(data, tensor.data)
     if len({t.data.part for t in tensors}) > 1:
-        data = data._replace(part=None)
+        data = put_together(call.interp, tensors) or data._replace(part=None)
     nature = nodes_of_both({t.nature for t in tensors}) or joined.nature
     return joined.but(shape=None, graph=graph, data=data, nature=nature)
 
