@@ -231,8 +231,7 @@ def learns_on(model: Value | None, node: cst.CSTNode, region: Region) -> bool:
 
 
 def changes(node: cst.CSTNode, loop: cst.CSTNode) -> bool:
-    """Whether a name stands for another object in each turn of a loop: the loop walks over them, or they are
-    looked up in it."""
+    """Whether a name stands for another object in each turn of a loop, which walks over several or looks them up."""
     while isinstance(node, cst.Attribute):
         node = node.value
     if not isinstance(node, cst.Name) or not isinstance(loop, (cst.For, cst.While)):
@@ -654,9 +653,8 @@ def are_unlike(one: Any, other: Any) -> bool:
     """Whether two loaders surely serve different data."""
     if not is_loader(one) or not is_loader(other):
         return False
-    mine, theirs = (options(loader.attrs.get("dataset", UNKNOWN)) for loader in (one, other))
-    known = all(isinstance(data, Instance) for data in (*mine, *theirs))
-    return known and all(data is not another for data in mine for another in theirs)
+    data = one.attrs.get("dataset"), other.attrs.get("dataset")
+    return all(isinstance(part, Instance) for part in data) and data[0] is not data[1]
 
 
 def batched(loader: Any) -> bool | None:

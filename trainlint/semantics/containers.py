@@ -517,7 +517,10 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
             interp.write(owner.attrs, f"[{index.value!r}]" if owner.cls is None else str(index.value), value)
         elif "$closed" in owner.attrs:
             interp.write(owner.attrs, "$closed", FALSE)
-        interp.library.set_attribute(interp, owner, "", value, target)
+        from trainlint.semantics.library import may_be_last
+
+        if "$whole" not in owner.attrs or may_be_last(target.value, index):
+            interp.library.set_attribute(interp, owner, "", value, target)
 
 
 # What a model gives for each of its units.

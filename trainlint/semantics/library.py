@@ -16,7 +16,7 @@ from trainlint.config import UsageError
 from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics import containers
 from trainlint.semantics.dissection import tied
-from trainlint.semantics.modules import leaf_kind
+from trainlint.semantics.modules import FILLING, leaf_kind
 from trainlint.semantics.registry import registrar
 from trainlint.semantics.shapes import form, of_frame, shaped, size, with_form
 from trainlint.semantics.sizes import Size, is_fixed, is_of_axis
@@ -999,6 +999,12 @@ class Library:
             interp.event("meter", node, metric, what)
             if (measured := self.metered(interp, metric, what, arguments)) is not None:
                 return measured
+        if "$whole" in instance.attrs and called(node) in FILLING:
+            part = getattr(getattr(node, "func", None), "value", None)  # `model.classifier.append(layer)`
+            owner = interp.peek(part) if part is not None else None
+            if isinstance(owner, Instance) and may_be_last(part):
+                *_, layer = (UNKNOWN, *arguments.values())
+                self.set_attribute(interp, owner, "", layer if isinstance(layer, Instance) else UNKNOWN, node)
         tensors = [v for v in arguments.values() if isinstance(v, Tensor)]
         if tensors and "$whole" in instance.attrs:
             from trainlint.semantics.behaviours.layers import part_output
@@ -1659,6 +1665,12 @@ def may_be_layer(value: Value) -> bool:
     )
 
 
+def may_be_last(part: Any, index: Any = None) -> bool:
+    """Whether a layer that is put into a part of a ready-made model, at an index, may be the last of the model."""
+    names = {node.attr.value for node in nodes_in(part) if isinstance(node, cst.Attribute)}
+    return names.isdisjoint(STEMS) and not (isinstance(index, Const) and index.value == 0)
+
+
 SHAPED = frozenset((Tensor, Tuple, Sequence))
 ROWS = frozenset((Tensor, ListObject, Sequence))
 SERVING = frozenset(("__init__", "__getitem__", "__getitems__", "__iter__", "__len__"))
@@ -1676,7 +1688,9 @@ CONSTANTS: dict[str, Value] = {
 }
 WRAPPED = ("module", "_orig_mod")  # where what is distributed or compiled has the model itself
 # Parts of ready-made models that come before their last layers.
-STEMS = frozenset("conv1 bn1 relu maxpool avgpool conv_stem conv_proj patch_embed layer1 layer2 layer3 layer4".split())
+STEMS = frozenset(
+    "conv1 bn1 relu maxpool avgpool conv_stem conv_proj patch_embed features layer1 layer2 layer3 layer4".split()
+)
 HEADS = frozenset(("classifier", "fc", "head", "heads"))  # what their last layers are called
 OTHER_ARRAYS = frozenset(("numpy", "pandas", "tensorflow", "jax", "mxnet", "cupy", "scipy", "sklearn", "polars"))
 # Methods that arrays and frames have too.

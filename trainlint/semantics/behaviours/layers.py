@@ -659,6 +659,7 @@ def add_child(call: Call) -> Value:
     if name in ("add_module", "register_module", "insert") and len(values) == 2:
         label, value = values
         if isinstance(label, Const) and isinstance(label.value, str):
+            interp.library.set_attribute(interp, module, label.value, value, call.node)
             interp.write(module.attrs, label.value, value)
         else:
             interp.write(module.attrs, f"$member{id(call.node)}", value)
