@@ -79,6 +79,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
+    const,
     options,
     truth,
     usual,
@@ -465,7 +466,8 @@ class MetricAveraging(Rule):
                 self.tell(node, left.tally, report, what, count, "is no mean of them")
                 return
         index = index_of(report.space())
-        if total == "sums" and not count and counts_calls(index, right_node, left.tally.node):
+        ones = partial(is_left_at_one, report) if left.tally.scaled else is_one
+        if total == "sums" and not count and counts_calls(index, right_node, left.tally.node, ones):
             wrong, names = True, ("a sum weighted with sizes", "the number of its terms")
         elif total == "sums" and not count and counts_turns(index, right_node, left.tally):
             count = "batches"
@@ -506,6 +508,11 @@ class MetricAveraging(Rule):
 
 
 PARTS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def is_left_at_one(report: Report, node: Any) -> bool:
+    """Whether an expression is 1, as an argument that the call at hand leaves out may be."""
+    return is_one(node) or (isinstance(node, cst.Name) and const(report.interp.peek(node) or UNKNOWN) == 1)
 
 
 def counts_turns(index: Index, count: Any, total: Tally) -> bool:

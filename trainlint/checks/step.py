@@ -20,7 +20,15 @@ from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import Reach, descendants, optimizers, touches
 from trainlint.semantics.conditions import conditions, contradict
-from trainlint.semantics.interpreter import Interpreter, Region, may_learn, nested, outwards, target_names
+from trainlint.semantics.interpreter import (
+    Interpreter,
+    Region,
+    left_over_turns,
+    may_learn,
+    nested,
+    outwards,
+    target_names,
+)
 from trainlint.semantics.library import SCALING, Call, is_data, is_of_torch
 from trainlint.semantics.modules import carried, contents
 from trainlint.semantics.namespace import Namespace
@@ -203,14 +211,21 @@ def is_seldom_cleared(region: Region, step: Any, report: Report) -> bool:
 
 
 def is_unconditional(region: Region, event: Any) -> bool:
-    """Whether something happens in the body of a loop itself, in no branch or loop within."""
+    """Whether something happens in the body of a loop itself, in no branch or loop within, nor behind `if i % n:
+    continue`."""
     if event.space is not region.space or not isinstance(region.node, (cst.For, cst.While)):
         return False
+    below: Any = event.node
     for outer in index_of(event.space).ancestors(event.node):
         if outer is region.node:
             return True
         if isinstance(outer, (cst.If, cst.IfExp, cst.For, cst.While, cst.Try, cst.FunctionDef)):
             return False
+        if isinstance(outer, cst.IndentedBlock):
+            before = list(outer.body)[: list(outer.body).index(below)]
+            if any(isinstance(line, cst.If) and left_over_turns(line) is not None for line in before):
+                return False
+        below = outer
     return False
 
 

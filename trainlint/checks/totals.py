@@ -324,16 +324,16 @@ def unguarded(divisor: Any) -> Any:
     return next((part for part in given if not is_literal(part)), divisor)
 
 
-def counts_calls(index: Index, count: Any, added: Any) -> bool:
+def counts_calls(index: Index, count: Any, added: Any, ones: Callable[[Any], bool] = is_one) -> bool:
     """Whether the method that adds a product to a total of an object, `value * n`, or the size of a batch to another,
-    adds 1 to an attribute as well: at each call."""
+    adds 1 to an attribute as well: at each call. `ones` tells what is 1."""
     method: Any = index.function(added) if isinstance(added, cst.AugAssign) else None
     parts = statements_in(method.body) if isinstance(method, cst.FunctionDef) else []
     product = parts and isinstance(added.value, cst.BinaryOperation) and isinstance(added.value.operator, cst.Multiply)
     if not product and not any(adds_up(part) and is_held(part.target) and is_size(part.value) for part in parts):
         return False
     held = unguarded(count)
-    return is_held(held) and any(adds_up(p) and p.target.deep_equals(held) and is_one(p.value) for p in parts)
+    return is_held(held) and any(adds_up(p) and p.target.deep_equals(held) and ones(p.value) for p in parts)
 
 
 def is_size(node: Any) -> bool:

@@ -998,8 +998,8 @@ def tally_of(operator: str, left: Value, right: Value) -> Tally | None:
         return joint(a, b) if operator == "Add" else None
     if operator in ("Add", "Subtract") and is_term(left) and is_term(right):
         return a
-    if operator == "Multiply" and size and a.what == "mean":
-        return a._replace(what="sum")
+    if operator == "Multiply" and size and a.what in ("mean", "some"):
+        return a._replace(what="sum", scaled=True)
     if operator == "Divide" and size and a.what == "sum":
         return a._replace(what="mean")
     if operator in ("Multiply", "Divide") and isinstance(right, Const) and is_number(right):

@@ -547,12 +547,15 @@ class Interpreter:
     def block(self, body: Any) -> bool:
         """Run a list of statements; False when the flow does not reach the end."""
         statements = self.statements
-        for statement in body:
+        for place, statement in enumerate(body):
             if monotonic() > self.deadline:
                 self.look_at_the_time()
             handler = statements.get(statement.__class__)
             if handler is not None and not handler(statement):
                 return False
+            if statement.__class__ is cst.If and (number := left_over_turns(statement)) is not None:
+                with self.in_region("periodic", statement, number):
+                    return self.block(body[place + 1 :])
         return True
 
     def look_at_the_time(self) -> None:
@@ -724,7 +727,7 @@ class Interpreter:
         self.notice_left_over(node, node.value, tally)
         what = tally.what + "s"
         if old.tally is None and bounds(old) == (0, 0):
-            return arithmetic.tallied(result, Tally(what, self.frame, tuple(loops), node=node))
+            return arithmetic.tallied(result, Tally(what, self.frame, tuple(loops), node=node, scaled=tally.scaled))
         if old.tally is None or old.tally.what != what:
             return result
         since = old.tally
@@ -2792,21 +2795,31 @@ def seldom(test: Any, held: Value) -> Value:
     return held if remainder is None else Every(remainder.right)
 
 
-def remainder_of(test: Any) -> Any:
-    """The `i % n` of a condition that holds on every nth turn; None for any other condition."""
+def remainder_of(test: Any, holds: bool = True) -> Any:
+    """The `i % n` of a condition that holds on every nth turn, or else on all but these; None for any other one."""
     kind = test.__class__
     if kind is cst.BooleanOperation:
-        found = remainder_of(test.left)
-        return found if found is not None else remainder_of(test.right)
+        found = remainder_of(test.left, holds)
+        return found if found is not None else remainder_of(test.right, holds)
     if kind is cst.Comparison:
-        if len(test.comparisons) != 1 or test.comparisons[0].operator.__class__ is not cst.Equal:
+        operator = cst.Equal if holds else cst.NotEqual
+        if len(test.comparisons) != 1 or test.comparisons[0].operator.__class__ is not operator:
             return None
         test = test.left
-    elif kind is cst.UnaryOperation and test.operator.__class__ is cst.Not:
+    elif kind is cst.UnaryOperation and test.operator.__class__ is cst.Not and holds:
         test = test.expression
-    else:
+    elif holds:
         return None
     return test if test.__class__ is cst.BinaryOperation and test.operator.__class__ is cst.Modulo else None
+
+
+def left_over_turns(node: cst.If) -> Any:
+    """The `n` of `if i % n != 0: continue`, behind which every nth turn goes on; None for any other branch."""
+    ends = node.body.body[-1] if node.orelse is None and node.body.body else None
+    if ends.__class__ is cst.SimpleStatementLine:
+        ends = ends.body[-1]
+    remainder = remainder_of(node.test, False) if ends.__class__ is cst.Continue else None
+    return None if remainder is None else remainder.right
 
 
 def reduced_comparison(call: cst.Call, reduction: str) -> cst.Comparison | None:

@@ -345,6 +345,8 @@ class Project:
         found = self.located[key]
         if found is space and not level and not space.package:
             found = self.locate(*key, str(space.path))
+        if found is not None and found.state == "failed":
+            return None  # what it has is out of view
         if found is not None and found.source is not None:
             found.imported += 1
             self.run_module(found)

@@ -87,6 +87,7 @@ class Tally(NamedTuple):
     loops  the turns of the loops that were running there
     loader the loader whose batches are counted, or the data set whose samples are
     node   where it is added up
+    scaled whether it is made of what was measured of a batch, multiplied with the size of that
     """
 
     what: str
@@ -94,6 +95,7 @@ class Tally(NamedTuple):
     loops: tuple[Any, ...] = ()
     loader: Any = None
     node: Any = None
+    scaled: bool = False
 
 
 class Value:

@@ -135,7 +135,10 @@ def tracked(call: Call) -> Value:
 @behaviour("argument_parser")
 def argument_parser(call: Call) -> Value:
     parser = Instance(Api(call.path), "parser")
-    parser.attrs["$options"] = DictObject()
+    parser.attrs["$options"] = options = DictObject()
+    for parent in call.interp.known_items(call.value("parents") or NONE) or ():
+        held = parent.attrs.get("$options") if isinstance(parent, Instance) else None
+        options.attrs.update(held.known() if isinstance(held, DictObject) else ())
     return parser
 
 
@@ -202,6 +205,7 @@ def candidate(keywords: dict[str, Value], defined: Step | None = None, name: str
         return default  # already one
     action = keywords.get("action")
     kind = keywords.get("type")
+    default = as_written(default, kind)
     choices = keywords.get("choices")
     if isinstance(action, Const) and action.value in ("store_true", "store_false"):
         fixed = isinstance(default, Const) and default.value is (action.value == "store_true")
@@ -233,6 +237,17 @@ def candidate(keywords: dict[str, Value], defined: Step | None = None, name: str
     if isinstance(default, Const) and isinstance(default.value, str):
         return Text(default=default.value)
     return join(default, UNKNOWN)
+
+
+def as_written(default: Value, kind: Value | None) -> Value:
+    """A default; a text is read as the command line is, where that asks for a number."""
+    if isinstance(default, Const) and isinstance(default.value, str) and isinstance(kind, Api):
+        if kind.path in ("int", "float"):
+            try:
+                return Const(int(default.value) if kind.path == "int" else float(default.value))
+            except ValueError:
+                pass
+    return default
 
 
 @behaviour("parse_args")

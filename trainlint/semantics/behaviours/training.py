@@ -405,11 +405,27 @@ def scale_of(interp: Interpreter, optimizer: Instance) -> frozenset[str]:
 def gradients_may_arrive(interp: Interpreter, loss: Tensor) -> None:
     """A recorded value reached code out of view, which may have run its backward."""
     reach = Reach(loss.deps)
-    if reach.deps and not reach.live:
+    if reach.deps and (not reach.live or is_gone_through(interp, reach)):
         return  # cut off from all that is known to have made it, as priorities of a replay memory
     for optimizer in optimizers(interp):
         if reach.touches(optimizer, False) is not False:
             lose_track(interp, optimizer)
+
+
+def is_gone_through(interp: Interpreter, reach: Reach) -> bool:
+    """Whether a backward went through all that recorded a value, and freed it: there can be no other one."""
+    live = {dep for dep in reach.deps if dep.live}
+    made = {dep.node for dep in live}
+    region = None if None in made else interp.region
+    while region is not None:
+        for event in reversed(region.events):
+            if event.kind == "backward" and event.kept is False and isinstance(event.loss, Tensor):
+                if live <= event.loss.deps:
+                    return True
+            elif event.kind == "model" and event.node in made:
+                return False
+        region = region.parent
+    return False
 
 
 def parameters_escape(interp: Interpreter, module: Instance) -> None:
