@@ -46,6 +46,7 @@ from trainlint.checks.totals import (
     sets_to_zero,
     shared,
     starts_at_zero,
+    starved_before,
     sums_of_sums,
     targets,
     twins,
@@ -471,14 +472,16 @@ class MetricAveraging(Rule):
             wrong, names = True, ("a sum weighted with sizes", "the number of its terms")
         elif total == "sums" and not count and counts_turns(index, right_node, left.tally):
             count = "batches"
-            wrong, names = batched(loader) is True, ("a sum of all samples", "the number of batches")
+            wrong = batched(loader) is True or (left.tally.scaled and batched(loader) is None)
+            names = ("a sum of all samples", "the number of batches")
         elif total == "means" and count in ("samples", "sizes"):
             wrong, names = batched(loader) is not False, ("a sum of batch means", "the number of samples")
         elif total == "means" and not count and strides_to(left.tally, right_node):
             wrong, names = True, ("a sum of batch means", "the number of samples")
         elif total == "sums" and count == "batches":
             fed = loader if left.tally.loops else right.tally.loader  # an object that is fed does not see the loop
-            wrong = batched(fed) is True and (right.tally.loader is fed or is_loader(right.tally.loader))
+            several = batched(fed) is True or (left.tally.scaled and batched(fed) is None)
+            wrong = several and (right.tally.loader is fed or is_loader(right.tally.loader))
             names = ("a sum of all samples", "the number of batches")
         elif total == "mean" and getattr(right, "batch", False) and isinstance(left, Number):
             wrong, names = batched(loader) is True, ("the mean over a batch", "the size of the batch once more")
@@ -1014,8 +1017,14 @@ class MetricAccumulator(Rule):
 
     @on("loop")
     def filled(self, region: Region, report: Report) -> None:
-        """A loop that evaluates adds to what a loop that trains has filled."""
+        """A loop that evaluates adds to what a loop that trains has filled; or any loop to the total of another one,
+        instead of its own."""
         interp = report.interp
+        for _, node, space, _, _, loop in region.of("filled"):
+            starved = next(starved_before(index_of(space), loop), None) if loop is region.node else None
+            if starved is not None:
+                what = f"this goes on with the total of an earlier loop, and nothing is ever added to `{starved}`"
+                report(node, space, what=what)
         if region.has("backward"):
             interp.event("learnt", region.node)
         elif region.has("filled") and region.has("model") and not region.has("step", "autograd"):

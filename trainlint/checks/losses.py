@@ -23,6 +23,7 @@ from trainlint.semantics.values import (
     FALSE,
     HIDDEN,
     INDICES,
+    LEAF,
     LOG_PROBABILITIES,
     LOG_SIGMOID,
     LOGITS,

@@ -17,7 +17,6 @@ from trainlint.edits import insert_after, insert_before, move_after, move_before
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.engines import automatic
 from trainlint.semantics.behaviours.layers import calls_in
-from trainlint.semantics.behaviours.tensors import LEAF
 from trainlint.semantics.behaviours.training import Reach, descendants, optimizers, touches
 from trainlint.semantics.conditions import conditions, contradict
 from trainlint.semantics.interpreter import (
@@ -36,6 +35,7 @@ from trainlint.semantics.values import (
     ELSEWHERE,
     FACTOR,
     FALSE,
+    LEAF,
     NONE,
     UNKNOWN,
     Api,
@@ -115,7 +115,7 @@ class MissingZeroGrad(Rule):
     def never(self, region: Region, report: Report) -> None:
         """A loop that fills gradients and steps, each perhaps not in every turn, and in no way clears them; or steps in
         every turn and clears in every nth only."""
-        cleared = [e.optimizer for e in region.of("clear")]
+        cleared = [e.optimizer for e in region.of("clear") if not isinstance(e.optimizer, Tensor)]
         if any(not isinstance(o, Instance) or "$modules" not in o.attrs for o in cleared):
             return
         done = frozenset[int]().union(*(o.attrs["$modules"] for o in cleared))

@@ -662,6 +662,21 @@ def starving(index: Index, name: cst.Name) -> Iterator[str]:
                 yield target.value
 
 
+def starved_before(index: Index, loop: Any) -> Iterator[str]:
+    """The totals that are set to 0 in the lines right before a loop, to be divided later, and that nothing is ever added
+    to."""
+    block: Any = index.parent(loop)
+    lines = list(getattr(block, "body", ()))
+    for line in reversed(lines[: lines.index(loop)] if loop in lines else ()):
+        parts = line.body if isinstance(line, cst.SimpleStatementLine) else ()
+        begun = [(name, value, part) for part in parts for name, value in begun_by(part)]
+        if not begun:
+            break
+        for name, value, part in begun:
+            if is_zero(value) and is_only_read(index, name, part, value):
+                yield name.value
+
+
 def starving_entries(index: Index, entry: Any) -> Iterator[str]:
     """The lists that a dict begins with, as it does with the one that an entry is, and that nobody ever names again."""
     owner: Any = entry.value if isinstance(entry, cst.Subscript) else None
@@ -926,22 +941,30 @@ def are_alike(index: Index, first: Feed, second: Feed) -> bool:
     if isinstance(one, cst.Subscript) and isinstance(other, cst.Subscript):
         # Of entries with names that are put together, one may go with the turn and the other with all turns.
         same = one.value.deep_equals(other.value) and set(names_in(one)) == set(names_in(other))
-        return same and is_plain(one.value) and is_whole(index, one.value)
+        return same and is_plain(one.value) and is_whole(index, one.value, {key_of(one), key_of(other)})
     if not isinstance(one, cst.Name) or not isinstance(other, cst.Name):
         return False
     begun, also = begun_in(index, one, first), begun_in(index, other, second)
     return begun is not None and also is not None and begun[0] is also[0] and is_start(begun[1], also[1])
 
 
-def is_whole(index: Index, name: Any) -> bool:
-    """Whether the entries of a dict are never set one by one, as far as that can be seen."""
+def is_whole(index: Index, name: Any, keys: set[str | None]) -> bool:
+    """Whether these entries of a dict are never set one by one, as far as that can be seen, but to empty lists."""
     places: Iterator[Any]
     if isinstance(name, cst.Attribute):
         places = (node for node in nodes_in(index.module.node) if node.deep_equals(name))
     else:
         places = (use for binding in index.lookup(name) for use in index.references(binding))
     entries = (above for place in places if isinstance(above := index.parent(place), cst.Subscript))
-    return not any(isinstance(index.parent(entry), (cst.AssignTarget, cst.Del)) for entry in entries)
+    return not any(key_of(entry) in {None, *keys} and is_set_to_more(index, entry) for entry in entries)
+
+
+def is_set_to_more(index: Index, entry: Any) -> bool:
+    """Whether an entry is set to anything but an empty list, or deleted."""
+    above = index.parent(entry)
+    if isinstance(above, cst.AssignTarget):
+        return not is_empty_list(getattr(index.parent(above), "value", None))
+    return isinstance(above, cst.Del)
 
 
 def begun_in(index: Index, name: cst.Name, feed: Feed) -> tuple[Any, Any] | None:

@@ -36,7 +36,7 @@ FIELDS = {
     "backward": "loss kept engine",
     "autograd": "value inputs",
     "gradient": "",
-    "clear": "optimizer",  # None where gradients are cleared otherwise
+    "clear": "optimizer",  # None where it is not known whose gradients these are, a tensor for one that none holds
     "given": "optimizer",  # gradients of others were put in the place of its own
     "clip": "states spent",
     "step": "optimizer before scaler scale",

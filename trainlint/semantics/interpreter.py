@@ -3000,6 +3000,9 @@ def code_of(callee: Value) -> tuple[Function | None, int]:
         return callee, 0
     if isinstance(callee, Method):
         return callee.function, 1
+    if isinstance(callee, Class):
+        made = callee.find("__init__")
+        return (made, 1) if isinstance(made, Function) else (None, 0)
     if not isinstance(callee, Instance) or not isinstance(callee.cls, Class):
         return None, 0
     found = callee.cls.find("forward" if callee.family == "module" else "__call__")

@@ -27,6 +27,7 @@ from trainlint.semantics.values import (
     FALSE,
     HELD,
     INDICES,
+    LEAF,
     LOGITS,
     MASK,
     NAN,
@@ -1257,7 +1258,8 @@ class Library:
             return owner.but(kinds=LOGITS if classes > 1 else owner.kinds, shape=(None, classes), batched=True)
         if name == "grad":
             interp.event("gradient", node)
-            return Tensor(nature="a gradient", graph=False, deps=owner.deps, lib=owner.lib)
+            own = owner.trace if owner.trace and owner.trace[0].label == LEAF else ()
+            return Tensor(nature="a gradient", graph=False, deps=owner.deps, lib=owner.lib, trace=own)
         if name == "requires_grad":
             ran = [dep for dep in owner.deps if dep.node is not None]
             if owner.graph is True and any(dep.live for dep in ran):
@@ -1362,7 +1364,7 @@ class Library:
             if leaf_kind(interp, owner) == "parameter":
                 interp.write(interp.flags, asking(owner), value)
             elif node is not None and truth(value) and not any(is_leaf(dep) for dep in owner.deps):
-                leaf = (interp.step(node, "a leaf of its own"),) if owner.graph is False and owner.deps else owner.trace
+                leaf = (interp.step(node, LEAF),) if owner.graph is False else owner.trace
                 interp.rebind(node.value, owner.but(graph=True, trace=leaf))
             from trainlint.semantics.behaviours.training import set_requires_grad
 

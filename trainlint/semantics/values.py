@@ -46,6 +46,7 @@ KIND_NAMES = {
 # Masks: of what is chosen, which may be nothing; of what is there and no padding, of which each row has some; of what
 # is NaN; of what lengths reach, which is always something.
 CHOSEN, PRESENT, ABSENT, REACHED = "a mask", "a mask of what is there", "a mask of NaN", "a mask of lengths"
+LEAF = "a leaf of its own"  # labels a tensor made to require gradients after it had lost its graph, or had none
 OWN_LOSS = "a model's own loss"  # what a model of the hub reckons of its answers and the labels
 ANSWERS = "a model's answers"  # what a `Trainer` gives to `compute_metrics`, sample by sample
 PADDING = "sequences padded with "  # of different lengths, by the value that fills up the shorter ones

@@ -69,7 +69,7 @@ from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_name
 
 if TYPE_CHECKING:
-    from trainlint.semantics.interpreter import Interpreter
+    from trainlint.semantics.interpreter import Arguments, Interpreter
 
 
 def guarded(function: Value, guard: Any) -> Value:
@@ -615,7 +615,7 @@ def getattr_(call: Call) -> Value:
         return Api(f"{owner.path}.{meant}")
     if isinstance(owner, Namespace):
         usual = owner.attrs.get(name.default) if isinstance(name, Text) and name.default else None
-        return usual if isinstance(usual, (Class, Function)) else join_all(chosen_from(owner))
+        return usual if isinstance(usual, (Class, Function)) else join_all(chosen_from(owner, call))
     if isinstance(name, Union) and all(isinstance(o, Const) and isinstance(o.value, str) for o in name.options):
         return join_all(
             call.interp.get_attribute(owner, o.value, call.node) for o in name.options if isinstance(o, Const)
@@ -623,16 +623,42 @@ def getattr_(call: Call) -> Value:
     return UNKNOWN
 
 
-def chosen_from(space: Namespace) -> list[Value]:
-    """What an unknown name may pick from a module: its model classes, or else its public functions."""
-    own = [
-        v
-        for k, v in space.attrs.items()
-        if isinstance(k, str) and isinstance(v, (Class, Function)) and v.space is space
+def chosen_from(space: Namespace, chosen: Call | None) -> list[Value]:
+    """What an unknown name may pick from a module, or from a package that has it from its modules: model classes, or
+    else functions, or else other classes; where it is called at once, those that take such arguments."""
+    from trainlint.semantics.interpreter import takes
+
+    members = [v for k, v in space.attrs.items() if isinstance(k, str) and isinstance(v, (Class, Function))]
+    own = [v for v in members if v.space is space] or [v for v in members if space.package and is_below(v.space, space)]
+    kinds: list[list[Value]] = [
+        [v for v in own if isinstance(v, Class) and v.family == "module"],
+        [v for v in own if isinstance(v, Function)],
+        [v for v in own if isinstance(v, Class)],
     ]
-    models = [v for v in own if isinstance(v, Class) and v.family == "module"]
-    makers = [v for v in own if isinstance(v, Function)]
-    return [*(models or makers)][: Union.LIMIT]
+    given = given_next(chosen) if chosen is not None else None
+    for kind in kinds if given is not None else ():
+        if fitting := [v for v in kind if takes(v, given)]:
+            return fitting[: Union.LIMIT]
+    return next(filter(None, kinds), [])[: Union.LIMIT]
+
+
+def is_below(module: Namespace, package: Namespace) -> bool:
+    """Whether a module lies in the folder of a package."""
+    return module.path is not None and package.path is not None and package.path.parent in module.path.parents
+
+
+def given_next(call: Call) -> Arguments | None:
+    """The arguments that what a call gives is called with at once, of which nothing is known but how many there are and
+    their names."""
+    from trainlint.semantics.interpreter import Arguments
+
+    source = call.interp.frame.space.source
+    above = source.index.parent(call.node) if source is not None else None
+    if not isinstance(above, cst.Call) or above.func is not call.node:
+        return None
+    count = sum(argument.keyword is None and not argument.star for argument in above.args)
+    named = {argument.keyword.value: UNKNOWN for argument in above.args if argument.keyword is not None}
+    return Arguments([UNKNOWN] * count, named, open_=any(argument.star for argument in above.args))
 
 
 @behaviour("import_module")
@@ -730,7 +756,7 @@ def spelt(interp: Interpreter, text: Value, node: Any) -> Value:
         if isinstance(owner, Namespace) and (end or len(text.parts) == 1):
             modules = interp.modules_below(interp.frame.space, text.parts[0][:-1]) if end else []
             makers = [v.attrs[end] for v in modules if isinstance(v, Namespace) and end in v.attrs]
-            return join_all(makers or chosen_from(owner))
+            return join_all(makers or chosen_from(owner, None))
     return UNKNOWN
 
 

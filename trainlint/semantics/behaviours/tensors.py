@@ -26,6 +26,7 @@ from trainlint.semantics.values import (
     INDICES,
     INF,
     KIND_NAMES,
+    LEAF,
     LOG_PROBABILITIES,
     LOG_SIGMOID,
     LOGITS,
@@ -234,7 +235,8 @@ def requires_grad(call: Call) -> Value:
     if wished is not False and may_be_weights(tensor):
         call.interp.event("released", call.node)
     result = tensor.but(graph=wished)
-    result = result.but(trace=(leaf_step(call),)) if wished and is_severed(tensor) else result
+    own = is_severed(tensor) or (tensor.graph is False and not tensor.deps)
+    result = result.but(trace=(leaf_step(call),)) if wished and own else result
     known = call.interp.modules.leaves.get(id(tensor))
     return trainable(call, result, known[1] if known is not None else "tensor")  # a `Parameter` is returned as it is
 
@@ -247,9 +249,6 @@ def may_be_weights(tensor: Tensor) -> bool:
 def stopped(call: Call) -> frozenset[Dep]:
     """What the first argument descends from, of which gradients reach nothing behind this call."""
     return severed(call.interp, call.tensor, call.interp.step(call.node, call.short_name))
-
-
-LEAF = "a leaf of its own"  # labels a tensor that was made to require gradients after it had lost its graph
 
 
 def leaf_step(call: Call) -> Step:
@@ -1059,7 +1058,7 @@ def zeros(call: Call) -> Value:
     if isinstance(tensor, Tensor) and tensor.nature == "a gradient" and called(call.node) in ("zero_", "fill_"):
         from trainlint.semantics.behaviours.training import clear_gradients
 
-        clear_gradients(call.interp, tensor.deps, call.node)
+        clear_gradients(call.interp, tensor, call.node)
     return fresh(call, lo=0.0, hi=0.0)
 
 

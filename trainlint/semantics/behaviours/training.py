@@ -26,6 +26,7 @@ from trainlint.semantics.values import (
     ELSEWHERE,
     FALSE,
     INF,
+    LEAF,
     NONE,
     TRUE,
     UNKNOWN,
@@ -436,13 +437,17 @@ def parameters_escape(interp: Interpreter, module: Instance) -> None:
             lose_track(interp, optimizer)
 
 
-def clear_gradients(interp: Interpreter, deps: frozenset[Dep], node: Any) -> None:
-    """`p.grad = None` and `module.zero_grad()`: clear the optimizers that hold these parameters."""
-    reach = Reach(deps)
-    reached = [(o, reach.touches(o, True)) for o in optimizers(interp)]
+def clear_gradients(interp: Interpreter, held: Tensor, node: Any) -> None:
+    """`p.grad = None` and `module.zero_grad()`: clear the optimizers that hold these parameters. What was made to
+    require gradients by itself is a parameter of no module."""
+    reach = Reach(held.deps)
+    alone = not held.deps and bool(held.trace) and held.trace[0].label == LEAF
+    present = [o for o in optimizers(interp) if not alone or not o.attrs.get("$modules")]
+    reached = [(o, reach.touches(o, True)) for o in present]
     whole = [o for o, sure in reached if sure is not False and filled_of(o) <= reach.inner]
     known = whole if all(sure is False or (sure and o in whole) for o, sure in reached) else ()
-    for target in known or (None,):
+    own = held if optimizers(interp) and all(sure is False for _, sure in reached) else None
+    for target in known or (own,):
         interp.event("clear", node, target)
     for optimizer, sure in reached:
         if sure and optimizer not in whole and not clears_the_rest(interp, optimizer, reach.inner):
@@ -486,7 +491,7 @@ def belongs_to(value: Tensor) -> set[tuple[int, int]]:
 def set_gradients(interp: Interpreter, owner: Tensor, value: Value, node: Any) -> None:
     """`p.grad = …`: with None or zeros they are cleared; scaled or clipped they stay; else they come from elsewhere."""
     if value.key == NONE.key or (isinstance(value, Tensor) and value.lo == value.hi == 0):
-        clear_gradients(interp, owner.deps, node)
+        clear_gradients(interp, owner, node)
     elif not isinstance(value, Tensor) or not belongs_to(owner) or belongs_to(value) != belongs_to(owner):
         interp.event("clear", node, None)
         reach = Reach(owner.deps)
@@ -499,7 +504,7 @@ def set_gradients(interp: Interpreter, owner: Tensor, value: Value, node: Any) -
 @behaviour("module_zero_grad")
 def module_zero_grad(call: Call) -> Value:
     if isinstance(call.receiver, Instance):
-        clear_gradients(call.interp, frozenset((Dep(call.receiver, None, None),)), call.node)
+        clear_gradients(call.interp, Tensor(deps=frozenset((Dep(call.receiver, None, None),))), call.node)
     return NONE
 
 
