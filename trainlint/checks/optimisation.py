@@ -608,6 +608,7 @@ class LearningRateExtreme(Rule):
     # Above this, the optimizer diverges; of the Adam kind, each step is about as long as the rate.
     ADAM = "Adam AdamW NAdam Nadam RAdam Adamax RMSprop adam adamw nadam radam adamax rmsprop"
     LIMITS = {"SGD": 9.0, "sgd": 9.0, **dict.fromkeys(ADAM.split(), 0.2)}  # noqa: RUF012
+    FINE_TUNING = 0.05  # what a ready-made model has learnt is gone at once
     OF_SOME_LAYERS = 10  # times as much: embeddings and heads have rates of their own, up to 1 for those of Adam's kind
     OWN_RATE = frozenset(("OneCycleLR", "CyclicLR"))
     # A function gives what the rate is multiplied with: over a rate of 1, it is the rate itself.
@@ -725,7 +726,10 @@ class LearningRateExtreme(Rule):
 
     def is_usual(self, optimizer: Instance) -> bool:
         rate = own_rate(optimizer)
-        return rate is not None and 0 < rate <= self.LIMITS.get(optimizer.describe(), 0.0)
+        return rate is not None and 0 < rate <= (self.limit_of(optimizer) or 0.0)
+
+    def limit_of(self, optimizer: Instance) -> float | None:
+        return self.FINE_TUNING if "$ready" in optimizer.attrs else self.LIMITS.get(optimizer.describe())
 
     @on_call("optax.chain")
     def uphill(self, call: Call, report: Report) -> None:
@@ -748,7 +752,7 @@ class LearningRateExtreme(Rule):
 
     def judge(self, optimizer: Instance, report: Report) -> None:
         rate = own_rate(optimizer)
-        limit, clips = self.LIMITS.get(optimizer.describe()), {"clipnorm", "clipvalue", "global_clipnorm"}
+        limit, clips = self.limit_of(optimizer), {"clipnorm", "clipvalue", "global_clipnorm"}
         unclipped = optimizer.born is not None and not clips & optimizer.attrs.keys()
         if unclipped and optimizer.born and rate is not None and limit is not None and rate > limit:
             what = f"a learning rate of {rate:g} is far too high for {optimizer.describe()}: training diverges"

@@ -26,6 +26,7 @@ from trainlint.semantics.values import (
     Function,
     Instance,
     ListObject,
+    Method,
     Shape,
     Step,
     Tensor,
@@ -99,12 +100,29 @@ def hub_stored(call: Call) -> Value:
 
 @builtin(
     "dict.map", "dict.cast_column", "dict.remove_columns", "dict.rename_column", "dict.rename_columns",
-    "dict.select_columns", "dict.with_format", "dict.set_format",
+    "dict.select_columns", "dict.with_format", "dict.set_format", "dict.cast", "dict.class_encode_column",
+    "dict.flatten", "dict.align_labels_with_mapping", "dict.flatten_indices", "dict.sort",
 )  # fmt: skip
 @behaviour("hub_kept")
 def hub_kept(call: Call) -> Value:
-    """The same rows, in the same order."""
+    """The same rows, in the same order or in that of a column."""
     return call.first
+
+
+@builtin("dict.shuffle", "dict.filter", "dict.with_transform", "dict.set_transform")
+def of_each(call: Call) -> Value:
+    """A method of a `DatasetDict`, which goes to all of its parts."""
+    parts, name = call.receiver, call.path.removeprefix("dict.")
+    assert isinstance(parts, DictObject)
+    given = call.arguments.without_first()
+    made: dict[Any, Value] = {}
+    for key, part in parts.known():
+        if not isinstance(part, Instance) or part.family != "dataset":
+            return UNKNOWN
+        made[key] = call.interp.library.call_method(call.interp, Method(part, name), given, call.node)
+    if DictObject.REST in parts.attrs:
+        made[DictObject.REST] = UNKNOWN
+    return NONE if name == "set_transform" else DictObject(made)
 
 
 @behaviour("hub_filtered")
@@ -299,7 +317,16 @@ def train(call: Call) -> Value:
             call.interp.event("watched", call.node, trainer, served[1], given)
         rated(call, trainer)
         learn(call, trainer)
+        leave_mode(call, trainer)
     return UNKNOWN
+
+
+def leave_mode(call: Call, trainer: Instance) -> None:
+    """A ready-made model is left in the mode of training, unless the last thing done was to judge it."""
+    model = trainer.attrs.get("model")
+    if isinstance(model, Instance) and "$head" in model.attrs:
+        call.interp.write(model.attrs, "training", UNKNOWN if may_judge(trainer) else TRUE)
+        call.interp.write(model.attrs, "$explicit", TRUE)
 
 
 def may_judge(trainer: Instance) -> bool:
@@ -365,6 +392,9 @@ def rated(call: Call, trainer: Instance) -> None:
     if isinstance(rate, Value) and not own and "optim" not in settings.attrs:
         optimizer = Instance(Api("torch.optim.AdamW"), "engine_optimizer", settings.born)
         optimizer.attrs["learning_rate"] = rate
+        model = trainer.attrs.get("model")
+        if isinstance(model, Instance) and "$head" in model.attrs and "$adapted" not in model.attrs:
+            optimizer.attrs["$ready"] = model
         call.interp.event("rated", call.node, optimizer)
 
 
@@ -383,6 +413,7 @@ def adapted(call: Call) -> Value:
     if not isinstance(model, Instance):
         return Instance(None)
     call.interp.event("adapted", call.node, model)
+    call.interp.write(model.attrs, "$adapted", TRUE)
     return model
 
 
