@@ -78,7 +78,7 @@ TEST = re.compile(r"test", re.IGNORECASE)
 HELD_OUT = {"val": "validation", "test": "test"}  # parts of the data, and what users call them
 _SLICE = re.compile(r"(\d*)(%?):(\d*)(%?)\]")
 PLACES = ("$indices", "indices")  # what a part of a data set keeps of how it was chosen
-JOINED = (".ConcatDataset", "datasets.Dataset")  # have all samples of several others
+JOINED = (".ConcatDataset", "datasets.Dataset", ".Dataset.zip")  # have all samples of several others
 JUDGED = "evaluated on the data it was trained on"
 UNSPLIT = "trained on all rows, those among them that are held out (@) and that it is evaluated on"
 REDRAWN = "evaluated on a part of a second random split, which holds rows that it was trained on"
@@ -403,6 +403,8 @@ class SplitOverlap(Rule):
                 report(given, how=JUDGED)
         elif is_loader(trained) and is_loader(judged) and begin_together(judged, trained):
             report(given, how=JUDGED)
+        elif is_loader(trained) and is_loader(judged) and same_data(judged) in joined_in(trained):
+            report(given, how=JUDGED).because([judged.born])
         elif (folder := folder_read(judged)) is not None and folder == folder_read(trained):
             born = judged.born if isinstance(judged, Instance) and judged is not trained else None
             draft = report(born.node, born.space, how=JUDGED) if born else report(given, how=JUDGED)

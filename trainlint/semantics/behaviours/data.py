@@ -2342,7 +2342,7 @@ def batches(call: Call) -> Value:
     if not isinstance(loader, Instance):
         return Tensor(graph=False)
     dataset = loader.attrs.get("dataset")
-    if "$maps" in loader.attrs or "$opaque" in loader.attrs:
+    if {"$maps", "$opaque", "$zipped"} & loader.attrs.keys():
         return mapped(call, loader, dataset)
     if "collate_fn" in loader.attrs and not (isinstance(loader.attrs["collate_fn"], Const)):
         return collated(call, loader, dataset)
@@ -2360,8 +2360,12 @@ def mapped(call: Call, loader: Instance, dataset: Value | None) -> Value:
     from trainlint.semantics.interpreter import Arguments
 
     row = DictObject({DictObject.REST: Tensor(graph=False)})
-    made: Value = row if "$opaque" in loader.attrs else sample_of(call.interp, dataset)
     in_batches = False
+    if isinstance(several := loader.attrs.get("$zipped"), Tuple):
+        made: Value = Tuple(tuple(map(call.interp.element_of, several.items)))
+        in_batches = True  # each of them puts its own together
+    else:
+        made = row if "$opaque" in loader.attrs else sample_of(call.interp, dataset)
     for function, of_batches in (*loader.attrs.get("$maps", ()), (NONE, True)):
         if of_batches and not in_batches:
             made, in_batches = as_batch(made, info_of(dataset)), True

@@ -180,6 +180,22 @@ def split_served(call: Call, wanted: Value) -> Value:
     return made
 
 
+@behaviour("tf_zip")
+def zipped(call: Call) -> Value:
+    """`Dataset.zip((a, b))`: a sample, or a batch, of each of several pipelines at once."""
+    given = call.interp.known_items(call.first) if len(call.arguments.positional) == 1 else call.arguments.positional
+    parts = [p for p in given or () if isinstance(p, Instance) and p.family == "loader" and "dataset" in p.attrs]
+    if call.arguments.open or not parts or len(parts) < len(given or ()):
+        return Instance(None)
+    joined = Instance(Api("tensorflow.data.Dataset.zip"), "dataset", call.interp.step(call.node, call.short_name))
+    joined.attrs["$members"] = Tuple(tuple(part.attrs["dataset"] for part in parts))
+    made = over(joined, FALSE if all(truth(part.attrs["$shuffle"]) is False for part in parts) else UNKNOWN)
+    made.attrs["$zipped"] = Tuple(tuple(parts))
+    if all("$batched" in part.attrs for part in parts):
+        made.attrs["$batched"] = parts[0].attrs["$batched"]
+    return made
+
+
 @behaviour("tf_files")
 def of_files(call: Call) -> Value:
     """A pipeline over some files, or the records in them. Nothing tells in which order these were written."""
