@@ -776,6 +776,9 @@ LAST_COUNT = (
 )
 
 
+EXTREMES = ("MaxMetric", "MinMetric")  # the best so far, of all epochs
+
+
 def is_metric(value: Any) -> bool:
     """Whether a value is a metric of torchmetrics, or several."""
     return isinstance(value, Instance) and value.api_path.startswith("torchmetrics.")
@@ -847,14 +850,13 @@ class MetricAccumulator(Rule):
             done = {what for _, what, _ in uses}
             read = [(hook, node) for hook, what, node in uses if what == "compute" and hook.endswith("epoch_end")]
             repeated = [node for hook, node in read if "test" not in hook]
+            logged = logged_alone(index, uses) if None in done and "getattr" not in words else None
             place, what = None, ""
-            if read and done <= {"compute", "reset"}:
-                place, what = read[0][1], "nothing is ever added to this metric (@), so what is read of it says nothing"
-            elif (
-                done <= {None, "reset"} and "getattr" not in words and (logged := logged_alone(index, uses)) is not None
-            ):
+            if logged is not None and done <= {None, "compute", "reset"}:
                 place, what = logged, "nothing is ever added to this metric (@), so what is logged of it says nothing"
-            elif repeated and done <= {"compute", "update", "forward", ""}:
+            elif read and done <= {"compute", "reset"}:
+                place, what = read[0][1], "nothing is ever added to this metric (@), so what is read of it says nothing"
+            elif repeated and done <= {"compute", "update", "forward", ""} and metric.describe() not in EXTREMES:
                 place = repeated[0]
                 what = "this metric (@) is never reset, so it also holds what the epochs before have added"
             elif done == {"update"}:
