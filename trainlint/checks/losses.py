@@ -30,6 +30,7 @@ from trainlint.semantics.values import (
     PREDICTED,
     PROBABILITIES,
     SIGMOID,
+    SOME_CODES,
     TANH,
     UNKNOWN,
     Class,
@@ -177,9 +178,7 @@ class NllLossWithoutLogSoftmax(LossRule):
     """Negative log likelihood is given what are no log-probabilities."""
 
     code, name = "TL104", "nll-loss-without-log-softmax"
-    message = (
-        "`{loss}` gets {kind} (@); it needs log-probabilities, and with these the loss has no lower bound or no log"
-    )
+    message = "{loss} gets {kind} (@); it needs log-probabilities, and with these the loss has no lower bound or no log"
 
     fixable = Safety.UNSAFE
 
@@ -190,17 +189,54 @@ class NllLossWithoutLogSoftmax(LossRule):
         if given.must_be(wrong):
             kind = "raw scores" if given.must_be(LOGITS | HIDDEN) else "probabilities"
             argument = call.argument(call.row.params[0])
-            draft = report(argument, loss=call.short_name, kind=kind).because(origins(given, report.interp))
+            draft = report(argument, loss=f"`{call.short_name}`", kind=kind).because(origins(given, report.interp))
             if given.must_be(PROBABILITIES):
                 draft.repair(partial(self.take_logarithm, given, argument))
             elif call.path == NLL and given.must_be(LOGITS) and one_model(given):
                 draft.repair(partial(other_loss, call, NLL_NAMES, NAMES))
+
+    @on("multiply")
+    def by_hand(self, fact: Any, report: Report) -> None:
+        """A sum, with a minus, of those of a model's probabilities that one-hot codes pick."""
+        _, node, left, right, left_node, right_node, _ = fact
+        for given, code, shown in ((left, right, left_node), (right, left, right_node)):
+            if not isinstance(given, Tensor) or not given.must_be(PROBABILITIES) or given.graph is False:
+                continue
+            if isinstance(code, Tensor) and code.nature in ("a one-hot code", SOME_CODES) and not code.deps:
+                if (given.deps or report.interp.module_depth > 0) and is_total_with_minus(report, node):
+                    draft = report(shown, loss="this likelihood", kind="probabilities").because(
+                        origins(given, report.interp)
+                    )
+                    draft.repair(partial(self.take_logarithm, given, shown))
 
     def take_logarithm(self, given: Tensor, argument: Any, draft: Draft) -> None:
         found = flows_only(given, draft.space, argument)
         edit = found and (found.renamed("softmax", "log_softmax") or found.renamed("Softmax", "LogSoftmax"))
         if edit is not None:
             draft.fix("take log-softmax", edit)
+
+
+TOTALS = ("sum", "mean", "reduce_sum", "reduce_mean")
+
+
+def is_total_with_minus(report: Report, node: Any) -> bool:
+    """Whether a product is summed, or its mean taken, and the sign turned; and nothing else is done to it but to divide
+    it by a number."""
+    index, negated, summed = index_of(report.space()), False, False
+    around = index.parent(node)
+    while isinstance(around, (cst.Call, cst.Arg, cst.Attribute, cst.UnaryOperation, cst.BinaryOperation)):
+        if isinstance(around, cst.Call):
+            if called(around) not in TOTALS:
+                return False
+            summed = True
+        elif isinstance(around, cst.UnaryOperation):
+            negated = isinstance(around.operator, cst.Minus) and not negated
+        elif isinstance(around, cst.BinaryOperation):
+            size = isinstance(around.operator, cst.Divide) and around.right is not node
+            if not size or isinstance(report.interp.peek(around.right), (Tensor, Union)):
+                return False
+        node, around = around, index.parent(around)
+    return negated and summed
 
 
 class LogSoftmaxBeforeCrossEntropy(LossRule):

@@ -68,6 +68,7 @@ from trainlint.semantics.values import (
     unknown_number,
     usual,
 )
+from trainlint.syntax.code import called
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
@@ -889,7 +890,7 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         deps = cut(deps, interp.step(node, "comparison")) if deps else deps
         interp.severs(node, *(side for side in (first, other) if isinstance(side, Tensor)))
         shape, last, batched = broadcast(form(left), form(right))
-        nature = mask_of(operator, left, right)
+        nature = "a one-hot code" if operator == "Equal" and is_code(node) else mask_of(operator, left, right)
         return Tensor(kinds=MASK, lo=0, hi=1, nature=nature, graph=False, deps=deps,
                       data=data._replace(stats=frozenset()), lib=first.lib, shape=shape, last=last,
                       batched=batched)  # fmt: skip
@@ -934,6 +935,25 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
     if operator in ("In", "NotIn") and isinstance(left, Const):
         return interp.library.contains(interp, left, right, operator == "In")
     return ALIKE if operator == "Equal" and not (is_number(left) or is_number(right)) else BOOL
+
+
+def is_code(node: Any) -> bool:
+    """Whether labels are compared with each of their values along an axis of its own: `y[:, None] == np.arange(k)`."""
+    if not isinstance(node, cst.Comparison):
+        return False
+    sides = (node.left, node.comparisons[0].comparator)
+    return any(
+        called(values) == "arange" and isinstance(labels, cst.Subscript) and adds_axis(labels.slice[-1].slice)
+        for labels, values in (sides, sides[::-1])
+    )
+
+
+def adds_axis(item: Any) -> bool:
+    """Whether an index is one for an axis that was not there."""
+    value = getattr(item, "value", None)
+    return (isinstance(value, cst.Name) and value.value == "None") or (
+        isinstance(value, cst.Attribute) and value.attr.value == "newaxis"
+    )
 
 
 def are_plain(*values: Value) -> bool:

@@ -27,6 +27,7 @@ from trainlint.semantics.values import (
     OF_NODES,
     PROBABILITIES,
     SIGMOID,
+    SOME_CODES,
     UNKNOWN,
     Api,
     Class,
@@ -439,7 +440,8 @@ def tensor_item(interp: Interpreter, owner: Tensor, indices: list[Value | slice]
     batched = found.batched or (owner.batched and isinstance(rows, Tensor) and rows.nature in OF_NODES)
     if owner.nature in ("a count", "a one-hot code") and isinstance(rows, (Tensor, Instance)):
         looked_up = not isinstance(rows, Tensor) or rows.kinds != MASK
-        owner = owner.but(nature=None) if looked_up else owner  # there is one at least of what is there
+        if looked_up:  # there is one at least of what is there
+            owner = owner.but(nature=SOME_CODES if owner.nature == "a one-hot code" else None)
     return owner.but(shape=found.shape, last=found.last, batched=batched, data=data, axis=axis)
 
 

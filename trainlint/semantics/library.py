@@ -143,6 +143,7 @@ TABLES = {
     "optax": "jax",
     "equinox": "jax",
     "haiku": "jax",
+    "neural_tangents": "jax",
     "argparse": "python",
     "functools": "python",
 }
@@ -168,6 +169,7 @@ MOVED = [
     (re.compile(r"^keras\.layers\.(core|convolutional|recurrent)\."), "keras.layers."),
     (re.compile(r"^tensorflow\.(?=(losses|optimizers|metrics)\.[A-Z])"), "keras."),
     (re.compile(r"^tensorflow\.compat\.v[12]\."), "tensorflow."),
+    (re.compile(r"^jax\.(experimental|example_libraries)\.stax\."), "jax.stax."),
     (re.compile(r"^albumentations\.(core|augmentations)\.([a-z_]+\.)*(?=[A-Z])"), "albumentations."),
     (re.compile(r"^fastai\.([a-z_]+\.)+"), "fastai."),
 ]

@@ -51,6 +51,7 @@ OWN_LOSS = "a model's own loss"  # what a model of the hub reckons of its answer
 ANSWERS = "a model's answers"  # what a `Trainer` gives to `compute_metrics`, sample by sample
 PADDING = "sequences padded with "  # of different lengths, by the value that fills up the shorter ones
 REST = "the rest of a mask"
+SOME_CODES = "rows of one-hot codes"
 # Of those nodes of a graph that are a part of the data.
 OF_NODES = {f"a mask of {part} nodes": part for part in ("train", "val", "test", "train+val", "train+test")}
 

@@ -32,6 +32,7 @@ from trainlint.semantics.values import (
     DictObject,
     Instance,
     ListObject,
+    Method,
     Number,
     Tensor,
     Tuple,
@@ -454,6 +455,42 @@ def transform(call: Call) -> Value:
     made.attrs["$stateful"] = Const("with_state" in call.short_name)
     made.attrs["$key"] = TRUE
     return made
+
+
+@behaviour("stax_layer")
+def stax_layer(call: Call) -> Value:
+    """`stax.Dense(…)`: a layer as a pair of pure functions, which make its parameters and apply it."""
+    path = str(call.row.raw["layer"])
+    known = call.interp.library.class_row(path) is not None
+    return as_functions(
+        call, call.interp.library.call(call.interp, path, call.arguments, call.node) if known else Api(path)
+    )
+
+
+@behaviour("stax_serial")
+def stax_serial(call: Call) -> Value:
+    """`stax.serial(…)`: layers one after the other, as such a pair."""
+    layers = [applied_by(layer) for layer in call.arguments.positional]
+    if call.arguments.open or UNKNOWN in layers:
+        return UNKNOWN
+    given = type(call.arguments)([ListObject(tuple(layers))])
+    return as_functions(call, call.interp.library.call(call.interp, "flax.linen.Sequential", given, call.node))
+
+
+def as_functions(call: Call, function: Value) -> Tuple:
+    made = like(call, "haiku")
+    made.attrs.update({"$function": function, "$stateful": FALSE, "$key": FALSE})
+    pair = (Method(made, "init"), Method(made, "apply"))
+    return Tuple((*pair, UNKNOWN) if call.actual.startswith("neural_tangents.") else pair)
+
+
+def applied_by(layer: Value) -> Value:
+    """What a pair of functions applies; those of layers without parameters are constants."""
+    if isinstance(layer, Api):
+        return layer
+    apply = layer.items[1] if isinstance(layer, Tuple) and len(layer.items) > 1 else None
+    pair = apply.receiver if isinstance(apply, Method) else None
+    return pair.attrs.get("$function", UNKNOWN) if isinstance(pair, Instance) else UNKNOWN
 
 
 @behaviour("haiku_keyless")

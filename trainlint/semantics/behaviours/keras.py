@@ -20,7 +20,7 @@ from trainlint.semantics.behaviours.applications import (
     thawed,
 )
 from trainlint.semantics.behaviours.data import PART_WORDS, dataset_part, part_in_path, predicted, sameness, words_of
-from trainlint.semantics.behaviours.engines import behind, run, run_hook
+from trainlint.semantics.behaviours.engines import behind, hook, run, run_hook
 from trainlint.semantics.behaviours.pipelines import windows_over
 from trainlint.semantics.behaviours.training import stepped
 from trainlint.semantics.library import BEHAVIOURS, Call, Row, as_tensor, behaviour
@@ -214,7 +214,7 @@ def outputs(call: Call) -> Value:
 def put_through(interp: Interpreter, layer: Value, arguments: Arguments, node: Any) -> Value:
     """What a layer or model makes of inputs."""
     if not isinstance(layer, Instance) or layer.family not in ("keras", "flax"):
-        return interp.call(layer, arguments, node) if isinstance(layer, Function) else UNKNOWN
+        return interp.call(layer, arguments, node) if isinstance(layer, (Api, Function, Method)) else UNKNOWN
     own: Value | None = None
     paths: tuple[str, ...] = (layer.cls.path,) if isinstance(layer.cls, Api) else ()
     if isinstance(layer.cls, Class):
@@ -584,14 +584,29 @@ def fit(call: Call) -> Value:
     if isinstance(call.receiver, Instance):
         thawed(call.interp, call.receiver, call.node)
     if judged is not None:
-        first = judged.items[0] if isinstance(judged, Tuple) and judged.items else rows_of(judged) or UNKNOWN
-        call.interp.event("predicted", call.node, call.receiver, first)
+        rows = judged.items[0] if isinstance(judged, Tuple) and judged.items else rows_of(judged) or UNKNOWN
+        call.interp.event("predicted", call.node, call.receiver, rows)
     elif held_out is not None:
         call.interp.event("predicted", call.node, call.receiver, None)  # rows of those that it is fitted to
-    run_hook(call.interp, call.receiver, "train_step", first)
+    run_hook(call.interp, call.receiver, "train_step", first if target is None else Tuple((first, as_tensor(target))))
+    judge_by_hook(call, judged, "val", "validation_data", 8)
     if isinstance(data, Tensor) and isinstance(held_out, Const) and held_out.value:
         call.interp.emit("split", (call.interp.frame.space, call.node, data, "validation_split"))
     return Instance(None)
+
+
+def judge_by_hook(call: Call, judged: Value | None, part: str, name: str, position: int) -> None:
+    """Run the model's own step of an evaluation, and tell where it changes images at random."""
+    if judged is None or hook(call.receiver, "test_step") is None:
+        return
+    batch = judged if isinstance(judged, Tuple) else call.interp.element_of(judged)
+    before = call.interp.read(call.interp.flags, MODE)
+    with call.interp.in_region("mapped", call.node) as region:
+        call.interp.write(call.interp.flags, MODE, FALSE)
+        run_hook(call.interp, call.receiver, "test_step", batch)
+        call.interp.write(call.interp.flags, MODE, before if isinstance(before, Value) else UNKNOWN)
+    for event in region.of("varied")[:1]:
+        call.interp.emit("varied", (call.argument(name, position), part, event))
 
 
 def vary_in(call: Call, served: Value | None, part: str, name: str, position: int) -> None:
@@ -740,6 +755,8 @@ def evaluate(call: Call) -> Value:
     if isinstance(served, Instance) and served.family == "loader":
         call.interp.event("tested", call.node, [served])
     call.interp.event("predicted", call.node, call.receiver, data)
+    target = call.value("y", 2)
+    judge_by_hook(call, served if target is None else Tuple((served or UNKNOWN, target)), "test", "x", 1)
     part = data.data.part if isinstance(data, Tensor) else None
     call.interp.event("measured", call.node, frozenset((part,)) if part is not None else frozenset())
     return UNKNOWN
