@@ -13,7 +13,7 @@ from trainlint.checks.repairs import flows_only, index_of, local_activation, mak
 from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import rename, replace
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.tensors import LEAF, has_fixed_weight
+from trainlint.semantics.behaviours.tensors import has_fixed_weight
 from trainlint.semantics.behaviours.training import descendants, optimizers
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor, holds, modules_in

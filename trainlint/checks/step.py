@@ -282,10 +282,16 @@ def elsewhere(region: Region, kind: str) -> bool:
 
 
 def in_reach(region: Region, backward: Any) -> bool:
-    """Whether the function that runs backward has a step that no run has come to, as one in every other turn only."""
-    function = index_of(backward.space).function(backward.node)
+    """Whether the function that runs backward, or one around it, has a step that no run has come to, as one in every
+    other turn only, or one that is given this function."""
+    index = index_of(backward.space)
     taken = {event.node for event in (*region.of("step"), *region.of("scheduler"))}
-    return function is not None and any(called(call) == "step" and call not in taken for call in calls_in(function))
+    function = index.function(backward.node)
+    while function is not None:
+        if any(called(call) == "step" and call not in taken for call in calls_in(function)):
+            return True
+        function = index.function(function)
+    return False
 
 
 def in_line(region: Region, backward: Any, reached: list[Instance]) -> bool:

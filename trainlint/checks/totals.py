@@ -663,8 +663,7 @@ def starving(index: Index, name: cst.Name) -> Iterator[str]:
 
 
 def starved_before(index: Index, loop: Any) -> Iterator[str]:
-    """The totals that are set to 0 in the lines right before a loop, to be divided later, and that nothing is ever added
-    to."""
+    """The totals that are set to 0 right before a loop, to be divided later, and that nothing is ever added to."""
     block: Any = index.parent(loop)
     lines = list(getattr(block, "body", ()))
     for line in reversed(lines[: lines.index(loop)] if loop in lines else ()):

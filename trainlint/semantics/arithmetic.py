@@ -207,7 +207,9 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
         else:
             lo, hi = interval(operator, a, b)
         nature = nature_of(operator, left, right, lo)
-        if nature is None and operator in ("Multiply", "Divide", "FloorDivide") and counts_batches(left, right):
+        # The length of a list, which may be 0, stays one until it is multiplied with a number of epochs.
+        left_open = nature is None or (nature == "a length" and operator == "Multiply")
+        if left_open and operator in ("Multiply", "Divide", "FloorDivide") and counts_batches(left, right):
             nature = STEPS
         common = usual_of(operator, left, right)
         of, deps = measured_on(left, right), taken_of(left, right)

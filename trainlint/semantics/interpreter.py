@@ -2345,8 +2345,9 @@ class Interpreter:
             if callee.name == "forward":
                 self.emit("forward", (node, callee.receiver))
             if callee.function is not None:
-                if callee.name == "step" and getattr(callee.receiver, "family", "") == "optimizer":
-                    return self.library.own_step(self, callee, arguments, node)
+                if getattr(callee.receiver, "family", "") == "optimizer" and callee.name != "zero_grad":
+                    move = self.library.own_step if callee.name == "step" else self.library.own_move
+                    return move(self, callee, arguments, node)
                 if callee.name == "zero_grad" and isinstance(callee.receiver, Instance):
                     return self.library.own_zero_grad(self, callee, arguments, node)
                 if callee.name == "forward" and self.module_depth == 0 and is_own_forward(callee):

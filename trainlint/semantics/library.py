@@ -801,6 +801,23 @@ class Library:
             stepped(interp, node, optimizer, before)
         return result
 
+    def own_move(self, interp: Interpreter, method: Method, arguments: Arguments, node: Any) -> Value:
+        """Another method of an optimizer that the project writes itself: it uses the gradients where it moves weights
+        along them, as the first of two steps does."""
+        from trainlint.semantics.behaviours.training import sharing, use_gradients
+
+        optimizer, function, region = method.receiver, method.function, interp.region
+        assert isinstance(optimizer, Instance)
+        assert function is not None
+        held = [(o, interp.read(o.attrs, "$state")) for o in (optimizer, *sharing(interp, optimizer))]
+        since = len(region.events) if region is not None else 0
+        result = interp.call_function(function, arguments.with_first(optimizer), node)
+        done = {event.kind for event in region.events[since:]} if region is not None else set()
+        if {"gradient", "edit"} <= done and "step" not in done:
+            for other, before in held:
+                use_gradients(interp, other, before, node)
+        return result
+
     def own_zero_grad(self, interp: Interpreter, method: Method, arguments: Arguments, node: Any) -> Value:
         """A `zero_grad` that the project writes itself, of an object that holds an optimizer: what it clears by other
         means than that optimizer's own is not seen."""

@@ -269,11 +269,21 @@ def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -
     interp.write(instance.attrs, "$steps", frozenset((0,)))
     instance.attrs["$many"] = in_comprehension(interp)
     interp.write(instance.attrs, "$scale", NO_SCALE)
-    held = Sequence(params.element, params.source) if isinstance(params, Stream) else params  # it makes lists of them
+    held = Sequence(params.element, params.source) if isinstance(params, Stream) else ungrouped(params)  # in lists
     instance.attrs["param_groups"] = ListObject(
         None, DictObject({"lr": instance.attrs.get("lr", UNKNOWN), "params": held, DictObject.REST: UNKNOWN})
     )
     interp.write(interp.flags, OPTIMIZERS, (*optimizers(interp), instance))
+
+
+def ungrouped(params: Value) -> Value:
+    """The parameters in what an optimizer is given, be they in groups, as those of another one."""
+    if not isinstance(params, ListObject):
+        return params
+    groups = params.items if params.items is not None else (params.attrs["element"],)
+    if not groups or not all(isinstance(group, DictObject) and "params" in group.attrs for group in groups):
+        return params
+    return join_all(group.attrs["params"] for group in groups)
 
 
 @behaviour("held_parameters")
@@ -597,6 +607,13 @@ def take_step(interp: Interpreter, optimizer: Instance, node: Any, scaler: Insta
     alone = len(optimizers(interp)) == 1
     move_weights(interp, lambda owner: touches(optimizer, frozenset((Dep(owner, None, None),)), alone) is True)
     stepped(interp, node, optimizer, before, scaler, scale)
+    interp.emit("stepped", (node, optimizer, before))
+
+
+def use_gradients(interp: Interpreter, optimizer: Instance, before: frozenset[str], node: Any) -> None:
+    """Weights were moved along gradients, whose state was `before` that, and which may have been cleared since."""
+    if interp.read(optimizer.attrs, "$state") == before:
+        advance(interp, optimizer, AFTER_STEP, certain=True, node=node)
     interp.emit("stepped", (node, optimizer, before))
 
 
