@@ -636,8 +636,8 @@ def chosen_from(space: Namespace, chosen: Call | None) -> list[Value]:
         [v for v in own if isinstance(v, Class)],
     ]
     given = given_next(chosen) if chosen is not None else None
-    for kind in kinds if given is not None else ():
-        if fitting := [v for v in kind if takes(v, given)]:
+    for kind in kinds:
+        if given is not None and (fitting := [v for v in kind if takes(v, given)]):
             return fitting[: Union.LIMIT]
     return next(filter(None, kinds), [])[: Union.LIMIT]
 
@@ -657,7 +657,9 @@ def given_next(call: Call) -> Arguments | None:
     if not isinstance(above, cst.Call) or above.func is not call.node:
         return None
     count = sum(argument.keyword is None and not argument.star for argument in above.args)
-    named = {argument.keyword.value: UNKNOWN for argument in above.args if argument.keyword is not None}
+    named: dict[str, Value] = {
+        argument.keyword.value: UNKNOWN for argument in above.args if argument.keyword is not None
+    }
     return Arguments([UNKNOWN] * count, named, open_=any(argument.star for argument in above.args))
 
 

@@ -280,10 +280,9 @@ def ungrouped(params: Value) -> Value:
     """The parameters in what an optimizer is given, be they in groups, as those of another one."""
     if not isinstance(params, ListObject):
         return params
-    groups = params.items if params.items is not None else (params.attrs["element"],)
-    if not groups or not all(isinstance(group, DictObject) and "params" in group.attrs for group in groups):
-        return params
-    return join_all(group.attrs["params"] for group in groups)
+    groups: tuple[Value, ...] = params.items if params.items is not None else (params.attrs["element"],)
+    held = [group.attrs["params"] for group in groups if isinstance(group, DictObject) and "params" in group.attrs]
+    return join_all(held) if held and len(held) == len(groups) else params
 
 
 @behaviour("held_parameters")
