@@ -468,8 +468,9 @@ class PreprocessingDiffers(Rule):
                 continue  # whichever data set is asked for is looked at, for another purpose
             unknown = [d for *_, d in made if dataset_part(d) is None and pixels(d) == pixels(dataset)]
             unknown = [d for d in unknown if not in_another_branch(d.born, dataset.born)]
-            if any(normalised_like(d, [(dataset, given)]) for d in unknown):
-                continue  # which may be what the model is trained on, where there is a choice of data sets
+            others = [t for t, _ in trained if id(t) in learnt and pixels(t) != pixels(dataset)]
+            if any(normalised_like(d, [(dataset, given)]) for d in (*unknown, *others)):
+                continue  # which may be what this model is trained on, where there are several data sets
             if how := differently(given, twins):
                 report(node, space, part=HELD_OUT[part], how=how).because([twins[0][0].born])
 
@@ -493,6 +494,8 @@ class PreprocessingDiffers(Rule):
                 if any(normalised_like(other, [(dataset, given)]) for other in told if viewed(other) is other):
                     continue  # and at this one, which is transformed as the test data are
             twins = [(t, found) for t, found in trained if pixels(t) == pixels(dataset)]
+            if any(normalised_like(t, [(dataset, given)]) for t, _ in trained if pixels(t) != pixels(dataset)):
+                continue
             made = viewed(dataset).born
             if made is not None and given is not None and (how := differently(given, twins)):
                 draft = report(made.node, made.space, part="held-out", how=how)
