@@ -442,6 +442,10 @@ class SplitOverlap(Rule):
                 at = folder.born or Step(event.space, event.node, "tested")
                 report(at.node, at.space, how=JUDGED).because([learnt[0].born])
                 return
+        apart = [(event, loader) for event, loader in tested if not any(begin_together(loader, o) for o in learnt)]
+        for event, loader in tested if not apart and not judged else ():
+            if same_data(loader) not in known:
+                report(event.node, event.space, how=JUDGED).because([loader.born])
         if known and tested and all(same_data(loader) in known for _, loader in tested):
             walked = [event.loader for kind in USES for event in region.of(kind)]
             used = datasets_of([*learnt, *judged, *(loader for _, loader in tested), *walked])
@@ -585,7 +589,8 @@ class SplitOverlap(Rule):
             if may_serve_whole(loader) and (whole := identity(loader.attrs.get("dataset"))) is not None:
                 sources.setdefault(whole, []).append(loader.born)
         for loader in (event.loader for event in evaluated):
-            if served_by(loader) not in sources and (whole := [o for o in trained if serves_some(loader, o)]):
+            whole = [o for o in trained if serves_some(loader, o) or begin_together(loader, o)]
+            if served_by(loader) not in sources and whole:
                 sources[served_by(loader)] = [other.born for other in whole]
         alike = [event for event in evaluated if served_by(event.loader) in sources]
         evaluated = [event for event in evaluated if event not in alike or not made_for_each(event, evaluated, alike)]
@@ -605,7 +610,7 @@ class SplitOverlap(Rule):
             before = learnt_before(region, alike)
             said = [e for e in alike if is_called_held_out(e, region) and serves_known(e.loader, before[id(e)])]
             apart = alike if spare else said
-            alike = [e for e in alike if (e in apart if e.loader not in trained else idle and e in alone)]
+            alike = [e for e in alike if (e in apart if e.loader not in trained else (idle or spare) and e in alone)]
         for event in alike:
             loader, (at, *loops) = event.loader, places_of(event, region)
             if loader not in trained and loader.born is not None:

@@ -540,6 +540,8 @@ class Interpreter:
             self.event(use, node, loader)
         for loader in drawn_from(region) if use in ("", "walked") else ():
             self.event("trained", node, loader)
+        for loader in drawn_to_judge(region) if not use else ():
+            self.event("evaluated", node, loader)
         self.emit(region.kind, region)
 
     # ------------------------------------------------------------- statements
@@ -2938,10 +2940,24 @@ def drawn_from(region: Region) -> list[Any]:
     if region.kind != "loop" or not region.has("next") or not (region.has("backward") and region.has("step")):
         return []
     learnt = {dep.node for event in region.of("backward") for dep in event.loss.deps if dep.live}
-    tokens = {t for e in region.of("model") if e.node in learnt for given in e.inputs for t in given.data.tokens}
     known = {id(event.loader) for event in region.of("trained")}
-    drawn = {id(e.loader): e.loader for e in region.of("next") if e.draw in tokens and not e.token}
-    return [loader for ident, loader in drawn.items() if ident not in known]
+    return [loader for loader in drawn_for(region, learnt) if id(loader) not in known]
+
+
+def drawn_to_judge(region: Region) -> list[Any]:
+    """The loaders with whose batches, taken one by one with `next`, a loop judges a model that does not learn in it."""
+    if region.kind != "loop" or not region.has("next") or region.has("backward", "step", "autograd", "evaluated"):
+        return []
+    if any(may_learn(event.values) for event in region.of("escape")):
+        return []
+    judged = {dep.node for event in region.of("compare") for dep in event.value.deps}
+    return drawn_for(region, judged)
+
+
+def drawn_for(region: Region, calls: set[Any]) -> list[Any]:
+    """The loaders from which batches come, taken with `next`, that a model is called on at some places."""
+    tokens = {t for e in region.of("model") if e.node in calls for given in e.inputs for t in given.data.tokens}
+    return list({id(e.loader): e.loader for e in region.of("next") if e.draw in tokens and not e.token}.values())
 
 
 def may_learn(values: tuple[Value, ...]) -> bool:

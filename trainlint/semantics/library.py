@@ -166,6 +166,7 @@ MOVED = [
     (re.compile(r"^(xgboost|lightgbm)\.sklearn\."), r"\1."),
     (re.compile(r"^(tensorflow\.(compat\.v[12]\.)?(python\.)?keras|tf_keras|keras_core|keras\.(src|api))\."), "keras."),
     (re.compile(r"^keras_preprocessing\."), "keras.preprocessing."),
+    (re.compile(r"^tensorflow_recommenders\.(models\.)?(?=Model$)"), "keras."),
     (re.compile(r"^keras\.layers\.(core|convolutional|recurrent)\."), "keras.layers."),
     (re.compile(r"^tensorflow\.(?=(losses|optimizers|metrics)\.[A-Z])"), "keras."),
     (re.compile(r"^tensorflow\.compat\.v[12]\."), "tensorflow."),
