@@ -870,9 +870,9 @@ def goes_out(region: Region) -> bool:
 
 
 def flattened(value: Value) -> Sequence[Value]:
-    """What a tuple, list or dict holds; any other value is all there is."""
+    """What a tuple, list or dict holds, for a list of any length what each item is; any other value is all there is."""
     if isinstance(value, (Tuple, ListObject)):
-        return value.items or ()
+        return (value.attrs["element"],) if value.items is None else value.items
     return tuple(value.attrs.values()) if isinstance(value, DictObject) else (value,)
 
 
@@ -1317,9 +1317,12 @@ def drawn_by(part: Instance) -> Any:
 
 
 def serves_some(loader: Instance, other: Instance) -> bool:
-    """Whether a loader surely serves rows that another one serves, too: none besides, or both begin with the first."""
+    """Whether a loader surely serves rows that another one serves, too: none besides, or both begin with the first, or
+    items of a list, as windows over rows that come before some are not."""
     mine, theirs = span(rows_served(loader)), span(rows_served(other))
     if is_within(mine, theirs) or begin_alike(mine, theirs) or is_chosen_of(rows_served(loader), rows_served(other)):
+        return True
+    if isinstance(rows_served(loader), ListObject) and overlap(mine, theirs):
         return True
     if same_data(loader) in joined_in(other):
         return True

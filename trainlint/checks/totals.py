@@ -136,11 +136,16 @@ def written_out(index: Index, node: Any) -> Iterator[Any]:
 
 
 def is_number_of_turn(node: Any, loop: Any) -> bool:
-    """Whether an expression is `i + 1` for the `i` of `for i, … in enumerate(…)`."""
+    """Whether an expression is `i + 1` for the `i` of `for i, … in enumerate(…)`, or the `i` of `enumerate(…, 1)`."""
     if not isinstance(loop, cst.For) or called(loop.iter) != "enumerate" or not isinstance(loop.target, cst.Tuple):
         return False
     first = loop.target.elements[0].value
-    if not isinstance(first, cst.Name) or not isinstance(node, cst.BinaryOperation):
+    if not isinstance(first, cst.Name):
+        return False
+    given = positional(loop.iter) if isinstance(loop.iter, cst.Call) else []
+    if len(given) == 2:
+        return is_one(given[1]) and is_name(node, first.value)
+    if not isinstance(node, cst.BinaryOperation):
         return False
     plus_one = isinstance(node.operator, cst.Add) and isinstance(node.right, cst.Integer) and node.right.value == "1"
     return plus_one and is_name(node.left, first.value)

@@ -921,6 +921,8 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         written = node.slice[0].slice if isinstance(node, cst.Subscript) else None
         lower, upper = (written.lower, written.upper) if isinstance(written, cst.Slice) else (None, None)
         ends = ((index.start, "tail", lower), (index.stop, "head", upper)) if index.step is None else ()
+        if owner.nature == "a sorting" and assigned_part(interp, node) is None:
+            ends = ()  # the greatest and the least, which are no parts
         from_start = isinstance(index.start, Const) and index.start.value == 0
         alone = from_start or is_nothing(index.start) or is_nothing(index.stop)
         alone = alone or begins_before(interp, owner, index.start, lower, node)

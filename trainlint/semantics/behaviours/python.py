@@ -245,8 +245,11 @@ def zip_(call: Call) -> Value:
     if call.arguments.open and len(known) == 1 and known[0] is not None:  # the columns of rows of unknown number
         columns = [ListObject(None, item) for item in known[0]]
         given = call.interp.peek(call.node.args[0].value) if isinstance(call.node, cst.Call) else None
-        for column in columns if given is not None and is_of_batch(given) else ():
-            column.attrs[OF_BATCH] = TRUE
+        for column in columns:
+            if given is not None and is_of_batch(given):
+                column.attrs[OF_BATCH] = TRUE
+            if isinstance(given, ListObject) and HELD in given.attrs:
+                column.attrs[HELD] = given.attrs[HELD]
         return Tuple(tuple(columns))
     if known and all(k is not None for k in known):
         rows = zip(*[k for k in known if k is not None])
