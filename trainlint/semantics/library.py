@@ -613,10 +613,11 @@ class Library:
     def outside_result(self, interp: Interpreter, path: str, arguments: Arguments, node: Any) -> Value:
         last = path.rpartition(".")[2]
         if (ready := READY_MADE.fullmatch(path)) is not None:
-            if flavour := ready[1] or ready[2]:
-                return Instance(Api(path), FRAMEWORKS[flavour], Step(interp.frame.space, node, last))
-            model = Instance(None, "", Step(interp.frame.space, node, last))
-            interp.write(model.attrs, "training", FALSE if last == "from_pretrained" else TRUE)
+            flavour = ready[1] or ready[2]
+            born = Step(interp.frame.space, node, last)
+            model = Instance(Api(path), FRAMEWORKS[flavour], born) if flavour else Instance(None, "", born)
+            if not flavour:
+                interp.write(model.attrs, "training", FALSE if last == "from_pretrained" else TRUE)
             head = path.rpartition(".")[0].rpartition("For")[2]
             model.attrs["$head"] = Const(head)
             given = arguments.keywords

@@ -286,10 +286,15 @@ def shape_of_answers(model: Value | None) -> Shape | None:
 
 
 def trace_of_scores(trainer: Instance) -> tuple[Step, ...]:
-    """Where the model of a `Trainer` was made, if it answers with its raw scores for several classes; with one output
-    only, it may be meant for a number."""
-    model, own = trainer.attrs.get("model"), isinstance(trainer.cls, Class) and trainer.cls.find("prediction_step")
-    if own or "preprocess_logits_for_metrics" in trainer.attrs or not isinstance(model, Instance) or not model.born:
+    """Where the model of a `Trainer` was made, if it answers with its raw scores for several classes."""
+    own = isinstance(trainer.cls, Class) and trainer.cls.find("prediction_step")
+    return () if own or "preprocess_logits_for_metrics" in trainer.attrs else gives_scores(trainer.attrs.get("model"))
+
+
+def gives_scores(model: Value | None) -> tuple[Step, ...]:
+    """Where a ready-made model was made that answers with raw scores for several classes; with one output only, it may
+    be meant for a number."""
+    if not isinstance(model, Instance) or not model.born:
         return ()
     classes, task = model.attrs.get("$classes", NONE), const(model.attrs.get("$task", NONE))
     if const(model.attrs.get("$head", NONE)) not in AXES or task == "regression" or bounds(classes)[1] < 2:

@@ -21,6 +21,7 @@ from trainlint.semantics.behaviours.applications import (
 )
 from trainlint.semantics.behaviours.data import PART_WORDS, dataset_part, part_in_path, predicted, sameness, words_of
 from trainlint.semantics.behaviours.engines import behind, hook, run, run_hook
+from trainlint.semantics.behaviours.hub import gives_scores
 from trainlint.semantics.behaviours.pipelines import windows_over
 from trainlint.semantics.behaviours.training import stepped
 from trainlint.semantics.library import BEHAVIOURS, Call, Row, as_tensor, behaviour
@@ -514,6 +515,8 @@ def compile_(call: Call) -> Value:
         compiled_at(call.interp, call.receiver, call.node)
     if isinstance(call.receiver, Instance) and isinstance(optimizer, Instance):
         call.interp.write(call.receiver.attrs, "$optimizer", optimizer)
+        if "$head" in call.receiver.attrs:
+            call.interp.write(optimizer.attrs, "$ready", call.receiver)
     losses = parts_of(call.value("loss", 2))
     named = [named_loss(one) for one in losses]
     written = [behind(one) or own_call(one) for one in losses]
@@ -523,6 +526,8 @@ def compile_(call: Call) -> Value:
         with as_part(call.interp):
             images = scaled_to(Tensor(lib="keras"), INPUT, None)
             given = put_through(call.interp, call.arguments.positional[0], type(call.arguments)([images]), call.node)
+        if made := gives_scores(call.receiver):  # a model of the hub
+            given = Tensor(LOGITS, lib="keras", trace=made)
         if isinstance(call.receiver, Instance) and isinstance(given, Tensor):
             call.interp.write(call.receiver.attrs, "$outputs", given)
         scores = parts_of(given)

@@ -180,6 +180,18 @@ def split_served(call: Call, wanted: Value) -> Value:
     return made
 
 
+@behaviour("hub_pipeline")
+def of_hub(call: Call) -> Value:
+    """`model.prepare_tf_dataset(data)` and `data.to_tf_dataset(…)`: batches of a part of the hub's data."""
+    own = call.path.startswith("dataset.")
+    data = call.receiver if own else call.value("dataset", 1)
+    if call.arguments.open or not isinstance(data, Instance) or data.family != "dataset":
+        return Instance(None)
+    made = over(data, call.value("shuffle") or Const(not own), born=call.interp.step(call.node, call.short_name))
+    made.attrs["$opaque"], made.attrs["$batched"] = TRUE, made.born
+    return made
+
+
 @behaviour("tf_zip")
 def zipped(call: Call) -> Value:
     """`Dataset.zip((a, b))`: a sample, or a batch, of each of several pipelines at once."""
