@@ -460,11 +460,17 @@ class SplitOverlap(Rule):
             return
         learnt = [event.loader for event in region.of("trained")]
         sources = {served_by(loader): loader.born for loader in learnt}
-        judged = [(event, loader) for event in region.of("tested") for loader in event.loaders]
+        told = [event for event in region.of("tested") if called(event.node) == "test"]
+        ready = [loader for event in region.of("tested") if event not in told for loader in event.loaders]
+        judged = [(event, loader) for event in told or region.of("tested") for loader in event.loaders]
         if not judged or any(served_by(loader) not in sources for _, loader in judged):
             return
+        if not all(event.loaders for event in told):
+            return  # of the module's own
         walked = [event.loader for kind in USES for event in region.of(kind)]
         idle = unused_loaders(region, sources, [*walked, *(loader for _, loader in judged)])
+        if told and idle is not None:  # where a program asks for another test, that of a module's own loader is none
+            idle += [loader for loader in ready if served_by(loader) not in sources]
         if idle or (idle is not None and is_idle(region)):
             unused = [Step(i.born.space, i.born.node, "never used") for i in idle[:1] if i.born]
             for event, loader in judged:

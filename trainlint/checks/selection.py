@@ -379,13 +379,35 @@ def outcome(branch: cst.If, way: list[Any]) -> str:
         return "when training stops"  # a count of the epochs without a better score
     threaded = {name for outer in way if isinstance(outer, (cst.For, cst.While)) for name in threaded_in(outer)}
     threaded -= set(names_in(branch.test))
+    fitted = {name for outer in way if isinstance(outer, (cst.For, cst.While)) for name in fitted_in(outer)}
     for inner in done:
         if isinstance(inner, cst.Assign) and counters & set(names_in(inner.value)):
             return "the epoch or the hyper-parameters"
+        if isinstance(inner, cst.Assign) and any(is_one_of(kept, fitted) for kept in listed(inner.value)):
+            return "which of several models is kept"
         if isinstance(inner, cst.Assign) and isinstance(inner.value, (cst.Name, cst.Tuple)):
             if threaded & set(names_in(inner.value)):
                 return "which weights are kept"
     return ""
+
+
+def fitted_in(loop: cst.For | cst.While) -> Iterator[str]:
+    """The names of estimators that a loop fits."""
+    for node in nodes_in(loop.body):
+        if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == "fit":
+            yield from (node.func.value.value,) if isinstance(node.func.value, cst.Name) else ()
+        if isinstance(node, cst.Assign) and isinstance(node.value, cst.Call) and called(node.value) == "fit":
+            for target in node.targets:
+                yield from target_names(target.target)
+
+
+def is_one_of(node: Any, names: set[str]) -> bool:
+    return isinstance(node, cst.Name) and node.value in names
+
+
+def listed(node: Any) -> list[Any]:
+    """The parts of a tuple, or an expression alone."""
+    return [element.value for element in node.elements] if isinstance(node, cst.Tuple) else [node]
 
 
 def threaded_in(loop: cst.For | cst.While) -> Iterator[str]:
