@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,7 @@ from trainlint.semantics.values import (
     Step,
     Tensor,
     Tuple,
+    Union,
     Value,
     options,
     usual,
@@ -372,16 +374,28 @@ class WorkerSeeds(Rule):
             workers, init = loader.attrs.get("num_workers"), loader.attrs.get("worker_init_fn")
             if loader.attrs.get("$open") or not surely_none(init) or not at_work(workers):
                 continue
-            for root in roots(loader.attrs.get("dataset")):
-                if isinstance(root, Instance) and isinstance(root.cls, Class):
-                    item = root.cls.find("__getitem__")
+            for part in (*wrappers(loader.attrs.get("dataset")), *roots(loader.attrs.get("dataset"))):
+                if isinstance(part, Instance) and isinstance(part.cls, Class):
+                    item = part.cls.find("__getitem__")
                     if isinstance(item, Function):
-                        for node, space in numpy_draws(item, root.cls):
+                        for node, space in numpy_draws(item, part.cls):
                             report(node, space).because([loader.born])
+
+
+def wrappers(dataset: Value | None) -> Iterator[Instance]:
+    """The data sets that serve what another one keeps, from the outermost."""
+    for _ in range(6):
+        inner = dataset.attrs.get("dataset") if isinstance(dataset, Instance) else None
+        if not isinstance(dataset, Instance) or not isinstance(inner, Instance):
+            return
+        yield dataset
+        dataset = inner
 
 
 def at_work(workers: Value | None) -> bool:
     """Whether a number of workers is surely above zero."""
+    if isinstance(workers, Union):
+        return all(map(at_work, workers.options))
     if isinstance(workers, Const):
         return isinstance(workers.value, int) and workers.value > 0
     return isinstance(workers, Number) and workers.lo > 0

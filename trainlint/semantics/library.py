@@ -146,6 +146,8 @@ TABLES = {
     "neural_tangents": "jax",
     "argparse": "python",
     "functools": "python",
+    "os": "python",
+    "pathlib": "python",
 }
 
 MOVED = [

@@ -1171,6 +1171,8 @@ def end_of(interp: Interpreter, value: Any, node: Any) -> Any:
 
 def rows_of(interp: Interpreter, owner: Tensor, data: DataInfo, index: Any, node: Any) -> DataInfo:
     """Data after an index over the rows, with what it does to their order."""
+    if isinstance(index, Const) and index.value is ...:
+        return data
     if isinstance(index, slice):
         ends = (index.start, index.stop, index.step)
         if ends == (None, None, None):
