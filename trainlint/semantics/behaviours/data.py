@@ -74,7 +74,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, is_name
+from trainlint.syntax.code import called, is_name, positional
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter, Region
@@ -706,6 +706,7 @@ def note_rows(call: Call, target: ListObject, loop: Region | None) -> None:
     filled in one block belong together."""
     source = call.interp.frame.space.source
     taken: Any = call.node.args[0].value if call.node.args else None
+    look_for_windows(call, taken, loop)
     found, whole = None, taken
     while isinstance(whole, cst.Subscript):
         whole = whole.value
@@ -721,6 +722,29 @@ def note_rows(call: Call, target: ListObject, loop: Region | None) -> None:
             found = (rows.data.order | {key}, rows.data.splits)
     if found is not None or "$rows" in target.attrs:
         call.interp.write(target.attrs, "$rows", found)
+
+
+def look_for_windows(call: Call, taken: Any, loop: Region | None) -> None:
+    """A loop over places puts a window of rows at each into a list: `x[i : i + n]`, or a copy of that."""
+    while isinstance(taken, cst.Call) and called(taken) in ("array", "tensor", "copy", "FloatTensor") and taken.args:
+        taken = taken.args[0].value
+    window = taken.slice[0].slice if isinstance(taken, cst.Subscript) else None
+    node = loop.node if loop is not None else None
+    if not isinstance(window, cst.Slice) or not isinstance(node, cst.For) or not isinstance(node.target, cst.Name):
+        return
+    ends = positional(node.iter) if isinstance(node.iter, cst.Call) and called(node.iter) == "range" else []
+    if len(ends) not in (1, 2) or not all(is_near(end, node.target.value) for end in (window.lower, window.upper)):
+        return
+    rows = call.interp.peek(taken.value)
+    if isinstance(rows, Tensor) and rows.data.tokens and not is_row(rows.data):
+        call.interp.emit("windows", (call.node, rows))
+
+
+def is_near(end: Any, place: str) -> bool:
+    """Whether an end of a slice is a place, or so many rows before or behind it."""
+    if isinstance(end, cst.BinaryOperation) and isinstance(end.operator, (cst.Add, cst.Subtract)):
+        return is_near(end.left, place)
+    return is_name(end, place)
 
 
 def filled_rows(rows: Tensor, items: Value) -> Tensor:
