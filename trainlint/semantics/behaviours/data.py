@@ -705,7 +705,7 @@ def note_rows(call: Call, target: ListObject, loop: Region | None) -> None:
     loop it is, and which of the rows are taken in a turn, in words. Lists with equal rows hold the same; those that are
     filled in one block belong together."""
     source = call.interp.frame.space.source
-    taken: Any = call.node.args[0].value if call.node.args else None
+    taken: Any = next(iter(positional(call.node)), None) if isinstance(call.node, cst.Call) else None
     look_for_windows(call, taken, loop)
     found, whole = None, taken
     while isinstance(whole, cst.Subscript):

@@ -727,7 +727,7 @@ def register_parameter(call: Call) -> Value:
         if isinstance(name, str):
             call.interp.write(module.attrs, name, given)
         else:
-            call.interp.write(module.attrs, "$registered", (*module.attrs.get("$registered", ()), given))
+            call.interp.write(module.attrs, "$registered", (*(module.attrs.get("$registered") or ()), given))
         call.interp.event("released", call.node)
     return NONE
 
