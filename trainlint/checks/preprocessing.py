@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import libcst as cst
@@ -659,7 +660,18 @@ def is_trained_part(trained: Tensor, judged: Tensor) -> bool:
     return trained.data.part == "train" or other_side
 
 
-_BY_NUMBER = re.compile(r"divided by \d")
+_BY_NUMBER = re.compile(r"divided by (\d.*)")
+
+
+def divisor(scaled: frozenset[tuple[str, int]]) -> float | None:
+    """The number that data are divided by in all; None where something else was done to them, too."""
+    found = [_BY_NUMBER.match(what) for what, _ in scaled]
+    return prod(float(one[1]) for one in found if one) if all(found) else None
+
+
+def differ(mine: float | None, theirs: float | None) -> bool:
+    """Whether two divisors are known, and no two ways to say much the same."""
+    return mine is not None and theirs is not None and abs(mine - theirs) > 0.05 * max(mine, theirs)
 
 
 def scaled_apart(trained: Value | None, judged: Tensor) -> str:
@@ -674,7 +686,11 @@ def scaled_apart(trained: Value | None, judged: Tensor) -> str:
         return ""
     if mine and theirs:  # by the same statistics, perhaps, yet not by the same constant
         mine, theirs = (frozenset(one for one in found if _BY_NUMBER.match(one[0])) for found in (mine, theirs))
-    if bool(mine) == bool(theirs):
+    if mine and theirs and not differ(divisor(mine), divisor(theirs)):
+        return ""
+    if mine and theirs:
+        return f"{min(mine)[0]} and the training data {min(theirs)[0]}"
+    if not mine and not theirs:
         return ""
     if theirs:
         return f"not {min(theirs)[0]} as the training data are"

@@ -758,7 +758,7 @@ def sum_(call: Call) -> Value:
 
 def measured(call: Call, what: str) -> Tally | None:
     """What a mean or sum over all elements of what a model gave measures."""
-    if not call.tensor.deps or len(call.arguments.positional) != 1 or call.arguments.keywords:
+    if not call.tensor.deps or len([*call.arguments.values()]) != 1:
         return None
     if call.tensor.shape == () and call.tensor.tally is not None:
         return call.tensor.tally  # of one number, it is that number
