@@ -398,16 +398,18 @@ class LayerUnused(Rule):
         index = report.interp.modules
         ran = index.have_run()
         for stored in list(index.layers()):
-            value = stored.value
-            if id(stored.node) in ran or not isinstance(value, Instance) or stored.name.startswith("_"):
+            layers = [option for option in options(stored.value or UNKNOWN) if isinstance(option, Instance)]
+            if id(stored.node) in ran or not layers or stored.name.startswith("_"):
                 continue
             if not is_plain_module(stored.cls) or not computes(stored.cls):
                 continue
-            if not stored.weighted and (not is_dropout(value) or is_kept_elsewhere(value, stored, index)):
+            if not stored.weighted and any(not is_dropout(o) or is_kept_elsewhere(o, stored, index) for o in layers):
                 continue
             if stored.space.source is not None and stored.space.source.problems:
                 continue  # it may be used where the file cannot be read
-            if not registers_others(value, report.interp.library) and not index.is_used(stored, spaces):
+            if not any(registers_others(o, report.interp.library) for o in layers) and not index.is_used(
+                stored, spaces
+            ):
                 report(stored.node, stored.space, name=stored.name)
 
 

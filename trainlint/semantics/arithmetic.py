@@ -464,6 +464,8 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
     if operator == "Subtract":
         if a == "a maximum" and b == "a minimum":
             return "a difference of maximum and minimum"
+        if a == b == "a sigmoid output":
+            return "a difference of sigmoid outputs"
         if b in (CHOSEN, ABSENT) and bounds(left) == (1.0, 1.0):
             return REST if b == CHOSEN else PRESENT
         if b is not None and is_number(left) and lo >= 0:

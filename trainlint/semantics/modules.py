@@ -32,6 +32,7 @@ from trainlint.semantics.values import (
     Tuple,
     Union,
     Value,
+    options,
 )
 from trainlint.syntax import nodes_in
 from trainlint.syntax.code import called, is_name
@@ -160,12 +161,13 @@ class ModuleIndex:
         if found is None:
             found = self.stored[id(node)] = Stored(function.owner, name, node, interp.frame.space)
         found.value = value
-        if value.__class__ is Instance and value.family in MODEL_FAMILIES and value.born is not None:
-            found.made.add(id(value.born.node))
-            self.keepers[id(value)] = id(node)
-            found.weighted = found.weighted or is_weighted(interp, value)
-        else:
+        if not all(map(is_layer, options(value))):
             found.sure = False
+            return
+        for layer in options(value):  # of which a setting picks one
+            found.made.add(id(layer.born.node))  # type: ignore[attr-defined]
+            self.keepers[id(layer)] = id(node)
+            found.weighted = found.weighted or is_weighted(interp, layer)  # type: ignore[arg-type]
 
     def filled(self, interp: Interpreter, container: Instance, value: Value) -> None:
         """A container that may be an attribute's got one more layer, or several."""
@@ -579,6 +581,11 @@ def path_of(func: Any, space: Namespace) -> list[str]:
 def is_plain_function(path: list[str]) -> bool:
     """Whether a function of PyTorch is called that computes something or fills a tensor, and keeps nothing."""
     return path[:1] == ["torch"] and path[-1][:1].islower() and HOLDERS.isdisjoint(path)
+
+
+def is_layer(value: Value) -> bool:
+    """Whether a value is a layer or model that was made in view."""
+    return isinstance(value, Instance) and value.family in MODEL_FAMILIES and value.born is not None
 
 
 def is_weighted(interp: Interpreter, module: Instance) -> bool:
