@@ -74,6 +74,7 @@ from trainlint.semantics.values import (
     is_bool,
     is_number,
     is_of_batch,
+    is_opaque,
     join,
     join_all,
     join_choices,
@@ -110,6 +111,7 @@ STARS = "_*"  # in a name space: the modules out of view all of whose names were
 UNROLL = 8  # items of a known list that a loop walks one by one,
 UNROLL_LINE = 24  # or if its body is a single line, or they are layers, each of which takes what the last one gave,
 PLAN_LINES = 3  # or settings, and its body has no more statements than these, as where layers are made to a plan,
+UNROLL_TABLE = 48  # or if each of these settings has a name,
 UNROLL_LAYERS = 160  # or if they are layers and its body is a single condition, as where their weights are drawn
 
 
@@ -1065,7 +1067,10 @@ class Interpreter:
         layers = all(any(getattr(part, "family", "") == "module" for part in as_items(item)) for item in items)
         if kind is cst.If and layers:
             return UNROLL_LAYERS
-        planned = len(node.body.body) <= PLAN_LINES and is_plan(node, items)
+        short = len(node.body.body) <= PLAN_LINES and is_quick(node.body)
+        if short and all(map(is_named_setting, items)):
+            return UNROLL_TABLE
+        planned = short and all(map(is_setting, items))
         return UNROLL_LINE if kind is cst.SimpleStatementLine or layers or planned else UNROLL
 
     def while_(self, node: cst.While) -> bool:
@@ -2743,12 +2748,24 @@ def is_union_of_lists(value: Value) -> TypeGuard[Union]:
     return isinstance(value, Union) and all(isinstance(option, (ListObject, Tuple)) for option in value.options)
 
 
-def is_plan(node: cst.For, items: tuple[Value, ...]) -> bool:
-    """Whether a loop's items are settings, and nothing in its body takes long by itself."""
-    parts = (part for item in items for part in (item.items if isinstance(item, Tuple) else (item,)))
-    if not all(isinstance(part, Const) for part in parts):
+def is_quick(body: cst.BaseSuite) -> bool:
+    """Whether nothing in a loop's body takes long by itself."""
+    return not any(isinstance(part, (cst.For, cst.While, cst.With)) for part in nodes_in(body))
+
+
+def is_setting(value: Value) -> bool:
+    """Whether a value is written down, as numbers and names are, or made of nothing else."""
+    if isinstance(value, Tuple):
+        return all(map(is_setting, value.items))
+    return isinstance(value, (Const, Text))
+
+
+def is_named_setting(item: Value) -> bool:
+    """Whether an item is a pair of a name and a setting, which may come from out of view."""
+    pair = item.items if isinstance(item, Tuple) else ()
+    if len(pair) != 2 or not isinstance(pair[0], Const) or not isinstance(pair[0].value, str):
         return False
-    return not any(isinstance(part, (cst.For, cst.While, cst.With)) for part in nodes_in(node.body))
+    return all(is_setting(o) or is_opaque(o) or getattr(o, "api_path", "") == "torch.device" for o in options(pair[1]))
 
 
 def keys_of(values: tuple[Value, ...]) -> list[Any]:

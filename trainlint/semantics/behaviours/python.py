@@ -705,6 +705,10 @@ def isinstance_(call: Call) -> Value:
 @builtin("type")
 def type_(call: Call) -> Value:
     value = call.first
+    if isinstance(value, Const) and value.value is not None and len(call.arguments.positional) == 1:
+        return Api(type(value.value).__name__)
+    if isinstance(value, Tuple) and not value.names:
+        return Api("tuple")
     return value.cls if isinstance(value, Instance) and value.cls is not None else UNKNOWN
 
 
