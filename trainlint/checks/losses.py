@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -581,9 +581,11 @@ class GradientCutBeforeLoss(Rule):
         idle = {dep.module for event in region.of("idle") for dep in event.term.deps if dep.cut is not None}
         told = {i for module in idle for i in descendants(module)}  # at the term of the loss that was to reach it
         anywhere = {i for e in backwards for dep in e.loss.deps if dep.live for i in descendants(dep.module)}
-        starved: set[int] = set()  # what the only optimizer holds, if all that is reached is held by none
-        if len(owned) == 1 and anywhere and not region.has("given", "autograd", "gradient"):
-            starved.update(owned[0] if anywhere.isdisjoint(owned[0]) else ())
+        starved: set[int] = set()  # what an optimizer holds nothing of which is reached
+        known = len(owned) == 1 or len(backwards) == len(region.of("backward"))
+        if known and anywhere and not region.has("given", "autograd", "gradient"):
+            starved.update(i for held in owned if anywhere.isdisjoint(held) for i in held)
+        due = {id(b): held_by(s.optimizer for s in steps) for b, steps in steps_behind(region)} if starved else {}
         found: dict[tuple[Instance, Instance, Step], Any] = {}
         for event in {event.loss.deps: event for event in backwards[::-1]}.values():
             live = [dep for dep in event.loss.deps if dep.live]
@@ -595,11 +597,18 @@ class GradientCutBeforeLoss(Rule):
         missed = region.known(missed_in) if found else frozenset()
         loads = region.known(loads_before_learning) if missed or starved else []
         for (model, layer, step), event in found.items():
-            if (id(layer) in missed or id(layer) in starved) and not is_given(model, layer, region, loads):
+            without = id(layer) in due.get(id(event), ()) if id(layer) in starved else id(layer) in missed
+            if without and not is_given(model, layer, region, loads):
                 what = f"`{step.label}` cuts a layer off from the loss"
                 draft = report(step.node, step.space, what=what, whom=f"`{layer.describe()}`", by="backward")
                 made = [] if layer.born is None else [layer.born]
                 draft.because([Step(event.space, event.node, "backward"), *made])
+
+
+def held_by(given: Iterable[Any]) -> set[int]:
+    """The models and layers that optimizers hold, as far as they are known."""
+    known = (optimizer for optimizer in given if isinstance(optimizer, Instance))
+    return {i for optimizer in known for i in optimizer.attrs.get("$modules", ())}
 
 
 def is_read(param: cst.Name, function: Function) -> bool:
