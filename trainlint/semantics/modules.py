@@ -169,6 +169,11 @@ class ModuleIndex:
             self.keepers[id(layer)] = id(node)
             found.weighted = found.weighted or is_weighted(interp, layer)  # type: ignore[arg-type]
 
+    def twin(self, layer: Instance, copied: Instance) -> None:
+        """A layer was copied: what keeps it keeps the copy."""
+        if id(layer) in self.keepers:
+            self.keepers[id(copied)] = self.keepers[id(layer)]
+
     def filled(self, interp: Interpreter, container: Instance, value: Value) -> None:
         """A container that may be an attribute's got one more layer, or several."""
         stored = self.stored.get(self.keepers.get(id(container), 0))

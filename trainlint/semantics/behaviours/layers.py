@@ -1034,6 +1034,7 @@ def duplicate(interp: Interpreter, value: Value, seen: dict[int, Value], depth: 
             return seen[id(value)]
         twin = Instance(value.cls, value.family, value.born)
         seen[id(value)] = twin
+        interp.modules.twin(value, twin)
         for name, item in value.attrs.items():
             twin.attrs[name] = duplicate(interp, item, seen, depth + 1) if isinstance(item, Value) else item
         return twin
