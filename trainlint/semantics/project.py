@@ -545,7 +545,15 @@ class Project:
         if self.is_mentioned(function.name) and not learns(function):
             interp.write(interp.flags, "grad", UNKNOWN)  # its caller may have switched recording off
         given = stand_ins(interp, function)
-        value = interp.call_function(function, Arguments([], given), function.node)
+        value = None
+        if (wrapper := wrapper_of(function)) is not None:
+            only = {p.name.value for p in function.node.params.kwonly_params}
+            in_order = [value for name, value in given.items() if name not in only]
+            named = {name: value for name, value in given.items() if name in only}
+            found = interp.call(wrapper, Arguments(in_order, named), function.node)
+            value = found if self.is_visited(function) else None
+        if value is None:
+            value = interp.call_function(function, Arguments([], given), function.node)
         interp.event("escape", function.node, (value,))  # what becomes of it, its caller decides
         self.emit(region.kind, region)
 
@@ -771,6 +779,14 @@ def attribute_name(space: Namespace, cls: str, name: str) -> str:
 
 def class_around(source: SourceFile, node: cst.CSTNode) -> str:
     return next((a.name.value for a in source.index.ancestors(node) if isinstance(a, cst.ClassDef)), "")
+
+
+def wrapper_of(function: Function) -> Value | None:
+    """What the project's own decorators have put in the place of a function; None for one without."""
+    if not getattr(function.node, "decorators", ()):
+        return None
+    bound = function.space.attrs.get(function.name)
+    return bound if isinstance(bound, Function) and bound.node is not function.node else None
 
 
 def is_wrapper(function: Function) -> bool:

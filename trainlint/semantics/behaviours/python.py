@@ -151,6 +151,8 @@ def arguments_of(call: Call) -> list[Value]:
 def len_(call: Call) -> Value:
     items = call.interp.known_items(call.first)
     if items is not None and not isinstance(call.first, Const):
+        if isinstance(call.first, ListObject) and call.interp.read(call.first.attrs, "$many") is TRUE:
+            return Number(len(items), integer=True, nature="a length")
         return Const(len(items))
     if isinstance(call.first, Tensor) and (call.first.shape or call.first.batched):
         shape = call.interp.get_attribute(call.first, "shape", call.node)
@@ -850,6 +852,8 @@ def append(call: Call) -> Value:
             note_rows(call, target, None if known else loop)
             if not known and loop is not None and target.items == () and not isinstance(value, Tensor):
                 fill(call, target)
+        if again and (many := call.interp.growing_loop()) is not None and not call.interp.is_short(many):
+            call.interp.write(target.attrs, "$many", TRUE)  # earlier turns put items in, who knows how many
         if value.tally is not None and value.tally.what != "some" and loop is not None:
             call.interp.event("filled", call.node, target.attrs.get(EMPTIED, target) or object(), None, loop.node)
             call.interp.notice_left_over(call.node, call.node.args[0].value, value.tally)
