@@ -501,8 +501,10 @@ class Library:
 
     def like(self, raw: Mapping[str, Any], lookup: Callable[[str], Row | None]) -> Row:
         """The row of the API that `raw` says its own is like, with other names or another order of the parameters."""
-        self.need(raw["like"].partition(".")[0])
-        row = lookup(raw["like"])
+        row = (self.rows if "calls" in raw else self.classes).get(raw["like"])
+        if row is None:  # else what is known of its package is left for programs that use it
+            self.need(raw["like"].partition(".")[0])
+            row = lookup(raw["like"])
         if row is None:
             raise UsageError(f"knowledge of an API like `{raw['like']}`: that one is not known")
         if "params" not in raw:
