@@ -97,7 +97,9 @@ class MissingZeroGrad(Rule):
         if optimizer.attrs.get("$many"):
             return
         if before == {"stale"}:
-            report(node, since=self.LAST).repair(self.clear)
+            draft, function = report(node, since=self.LAST), report.interp.frame.function
+            if function is None or function.owner is None or function.owner.family != "optimizer":
+                draft.repair(self.clear)  # else it is in the hands of who uses that optimizer
         elif before == {"mixed"}:
             report(node, since=self.OTHER)
 
