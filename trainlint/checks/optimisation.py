@@ -1185,6 +1185,9 @@ def is_recurrent(library: Library, module: Instance) -> bool:
     return row is not None and row.raw.get("forward") == "recurrent"
 
 
+VARIABLES = ("trainable_variables", "trainable_weights")
+
+
 class OptimizerRecreated(Rule):
     """An optimizer or a scheduler is made anew at every turn."""
 
@@ -1241,14 +1244,30 @@ class OptimizerRecreated(Rule):
         if not isinstance(optimizer, Instance):
             return
         model, inner = (optimizer.attrs.get(name) for name in ("model", "tx"))
+        if isinstance(inner, Instance) and keeps_state(inner):
+            self.made_again(call, optimizer, model, report)
+
+    @on("applied")
+    def applied_anew(self, call: Call, report: Report) -> None:
+        """So does a loop around steps of an optimizer of Keras."""
+        optimizer, given = call.receiver, call.argument("grads_and_vars", 1)
+        named = (n for n in nodes_in(given) if isinstance(n, cst.Attribute) and n.attr.value in VARIABLES)
+        models = [call.interp.peek(node.value) for node in named]
+        if isinstance(optimizer, Instance) and len(models) == 1 and keeps_state(optimizer):
+            self.made_again(call, optimizer, models[0], report)
+
+    def made_again(self, call: Call, optimizer: Instance, model: Value | None, report: Report) -> None:
+        """Tell of an optimizer that each turn of a loop makes for a model that was there before."""
         born = [one.born for one in (optimizer, model) if isinstance(one, Instance) and one.born is not None]
-        if len(born) < 2 or not isinstance(inner, Instance) or not keeps_state(inner):
-            return
-        for loop in outwards(call.interp.region):
-            if loop.kind == "loop" and isinstance(loop.node, cst.For) and is_steady(loop):
-                if contains(loop.node.body, born[0].node) and not contains(loop.node, born[1].node):
-                    what = "the optimizer is made anew at every turn of the loop (@), so it forgets its momentum"
-                    report(born[0].node, born[0].space, what=what).because([Step(loop.space, loop.node, "the loop")])
+        for loop in outwards(call.interp.region) if len(born) == 2 else ():
+            if loop.kind != "loop" or not isinstance(loop.node, cst.For) or not is_steady(loop):
+                continue
+            asked = set(names_in(loop.node.target)) & set(names_in(born[0].node))
+            if any(called(node) in ("set_weights", "load_weights") for node in nodes_in(loop.node.body)) or asked:
+                continue  # a run of its own, or a rate
+            if contains(loop.node.body, born[0].node) and not contains(loop.node, born[1].node):
+                what = "the optimizer is made anew at every turn of the loop (@), so it forgets its momentum"
+                report(born[0].node, born[0].space, what=what).because([Step(loop.space, loop.node, "the loop")])
 
     @on("loop", having="begun advanced")
     def begun_anew(self, region: Region, report: Report) -> None:
@@ -1407,7 +1426,7 @@ def keeps_state(optimizer: Instance) -> bool:
     if optimizer.api_path.endswith(".SGD"):
         momentum = optimizer.attrs.get("momentum")
         return momentum is not None and bounds(momentum)[0] > 0
-    return optimizer.api_path.startswith(("torch.optim.", "transformers."))
+    return optimizer.api_path.startswith(("torch.optim.", "transformers.")) or optimizer.family == "keras_optimizer"
 
 
 class OneRateForAll(Rule):
