@@ -32,10 +32,9 @@ Piece = Any
 
 @dataclass(frozen=True, slots=True)
 class CodeEdit:
-    """One change of code: `apply` tells an editor of the file; `nodes` are those whose positions it will ask for."""
+    """One change of code: `apply` tells an editor of the file what to do."""
 
     apply: Callable[[Editor], None]
-    nodes: tuple[Any, ...]
     space: Namespace | None = None
 
 
@@ -48,7 +47,7 @@ def imported(path: str) -> Imported:
 
 def replace(node: Any, *pieces: Piece, space: Namespace | None = None) -> CodeEdit:
     """Replace an expression."""
-    return CodeEdit(lambda editor: editor.replace(node, pieces), (node, *_nodes(pieces)), space)
+    return CodeEdit(lambda editor: editor.replace(node, pieces), space)
 
 
 def unwrap(call: Any, kept: Any = None, space: Namespace | None = None) -> CodeEdit:
@@ -58,84 +57,80 @@ def unwrap(call: Any, kept: Any = None, space: Namespace | None = None) -> CodeE
 
 def insert_before(node: Any, *pieces: Piece, space: Namespace | None = None) -> CodeEdit:
     """Insert statements before the one that holds a node."""
-    return CodeEdit(lambda editor: editor.insert_before(node, pieces), (node, *_nodes(pieces)), space)
+    return CodeEdit(lambda editor: editor.insert_before(node, pieces), space)
 
 
 def insert_after(node: Any, *pieces: Piece, space: Namespace | None = None) -> CodeEdit:
     """Insert statements after the one that holds a node."""
-    return CodeEdit(lambda editor: editor.insert_after(node, pieces), (node, *_nodes(pieces)), space)
+    return CodeEdit(lambda editor: editor.insert_after(node, pieces), space)
 
 
 def insert_at_start(block: Any, *pieces: Piece, space: Namespace | None = None) -> CodeEdit:
     """Insert statements at the beginning of the body of a function, class, loop or `with`."""
-    return CodeEdit(lambda editor: editor.insert_at_start(block, pieces), (block, *_nodes(pieces)), space)
+    return CodeEdit(lambda editor: editor.insert_at_start(block, pieces), space)
 
 
 def insert_at_end(block: Any, *pieces: Piece, space: Namespace | None = None) -> CodeEdit:
     """Insert statements at the end of the body of a function, class, loop or `with`."""
-    return CodeEdit(lambda editor: editor.insert_at_end(block, pieces), (block, *_nodes(pieces)), space)
+    return CodeEdit(lambda editor: editor.insert_at_end(block, pieces), space)
 
 
 def decorate(function: Any, *pieces: Piece, space: Namespace | None = None) -> CodeEdit:
     """Put a decorator (given without its `@`) on a function."""
-    return CodeEdit(lambda editor: editor.decorate(function, pieces), (function, *_nodes(pieces)), space)
+    return CodeEdit(lambda editor: editor.decorate(function, pieces), space)
 
 
 def wrap(node: Any, *header: Piece, last: Any = None, space: Namespace | None = None) -> CodeEdit:
     """Put the statement that holds a node, or all from there to the one that holds `last`, below a header
     such as `with torch.no_grad():`."""
-    return CodeEdit(lambda editor: editor.wrap(node, header, last), (node, *_nodes((*header, last))), space)
+    return CodeEdit(lambda editor: editor.wrap(node, header, last), space)
 
 
 def delete(node: Any, space: Namespace | None = None) -> CodeEdit:
     """Delete the simple statement that holds a node."""
-    return CodeEdit(lambda editor: editor.delete(node), (node,), space)
+    return CodeEdit(lambda editor: editor.delete(node), space)
 
 
 def move_before(node: Any, target: Any, space: Namespace | None = None) -> CodeEdit:
     """Move the statement that holds a node before the one that holds another; both stand in one file."""
-    return CodeEdit(lambda editor: editor.move(node, target, after=False), (node, target), space)
+    return CodeEdit(lambda editor: editor.move(node, target, after=False), space)
 
 
 def move_after(node: Any, target: Any, space: Namespace | None = None) -> CodeEdit:
     """Move the statement that holds a node behind the one that holds another; both stand in one file."""
-    return CodeEdit(lambda editor: editor.move(node, target, after=True), (node, target), space)
+    return CodeEdit(lambda editor: editor.move(node, target, after=True), space)
 
 
 def set_argument(call: Any, name: str, *pieces: Piece, space: Namespace | None = None) -> CodeEdit:
     """Give a keyword argument of a call a value, new or in place of the old one."""
-    return CodeEdit(lambda editor: editor.set_argument(call, name, pieces), (call, *call.args, *_nodes(pieces)), space)
+    return CodeEdit(lambda editor: editor.set_argument(call, name, pieces), space)
 
 
 def remove_argument(call: Any, argument: Any, space: Namespace | None = None) -> CodeEdit:
     """Leave one `Arg` of a call out."""
-    return CodeEdit(lambda editor: editor.remove_argument(call, argument), (call, *call.args), space)
+    return CodeEdit(lambda editor: editor.remove_argument(call, argument), space)
 
 
 def remove_import(statement: Any, alias: Any, space: Namespace | None = None) -> CodeEdit:
     """Leave one name of a `from … import` out."""
-    return CodeEdit(lambda editor: editor.remove_item(statement.names, alias), (statement, *statement.names), space)
+    return CodeEdit(lambda editor: editor.remove_item(statement.names, alias), space)
 
 
 def overwrite(node: Any, text: str, space: Namespace | None = None) -> CodeEdit:
     """Write something else in the place of a node that is no expression: an `Arg`, the module of an import."""
-    return CodeEdit(lambda editor: editor.overwrite(node, text), (node,), space)
+    return CodeEdit(lambda editor: editor.overwrite(node, text), space)
 
 
 def augment(target: Any, signed: Any, space: Namespace | None = None) -> CodeEdit:
     """Make `x =+ y` what was meant: `x += y`; `signed` is the `+y`."""
-    return CodeEdit(lambda editor: editor.augment(target, signed), (target, signed.expression), space)
+    return CodeEdit(lambda editor: editor.augment(target, signed), space)
 
 
 def rename(node: Any, name: str, space: Namespace | None = None) -> CodeEdit:
     """Write another name: of a variable, of an attribute (its last part), of the keyword of an `Arg`."""
-    return CodeEdit(lambda editor: editor.rename(node, name), (node,), space)
+    return CodeEdit(lambda editor: editor.rename(node, name), space)
 
 
 def add_import(node: Any, module: str, space: Namespace | None = None) -> CodeEdit:
     """Import a module in the file of a node, unless it is."""
-    return CodeEdit(lambda editor: editor.add_import(module), (node,), space)
-
-
-def _nodes(pieces: tuple[Piece, ...]) -> tuple[Any, ...]:
-    return tuple(piece for piece in pieces if hasattr(piece, "_codegen"))
+    return CodeEdit(lambda editor: editor.add_import(module), space)

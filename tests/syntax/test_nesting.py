@@ -204,8 +204,8 @@ def test_a_tree_less_deep_has_positions_too_when_there_is_little_room_left():
     loaded = parse("x = (\n" + "-\n" * 490 + "a)\ny\n")
     assert not loaded.is_deep
     with pytest.raises(RecursionError):
-        loaded.positions.span(loaded.tree.body[1])
-    assert loaded.span(loaded.tree.body[1]).line == 493
+        loaded.positions.span(loaded.tree.body[0])
+    assert loaded.span(loaded.tree.body[0]).end_line == 492
 
 
 # --- Room -------------------------------------------------------------------------------------------------------------

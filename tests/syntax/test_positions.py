@@ -39,28 +39,49 @@ def test_all_constructs_stand_where_libcst_says(newline):
     assert_same_as_libcst(parse(EVERYTHING.replace("\n", newline)))
 
 
-def test_one_pass_finds_the_nodes_announced_and_a_second_one_all_others(monkeypatch):
-    source = parse(EVERYTHING)
-    passes = 0
-    print_module = cst.Module._codegen
+TWICE = """\
+class A:
+    def f(self):
+        x = 1
+        return x
 
-    def counting(self, state, **kwargs):
-        nonlocal passes
-        passes += 1
-        print_module(self, state, **kwargs)
+    def g(self):
+        x = 1
+        return 2
 
-    monkeypatch.setattr(cst.Module, "_codegen", counting)
-    first, second, *others = source.tree.body
-    assert source.index.parent(first) is source.tree
-    assert passes == 0
-    source.want([first, second])
-    assert source.span(first).line == 2
-    assert source.span(second).line == 4
-    assert source.statement_lines(second) == (4, 4)
-    assert passes == 1
-    assert [source.span(node).line for node in others] == sorted({source.span(node).line for node in others})
-    assert source.statement_lines(others[-1])[0] == source.span(others[-1]).line
-    assert passes == 2
+
+class B:
+    def g(self):
+        x = 1
+        return 2
+"""
+
+
+def test_no_more_is_printed_than_tells_where_a_node_stands(monkeypatch):
+    printed = []
+    for kind in (cst.Module, cst.ClassDef, cst.FunctionDef, cst.SimpleStatementLine):
+
+        def counting(self, state, print_it=kind._codegen_impl, **kwargs):
+            printed.append(type(self).__name__)
+            print_it(self, state, **kwargs)
+
+        monkeypatch.setattr(kind, "_codegen_impl", counting)
+    source = parse(TWICE)
+    first, second = source.tree.body
+    f, g = first.body.body
+    assert source.span(f.body.body[1].body[0].value).line == 4
+    assert printed == ["SimpleStatementLine"]
+    printed.clear()
+    assert source.span(f.body.body[0].body[0].value).line == 3
+    assert printed == ["SimpleStatementLine", "FunctionDef", *["SimpleStatementLine"] * 2]
+    assert [source.span(line).line for line in f.body.body] == [3, 4]
+    assert len(printed) == 4
+    printed.clear()
+    assert source.statement_lines(second.body.body[0].body.body[1]) == (14, 14)
+    assert "Module" not in printed
+    assert source.span(second.body.body[0].name).line == 12
+    assert source.span(g.name).line == 6
+    assert source.span(source.tree).line == 1
 
 
 def test_a_node_of_another_file_has_no_position():

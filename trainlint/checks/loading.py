@@ -283,7 +283,6 @@ def deliberate(region: Region, node: Any, space: Namespace) -> bool:
         source = where.source
         if source is None:
             continue
-        source.want([place])
         line = source.span(place).line
         lines = source.text.splitlines()[max(line - 6, 0) : line + 4]
         if _DELIBERATE.search("\n".join(lines)):

@@ -15,7 +15,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import pairwise
@@ -709,23 +709,12 @@ class Project:
 
     def finish(self) -> list[Finding]:
         """Turn drafts into findings, with positions for just the nodes that they name."""
-        wanted: dict[int, tuple[SourceFile, list[Any]]] = {}
         for draft in self.drafts.values():
             if draft.plan is not None and draft.space.source is not None and self.is_asked_for(draft.space.source):
                 try:
                     draft.plan(draft)
                 except Exception:
                     self.fail(draft.space, f"the fix of {draft.rule.code} failed: {last_line()}")
-            for space, node in ((draft.space, draft.node), *((s.space, s.node) for s in draft.related)):
-                if space.source is not None:
-                    wanted.setdefault(id(space.source), (space.source, []))[1].append(node)
-            for edit in draft.edits:
-                edited = (edit.space or draft.space).source
-                if edited is not None:
-                    wanted.setdefault(id(edited), (edited, []))[1].extend(edit.nodes)
-        for wanting, nodes in wanted.values():
-            with suppress(Exception):  # a node that is not there is told of below
-                wanting.want(nodes)
         for draft in self.drafts.values():
             source = draft.space.source
             if source is None or not self.is_asked_for(source):

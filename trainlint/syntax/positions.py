@@ -1,17 +1,17 @@
-"""Exact positions of the nodes that somebody asks for, and of no others.
+"""Exact positions of the nodes that somebody asks for.
 
-A libcst tree does not know where its nodes stand: positions come from printing the tree again. libcst's own provider
-notes the position of each of some hundred nodes a line; this one notes an index into the list of printed tokens, and
-only for wanted nodes, so that a file without findings pays nothing.
+A libcst tree does not know where its nodes stand: positions come from printing it again, and a whole file takes as
+long to print as a third of its check. So only the statement around a node is printed, or the function or the class
+around that: the smallest whose text stands in the file once, and thereby tells where.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from itertools import accumulate
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import accumulate, pairwise
 
 import libcst
 from libcst._nodes.internal import CodegenState
@@ -20,45 +20,38 @@ from trainlint.findings import Span
 
 NEWLINE = re.compile(r"\r\n?|\n")
 
-_NOTHING: AbstractContextManager[None] = nullcontext()
 
+class _Print(CodegenState):
+    """The text of a piece of a tree, and between which of its tokens each node stands."""
 
-class _Recorder(CodegenState):
-    """Prints a tree, and notes between which tokens each wanted node stands."""
-
-    def __init__(self, module: libcst.Module, wanted: set[int]) -> None:
+    def __init__(self, module: libcst.Module, piece: libcst.CSTNode, blocks: Iterator[libcst.IndentedBlock]) -> None:
         super().__init__(default_indent=module.default_indent, default_newline=module.default_newline)
-        self.wanted = wanted
         # By `id(node)`: indices into `tokens` of its first token and of the one after its last token.
         self.whole: dict[int, tuple[int, int]] = {}
         self.exact: dict[int, tuple[int, int]] = {}
+        for block in blocks:
+            self.increase_indent(self.default_indent if block.indent is None else block.indent)
+        piece._codegen(self)
+        self.text = "".join(self.tokens)
+        self.ends = [0, *accumulate(map(len, self.tokens))]
+        self.begin = 0  # in the text of the file
+        self.tokens.clear()
 
     def before_codegen(self, node: libcst.CSTNode) -> None:
-        if id(node) in self.wanted:
-            self.whole[id(node)] = (len(self.tokens), 0)
+        self.whole[id(node)] = (len(self.tokens), 0)
 
     def after_codegen(self, node: libcst.CSTNode) -> None:
-        if id(node) in self.whole:
-            self.whole[id(node)] = (self.whole[id(node)][0], len(self.tokens))
+        self.whole[id(node)] = (self.whole[id(node)][0], len(self.tokens))
 
-    # The supertype promises a generator's context manager; its callers only enter and leave it.
-    def record_syntactic_position(  # type: ignore[override]
+    @contextmanager
+    def record_syntactic_position(
         self,
         node: libcst.CSTNode,
         *,
         start_node: libcst.CSTNode | None = None,
         end_node: libcst.CSTNode | None = None,
-    ) -> AbstractContextManager[None]:
-        if id(node) in self.wanted:
-            return self._record(node, start_node, end_node)
-        return _NOTHING
-
-    @contextmanager
-    def _record(
-        self, node: libcst.CSTNode, start_node: libcst.CSTNode | None, end_node: libcst.CSTNode | None
     ) -> Iterator[None]:
-        # A node may begin or end where a child does, whitespace left out: then the child is wanted too.
-        self.wanted.update(id(child) for child in (start_node, end_node) if child is not None)
+        # A node may begin or end where a child does, whitespace left out.
         start = len(self.tokens)
         yield
         end = len(self.tokens)
@@ -72,67 +65,81 @@ class _Recorder(CodegenState):
         """Token indices of a node that has been printed: without surrounding whitespace where libcst knows it."""
         return self.exact.get(id(node)) or self.whole[id(node)]
 
-
-class _All(set[int]):
-    """The set of all nodes."""
-
-    def __contains__(self, key: object) -> bool:
-        return True
+    def offset(self, token: int) -> int:
+        """Where a token begins, in the text of the file."""
+        # There is one token less than counted where the final newline of a file was taken back.
+        return self.begin + self.ends[min(token, len(self.ends) - 1)]
 
 
 class Positions:
-    """Spans of the nodes of one module.
+    """Spans of the nodes of one module; `ancestors` gives the nodes around one, inside out."""
 
-    The first question prints the module once, and finds all nodes announced by then; a question about a node that was
-    not announced prints it once more and finds them all.
-    """
-
-    def __init__(self, module: libcst.Module, text: str) -> None:
+    def __init__(
+        self,
+        module: libcst.Module,
+        text: str,
+        ancestors: Callable[[libcst.CSTNode], Iterator[libcst.CSTNode]],
+    ) -> None:
         self._module = module
         self._text = text
-        self._wanted: set[int] = set()
-        self._recorder: _Recorder | None = None
-        self._ends: list[int] = []
-        self._lines: _Lines
-
-    def want(self, nodes: Iterable[libcst.CSTNode]) -> None:
-        """Announce nodes whose span will be asked for."""
-        self._wanted.update(map(id, nodes))
+        self._ancestors = ancestors
+        self._prints: dict[int, _Print] = {}  # by `id(node)`
+        self._ambiguous: set[int] = set()  # pieces whose text stands in the file more than once
+        self._lines = _Lines(text, text)
 
     def span(self, node: libcst.CSTNode) -> Span:
         """Where the node stands, as libcst's `PositionProvider` has it: without whitespace and parentheses around."""
-        return self._place(*self._printed(node).of(node))
+        found = self._print_of(node)
+        return self._place(found, *found.of(node))
 
     def whole_span(self, node: libcst.CSTNode) -> Span:
         """Where all of the node's own text stands: with its parentheses, and with the whitespace that it owns."""
-        return self._place(*self._printed(node).whole[id(node)])
+        found = self._print_of(node)
+        return self._place(found, *found.whole[id(node)])
 
-    def _printed(self, node: libcst.CSTNode) -> _Recorder:
-        recorder = self._recorder
-        if recorder is None:
-            self._wanted.add(id(node))
-            recorder = self._print(self._wanted)
-        elif id(node) not in recorder.whole and not isinstance(recorder.wanted, _All):
-            recorder = self._print(_All())
-        if id(node) not in recorder.whole:
+    def _place(self, found: _Print, start: int, end: int) -> Span:
+        return Span(*self._lines.place(found.offset(start)), *self._lines.place(found.offset(end)))
+
+    def _print_of(self, node: libcst.CSTNode) -> _Print:
+        for piece in () if id(node) in self._prints else self._pieces(node):
+            if id(piece) not in self._prints and id(piece) not in self._ambiguous:
+                self._print(piece)
+            if id(node) in self._prints:
+                break
+        found = self._prints.get(id(node))
+        if found is None:
             raise ValueError(f"{type(node).__name__} is not a node of this file")
-        return recorder
+        return found
 
-    def _print(self, wanted: set[int]) -> _Recorder:
-        recorder = _Recorder(self._module, wanted)
-        self._module._codegen(recorder)
-        self._recorder = recorder
-        self._ends = [0, *accumulate(map(len, recorder.tokens))]
-        self._lines = _Lines("".join(recorder.tokens), self._text)
-        recorder.tokens.clear()
-        return recorder
+    def _pieces(self, node: libcst.CSTNode) -> Iterator[libcst.CSTNode]:
+        """What may be printed to find a node, inside out: its statement, functions and classes around it, the file."""
+        around = [node, *self._ancestors(node)]
+        kinds: tuple[type, ...] = (libcst.SimpleStatementLine, libcst.BaseCompoundStatement)
+        # libcst moves form feeds.
+        for piece, holder in pairwise(around) if "\f" not in self._text else ():
+            if isinstance(piece, kinds) and isinstance(holder, (libcst.IndentedBlock, libcst.Module)):
+                yield piece
+                kinds = (libcst.FunctionDef, libcst.ClassDef)
+        yield self._module
 
-    def _place(self, start: int, end: int) -> Span:
-        last = len(self._ends) - 1  # one token less than counted, where the final newline was taken back
-        return Span(
-            *self._lines.place(self._ends[min(start, last)]),
-            *self._lines.place(self._ends[min(end, last)]),
-        )
+    def _print(self, piece: libcst.CSTNode) -> None:
+        blocks = [block for block in self._ancestors(piece) if isinstance(block, libcst.IndentedBlock)]
+        printed = _Print(self._module, piece, reversed(blocks))
+        if piece is self._module:
+            self._lines = _Lines(printed.text, self._text)
+        else:
+            printed.begin = self._find(printed.text)
+        if printed.begin < 0:
+            self._ambiguous.add(id(piece))
+        else:
+            self._prints.update(dict.fromkeys(printed.whole, printed))
+
+    def _find(self, lines: str) -> int:
+        """Where some lines begin that stand in the file once; else a negative number."""
+        begin = self._text.find(lines)
+        if begin > 0 and self._text[begin - 1] not in "\r\n":
+            return -1
+        return begin if self._text.find(lines, begin + 1) < 0 else -1
 
 
 class _Lines:

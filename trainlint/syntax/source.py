@@ -7,7 +7,7 @@ import gc
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,20 +74,14 @@ class SourceFile:
 
     def forget_index(self) -> None:
         """Let go of the index, which takes a fifth of what the tree does; it is built again when asked for."""
-        self._index = None
+        self._index = self._positions = None
 
     @property
     def positions(self) -> Positions:
         """Positions of nodes in `text`."""
         if self._positions is None:
-            self._positions = Positions(self.tree, self.text)
+            self._positions = Positions(self.tree, self.text, self.index.ancestors)
         return self._positions
-
-    def want(self, nodes: Iterable[libcst.CSTNode]) -> None:
-        """Announce nodes whose span or statement will be asked for, so that they are all found in one pass."""
-        for node in nodes:
-            holder, end, _ = self._statement(node)
-            self.positions.want((node, holder, end))
 
     def span(self, node: libcst.CSTNode) -> Span:
         """Where the node stands in `text`, without whitespace and parentheses around it."""
