@@ -428,6 +428,7 @@ def main() -> None:
     # Ours is the checkout around this file, whatever may be installed.
     sys.path.insert(0, str(ROOT))
     os.environ["PYTHONPATH"] = str(ROOT)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed comes compiled
     folders = corpus.prepare(options.cache.resolve(), options.packages)
     lines = corpus.count_lines(folders)
     machine = f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}"

@@ -1149,7 +1149,7 @@ class MetricAccumulator(Rule):
             what = "the total is set to 0 in each turn, so the value of one batch is divided by the number of turns (@)"
             report(reset, space, what=what).because([Step(space, quotient, "divided")])
         walks = region.has("model") and over_batches(region)
-        blocks = feeds_of(loop)
+        blocks = space.source.index.known(feeds_of, loop)
         if not walks and not any(blocks):
             return
         index = space.source.index

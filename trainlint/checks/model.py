@@ -483,10 +483,10 @@ class MissingSuperInit(Rule):
         interp, cls = report.interp, instance.cls
         if "$ready" in instance.attrs or not isinstance(cls, Class) or cls.node.decorators:
             return
-        if not (computes(cls) if is_plain_module(cls) else is_layer(interp, cls)):
-            return
         init = cls.find("__init__")
         if not isinstance(init, Function) or not is_bare(interp, init):
+            return
+        if not (computes(cls) if is_plain_module(cls) else is_layer(interp, cls)):
             return
         if any(cls.find(name) is not None for name in ("__new__", "__call__")):
             return

@@ -122,9 +122,10 @@ class OptimizerMissesParameters(Rule):
     def sorted_out(self, region: Region, report: Report) -> None:
         """A loop sorts parameters into lists, one of which nobody reads."""
         space, loop = region.space, region.node
-        if space.source is None or space is not report.space() or not isinstance(loop, cst.For):
+        if space.source is None or space is not report.space() or loop.__class__ is not cst.For:
             return
-        feeds = [one for block in feeds_of(loop) for feed in block if feed.how == "append" for one in choices_of(feed)]
+        blocks = space.source.index.known(feeds_of, loop)
+        feeds = [one for block in blocks for feed in block if feed.how == "append" for one in choices_of(feed)]
         feeds = [feed for feed in feeds if isinstance(feed.target, cst.Name) and isinstance(feed.given[0], cst.Name)]
         if len({feed.target.value for feed in feeds}) < 2:
             return
@@ -983,12 +984,17 @@ def grown_from_start(node: Any, report: Report) -> bool:
     return False
 
 
+def wave_of(node: Any) -> Any:
+    """The cosine in an expression."""
+    return next((n for n in nodes_in(node) if is_plain_call(n, "cos")), None)
+
+
 def decays_from_start(node: Any, report: Report) -> bool:
     """Whether a factor says what remains of the first rate at a turn: `0.1 ** (epoch // 30)`, or
     `(1 - step / steps) ** 0.9`, or half a wave of a cosine, for a number of the epoch or step that grows."""
     if node.__class__ is cst.Name:
         node = definition(index_of(report.space()), node)
-    wave = next((n for n in (node, *nodes_in(node)) if is_plain_call(n, "cos")), None) if node is not None else None
+    wave = index_of(report.space()).known(wave_of, node) if node is not None else None
     if wave is not None:
         return any(isinstance(n, cst.Name) and is_counter(report.interp.eval(n)) for n in nodes_in(wave))
     exponent = exponent_of(node)

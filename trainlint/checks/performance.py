@@ -94,10 +94,10 @@ class TransferInLoop(PerformanceRule):
     @on_call("torch.Tensor.to")
     def check(self, call: Call, report: Report) -> None:
         made = getattr(getattr(call.node, "func", None), "value", None)
-        if not isinstance(made, cst.Call) or report.interp.nearest_loop() is None:
+        if not isinstance(made, cst.Call) or called(made) not in self.MAKERS or report.interp.nearest_loop() is None:
             return
         maker = report.interp.eval(made.func)
-        if not isinstance(maker, Api) or maker.path.rpartition(".")[0] != "torch" or called(made) not in self.MAKERS:
+        if not isinstance(maker, Api) or maker.path.rpartition(".")[0] != "torch":
             return
         if called(call.node) == "cuda" or moves(call):
             report(call.node)

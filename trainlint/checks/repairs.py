@@ -74,17 +74,19 @@ def reaching(index: Index, name: cst.Name) -> Any:
         return bound[0].node
     holders = {id(above): binding.node for binding in bound for above in (binding.node, *index.ancestors(binding.node))}
     inside: Any = name
+    block: Any
     for block in index.ancestors(name):
-        if isinstance(block, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
+        kind = block.__class__
+        if kind is cst.FunctionDef or kind is cst.Lambda or kind is cst.ClassDef:
             given = (binding.node for binding in bound if binding.kind is BindingKind.PARAMETER)
             return next((node for node in given if inside is block.body and index.function(node) is block), None)
-        if isinstance(block, (cst.IndentedBlock, cst.Module)):
+        if kind is cst.IndentedBlock or kind is cst.Module:
             before = [
                 statement for statement in block.body[: list(block.body).index(inside)] if id(statement) in holders
             ]
             if before:
                 return holders[id(before[-1])] if isinstance(before[-1], cst.SimpleStatementLine) else None
-        elif isinstance(block, (cst.For, cst.While, cst.CompFor)) and id(block) in holders:
+        elif kind in (cst.For, cst.While, cst.CompFor) and id(block) in holders:
             return None  # from the turn before, or what is walked over
         inside = block
     return None

@@ -90,7 +90,7 @@ def overwrites_total(index: Index, quotient: Any, dividend: Any) -> bool:
 
 
 def sets_to_zero(assign: Any) -> bool:
-    return isinstance(assign, cst.Assign) and is_zero(assign.value)
+    return assign.__class__ is cst.Assign and is_zero(assign.value)
 
 
 _COUNTS = re.compile(r"^([^=\n]*)(?:\+=|=[^=\n]*(?:\b0|zeros|tensor))", re.MULTILINE)
@@ -103,18 +103,19 @@ def counted_names(text: str) -> frozenset[str]:
 
 
 def adds_up(assign: Any) -> bool:
-    return isinstance(assign, cst.AugAssign) and isinstance(assign.operator, cst.AddAssign)
+    return assign.__class__ is cst.AugAssign and assign.operator.__class__ is cst.AddAssign
 
 
 def is_zero(node: Any) -> bool:
     """Whether 0 is written, or several at once, be it as a tensor."""
-    if isinstance(node, cst.Tuple):
+    kind = node.__class__
+    if kind is cst.Tuple:
         return all(is_zero(element.value) for element in node.elements)
-    if isinstance(node, cst.Call) and dotted_name(node.func) in ("torch.zeros", "torch.tensor"):
+    if kind is cst.Call and dotted_name(node.func) in ("torch.zeros", "torch.tensor"):
         given = positional(node)
         alone = len(given) == 1 and (given[0].deep_equals(cst.Tuple([])) or is_one(given[0]))
         return alone if called(node) == "zeros" else len(given) == 1 and is_zero(given[0])
-    return isinstance(node, (cst.Integer, cst.Float)) and float(node.evaluated_value) == 0
+    return (kind is cst.Integer or kind is cst.Float) and float(node.evaluated_value) == 0
 
 
 def measures_walked(index: Index, count: Any, loop: Any) -> bool:
@@ -293,7 +294,7 @@ def overwritten_sum(index: Index, dividend: Any, divisor: Any, is_measured: bool
     divisor = unguarded(divisor)
     if not methods or not is_held(dividend) or not is_held(divisor):
         return None
-    for method in (part for part in nodes_in(methods[0].body) if isinstance(part, cst.FunctionDef)):
+    for method in (part for part in nodes_in(methods[0].body) if part.__class__ is cst.FunctionDef):
         parts = next(blocks_of(method))
         counts = [part.value for part in parts if adds_up(part) and part.target.deep_equals(divisor)]
         for part in parts:
@@ -448,9 +449,9 @@ def tells(statement: Any, name: str) -> bool:
 def started(statement: Any) -> cst.Name | None:
     """The name of an object that a statement makes, `meter = Meter()`, or resets, `meter.reset()`."""
     name: Any = None
-    if isinstance(statement, cst.Assign) and len(statement.targets) == 1 and isinstance(statement.value, cst.Call):
+    if statement.__class__ is cst.Assign and len(statement.targets) == 1 and statement.value.__class__ is cst.Call:
         name = statement.targets[0].target
-    elif isinstance(statement, cst.Expr) and is_plain_call(statement.value, "reset"):
+    elif statement.__class__ is cst.Expr and is_plain_call(statement.value, "reset"):
         method: Any = statement.value
         name = method.func.value if isinstance(method.func, cst.Attribute) and not method.args else None
     return name if isinstance(name, cst.Name) else None
@@ -464,11 +465,13 @@ def replaced_lists(index: Index, loop: Any, whole: Any) -> Iterator[Any]:
         others = [feed.target for feed in feeds if isinstance(feed.target, cst.Name)]
         for part in block if others else ():
             name = part.targets[0].target if isinstance(part, cst.Assign) and len(part.targets) == 1 else None
-            if not isinstance(name, cst.Name) or sum(is_name(n, name.value) for n in nodes_in(loop)) > 1:
+            if not isinstance(name, cst.Name):
                 continue
             before, inside = assigned_around(index, name, loop)
-            begun = begun_as(index, name)
-            if inside == [part] and before and begun is not None and is_empty_list(begun[1]):
+            begun = begun_as(index, name) if inside == [part] and before else None
+            if begun is None or not is_empty_list(begun[1]):
+                continue
+            if sum(is_name(n, name.value) for n in nodes_in(loop)) == 1:
                 alike = (other for other in others if (also := begun_as(index, other)) and is_start(begun[1], also[1]))
                 if any(given_together(index, whole, name.value, other.value) for other in alike):
                     yield part
@@ -764,8 +767,8 @@ def feed_of(statement: Any) -> Feed | None:
     """What a statement adds, and to which total; None for one that adds nothing."""
     if adds_up(statement):
         return Feed(statement, statement.target, "+=", (statement.value,))
-    call = statement.value if isinstance(statement, cst.Expr) else None
-    if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value in FEEDING:
+    call = statement.value if statement.__class__ is cst.Expr else None
+    if call.__class__ is cst.Call and call.func.__class__ is cst.Attribute and call.func.attr.value in FEEDING:
         if call.args and not any(argument.star for argument in call.args):
             given = (call.args[0].value, *(argument for argument in call.args[1:]))
             return Feed(statement, call.func.value, call.func.attr.value, given)
@@ -782,14 +785,14 @@ def blocks_of(loop: Any) -> Iterator[list[Any]]:
         block = waiting.pop()
         yield statements_in(block)
         for line in block.body:
-            if isinstance(line, (cst.If, cst.With, cst.Try)):
+            if line.__class__ in (cst.If, cst.With, cst.Try):
                 waiting += bodies(line)
 
 
 def statements_in(block: Any) -> list[Any]:
     """The simple statements of a block; none of what stands behind a colon in the same line."""
-    lines = block.body if isinstance(block, (cst.IndentedBlock, cst.Module)) else ()
-    return [part for line in lines if isinstance(line, cst.SimpleStatementLine) for part in line.body]
+    lines = block.body if block.__class__ in (cst.IndentedBlock, cst.Module) else ()
+    return [part for line in lines if line.__class__ is cst.SimpleStatementLine for part in line.body]
 
 
 def bodies(statement: Any) -> Iterator[Any]:

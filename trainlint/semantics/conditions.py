@@ -43,7 +43,7 @@ def conditions(step: Step | None) -> set[Condition]:
     index = step.space.source.index
     inner = step.node
     for outer in index.ancestors(step.node):
-        if isinstance(outer, (cst.If, cst.IfExp)) and inner is not outer.test:
+        if outer.__class__ in (cst.If, cst.IfExp) and inner is not outer.test:
             found |= asked(index, outer.test, inner is outer.body)
         inner = outer
     return found

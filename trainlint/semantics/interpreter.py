@@ -117,6 +117,7 @@ UNROLL_LAYERS = 160  # or if they are layers and its body is a single condition,
 
 TEST = frozenset(("test",))
 NODE_MASK = ("_mask", "_mask']")
+SINGLETONS = {"None": NONE, "True": TRUE, "False": FALSE}
 ORDERS = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
 IDENTITIES = (cst.Is, cst.IsNot)
 EQUALITIES = (cst.Equal, cst.NotEqual)
@@ -197,9 +198,10 @@ class Region:
     def kinds(self) -> Mapping[str, Sequence_[Any]]:
         """The events so far by their kind, each kind in order; each event is looked at once for all rules."""
         events, found = self.events, self._by_kind
-        for event in events[self._sorted :] if self._sorted else events:
-            found.setdefault(event.kind, []).append(event)
-        self._sorted = len(events)
+        if self._sorted < len(events):
+            for event in events[self._sorted :] if self._sorted else events:
+                found.setdefault(event.kind, []).append(event)
+            self._sorted = len(events)
         return found
 
     def of(self, kind: str) -> Sequence_[Any]:
@@ -443,7 +445,6 @@ class Interpreter:
             cst.Element: lambda n: self.eval(n.value),
         }
         self.statements: dict[type, Callable[[Any], bool]] = {
-            cst.SimpleStatementLine: self.line,
             cst.Expr: self.expression_statement,
             cst.Assign: self.assign,
             cst.AnnAssign: self.annotated,
@@ -551,14 +552,15 @@ class Interpreter:
     def block(self, body: Any) -> bool:
         """Run a list of statements; False when the flow does not reach the end."""
         statements = self.statements
-        for place, statement in enumerate(body):
+        for place, line in enumerate(body):
             if monotonic() > self.deadline:
                 self.look_at_the_time()
-            handler = statements.get(statement.__class__)
-            if handler is not None and not handler(statement):
-                return False
-            if statement.__class__ is cst.If and (number := left_over_turns(statement)) is not None:
-                with self.in_region("periodic", statement, number):
+            for statement in line.body if line.__class__ is cst.SimpleStatementLine else (line,):
+                handler = statements.get(statement.__class__)
+                if handler is not None and not handler(statement):
+                    return False
+            if line.__class__ is cst.If and (number := left_over_turns(line)) is not None:
+                with self.in_region("periodic", line, number):
                     return self.block(body[place + 1 :])
         return True
 
@@ -571,8 +573,6 @@ class Interpreter:
 
     def suite(self, suite: Any) -> bool:
         return self.block(suite.body)
-
-    line = suite
 
     def expression_statement(self, node: cst.Expr) -> bool:
         if node.value.__class__ is cst.SimpleString:
@@ -1751,19 +1751,13 @@ class Interpreter:
 
     def name(self, node: Any) -> Value:
         name = node.value
-        if name == "None":
-            return NONE
-        if name == "True":
-            return TRUE
-        if name == "False":
-            return FALSE
         frame = self.frame
         value = frame.env.get(name)
         if value is not None:
             if frame.function is None and self.depth:
                 self.reads.append((frame.env, name, value))
         else:
-            value = self.free_name(name)
+            value = SINGLETONS.get(name) or self.free_name(name)
         if value.__class__ is Union and frame.function is not None:
             return self.meant(name, value)
         return value
@@ -2064,7 +2058,7 @@ class Interpreter:
                 self.emit("identity", (node, target))
             if isinstance(result, Tensor):
                 self.compared(target.operator.__class__.__name__, node, left, right, result)
-            if isinstance(target.operator, ORDERS) and TEST in (measured_on(left), measured_on(right)):
+            if target.operator.__class__ in ORDERS and TEST in (measured_on(left), measured_on(right)):
                 self.event("ranked", node)
             parts.append(truth(result))
             left = right
@@ -2467,8 +2461,8 @@ class Interpreter:
         names = [p.name.value for p in (*params.posonly_params, *params.params)]
         positional = arguments.positional
         env.update(zip(names, positional))
-        star = params.star_arg
-        if isinstance(star, cst.Param):
+        star: Any = params.star_arg
+        if star.__class__ is cst.Param:
             extra = positional[len(names) :]
             env[star.name.value] = Sequence(join_all(extra)) if arguments.open else Tuple(tuple(extra))
         only = [p.name.value for p in params.kwonly_params]
@@ -2499,7 +2493,7 @@ class Interpreter:
     def run(self, function: Function, env: dict[str, Any], node: Any) -> Value:
         """The result of calling `function` with these locals, from memory where nothing it read has changed."""
         ident = id(function.node)
-        key = (tuple(v.key for v in env.values()), tuple(map(id, function.closure)), self.module_depth > 0)
+        key = (tuple([v.key for v in env.values()]), tuple(map(id, function.closure)), self.module_depth > 0)
         known: dict[Any, Any] = self.memos.setdefault(ident, {})
         memos = known.get(key)
         spent = self.spent.setdefault(ident, [0, 0])
@@ -2630,7 +2624,7 @@ class Interpreter:
         self.stack.append(id(function.node))
         try:
             body = function.node.body
-            if isinstance(function.node, cst.Lambda):
+            if function.node.__class__ is cst.Lambda:
                 return self.eval(body)
             alive = self.suite(body)
             value = self.close(frame, alive)

@@ -95,17 +95,16 @@ class Journal:
         if len(deltas) == 1:
             self.apply(deltas[0])
             return
-        keys: dict[tuple[int, Any], tuple[dict[Any, Any], Any]] = {}
+        written: Delta = {}
         for delta in deltas:
-            for key, (where, name, _) in delta.items():
-                keys.setdefault(key, (where, name))
+            written |= delta
         pending: list[tuple[dict[Any, Any], Any, Any]] = []
-        for key, (where, name) in keys.items():
+        for key, (where, name, _) in written.items():
             present = where.get(name, MISSING)
             if present.__class__ in ITEMS and name == "items":
                 pending += join_items(where, deltas)
                 continue
-            if name == "element" and (id(where), "items") in keys:
+            if name == "element" and (id(where), "items") in written:
                 continue
             merged: Any = MISSING
             lacking = False
@@ -118,7 +117,8 @@ class Journal:
                 merged = value if merged is MISSING else join_entries(name, merged, value)
             if lacking and where.__class__ is Attributes and merged.__class__ is Const and is_setting(name):
                 merged = UNKNOWN  # it may have had another value all along
-            pending.append((where, name, merged))
+            if merged is not present:
+                pending.append((where, name, merged))
         for where, name, value in pending:
             if value is MISSING:
                 self.remove(where, name)

@@ -448,11 +448,12 @@ def class_uses(node: Any, cls: Class | None, space: Namespace, inside: set[int])
     body: Any = nodes_in(node.body)
     for inner in body:
         kind = inner.__class__
-        if kind is cst.Attribute or kind is cst.Name:
-            own.runs_base = own.runs_base or may_run_base(inner)
-        if kind is cst.For:
+        if kind is cst.Name:
+            own.runs_base = own.runs_base or inner.value == "super"
+        elif kind is cst.For:
             at_rest.update(visited_at_rest(inner, space))
         elif kind is cst.Attribute:
+            own.runs_base = own.runs_base or may_run_base(inner)
             if inner.attr.value in DYNAMIC and id(inner) not in at_rest:
                 of_part = is_self(getattr(inner.value, "value", None))
                 own.through, own.dynamic = own.through or of_part, own.dynamic or not of_part

@@ -21,7 +21,7 @@ from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic, thread_time
-from typing import Any
+from typing import Any, NamedTuple
 
 import libcst as cst
 
@@ -78,7 +78,8 @@ Progress = Callable[[int, int], None]
 CHOICE = frozenset(("choices", "choice", "chosen"))
 # Turns all that is in no name into spaces; what is not ASCII may be in one.
 SPACED = bytes(c if c > 127 or chr(c).isalnum() or chr(c) == "_" else 32 for c in range(256))
-NOTHING: Mapping[str, object] = {}
+NOTHING: frozenset[str] = frozenset()
+LEARNING = ("backward", "zero_grad")
 MODEL = re.compile(r"(\w+_)?(model|net|network)")  # what models are called where only torch computes
 PROGRAM_EFFORT = 60_000  # steps that any program may take, and
 LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
@@ -222,6 +223,13 @@ class Seam:
     pending: list[tuple[str, str, Finding]] = field(default_factory=list)
 
 
+class OwnCalls(NamedTuple):
+    """The functions that a function calls by their names, and whether it runs a backward or clears gradients."""
+
+    names: frozenset[str]
+    learns: bool
+
+
 class Project:
     """The files given, the files they import, and one interpreter over all of them."""
 
@@ -250,6 +258,8 @@ class Project:
         self.finder = finder or Finder(common_folder(map(str, self.names)), Disk(unsaved))
         self.calls: dict[str, list[tuple[Report, Any]]] = {}
         self.events: dict[str, list[tuple[frozenset[str], Report, Any]]] = {}
+        # By an event and what has happened in its region: the handlers that this concerns.
+        self.concerned: dict[tuple[str, frozenset[str]], list[tuple[Report, Any]]] = {}
         self.library = Library(self.on_call, self.calls)
         for table in knowledge:
             self.library.add(table)
@@ -262,7 +272,7 @@ class Project:
         self.interp.modules_below = self.modules_below
         self.located: dict[tuple[Path, str, int], Namespace | None] = {}  # what imports mean, by folder and name
         self.words: Counter[bytes] | None = None  # how often each word stands in the project
-        self.named_calls: dict[int, set[str]] = {}  # the names that a function calls, by its node's identity
+        self.calls_of: dict[int, OwnCalls] = {}  # by the identity of a function's node
 
     # ------------------------------------------------------------------- rules
 
@@ -308,12 +318,15 @@ class Project:
             self.ask(report, handler, call)
 
     def emit(self, event: str, fact: Any) -> None:
-        handlers = self.events.get(event)
-        if handlers is not None:
-            happened = fact.kinds.keys() if isinstance(fact, Region) else NOTHING.keys()
-            for having, report, handler in handlers:
-                if not having or having <= happened:
-                    self.ask(report, handler, fact)
+        if event in self.events:
+            happened = frozenset(fact.kinds) if fact.__class__ is Region else NOTHING
+            handlers = self.concerned.get((event, happened))
+            if handlers is None:
+                asked = self.events[event]
+                handlers = [(report, handler) for having, report, handler in asked if having <= happened]
+                self.concerned[event, happened] = handlers
+            for report, handler in handlers:
+                self.ask(report, handler, fact)
         elif event in CHOICE:
             self.choose(event, fact)
 
@@ -542,7 +555,7 @@ class Project:
     def run_alone(self, interp: Interpreter, function: Function) -> None:
         region = Region("program", function.node, function.space, None)
         interp.region = region
-        if self.is_mentioned(function.name) and not learns(function):
+        if self.is_mentioned(function.name) and not self.learns(function):
             interp.write(interp.flags, "grad", UNKNOWN)  # its caller may have switched recording off
         given = stand_ins(interp, function)
         value = None
@@ -559,16 +572,26 @@ class Project:
 
     def leads_to_learning(self, function: Function, depth: int = 0) -> bool:
         """Whether a function runs a backward, or calls another by its name that does."""
-        if learns(function):
-            return True
-        if depth == 2:
-            return False
-        names = self.named_calls.get(id(function.node))
-        if names is None:
-            calls = (call.func for call in calls_in(function.node))
-            names = self.named_calls[id(function.node)] = {f.value for f in calls if isinstance(f, cst.Name)}
-        called = map(function.space.attrs.get, names)
+        own = self.own_calls(function)
+        if own.learns or depth == 2:
+            return own.learns
+        called = map(function.space.attrs.get, own.names)
         return any(self.leads_to_learning(f, depth + 1) for f in called if isinstance(f, Function))
+
+    def learns(self, function: Function) -> bool:
+        """Whether a function's own text runs a backward or clears gradients, so that it surely has them recorded."""
+        source = function.space.source
+        may_be = source is not None and any(f"{name}(" in source.text for name in LEARNING)
+        return may_be and self.own_calls(function).learns
+
+    def own_calls(self, function: Function) -> OwnCalls:
+        """What a function's own text calls."""
+        found = self.calls_of.get(id(function.node))
+        if found is None:
+            calls = calls_in(function.node)
+            names = frozenset(call.func.value for call in calls if call.func.__class__ is cst.Name)
+            found = self.calls_of[id(function.node)] = OwnCalls(names, any(called(call) in LEARNING for call in calls))
+        return found
 
     def is_mentioned(self, name: str) -> bool:
         """Whether a function's name stands anywhere but in its definition: then it has callers, though none was run."""
@@ -588,7 +611,7 @@ class Project:
         if not waiting:
             return
         engine_calls = cls.family in ("module", "datamodule") and any(m.name in HOOKS for m in waiting)
-        effort = MAIN_EFFORT if engine_calls or any(map(learns, waiting)) else ALONE_EFFORT
+        effort = MAIN_EFFORT if engine_calls or any(map(self.learns, waiting)) else ALONE_EFFORT
 
         def run(
             interp: Interpreter, method: Function, instance: Instance, built: Region, flags: dict[str, Any]
@@ -625,7 +648,7 @@ class Project:
             for method in waiting:
                 if id(method) in again or not self.is_reached(method) or method.name == "__init__":
                     call = partial(run, method=method, instance=instance, built=region, flags=flags)
-                    self.attempt(space, call, MAIN_EFFORT if learns(method) else ALONE_EFFORT)
+                    self.attempt(space, call, MAIN_EFFORT if self.learns(method) else ALONE_EFFORT)
 
         self.attempt(space, run_all, effort)
 
@@ -782,17 +805,6 @@ def is_wrapper(function: Function) -> bool:
     """Whether a function is what a decorator puts around others, whose own parameters tell more of what they get."""
     given = function.node.params
     return bool(function.closure) and isinstance(given.star_arg, cst.Param) and given.star_kwarg is not None
-
-
-LEARNING = ("backward", "zero_grad")
-
-
-def learns(function: Function) -> bool:
-    """Whether a function's own text runs a backward or clears gradients, so that these are surely recorded in it."""
-    source = function.space.source
-    if source is None or not any(f"{name}(" in source.text for name in LEARNING):
-        return False
-    return any(called(call) in LEARNING for call in calls_in(function.node))
 
 
 def size_of(space: Namespace) -> int:

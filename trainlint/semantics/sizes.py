@@ -39,7 +39,8 @@ class Symbol:
 
 
 Product = frozenset[tuple[Symbol, int]]  # settings and their powers
-Terms = dict[Product, Fraction]
+Factor = int | Fraction  # a plain number where it is whole
+Terms = dict[Product, Factor]
 ONE: Product = frozenset()
 
 
@@ -98,19 +99,19 @@ class Size(int):
         return inverse(self) * other
 
     def __pow__(self, exponent: int, modulo: Any = None) -> int:  # type: ignore[override]
-        result: int = Size({ONE: Fraction(1)})
+        result: int = Size({ONE: 1})
         for _ in range(min(exponent, MAX_TERMS)):
             result = result * self
         return result
 
 
 def of_setting(name: str, default: int | None = None, *, option: bool = False) -> Size:
-    return Size({frozenset(((Symbol(name, default, option=option), 1),)): Fraction(1)})
+    return Size({frozenset(((Symbol(name, default, option=option), 1),)): 1})
 
 
 def of_axis() -> Size:
     """The size of an axis that is not known otherwise."""
-    return Size({frozenset(((Symbol("?", axis=True), 1),)): Fraction(1)})
+    return Size({frozenset(((Symbol("?", axis=True), 1),)): 1})
 
 
 def is_of_axis(size: int | None) -> bool:
@@ -126,30 +127,37 @@ def is_whole(size: int) -> bool:
     return all(factor.denominator == 1 and all(power > 0 for _, power in product) for product, factor in terms)
 
 
-def value_of(product: Product) -> Fraction:
-    value = Fraction(1)
+def value_of(product: Product) -> Factor:
+    above = below = 1
     for symbol, power in product:
-        value *= Fraction(symbol.default or GENERIC) ** power
-    return value
+        if power > 0:
+            above *= (symbol.default or GENERIC) ** power
+        else:
+            below *= (symbol.default or GENERIC) ** -power
+    return plain(Fraction(above, below)) if below != 1 else above
+
+
+def plain(factor: Factor) -> Factor:
+    return factor.numerator if factor.denominator == 1 else factor
 
 
 def terms_of(size: int) -> Terms:
-    return size.terms if isinstance(size, Size) else {ONE: Fraction(size)}
+    return size.terms if isinstance(size, Size) else {ONE: size}
 
 
-def simplest(terms: Iterable[tuple[Product, Fraction]]) -> int:
+def simplest(terms: Iterable[tuple[Product, Factor]]) -> int:
     """A sum of terms; a plain number where no setting is left."""
     total: Terms = {}
     for product, factor in terms:
-        total[product] = total.get(product, Fraction(0)) + factor
-    total = {product: factor for product, factor in total.items() if factor}
+        total[product] = total.get(product, 0) + factor
+    total = {product: plain(factor) for product, factor in total.items() if factor}
     if set(total) <= {ONE}:
         return int(total.get(ONE, 0))
     small = len(total) <= MAX_TERMS and all(is_small(product, factor) for product, factor in total.items())
     return Size(total) if small else of_setting(UNNAMED)
 
 
-def is_small(product: Product, factor: Fraction) -> bool:
+def is_small(product: Product, factor: Factor) -> bool:
     """Whether a term is like those of layers: what a program squares again and again is not written out."""
     powers = (abs(power) for _, power in product)
     return max(powers, default=0) <= MAX_POWER and max(abs(factor.numerator), factor.denominator) < MAX_FACTOR
@@ -168,10 +176,10 @@ def inverse(size: int) -> Size:
     if len(terms) != 1 or size == 0:
         return of_setting(UNNAMED)
     ((product, factor),) = terms.items()
-    return Size({frozenset((symbol, -power) for symbol, power in product): 1 / factor})
+    return Size({frozenset((symbol, -power) for symbol, power in product): plain(1 / Fraction(factor))})
 
 
-def spelled(product: Product, factor: Fraction) -> str:
+def spelled(product: Product, factor: Factor) -> str:
     named = sorted(((symbol.name, power) for symbol, power in product), key=lambda item: (item[1] < 0, item[0]))
     above = [name if power == 1 else f"{name}**{power}" for name, power in named if power > 0]
     below = [name if power == -1 else f"{name}**{-power}" for name, power in named if power < 0]

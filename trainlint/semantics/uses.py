@@ -261,20 +261,22 @@ def is_guarded(index: Index, node: cst.CSTNode) -> bool:
     """Whether code is meant for some versions only: it stands in a `try` that copes with an API that is not there, or
     under or behind a question for versions or attributes."""
     below: Any = node
+    above: Any
     for above in index.ancestors(node):
-        if isinstance(above, (cst.Try, cst.TryStar)):
+        kind = above.__class__
+        if kind is cst.Try or kind is cst.TryStar:
             caught = {name for handler in above.handlers for name in names_in(handler.type)}
             catches_all = caught & _ANYTHING or any(handler.type is None for handler in above.handlers)
             if caught & _MISSING or (catches_all and len(above.body.body) <= 2):
                 return True
-        elif isinstance(above, (cst.If, cst.IfExp)):
+        elif kind is cst.If or kind is cst.IfExp:
             if below is not above.test and asks(above.test):
                 return True
-        elif isinstance(above, (cst.IndentedBlock, cst.Module)):
+        elif kind is cst.IndentedBlock or kind is cst.Module:
             for statement in above.body:
                 if statement is below:
                     break
-                if isinstance(statement, cst.If) and asks(statement.test) and leaves(statement.body):
+                if statement.__class__ is cst.If and asks(statement.test) and leaves(statement.body):
                     return True
         below = above
     return False

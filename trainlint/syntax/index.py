@@ -10,9 +10,11 @@ import builtins
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 import libcst as cst
+
+T = TypeVar("T")
 
 
 class ScopeKind(str, Enum):
@@ -115,7 +117,16 @@ class Index:
         # By any other node that was asked for.
         self._scopes_found: dict[int, Scope] = {}
         self._references: dict[tuple[int, str], list[cst.Name]] | None = None
+        self._known: dict[tuple[object, int], Any] = {}
         _Builder(self).run()
+
+    def known(self, fact: Callable[[Any], T], node: cst.CSTNode) -> T:
+        """What a function tells of a node of this module by looking at nothing else: computed once for all who ask."""
+        key = (fact, id(node))
+        if key not in self._known:
+            self._known[key] = fact(node)
+        told: T = self._known[key]
+        return told
 
     # Where is it?
 
@@ -313,11 +324,10 @@ def nodes_in(root: cst.CSTNode) -> Iterator[cst.CSTNode]:
         yield node
         for name in _FIELDS[node.__class__]:
             child = getattr(node, name)
-            if child.__class__ in _NO_NODES:
-                continue
-            if isinstance(child, (list, tuple)):
+            kind = child.__class__
+            if kind is tuple or kind is list:
                 stack.extend(child)
-            else:
+            elif kind not in _NO_NODES:
                 stack.append(child)
 
 
