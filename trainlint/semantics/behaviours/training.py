@@ -277,11 +277,13 @@ def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -
 
 
 def ungrouped(params: Value) -> Value:
-    """The parameters in what an optimizer is given, be they in groups, as those of another one."""
+    """The parameters in what an optimizer is given, be they in the groups of another one. Groups that a program writes
+    down may bring rates of their own."""
     if not isinstance(params, ListObject):
         return params
     groups: tuple[Value, ...] = params.items if params.items is not None else (params.attrs["element"],)
-    held = [group.attrs["params"] for group in groups if isinstance(group, DictObject) and "params" in group.attrs]
+    others = (group for group in groups if isinstance(group, DictObject) and DictObject.REST in group.attrs)
+    held = [group.attrs["params"] for group in others if "params" in group.attrs]
     return join_all(held) if held and len(held) == len(groups) else params
 
 
