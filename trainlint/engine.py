@@ -89,10 +89,11 @@ def _performed(
 
     if processes is None:
         processes = _processors()
+    outcomes: Iterator[tuple[Job, Outcome]]
     if min(processes, len(jobs)) == 1 or sum(job.size for job in jobs) < WORTH_PROCESSES:
         # The largest is the last, since nobody has to collect what that leaves behind.
         in_order = sorted(jobs, key=lambda job: job.size)
-        outcomes: Iterator[tuple[Job, Outcome]] = ((job, perform(job, move, parsed)) for job in in_order)
+        outcomes = _one_by_one(in_order, move, parsed)
     else:
         from trainlint import workers
 
@@ -101,6 +102,24 @@ def _performed(
         yield job, outcome
         done += len(job.files)
         move(0)
+
+
+# Characters of files that units are done with and that are kept for the next ones, which may import the same: such
+# trees take some 40 bytes for each.
+KEPT = 2_000_000
+
+
+def _one_by_one(jobs: Sequence[Job], move: Progress, parsed: Parsed | None) -> Iterator[tuple[Job, Outcome]]:
+    """The units, each performed in this process when it is asked for."""
+    if not jobs:
+        return
+    from trainlint.syntax import Parsed
+
+    shared = parsed or Parsed()
+    for job in jobs:
+        yield job, perform(job, move, shared)
+        if parsed is None:
+            shared.shrink(KEPT)
 
 
 def _processors() -> int:

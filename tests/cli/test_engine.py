@@ -9,6 +9,7 @@ from cli.support import TRAINING, Engine, finding
 from trainlint.config import Configuration, Overrides, Selection
 from trainlint.discovery import discover
 from trainlint.engine import Result, check
+from trainlint.syntax import load, source
 
 
 def checked(*paths: str, selection: Selection | None = None, texts: dict[str, str] | None = None) -> Result:
@@ -31,6 +32,20 @@ def test_a_file_that_cannot_be_read_is_left_to_the_reader_of_the_project(project
     (root / "gone.py").symlink_to("nowhere")
     checked()
     assert engine.names == ["gone.py"]
+
+
+def test_what_several_units_run_is_parsed_once(project, monkeypatch) -> None:
+    by_name = "import importlib\nimport torch\n\nfor name in ('n' + 'et',):\n    importlib.import_module(name)\n"
+    project({"net.py": "import torch\n", "train.py": "import torch\nimport net\n", "tool.py": by_name})
+    loaded = []
+
+    def counting(path, *arguments):
+        loaded.append(path.name)
+        return load(path, *arguments)
+
+    monkeypatch.setattr(source, "load", counting)
+    assert not checked().findings
+    assert sorted(loaded) == ["net.py", "tool.py", "train.py"]
 
 
 def test_findings_come_in_order_of_place(project, engine: Engine) -> None:
