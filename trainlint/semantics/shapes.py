@@ -1555,7 +1555,7 @@ def cut(length: int | None, index: slice) -> int | None:
         if start is not None and stop is None and step is None and start == -1:
             return 1  # the last, where there is one
         return None
-    return len(range(*slice(*ends).indices(length)))
+    return len(range(*slice(*ends).indices(length))) if length >= 0 else None
 
 
 def of_frame(frame: Tensor, indices: list[Any]) -> Form:
