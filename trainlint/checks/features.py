@@ -140,7 +140,8 @@ class PairingBroken(Rule):
             again = {block_of(key) for key in report.interp.flags.get(DRAWN_AGAIN, ())}
             if how == "loss" and any(key[0] == "sorted" or key in again for key in apart):
                 return
-            steps = [key[1] if isinstance(key[1], Step) else key[2].step for key in apart if has_place(key)]
+            moves = sorted(apart, key=lambda key: key not in first)  # of the first, where both were moved
+            steps = [key[1] if isinstance(key[1], Step) else key[2].step for key in moves if has_place(key)]
             at, space = place(fact, report)
             what = "sorted" if all(key[0] == "sorted" for key in apart) else "shuffled"
             alone = f"one of these was {what} (@) and the other was not"

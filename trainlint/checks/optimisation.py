@@ -511,7 +511,7 @@ class FrozenByAccident(Rule):
             return
         weighty = [m for m in held.values() if has_weights(report.interp, m)]
         if weighty and all(m.attrs.get("$frozen") is TRUE for m in weighty):
-            report.interp.event("stuck", region.node, optimizer, roots, owned)
+            report.interp.event("stuck", region.node, optimizer, roots)
 
     @on("program", having="stuck frozen")
     def stuck(self, region: Region, report: Report) -> None:
@@ -526,7 +526,7 @@ class FrozenByAccident(Rule):
             elif event.kind in ("escape", "outside", "built"):
                 since.append(event)
             elif event.kind == "stuck":
-                owned, around = event.owned, {id(loop.node) for loop in inner_loops(inside)}
+                owned, around = event.optimizer.attrs["$modules"], {id(loop.node) for loop in inner_loops(inside)}
                 found = [(e, loops) for e, loops in frozen if not owned.isdisjoint(descendants(e.module))]
                 last = found[-1][0] if found else None
                 if last is None or any(not around.isdisjoint(loops) for _, loops in found):

@@ -106,7 +106,7 @@ FIELDS = {
     "single": "",  # what a model gives here is one tensor
     "rated": "optimizer",
     "rushed": "optimizer",
-    "stuck": "optimizer models owned",  # nothing that it holds takes gradients; what is trained; what it holds
+    "stuck": "optimizer models",  # nothing that it holds takes gradients; what is trained
     "sorted": "others",  # parameters were put into a list that nobody reads, others into these
     "learnt": "",
     "unused": "",  # gradients that nobody looks at

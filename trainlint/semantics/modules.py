@@ -125,7 +125,7 @@ class ModuleIndex:
     def __init__(self) -> None:
         self.stored: dict[int, Stored] = {}
         self.ran: set[int] = set()  # places where the modules that were called had been made
-        self.keepers: dict[int, int] = {}  # the assignment that keeps a module, by the module
+        self.keepers: dict[int, tuple[Value, int]] = {}  # modules, and the assignment that keeps each
         self.flows: dict[int, Flow] = {}
         self.moved: dict[int, tuple[Tensor, Flow]] = {}  # the same for what was only reshaped, moved or selected since
         self.picked: dict[int, tuple[Tensor, list[Flow]]] = {}  # the same for what one of several models gave
@@ -166,17 +166,17 @@ class ModuleIndex:
             return
         for layer in options(value):  # of which a setting picks one
             found.made.add(id(layer.born.node))  # type: ignore[attr-defined]
-            self.keepers[id(layer)] = id(node)
+            self.keepers[id(layer)] = layer, id(node)
             found.weighted = found.weighted or is_weighted(interp, layer)  # type: ignore[arg-type]
 
     def twin(self, layer: Instance, copied: Instance) -> None:
         """A layer was copied: what keeps it keeps the copy."""
         if id(layer) in self.keepers:
-            self.keepers[id(copied)] = self.keepers[id(layer)]
+            self.keepers[id(copied)] = copied, self.keepers[id(layer)][1]
 
     def filled(self, interp: Interpreter, container: Instance, value: Value) -> None:
         """A container that may be an attribute's got one more layer, or several."""
-        stored = self.stored.get(self.keepers.get(id(container), 0))
+        stored = self.stored.get(self.keepers.get(id(container), (container, 0))[1])
         if stored is None:
             return
         for layer in (value, *contents(value)):
@@ -246,7 +246,7 @@ class ModuleIndex:
         if module.born is not None:
             self.ran.add(id(module.born.node))
         if id(module) in self.keepers:
-            self.ran.add(self.keepers[id(module)])
+            self.ran.add(self.keepers[id(module)][1])
 
     # --------------------------------------------------------------- questions
 
