@@ -96,6 +96,7 @@ T = TypeVar("T")
 
 MAX_DEPTH = 40  # nested project calls
 MAX_STEPS = 1_500_000  # nodes evaluated for one program
+MOST_ENDS = 8  # ways out of one program
 MAX_SIDES = 16  # names that are known to hold one thing under a setting and another without it
 MAX_RUNS = 60  # interpretations of one function in one program, before its result is taken as unknown,
 MAX_CHEAP_RUNS = 300  # or these, in layers that are wrapped, as long as all its runs together have not taken
@@ -404,6 +405,7 @@ class Interpreter:
         self.children: dict[tuple[int, str], Instance] = {}  # attributes that nobody assigned, by owner and name
         self.settled: dict[tuple[int, int], tuple[Value, Value]] = {}  # what a text chose of two constants, by place
         self.keep: list[Any] = []
+        self.ends: list[Delta] = []  # what was done where a program ended before its last line
         self.literals: dict[int, Value] = {}
         self.negatives: dict[int, tuple[Value, Value]] = {}
         self.resolve: Callable[[Namespace, str, int], Value | None] = lambda space, name, level: None
@@ -584,7 +586,21 @@ class Interpreter:
         if node.value.__class__ is cst.Attribute and any(o.__class__ is Method for o in options(value)):
             self.event("named", node, node.value.attr.value)
         self.emit("statement", (node, value))
-        return not (isinstance(value, Api) and value.path == "sys.exit!")
+        if isinstance(value, Api) and value.path == "sys.exit!":
+            self.leave_program()
+            return False
+        return True
+
+    def leave_program(self) -> None:
+        """Remember what was done where the program ends, which is taken back for what follows."""
+        if len(self.ends) < MOST_ENDS:
+            self.ends.append(self.journal.delta(0))
+
+    def resume_ends(self, ends: list[Delta]) -> None:
+        """At the end of a program, have what was made on the ways that ended before be as it was there."""
+        for where, name, value in [entry for delta in ends for entry in delta.values()]:
+            if value is not MISSING and name not in where:
+                self.write(where, name, value)
 
     def assign(self, node: cst.Assign) -> bool:
         value = self.running_sum(node) or self.eval(node.value)
@@ -1325,6 +1341,9 @@ class Interpreter:
     def raise_(self, node: cst.Raise) -> bool:
         if node.exc is not None:
             self.eval(node.exc)
+            raised = node.exc.func if node.exc.__class__ is cst.Call else node.exc
+            if is_name(raised, "SystemExit"):
+                self.leave_program()
         return False
 
     def assert_(self, node: cst.Assert) -> bool:

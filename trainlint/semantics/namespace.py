@@ -24,6 +24,7 @@ class Namespace(Object):
         "chosen",
         "deferred",
         "dotted",
+        "ends",
         "events",
         "flags",
         "functions",
@@ -47,6 +48,7 @@ class Namespace(Object):
         self.flags: dict[str, Any] = {}
         self.chosen = 0  # how often its top level picks one of several alternatives by a setting
         self.events: list[Any] = []
+        self.ends: list[Any] = []  # what was done where its program ended before its last line
 
     @property
     def holds_tests(self) -> bool:

@@ -438,10 +438,11 @@ class Project:
     def isolated(self, space: Namespace) -> Iterator[Interpreter]:
         """Run something in a frame of its own, at the top of the call stack."""
         interp = self.interp
-        names = ("frame", "depth", "module_depth", "region", "flags", "reads", "stack")
+        names = ("frame", "depth", "module_depth", "region", "flags", "reads", "stack", "ends")
         saved = [getattr(interp, name) for name in names]
         interp.depth = interp.module_depth = 0
         interp.region, interp.flags, interp.reads, interp.stack = None, {"grad": TRUE}, [], []
+        interp.ends = []
         interp.frame = Frame(space.attrs, (), space, None, interp.journal.mark())
         try:
             yield interp
@@ -487,7 +488,7 @@ class Project:
                 interp.journal.log = log
                 interp.steps, interp.enough = steps, enough
             space.flags, space.chosen = interp.flags, interp.chosen
-            space.events = region.events
+            space.events, space.ends = region.events, interp.ends
             interp.chosen = chosen
             space.state = "loaded"
 
@@ -503,6 +504,7 @@ class Project:
             interp.region = region
             for body in space.deferred:
                 interp.block(body.body)
+            interp.resume_ends(space.ends + interp.ends)
             self.emit(region.kind, region)
 
         self.attempt(space, main, PROGRAM_EFFORT + LINE_EFFORT * size_of(space))
@@ -568,6 +570,7 @@ class Project:
         if value is None:
             value = interp.call_function(function, Arguments([], given), function.node)
         interp.event("escape", function.node, (value,))  # what becomes of it, its caller decides
+        interp.resume_ends(interp.ends)
         self.emit(region.kind, region)
 
     def leads_to_learning(self, function: Function, depth: int = 0) -> bool:
