@@ -105,7 +105,7 @@ def _performed(
 
 
 # Characters of files that units are done with and that are kept for the next ones, which may import the same: such
-# trees take some 40 bytes for each.
+# trees take tens of bytes for each.
 KEPT = 2_000_000
 
 

@@ -58,6 +58,7 @@ from trainlint.semantics.values import (
     cut,
     is_number,
     is_opaque,
+    is_place,
     is_row,
     join_all,
     measured_on,
@@ -68,7 +69,6 @@ from trainlint.semantics.values import (
     unknown_number,
     usual,
 )
-from trainlint.syntax.code import called
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
@@ -894,7 +894,8 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         deps = cut(deps, interp.step(node, "comparison")) if deps else deps
         interp.severs(node, *(side for side in (first, other) if isinstance(side, Tensor)))
         shape, last, batched = broadcast(form(left), form(right))
-        nature = "a one-hot code" if operator == "Equal" and is_code(node) else mask_of(operator, left, right)
+        coded = operator == "Equal" and is_code(node, left, right)
+        nature = "a one-hot code" if coded else mask_of(operator, left, right)
         return Tensor(kinds=MASK, lo=0, hi=1, nature=nature, graph=False, deps=deps,
                       data=data._replace(stats=frozenset()), lib=first.lib, shape=shape, last=last,
                       batched=batched)  # fmt: skip
@@ -941,14 +942,17 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
     return ALIKE if operator == "Equal" and not (is_number(left) or is_number(right)) else BOOL
 
 
-def is_code(node: Any) -> bool:
+def is_code(node: Any, left: Value, right: Value) -> bool:
     """Whether labels are compared with each of their values along an axis of its own: `y[:, None] == np.arange(k)`."""
     if not isinstance(node, cst.Comparison):
         return False
-    sides = (node.left, node.comparisons[0].comparator)
+    sides = ((node.left, right), (node.comparisons[0].comparator, left))
     return any(
-        called(values) == "arange" and isinstance(labels, cst.Subscript) and adds_axis(labels.slice[-1].slice)
-        for labels, values in (sides, sides[::-1])
+        isinstance(values, Tensor)
+        and is_place(values.data)
+        and isinstance(labels, cst.Subscript)
+        and adds_axis(labels.slice[-1].slice)
+        for labels, values in sides
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from trainlint.semantics.journal import MISSING
-from trainlint.semantics.modules import is_plain_module
+from trainlint.semantics.modules import is_plain_module, may_be_last
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.shapes import form, indexed, of_frame
 from trainlint.semantics.values import (
@@ -519,8 +519,6 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
             interp.write(owner.attrs, f"[{index.value!r}]" if owner.cls is None else str(index.value), value)
         elif "$closed" in owner.attrs:
             interp.write(owner.attrs, "$closed", FALSE)
-        from trainlint.semantics.library import may_be_last
-
         if "$whole" not in owner.attrs or may_be_last(target.value, index):
             interp.library.set_attribute(interp, owner, "", value, target)
 

@@ -16,7 +16,7 @@ from trainlint.config import UsageError
 from trainlint.prefilter import OTHER_FRAMEWORKS
 from trainlint.semantics import containers
 from trainlint.semantics.dissection import tied
-from trainlint.semantics.modules import FILLING, leaf_kind
+from trainlint.semantics.modules import FILLING, STEMS, leaf_kind, may_be_last
 from trainlint.semantics.registry import registrar
 from trainlint.semantics.shapes import form, of_frame, shaped, size, with_form
 from trainlint.semantics.sizes import Size, is_fixed, is_of_axis
@@ -330,7 +330,7 @@ def run_of(call: Call) -> tuple[Value, Value] | None:
     if call.arguments.open or not {"start", "stop", "end", "step"}.isdisjoint(call.arguments.keywords):
         return None
     ends = (Const(0), given[0]) if len(given) == 1 else (given[0], given[1]) if len(given) == 2 else None
-    call.interp.keep += ends or ()
+    call.interp.keep += [end for end in ends or () if not isinstance(end, Const)]
     return ends
 
 
@@ -1692,12 +1692,6 @@ def may_be_layer(value: Value) -> bool:
     )
 
 
-def may_be_last(part: Any, index: Any = None) -> bool:
-    """Whether a layer that is put into a part of a ready-made model, at an index, may be the last of the model."""
-    names = {node.attr.value for node in nodes_in(part) if isinstance(node, cst.Attribute)}
-    return names.isdisjoint(STEMS) and not (isinstance(index, Const) and index.value == 0)
-
-
 SHAPED = frozenset((Tensor, Tuple, Sequence))
 ROWS = frozenset((Tensor, ListObject, Sequence))
 SERVING = frozenset(("__init__", "__getitem__", "__getitems__", "__iter__", "__len__"))
@@ -1714,10 +1708,6 @@ CONSTANTS: dict[str, Value] = {
     "sys.maxsize": Const(2**63 - 1),
 }
 WRAPPED = ("module", "_orig_mod")  # where what is distributed or compiled has the model itself
-# Parts of ready-made models that come before their last layers.
-STEMS = frozenset(
-    "conv1 bn1 relu maxpool avgpool conv_stem conv_proj patch_embed features layer1 layer2 layer3 layer4".split()
-)
 HEADS = frozenset(("classifier", "fc", "head", "heads"))  # what their last layers are called
 OTHER_ARRAYS = frozenset(("numpy", "pandas", "tensorflow", "jax", "mxnet", "cupy", "scipy", "sklearn", "polars"))
 # Methods that arrays and frames have too.

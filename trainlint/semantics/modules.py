@@ -49,6 +49,10 @@ AT_REST = frozenset(
     """apply buffers cpu cuda double eval float half modules named_buffers named_modules named_parameters parameters
     register_buffer requires_grad_ reset_parameters reset_running_stats state_dict to train type zero_grad""".split()
 )
+# Parts of ready-made models that come before their last layers.
+STEMS = frozenset(
+    "conv1 bn1 relu maxpool avgpool conv_stem conv_proj patch_embed features layer1 layer2 layer3 layer4".split()
+)
 # What is given strings that stand for text, not for attributes, or only asks whether there is an attribute.
 TEXTUAL = frozenset("add_argument startswith endswith replace strip hasattr open ZipFile".split())
 # What registers a tensor by name, or None, which leaves the name free for anything.
@@ -101,6 +105,12 @@ class Flow(NamedTuple):
 def is_mixing(layer: Instance | None) -> bool:
     """Whether a layer has weights that mix its inputs; a norm scales each by itself."""
     return layer is not None and "$init" in layer.attrs and "Norm" not in layer.api_path
+
+
+def may_be_last(part: Any, index: Any = None) -> bool:
+    """Whether a layer that is put into a part of a ready-made model, at an index, may be the last of the model."""
+    names = {node.attr.value for node in nodes_in(part) if isinstance(node, cst.Attribute)}
+    return names.isdisjoint(STEMS) and not (isinstance(index, Const) and index.value == 0)
 
 
 class Stored:

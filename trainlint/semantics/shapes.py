@@ -66,6 +66,8 @@ NOTHING = Form()
 Rule = Callable[["Call"], Form]
 SHAPES: dict[str, Rule] = {}
 FRAMES: dict[str, Rule] = {}
+PICTURES: dict[str, Rule] = {}
+picture_of = registrar(PICTURES)  # of the rule of torchvision's functions, where that is another than of a tensor's
 # Operations whose place is worth naming when sizes do not fit.
 NAMED: set[str] = set()
 
@@ -109,7 +111,7 @@ def shaped(call: Call, result: Value) -> Value:
     package = call.row.name.partition(".")[0]
     if package == "einops":
         return with_form(result, named_axes(call))
-    table = FRAMES if package == "pandas" else SHAPES if package in ("torch", "numpy", "torchvision") else None
+    table = TABLES.get(package)
     if table is None:
         return result
     rule = table.get(name)
@@ -470,8 +472,6 @@ def product(numbers: Any) -> int | None:
 @shape_of("view", "reshape", "resize", named=True)
 def reshape(call: Call) -> Form:
     """`view` and `reshape`."""
-    if call.row.name.startswith("torchvision."):
-        return reframed(call)
     given = form(call.tensor)
     wanted = sizes(call, 1, "shape", "size", "newshape")
     if wanted is None:
@@ -1162,7 +1162,7 @@ def interpolate(call: Call) -> Form:
     return Form((*given.shape[:2], *space), None, given.batched)
 
 
-@shape_of("center_crop")
+@picture_of("resize", "center_crop")
 def reframed(call: Call) -> Form:
     """The last two axes get another size; where it is one number, resizing may keep the ratio of the two."""
     given, wanted = form(call.tensor), call.value("size", 1)
@@ -1589,3 +1589,6 @@ def batch_of(sample: Form) -> Form:
         if sample.shape is None
         else Form((None, *sample.shape), None, True)
     )
+
+
+TABLES = {"torch": SHAPES, "numpy": SHAPES, "torchvision": SHAPES | PICTURES, "pandas": FRAMES}  # by package

@@ -1,7 +1,7 @@
 """Exact positions of the nodes that somebody asks for.
 
-A libcst tree does not know where its nodes stand: positions come from printing it again, and a whole file takes as
-long to print as a third of its check. So only the statement around a node is printed, or the function or the class
+A libcst tree does not know where its nodes stand: positions come from printing it again, and a whole file takes
+long to print. So only the statement around a node is printed, or the function or the class
 around that: the smallest whose text stands in the file once, and thereby tells where.
 """
 
