@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from trainlint.semantics.behaviours.data import sameness
 from trainlint.semantics.behaviours.tensors import is_hidden, learns, loss, made, noted
 from trainlint.semantics.dissection import tensors_in
 from trainlint.semantics.library import BEHAVIOURS, Call, as_tensor, behaviour, children_of, mixed_tensor, modules_in
+from trainlint.semantics.modules import is_self, project_bases
 from trainlint.semantics.shapes import shaped, with_form
 from trainlint.semantics.values import (
     ELSEWHERE,
@@ -129,7 +131,7 @@ def mark_output(
         recorded = graph_of(interp, *given) if inputs else None
     dep = Dep(module, mode, node, recorded is not False)
     own = frozenset((dep, *(Dep(other, None, None, dep.live) for other in borrowed(module))))
-    layers = mode_matters(interp, module, mode)
+    layers = mode_matters(interp, module, mode, arguments)
     # Of a frozen model nothing is recorded, whatever the context; what has been learnt from since is none.
     unsure = frozen or (interp.read(module.attrs, "$learnt") is not TRUE and is_frozen(module, possibly=True))
     asked = None if grad and unsure else grad
@@ -479,13 +481,18 @@ def train_mode(call: Call) -> Value:
     return switch(call, TRUE if wanted is None else wanted)
 
 
-def mode_layers(interp: Interpreter, module: Value, mode: bool | str | None = None) -> str | bool | None:
+def mode_layers(
+    interp: Interpreter, module: Value, mode: bool | str | None = None, arguments: Arguments | None = None
+) -> str | bool | None:
     """What in a module depends on its mode ("dropout", "batch norm"); False when nothing does, None when not known.
-    With a mode, parts that were put into the other one by themselves do not count; nor do those that never run."""
+    With a mode, parts that were put into the other one by themselves do not count; nor do those that never run, or not
+    in a call with these arguments."""
     if not isinstance(module, Instance):
         return None
     unsure_: bool | None = False
     idle: set[int] = set()
+    if arguments is not None:
+        idle.update(id(below) for part in not_asked_for(interp, module, arguments) for below in modules_in(part))
     for inner in modules_in(module):
         if id(inner) in idle or (isinstance(mode, bool) and truth(inner.attrs.get("training", UNKNOWN)) is (not mode)):
             continue
@@ -498,13 +505,65 @@ def mode_layers(interp: Interpreter, module: Value, mode: bool | str | None = No
     return unsure_
 
 
-def mode_matters(interp: Interpreter, module: Instance, mode: bool | str | None = None) -> str:
+def mode_matters(
+    interp: Interpreter, module: Instance, mode: bool | str | None = None, arguments: Arguments | None = None
+) -> str:
     """In words, what of a module depends on its mode; "" when nothing does or it is not known. Of a model whose layers
     are out of view, the program itself tells by setting its mode."""
-    layers = mode_layers(interp, module, mode)
+    layers = mode_layers(interp, module, mode, arguments)
     if isinstance(layers, str):
         return layers
     return "dropout or batch norm" if layers is None and module.attrs.get("$explicit") is TRUE else ""
+
+
+def not_asked_for(interp: Interpreter, module: Instance, arguments: Arguments) -> list[Instance]:
+    """The parts that run only where a parameter of the forward pass asks for them, which this call does not."""
+    forward = module.cls.find("forward") if isinstance(module.cls, Class) else None
+    if not isinstance(forward, Function) or not isinstance(module.cls, Class):
+        return []
+    asking = parts_asked_for(interp, module.cls, forward)
+    given = interp.bind_arguments(forward, arguments.with_first(module)) if asking else {}
+    names = {name for asked, held in asking.items() if truth(given.get(asked, UNKNOWN)) is False for name in held}
+    return [part for name in names if isinstance(part := module.attrs.get(name), Instance)]
+
+
+def parts_asked_for(interp: Interpreter, cls: Class, forward: Function) -> dict[str, set[str]]:
+    """For each parameter of a forward pass, the attributes that are read only in branches that it opens."""
+    cached: dict[str, set[str]] | None = cls.attrs.get("$asked")
+    if cached is not None:
+        return cached
+    found: dict[str, set[str]] = {}
+    cls.attrs["$asked"] = found
+    params = {p.name.value for p in (*forward.node.params.params, *forward.node.params.kwonly_params)}
+    branches = [node for node in nodes_in(forward.node.body) if isinstance(node, (cst.If, cst.IfExp))]
+    tested = {b.test.value for b in branches if isinstance(b.test, cst.Name) and b.test.value in params}
+    if not tested or any(interp.modules.own(base).dynamic for base in (cls, *project_bases(cls))):
+        return found
+    elsewhere = [interp.modules.own(base) for base in project_bases(cls)]
+    reads = own_reads(cls.node.body)
+    set_anew = {node.value for node in written_in(forward.node.body) if isinstance(node, cst.Name)}
+    for name in tested - set_anew:
+        opened = (b.body for b in branches if isinstance(b.test, cst.Name) and b.test.value == name)
+        inside = sum((own_reads(body) for body in opened), Counter[str]())
+        found[name] = {
+            part
+            for part, number in inside.items()
+            if number == reads[part] and not any(own.reaches(part) for own in elsewhere)
+        }
+    return found
+
+
+def own_reads(root: Any) -> Counter[str]:
+    """How often a piece of code reads each attribute of `self`."""
+    written = set(map(id, written_in(root)))
+    reads = (node for node in nodes_in(root) if isinstance(node, cst.Attribute) and is_self(node.value))
+    return Counter(node.attr.value for node in reads if id(node) not in written)
+
+
+def written_in(root: Any) -> Iterator[Any]:
+    """What a piece of code assigns to."""
+    setting = (cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.NamedExpr)
+    return (node.target for node in nodes_in(root) if isinstance(node, setting))
 
 
 # Layers that drop elements by default, whatever else is not known of their rate; and those that surely have a rate.
