@@ -66,9 +66,18 @@ def hands_on(loop: Any) -> bool:
     measurement of time does not."""
     if not isinstance(loop, cst.For) or is_plain_call(loop.iter, "range"):
         return False
-    served = set(target_names(loop.target))
+    served = served_by(loop)
     given = (argument.value for call in calls_in(loop.body) for argument in call.args)
     return any(not served.isdisjoint(names_in(value)) for value in given)
+
+
+def served_by(loop: cst.For) -> set[str]:
+    """The names of what a loop is at, and of what its body makes or takes of that: `x, y = batch`."""
+    served = set(target_names(loop.target))
+    for node in nodes_in(loop.body):
+        if isinstance(node, cst.Assign) and not served.isdisjoint(names_in(node.value)):
+            served.update(name for target in node.targets for name in target_names(target.target))
+    return served
 
 
 def picks_rows(loop: Any) -> bool:

@@ -186,18 +186,29 @@ def is_there_before(region: Region, gradient: Any) -> bool:
     for node in nodes_in(region.node.body):
         if isinstance(node, cst.Assign):
             bound.update(name for target in node.targets for name in target_names(target.target))
-    function, owner = index.function(gradient.node), gradient.node.value
+    function = index.function(gradient.node)
     if gradient.space is region.space and function is index.function(region.node):
-        names = {*names_in(owner)}
-        for above in index.ancestors(gradient.node):
-            if above is region.node:
-                break
-            if isinstance(above, (cst.For, cst.CompFor)) and not names.isdisjoint(target_names(above.target)):
-                names.update(names_in(above.iter))
-        return names.isdisjoint(bound)
-    name = function.name.value if isinstance(function, cst.FunctionDef) else ""
-    calls = [call for call in calls_in(region.node.body) if called(call) == name]
-    return bool(calls) and all(bound.isdisjoint(names_in(call)) for call in calls)
+        return bound.isdisjoint(names_behind(index, gradient.node, region.node))
+    if not isinstance(function, cst.FunctionDef):
+        return False
+    names = names_behind(index, gradient.node, function)
+    parameters = [parameter.name.value for parameter in function.params.params]
+    parameters = parameters[parameters[:1] == ["self"] :]
+    calls = [call for call in calls_in(region.node.body) if called(call) == function.name.value]
+    given = [(name, value) for call in calls for name, value in zip(parameters, positional(call), strict=False)]
+    given += [(name, value) for call in calls for name in names if (value := keyword(call, name)) is not None]
+    return bool(calls) and all(bound.isdisjoint(names_in(value)) for name, value in given if name in names)
+
+
+def names_behind(index: Index, gradient: Any, top: Any) -> set[str]:
+    """The names in the owner of a gradient, and in what loops below `top` take it from."""
+    names = {*names_in(gradient.value)}
+    for above in index.ancestors(gradient):
+        if above is top:
+            break
+        if isinstance(above, (cst.For, cst.CompFor)) and not names.isdisjoint(target_names(above.target)):
+            names.update(names_in(above.iter))
+    return names
 
 
 def is_seldom_cleared(region: Region, step: Any, report: Report) -> bool:
@@ -213,13 +224,17 @@ def is_seldom_cleared(region: Region, step: Any, report: Report) -> bool:
 
 
 def is_unconditional(region: Region, event: Any) -> bool:
-    """Whether something happens in the body of a loop itself, in no branch or loop within, nor behind `if i % n:
-    continue`."""
-    if event.space is not region.space or not isinstance(region.node, (cst.For, cst.While)):
-        return False
-    below: Any = event.node
-    for outer in index_of(event.space).ancestors(event.node):
-        if outer is region.node:
+    """Whether something happens once in each turn of a loop, in the loop's body itself or in that of a function that
+    each turn calls, in no branch or loop within, nor behind `if i % n: continue`."""
+    turn = turn_around(region, event) if isinstance(region.node, (cst.For, cst.While)) else None
+    return turn is not None and stands_free(index_of(event.space), event.node, turn)
+
+
+def stands_free(index: Index, node: Any, top: Any) -> bool:
+    """Whether a node is in the body of a loop or a function itself, and not left out where that goes on sooner."""
+    below: Any = node
+    for outer in index.ancestors(node):
+        if outer is top:
             return True
         if isinstance(outer, (cst.If, cst.IfExp, cst.For, cst.While, cst.Try, cst.FunctionDef)):
             return False
@@ -304,8 +319,22 @@ def in_line(region: Region, backward: Any, reached: list[Instance]) -> bool:
     steps = [e for e in region.of("step") if e.optimizer in reached]
     clears = [e for e in region.of("clear") if e.optimizer in (None, *reached)]
     stepping = all(any(e.optimizer is o for e in steps) for o in reached) and all(e.before == {"fresh"} for e in steps)
-    nodes = {backward, *(e.node for e in steps), *(e.node for e in clears)}
-    return stepping and bool(clears) and all(each_turn(region.node.body, node) for node in nodes)
+    events = [backward, *steps, *clears]
+    turn = turn_around(region, backward) if stepping and clears else None
+    return turn is not None and all(turn_around(region, e) is turn and each_turn(turn.body, e.node) for e in events)
+
+
+def turn_around(region: Region, event: Any) -> Any:
+    """The loop in whose body something happens, or the function that each of its turns calls once; else None."""
+    index, own = index_of(event.space), index_of(region.space)
+    function = index.function(event.node)
+    if event.space is region.space and function is own.function(region.node):
+        return region.node
+    if not isinstance(function, cst.FunctionDef) or not isinstance(region.node, (cst.For, cst.While)):
+        return None
+    calls = [call for call in calls_in(region.node.body) if called(call) == function.name.value]
+    once = len(calls) == 1 and stands_free(own, calls[0], region.node)
+    return function if once else None
 
 
 def tries_again(loop: Any) -> bool:
@@ -697,7 +726,11 @@ class StepOrder(Rule):
         for node, backwards in by_node(region.of("backward")).items():
             reach = Reach(backwards[0].loss.deps)
             reached = [o for o in known if reach.touches(o, False) is True]
-            if reached and in_line(region, node, reached) and all(self.is_wiped(region, e, known) for e in backwards):
+            if (
+                reached
+                and in_line(region, backwards[0], reached)
+                and all(self.is_wiped(region, e, known) for e in backwards)
+            ):
                 what = "these gradients are cleared before any step uses them (@)"
                 clears = [e for e in region.of("clear") if e.optimizer in (None, *reached)]
                 report(node, backwards[0].space, what=what).because(

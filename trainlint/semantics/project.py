@@ -59,7 +59,6 @@ from trainlint.semantics.values import (
     Const,
     Function,
     Instance,
-    Method,
     Number,
     Object,
     Tensor,
@@ -636,7 +635,8 @@ class Project:
             if method.name == "forward" and cls.family == "module":
                 self.library.call_module(interp, instance, Arguments(list(given.values())), node)
             elif method.name != "__init__":
-                value = interp.call(Method(instance, method.name, method), Arguments([], given), node)
+                bound = interp.bind_member(instance, method.name, cls.find(method.name) or method, node)
+                value = interp.call(bound, Arguments([], given), node)
                 interp.event("escape", node, (value,))
             self.emit(region.kind, region)
 
@@ -771,14 +771,21 @@ def handlers_of(rule: type[Rule]) -> list[tuple[str, Sequence_[str], Sequence_[s
 
 
 def methods_of(cls: Class) -> list[Function]:
-    """The methods in a class's own text."""
-    return [m for m in cls.attrs.values() if isinstance(m, Function) and isinstance(m.node, cst.FunctionDef)]
+    """The methods in a class's own text, static ones too."""
+    return [m for m in map(method_in, cls.attrs.values()) if m is not None and isinstance(m.node, cst.FunctionDef)]
+
+
+def method_in(member: Value | None) -> Function | None:
+    """The function behind a member of a class that is called as a method."""
+    if isinstance(member, Instance) and member.family in ("staticmethod", "classmethod"):
+        member = member.attrs["function"]
+    return member if isinstance(member, Function) else None
 
 
 def inherited(cls: Class) -> Iterator[Function]:
     """The methods that a class has from others of the project, but for constructors, which its own run."""
     methods = (method for base in project_bases(cls) for method in methods_of(base))
-    return (method for method in methods if method.name != "__init__" and cls.find(method.name) is method)
+    return (method for method in methods if method.name != "__init__" and method_in(cls.find(method.name)) is method)
 
 
 def function_name(function: Function) -> str:
