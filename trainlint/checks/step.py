@@ -1287,7 +1287,10 @@ class ClipMisplaced(Rule):
             backward = Step(following.space, following.node, "backward")
             return "before `backward` fills them (@), so the clipping does nothing", [backward]
         # Where a setting turns the scaling off, gradients are plain; with it on, they should be unscaled by now.
-        scaled = all("scaled" in scale and scale <= {"scaled", "plain"} for _, _, scale, _ in entries)
+        ways: dict[Any, list[frozenset[str]]] = {}  # by the call of the function that clips
+        for clip, each in zip(clips, held, strict=True):
+            ways.setdefault(clip.way, []).extend(scale for _, _, scale, _ in each)
+        scaled = any(all("scaled" in s and s <= {"scaled", "plain"} for s in scales) for scales in ways.values())
         if scaled and any(isinstance(e.scaler, Instance) for e in steps):
             return "while still multiplied by the loss scale; `unscale_` belongs before", [step]
         return "", []
@@ -1518,7 +1521,9 @@ class TrainingUnderNoGrad(Rule):
         ran = {i for dep in deps if dep.node is not None and not dep.live for i in descendants(dep.module)}
         penalised = [dep for dep in deps if dep.node is None and id(dep.module) in ran]
         deps = [dep for dep in deps if dep not in penalised]
-        if (trained and not penalised) or not deps or any(dep.live or dep.node is None for dep in deps):
+        if (trained and not penalised) or any(
+            dep.live or (dep.node is None and loss.graph is not False) for dep in deps
+        ):
             return []
         nodes = {dep.node for dep in deps}
         found = [event for node, events in calls.items() if node in nodes for event in events]

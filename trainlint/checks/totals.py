@@ -26,6 +26,8 @@ from trainlint.syntax.code import (
     positional,
 )
 
+LOOPS = (cst.For, cst.While, cst.FunctionDef)  # a function may be called in one
+
 
 def starts_at_zero(index: Index, name: cst.Name, loop: Any) -> bool:
     """Whether a name is set to 0 before a loop, and to anything else in the loop only."""
@@ -198,6 +200,7 @@ def uneven(index: Index, dividend: Any, divisor: Any, quotient: Any) -> Any:
             or (not within and measures_walked(index, divisor, loop))
             or (not within and is_number_of_turns(index, divisor, loop))
             or (not within and is_total_of_batch(place.value, loop) and is_other_length(divisor, loop))
+            or (within and is_every_nth(index, quotient, divisor, loop))
         )
         if counted or is_total(index, other, loop):
             return place
@@ -212,7 +215,7 @@ def loop_of(index: Index, name: cst.Name) -> Any:
     around = (
         above for binding in bindings if not sets_to_zero(binding.origin) for above in index.ancestors(binding.node)
     )
-    return next((above for above in around if isinstance(above, (cst.For, cst.While, cst.FunctionDef))), None)
+    return next((above for above in around if isinstance(above, LOOPS)), None)
 
 
 def is_never_emptied(index: Index, quotient: Any, total: Any, divisor: Any) -> bool:
@@ -220,22 +223,31 @@ def is_never_emptied(index: Index, quotient: Any, total: Any, divisor: Any) -> b
     which the loop never sets to 0."""
     if not isinstance(total, cst.Name):
         return False
+    loop = next((above for above in index.ancestors(quotient) if isinstance(above, LOOPS)), None)
+    if loop is None or isinstance(loop, cst.FunctionDef):
+        return False
+    before, inside = assigned_around(index, total, loop)
+    if not inside or not all(map(adds_up, inside)) or not any(map(sets_to_zero, before)):
+        return False
+    return is_every_nth(index, quotient, divisor, loop)
+
+
+def is_every_nth(index: Index, quotient: Any, divisor: Any, loop: Any) -> bool:
+    """Whether a loop divides in every nth turn, by n or by a count that begins again, and goes on."""
     tests: list[Any] = []
     for above in index.ancestors(quotient):
-        if isinstance(above, (cst.For, cst.While)):
-            before, inside = assigned_around(index, total, above)
-            turns = [part for test in tests for part in nodes_in(test) if isinstance(part, cst.BinaryOperation)]
-            every = [part.right for part in turns if isinstance(part.operator, cst.Modulo)]
-            apart = any(one.deep_equals(factor) for one in every for factor in factors_of(divisor))
-            apart = apart or (bool(tests) and begins_again(index, divisor, above))
-            return apart and bool(inside) and all(map(adds_up, inside)) and any(map(sets_to_zero, before))
+        if above is loop:
+            break
+        if isinstance(above, LOOPS):
+            return False
         if isinstance(above, cst.If):
             if any(isinstance(part, (cst.Break, cst.Return, cst.Raise)) for part in nodes_in(above.body)):
                 return False
             tests.append(above.test)
-        elif isinstance(above, cst.FunctionDef):
-            return False
-    return False
+    turns = [part for test in tests for part in nodes_in(test) if isinstance(part, cst.BinaryOperation)]
+    every = [part.right for part in turns if isinstance(part.operator, cst.Modulo)]
+    apart = any(one.deep_equals(factor) for one in every for factor in factors_of(divisor))
+    return apart or (bool(tests) and begins_again(index, divisor, loop))
 
 
 def begins_again(index: Index, count: Any, loop: Any) -> bool:

@@ -38,7 +38,7 @@ FIELDS = {
     "gradient": "",
     "clear": "optimizer",  # None where it is not known whose gradients these are, a tensor for one that none holds
     "given": "optimizer",  # gradients of others were put in the place of its own
-    "clip": "states spent",
+    "clip": "states spent way",
     "step": "optimizer before scaler scale",
     "resumed": "optimizer",  # given the state that it had in an earlier run
     "scheduler": "scheduler optimizers first given",

@@ -1903,6 +1903,11 @@ class Interpreter:
             return self.setting(owner, name, found)
         if name == "estimated_stepping_batches":
             return Number(1, integer=True, nature=STEPS)  # of a trainer of Lightning
+        kept = name
+        if owner.family == "loader" and name in ("sampler", "batch_sampler"):
+            kept = f"$own_{name}"  # which a loader makes for itself, and nobody has given it
+            if isinstance(own := self.read(owner.attrs, kept), Value):
+                return own
         key = (owner.number, name)
         if name.endswith(NODE_MASK) and (mask := self.library.node_mask(self, name)) is not None:
             self.write(owner.attrs, name, mask)
@@ -1926,7 +1931,7 @@ class Interpreter:
             child.attrs["$samples"] = TRUE  # a loader's, by the name that only loaders have, or of what was walked over
         if name in PER_SAMPLE and owner.api_path.startswith("torchvision.datasets."):
             child.attrs["$samples"] = TRUE
-        self.write(owner.attrs, name, child)
+        self.write(owner.attrs, kept, child)
         return self.setting(owner, name, child)
 
     def setting(self, owner: Instance, name: str, found: Value) -> Value:

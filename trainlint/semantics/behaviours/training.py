@@ -691,7 +691,7 @@ def clip_gradients(call: Call) -> Value:
         return Tensor(lo=0.0, graph=False)
     held = [] if spent else holders(interp, params)
     states = [(o, interp.read(o.attrs, "$state"), scale_of(interp, o), sure) for o, sure in held]
-    interp.event("clip", call.node, states, spent)
+    interp.event("clip", call.node, states, spent, interp.frame.call)
     return Tensor(lo=0.0, graph=False)
 
 
@@ -702,7 +702,7 @@ def rescale_gradient(interp: Interpreter, gradient: Tensor, name: str, arguments
     by = arguments.positional[0] if arguments.positional else None
     if name in ("clamp_", "clip_") or (isinstance(by, Tensor) and by.deps and by.graph is False):
         states = [(o, interp.read(o.attrs, "$state"), scale_of(interp, o), sure) for o, sure in held]
-        interp.event("clip", node, states, False)
+        interp.event("clip", node, states, False, interp.frame.call)
     else:
         for optimizer, _ in held:
             interp.write(optimizer.attrs, "$scale", ANY)
