@@ -31,6 +31,7 @@ from trainlint.semantics.sizes import Size, of_axis, of_setting
 from trainlint.semantics.values import (
     BOOL,
     FALSE,
+    INDICES,
     LOGITS,
     MASKS,
     NAN,
@@ -2022,16 +2023,18 @@ class Interpreter:
             result = arithmetic.binary(self, operator, left, right, node)
             if left.tally is not None or right.tally is not None:
                 result = arithmetic.tallied(result, arithmetic.tally_of(operator, left, right))
-        if operator in ("Multiply", "BitAnd") and isinstance(result, Tensor) and result.deps:
-            self.overlapped(node, left, right, result)
+        if operator in ("Multiply", "BitAnd", "Add") and isinstance(result, Tensor) and result.deps:
+            self.overlapped(operator, node, left, right, result)
         self.emit(operator.lower(), (operator, node, left, right, left_node, right_node, result))
         return result
 
-    def overlapped(self, node: Any, left: Value, right: Value, result: Tensor) -> None:
-        """A product of a model's decisions with labels counts where they agree, as Dice and IoU do."""
+    def overlapped(self, operator: str, node: Any, left: Value, right: Value, result: Tensor) -> None:
+        """A product of a model's decisions with labels counts where they agree, as Dice and IoU do; a sum of classes,
+        those it decides for and the true ones, is a place in a table of both (`n * labels + predicted`)."""
         for decided, labels in ((left, right), (right, left)):
-            if isinstance(decided, Tensor) and decided.deps and decided.nature in (*MASKS, "a one-hot code"):
-                if isinstance(labels, Tensor) and not labels.deps and labels.data.tokens:
+            if isinstance(decided, Tensor) and decided.deps:
+                sums = decided.kinds == INDICES if operator == "Add" else decided.nature in (*MASKS, "a one-hot code")
+                if sums and isinstance(labels, Tensor) and not labels.deps and labels.data.tokens:
                     self.event("compare", node, result)
 
     def unary(self, node: cst.UnaryOperation) -> Value:

@@ -74,7 +74,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, is_name, positional
+from trainlint.syntax.code import called, is_name, names_in, positional
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter, Region
@@ -733,18 +733,11 @@ def look_for_windows(call: Call, taken: Any, loop: Region | None) -> None:
     if not isinstance(window, cst.Slice) or not isinstance(node, cst.For) or not isinstance(node.target, cst.Name):
         return
     ends = positional(node.iter) if isinstance(node.iter, cst.Call) and called(node.iter) == "range" else []
-    if len(ends) not in (1, 2) or not all(is_near(end, node.target.value) for end in (window.lower, window.upper)):
+    if len(ends) not in (1, 2) or not all(begin_of(end) == node.target.value for end in (window.lower, window.upper)):
         return
     rows = call.interp.peek(taken.value)
     if isinstance(rows, Tensor) and rows.data.tokens and not is_row(rows.data):
         call.interp.emit("windows", (call.node, rows))
-
-
-def is_near(end: Any, place: str) -> bool:
-    """Whether an end of a slice is a place, or so many rows before or behind it."""
-    if isinstance(end, cst.BinaryOperation) and isinstance(end.operator, (cst.Add, cst.Subtract)):
-        return is_near(end.left, place)
-    return is_name(end, place)
 
 
 def filled_rows(rows: Tensor, items: Value) -> Tensor:
@@ -950,6 +943,8 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
         from_start = isinstance(index.start, Const) and index.start.value == 0
         alone = from_start or is_nothing(index.start) or is_nothing(index.stop)
         alone = alone or begins_before(interp, owner, index.start, lower, node)
+        if lower is not None and upper is not None and is_window(interp, lower, upper, node):
+            ends = ()
         if (side := side_of_dates(index, assigned_part(interp, node))) is not None:
             data, ends = taken(interp, owner.but(data=data), DATES, side), ()
         for boundary, side, text in ends:
@@ -1274,6 +1269,26 @@ def begins_before(interp: Interpreter, owner: Tensor, start: Any, written: Any, 
         return False
     key = (frozenset(owner.data.tokens), place_of(interp, *nearby(interp, start, written)))
     return "head" in sides_taken(interp, key) and assigned_part(interp, node) in ("val", "test")
+
+
+def is_window(interp: Interpreter, lower: Any, upper: Any, node: Any) -> bool:
+    """Whether a slice is some rows from a place on, along which a loop walks, or which nothing calls a part."""
+    place = begin_of(lower)
+    if place is None or place != begin_of(upper):
+        return False
+    region = interp.region
+    while region is not None and region.kind != "call":
+        if isinstance(region.node, cst.For) and place in names_in(region.node.target):
+            return True
+        region = region.parent
+    return assigned_part(interp, node) is None
+
+
+def begin_of(end: Any) -> str | None:
+    """The name of a place of which an end of a slice is so many rows before or behind it."""
+    while isinstance(end, cst.BinaryOperation) and isinstance(end.operator, (cst.Add, cst.Subtract)):
+        end = end.left
+    return end.value if isinstance(end, cst.Name) else None
 
 
 def cut_at(interp: Interpreter, owner: Tensor, boundary: Any, node: Any, side: str) -> DataInfo:
