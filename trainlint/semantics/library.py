@@ -632,7 +632,9 @@ class Library:
             return model
         if last[:1].isupper() and path.partition(".")[0] != "builtins":
             instance = Instance(Api(path), self.guess_family(path), Step(interp.frame.space, node, last))
-            if not instance.family and path.partition(".")[0] in self.harmless:
+            if instance.family:
+                interp.write(instance.attrs, "training", TRUE)  # as each module begins
+            elif path.partition(".")[0] in self.harmless:
                 instance.attrs["$harmless"] = TRUE
             for name, value in arguments.keywords.items():
                 instance.attrs[name] = value
