@@ -243,7 +243,7 @@ class TrainNotShuffled(Rule):
                 continue  # one of several that a loop goes through, and some only to evaluate
             dataset = loader.attrs.get("dataset")
             size = loader.attrs.get("batch_size")
-            whole = isinstance(size, Number) and size.nature == "a length"
+            whole = (isinstance(size, Number) and size.nature == "a length") or size is NONE  # batches of its own
             if ordered_data(dataset) and not whole and dataset_part(dataset) not in HELD_OUT:
                 if takes_shuffled(dataset) and made_in_loop(loader, region):
                     continue

@@ -75,7 +75,7 @@ class TestSetSelects(Rule):
     def check(self, region: Region, report: Report) -> None:
         learns = region.has("step", "fitted") or tries(region)
         for _, node, space in region.of("ranked") if learns or region.has("measured") else ():
-            what = chosen(node, space)
+            what = chosen(node, space, region.node)
             if not learns and what != KEPT:
                 continue  # which of the samples, perhaps
             verdict = self.is_test(node, region, report) if what else False
@@ -332,8 +332,8 @@ def statement_names(step: Step) -> set[str]:
     return set(words_in(line)) if isinstance(line, cst.SimpleStatementLine) else set()
 
 
-def chosen(node: Any, space: Namespace) -> str:
-    """In words, what a comparison of scores decides; "" when nothing lasting hangs on it."""
+def chosen(node: Any, space: Namespace, loop: Any) -> str:
+    """In words, what a comparison of scores in a loop decides; "" when nothing lasting hangs on it."""
     if space.source is None:
         return ""
     if isinstance(node, cst.Call):
@@ -341,7 +341,7 @@ def chosen(node: Any, space: Namespace) -> str:
     way = list(path_to(space.source.tree, node))
     branch = next((n for n in reversed(way) if isinstance(n, cst.If)), None)
     if branch is not None and contains(branch.test, node):
-        return outcome(branch, way)
+        return outcome(branch, way, loop)
     statement = next((n for n in reversed(way) if isinstance(n, cst.Assign)), None)
     if statement is None or not isinstance(statement.targets[0].target, cst.Name):
         return ""
@@ -351,17 +351,17 @@ def chosen(node: Any, space: Namespace) -> str:
     function = next((n for n in reversed(way) if isinstance(n, (cst.FunctionDef, cst.Module))), None)
     for inner in nodes_in(function) if function is not None else ():
         if isinstance(inner, cst.If) and flag in names_in(inner.test):
-            return outcome(inner, way)
+            return outcome(inner, way, loop)
         if isinstance(inner, cst.Call) and _KEEPS.search(called(inner)):
             if any(flag in names_in(argument.value) for argument in inner.args):
                 return KEPT
     return ""
 
 
-def outcome(branch: cst.If, way: list[Any]) -> str:
+def outcome(branch: cst.If, way: list[Any], loop: Any) -> str:
     """What is done when a score is the best so far, or when it is not."""
     counters: set[str] = set()
-    for outer in way:
+    for outer in way[: way.index(loop) + 1] if loop in way else ():  # those within go through what is judged
         if isinstance(outer, cst.For):
             counters |= set(target_names(outer.target))
     bodies = (b for b in (branch.body, branch.orelse) if isinstance(b, (cst.BaseSuite, cst.Else)))

@@ -1671,9 +1671,12 @@ class AmpMisuse(Rule):
 
     def never_updated(self, region: Region, report: Report) -> None:
         updated = [e.scaler for e in region.of("scaler_update")]
+        scaling = {dep.module for e in region.of("backward") for dep in e.loss.deps}
         for _, node, space, _, _, scaler, _ in region.of("step"):
             if not isinstance(scaler, Instance) or scaler in updated:
                 continue
+            if scaler.born is None and scaler not in scaling:
+                continue  # whoever scales the loss updates it
             gone = any(scaler in e.values for e in region.of("escape"))
             mentioned = space.source is not None and is_updated(space.source.text, node)
             if not gone and not mentioned and not disabled(scaler):

@@ -149,7 +149,7 @@ def values_named(interp: Any, parts: list[Any], but: Collection[str] = ()) -> li
     values: list[Value] = []
     for part in parts:  # an attribute comes before what it is read from
         if isinstance(part, (cst.Name, cst.Attribute)) and id(part) not in members:
-            if (part if isinstance(part, cst.Name) else part.attr).value in but:
+            if (part if isinstance(part, cst.Name) else part.attr).value in but or root_name(part) in but:
                 members |= {id(inner) for inner in nodes_in(part)}
                 continue
             value = interp.peek(part)
@@ -158,6 +158,15 @@ def values_named(interp: Any, parts: list[Any], but: Collection[str] = ()) -> li
                 members |= {id(inner) for inner in nodes_in(part)}
     interp.keep += values
     return [told(value) for value in values]
+
+
+def root_name(node: Any) -> str:
+    """The name that an expression begins with: `x` of `x.stem.split("_")[0]`; "" if it begins otherwise."""
+    while not isinstance(node, cst.Name):
+        node = getattr(node, "func", None) or getattr(node, "value", None)
+        if not isinstance(node, cst.BaseExpression):
+            return ""
+    return node.value
 
 
 def told(value: Value) -> Any:

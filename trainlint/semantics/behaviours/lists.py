@@ -145,7 +145,9 @@ def sorted_list(call: Call, made: ListObject, data: DataInfo | None) -> Value:
 
 def spelled(interp: Interpreter, node: Any, but: frozenset[str] = frozenset()) -> Any:
     """What an expression is: how it is written, and what stands for the names in it that are bound elsewhere."""
-    return cst.Module([]).code_for_node(node), *values_named(interp, [*nodes_in(node)], but)
+    parts = [*nodes_in(node)]
+    own = {part.name.value for part in parts if isinstance(part, cst.Param)}
+    return cst.Module([]).code_for_node(node), *values_named(interp, parts, but | own)
 
 
 RANGE = NO_DATA._replace(tokens=PLACES)  # the places of all rows
