@@ -93,6 +93,9 @@ def judged_outputs(call: Call) -> Value:
     parts = measured_on(*values)
     call.interp.event("outside", call.node, call.actual, values)
     call.interp.event("measured", call.node, parts)
+    for value in values:
+        if isinstance(value, Tensor) and value.deps:
+            call.interp.event("compare", call.node, value)
     return DictObject({DictObject.REST: Number(of=parts)})
 
 
