@@ -42,6 +42,7 @@ from trainlint.semantics.behaviours.data import (
     two_sided,
 )
 from trainlint.semantics.behaviours.keras import SERIES, SERIES_LAYERS
+from trainlint.semantics.behaviours.lists import held
 from trainlint.semantics.behaviours.pipelines import PATHS
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import NODE_MASKS, is_of_torch
@@ -414,6 +415,8 @@ class SplitOverlap(Rule):
         elif is_loader(trained) and is_loader(judged) and parted_apart(trained, judged) and judged.born is not None:
             seed = keyword(judged.born.node, "seed") or judged.born.node
             report(seed, judged.born.space, how=REDRAWN).because([trained.born])
+        elif (twin := serves_same(judged, trained)) is not None and isinstance(trained, Instance):
+            report(twin.node, twin.space, how=JUDGED).because([trained.born])
         elif given.__class__ is cst.Attribute and dotted_name(given) == dotted_name(call.argument("x")):
             report(given, how=JUDGED)
         if given.__class__ is cst.Tuple and given.elements:
@@ -1537,6 +1540,15 @@ def identity(dataset: Value | None) -> Any:
     if any(isinstance(source, Instance) and "$any" in source.attrs for source in sources):
         return None
     return frozenset(id(source) for source in sources)
+
+
+def serves_same(one: Value | None, other: Value | None) -> Step | None:
+    """Where an object of a class of the project's that makes batches itself is made to serve the rows of another."""
+    if not isinstance(one, Instance) or not isinstance(other, Instance) or one is other or is_loader(one):
+        return None
+    made, rows = one.attrs.get("$made"), (held(v) for v in one.attrs.values() if isinstance(v, (Tensor, ListObject)))
+    alike = isinstance(one.cls, Class) and other.cls is one.cls and made == other.attrs.get("$made")
+    return one.born if made and alike and any(rows) else None
 
 
 def members_of(dataset: Value | None) -> Sequence[Value]:

@@ -27,7 +27,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import is_name, is_plain_call
+from trainlint.syntax.code import called, is_name, is_plain_call
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Arguments, Interpreter
@@ -223,7 +223,8 @@ def attribute_of(node: Any) -> str:
 def length_of(node: Any) -> Any:
     """What `len(x)` or `x.shape[0]` counts."""
     if isinstance(node, cst.Call):
-        return node.args[0].value if is_plain_call(node, "len") else None
+        rounded = called(node) in ("int", "floor", "ceil") and len(node.args) == 1  # batches of them
+        return length_of(node.args[0].value) if rounded else node.args[0].value if is_plain_call(node, "len") else None
     if isinstance(node, cst.BinaryOperation):  # of windows, some fewer than there are steps
         counts = [found for found in map(length_of, (node.left, node.right)) if found is not None]
         return counts[0] if len(counts) == 1 else None

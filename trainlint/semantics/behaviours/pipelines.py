@@ -59,7 +59,9 @@ def arrays_in(given: Value) -> tuple[Value, ...] | None:
     parts = [part for _, part in given.known()] if isinstance(given, DictObject) else getattr(given, "items", None)
     if not isinstance(given, (Tuple, ListObject, DictObject)):
         return (given,)
-    if parts is None or (isinstance(given, DictObject) and DictObject.REST in given.attrs):
+    if isinstance(given, DictObject) and (rest := given.rest) is not None:
+        return None if parts or not isinstance(rest, Tensor) else (rest,)  # all columns of a table
+    if parts is None:
         return None
     found = [arrays_in(part) for part in parts]
     return None if None in found else tuple(array for arrays in found for array in arrays or ())
@@ -68,7 +70,8 @@ def arrays_in(given: Value) -> tuple[Value, ...] | None:
 def sampled(given: Value, rows: Iterator[Value]) -> Value:
     """A sample of such a pipeline: the same structure, of single rows."""
     if isinstance(given, DictObject):
-        return DictObject({name: sampled(part, rows) for name, part in given.known()})
+        parts = given.known() if given.rest is None else [(DictObject.REST, given.rest)]
+        return DictObject({name: sampled(part, rows) for name, part in parts})
     if isinstance(given, (Tuple, ListObject)):
         return Tuple(tuple(sampled(part, rows) for part in given.items or ()))
     return row_of(as_tensor(next(rows)))

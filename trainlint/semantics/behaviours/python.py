@@ -400,6 +400,8 @@ def dict_(call: Call) -> Value:
             source, (Api, Function, Class)
         ):  # a factory of missing values, as defaultdict takes, holds nothing
             result.attrs[DictObject.REST] = UNKNOWN
+            if isinstance(source, Tensor) and source.lib == "frame":
+                result.attrs[DictObject.REST] = source.but(data=source.data._replace(columns=None))
     result.attrs.update(call.arguments.keywords)
     if call.arguments.open:
         result.attrs[DictObject.REST] = UNKNOWN
