@@ -31,7 +31,7 @@ from trainlint.checks.data import (
 from trainlint.checks.repairs import index_of
 from trainlint.edits import set_argument
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.data import SPLITS, dataset_part
+from trainlint.semantics.behaviours.data import SPLITS, WINDOWS, dataset_part
 from trainlint.semantics.behaviours.keras import rows_of
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, nested, target_names
 from trainlint.semantics.library import Call
@@ -41,6 +41,7 @@ from trainlint.semantics.values import (
     NONE,
     PARTS_READ,
     Const,
+    DataInfo,
     Instance,
     Step,
     Tensor,
@@ -465,12 +466,23 @@ class RandomSplitOfSeries(Rule):
     @on("split")
     def check(self, fact: Any, report: Report) -> None:
         space, node, data, how = fact
+        if how == "slice":
+            self.mixed(data.data, report)
         if node is None or how not in ("train_test_split", "random_split"):
             return
         for key in data.data.order or ():
             if key[0] == "sorted" and isinstance(key[1], Step) and self.by_time(key[1].node):
                 report(node, space).because([key[1]])
                 return
+
+    def mixed(self, data: DataInfo, report: Report) -> None:
+        """Windows, which overlap, are shuffled and then cut in two."""
+        blocks = {key[1][0] for key in data.order or () if key[0] == "filled"}
+        made = [step for block, step in report.interp.flags.get(WINDOWS) or () if block in blocks]
+        shuffled = [key[1] for key in data.order or () if key[0] == "drawn"]
+        if made and shuffled:
+            at = next((step for step in shuffled if isinstance(step, Step)), made[0])
+            report(at.node, at.space).because([made[0]])
 
     @on("windows")
     def windows(self, fact: Any, report: Report) -> None:

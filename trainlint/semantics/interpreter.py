@@ -128,12 +128,13 @@ OPAQUE_MARKS = frozenset(("$any", "$harmless", "$meter"))
 HOOKS = frozenset(("training_step", "train_dataloader"))  # a class with one of these is run by Lightning
 # Methods of a model's class that make one with weights from a file.
 RESTORING = ("from_pretrained", "load_from_checkpoint")
-FEEDS = frozenset(("", "update", "update_state"))  # the methods by which it gets predictions
+FEEDS = frozenset(("", "add", "update", "update_state"))  # the methods by which it gets predictions
 # What a data set of torchvision holds one of for each sample.
 PER_SAMPLE = frozenset("data targets labels samples imgs train_data train_labels test_data test_labels".split())
 
 METERS = (
     "torchmetrics.",
+    "torchnet.meter.",
     "monai.metrics.",
     "keras.metrics.",
     "tensorflow.keras.metrics.",

@@ -87,6 +87,7 @@ PART_WORDS = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
 }
 SPLITS = "$splits"  # in the interpreter's flags: the calls that have split data so far
+WINDOWS = "$windows"  # in the interpreter's flags: the blocks that put windows into lists, with where they do
 CUTS = "$cuts"  # in the interpreter's flags: one-sided slices taken of data so far
 
 
@@ -733,20 +734,53 @@ def note_rows(call: Call, target: ListObject, loop: Region | None) -> None:
         call.interp.write(target.attrs, "$rows", found)
 
 
+COPIES = frozenset(("array", "asarray", "tensor", "from_numpy", "copy", "FloatTensor", "Tensor"))
+
+
 def look_for_windows(call: Call, taken: Any, loop: Region | None) -> None:
     """A loop over places puts a window of rows at each into a list: `x[i : i + n]`, or a copy of that."""
-    while isinstance(taken, cst.Call) and called(taken) in ("array", "tensor", "copy", "FloatTensor") and taken.args:
-        taken = taken.args[0].value
-    window = taken.slice[0].slice if isinstance(taken, cst.Subscript) else None
     node = loop.node if loop is not None else None
-    if not isinstance(window, cst.Slice) or not isinstance(node, cst.For) or not isinstance(node.target, cst.Name):
+    if not isinstance(node, cst.For) or not isinstance(node.target, cst.Name):
         return
     ends = positional(node.iter) if isinstance(node.iter, cst.Call) and called(node.iter) == "range" else []
-    if len(ends) not in (1, 2) or not all(begin_of(end) == node.target.value for end in (window.lower, window.upper)):
+    if len(ends) not in (1, 2):
         return
-    rows = call.interp.peek(taken.value)
-    if isinstance(rows, Tensor) and rows.data.tokens and not is_row(rows.data):
-        call.interp.emit("windows", (call.node, rows))
+    for given in (element.value for element in taken.elements) if isinstance(taken, cst.Tuple) else (taken,):
+        window = copied(made_in(node.body, given))
+        part = window.slice[0].slice if isinstance(window, cst.Subscript) else None
+        if not isinstance(part, cst.Slice) or {begin_of(part.lower), begin_of(part.upper)} != {node.target.value}:
+            continue
+        rows = call.interp.peek(window.value)
+        if rows is None and isinstance(window.value, cst.Attribute):  # `table.iloc[i : i + n]`
+            rows = call.interp.peek(window.value.value)
+        if isinstance(rows, Tensor) and rows.data.tokens and not is_row(rows.data):
+            call.interp.emit("windows", (call.node, rows))
+            step = call.interp.step(call.node, "windows over rows in order of time")
+            known: frozenset[tuple[int, Step]] = call.interp.flags.get(WINDOWS, frozenset())
+            call.interp.write(call.interp.flags, WINDOWS, known | {(id(node.body), step)})
+            return
+
+
+def made_in(body: Any, node: Any) -> Any:
+    """What a name is given by a statement of a block; any other expression itself."""
+    if not isinstance(node, cst.Name):
+        return node
+    lines = (line.body[0] for line in body.body if isinstance(line, cst.SimpleStatementLine))
+    found = [line for line in lines if isinstance(line, cst.Assign) and is_name(line.targets[0].target, node.value)]
+    return found[0].value if len(found) == 1 else node
+
+
+def copied(node: Any) -> Any:
+    """What an expression gives a copy of, or the values."""
+    while True:
+        if isinstance(node, cst.Call) and called(node) in COPIES and node.args:
+            node = node.args[0].value
+        elif isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and called(node) == "to_numpy":
+            node = node.func.value
+        elif isinstance(node, cst.Attribute) and node.attr.value == "values":
+            node = node.value
+        else:
+            return node
 
 
 def filled_rows(rows: Tensor, items: Value) -> Tensor:
