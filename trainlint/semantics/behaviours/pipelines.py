@@ -50,6 +50,8 @@ def slices(call: Call) -> Value:
         dataset.attrs["$sample"] = sampled(given, iter(rows))
     if known:
         call.interp.event("dataset", call.node, dataset)
+        if len(rows) > 1:
+            call.interp.emit("pair", (call.node, rows, "data set", call))
     return over(dataset, FALSE if known else UNKNOWN)
 
 
