@@ -991,7 +991,7 @@ class Library:
         if "$grad" in instance.attrs and isinstance(
             arguments.positional[0] if arguments.positional else None, Function
         ):
-            from trainlint.semantics.behaviours.python import guarded
+            from trainlint.semantics.behaviours.decorators import guarded
 
             return guarded(arguments.positional[0], instance)
         if instance.cls is None or "training" in instance.attrs:
@@ -1484,7 +1484,7 @@ class Library:
         return body(manager)
 
     def decorate(self, interp: Interpreter, decorator: Value, function: Value, node: Any) -> Value:
-        from trainlint.semantics.behaviours.python import decorate
+        from trainlint.semantics.behaviours.decorators import decorate
 
         return decorate(interp, decorator, function, node)
 

@@ -868,7 +868,7 @@ def autocast(call: Call) -> Value:
 def grad_context(call: Call, setting: Value) -> Value:
     """A context that can be entered, or put before a function."""
     if isinstance(call.first, Function) and call.arguments.positional:
-        from trainlint.semantics.behaviours.python import guarded
+        from trainlint.semantics.behaviours.decorators import guarded
 
         return guarded(call.first, grad_context(Call(call.interp, call.node, call.path, call.row, _nothing()), setting))
     manager = Instance(None, "context")
