@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -209,6 +209,17 @@ def names_behind(index: Index, gradient: Any, top: Any) -> set[str]:
         if isinstance(above, (cst.For, cst.CompFor)) and not names.isdisjoint(target_names(above.target)):
             names.update(names_in(above.iter))
     return names
+
+
+def is_used(later: Sequence[Any], backward: Any, optimizer: Instance) -> bool:
+    """Whether another optimizer steps with the gradients of a backward before this one does."""
+    for event in later:
+        if event.kind == "step" and isinstance(event.optimizer, Instance):
+            if event.optimizer is optimizer:
+                return False
+            if touches(event.optimizer, backward.loss.deps, True):
+                return True
+    return False
 
 
 def is_seldom_cleared(region: Region, step: Any, report: Report) -> bool:
@@ -594,6 +605,8 @@ class StepOrder(Rule):
                 later = (e for e in events[i + 1 :] if e.kind == "backward")
                 backward = next((e for e in later if touches(step.optimizer, e.loss.deps, True)), None)
                 same = [e for e in region.of("step") if e.node is step.node]
+                if backward is not None and is_used(events[events.index(backward) + 1 :], backward, step.optimizer):
+                    continue  # it is another's, and what is missing is one of its own
                 if backward and len(same) > 1 and all(e.before <= {"clear", "wiped"} for e in same):
                     what = "`step` runs before `backward`, so it finds no gradients and changes nothing"
                     place = Step(backward.space, backward.node, "backward")

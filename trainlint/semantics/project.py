@@ -534,10 +534,11 @@ class Project:
     def run_rest(self, space: Namespace) -> None:
         """Run the functions and classes that no program reached."""
         # From the bottom up: what stands below usually calls what stands above, and calls are what tells of arguments.
-        for item in reversed(space.functions):
+        # Modules come before all else, for their sizes.
+        below = list(reversed(space.functions))
+        for item in sorted(below, key=lambda item: getattr(item, "family", "") != "module"):
             if isinstance(item, Class):
                 self.run_class(space, item)
-        for item in reversed(space.functions):
             if not isinstance(item, Function) or item.owner is not None or is_wrapper(item):
                 continue
             if not self.is_reached(item):
