@@ -187,7 +187,7 @@ class OptimizerMissesParameters(Rule):
     def left_behind(self, model: Instance, owned: frozenset[int], handed: set[int], report: Report) -> bool:
         """A new layer behind one of its model that is learnt, which no optimizer holds: gradients only pass through."""
         inside, found = modules_in(model), False
-        places = {id(m.born.node) for m in inside if id(m) in owned and m.born is not None}
+        places = {m.birth for m in inside if id(m) in owned}
         for layer in inside:
             (before,) = layer.attrs.get("$behind", (None,))
             if id(layer) in owned or before is None or id(before) not in owned or layer.born is None:
@@ -196,7 +196,7 @@ class OptimizerMissesParameters(Rule):
                 continue
             if any(m.attrs.get("$frozen", FALSE) is not FALSE or "$edited" in m.attrs or is_set(m) for m in inside):
                 return True
-            if id(layer.born.node) not in places and id(layer) not in handed:
+            if layer.birth not in places and id(layer) not in handed:
                 what = (
                     "no optimizer holds this layer, though the one before it is learnt (@), so it stays as it was made"
                 )
@@ -218,7 +218,7 @@ class OptimizerMissesParameters(Rule):
         if any(e.module in inside and e.module is not model for e in region.of("mode")):
             return  # a part with a mode of its own is there to be used as it is
         ran = report.interp.modules.ran
-        missed = [m for m in new if id(m) not in owned and m.born is not None and id(m.born.node) in ran]
+        missed = [m for m in new if id(m) not in owned and m.born is not None and m.birth in ran]
         missed = [m for m in missed if isinstance(m.cls, Api) and has_own_weights(report.interp, m)]
         for optimizer in optimizers(report.interp) if missed else ():
             if optimizer.born is not None and any(id(m) in optimizer.attrs["$modules"] for m in new):
@@ -231,12 +231,12 @@ class OptimizerMissesParameters(Rule):
         late = [m for m in inside if id(m) not in owned]
         if not late:
             return
-        places = {id(m.born.node) for m in inside if id(m) in owned and m.born is not None}
+        places = {m.birth for m in inside if id(m) in owned}
         makers = [o for o in optimizers(report.interp) if id(model) in o.attrs["$modules"]]
         for module in late:
             if (
                 module.born is not None
-                and id(module.born.node) not in places  # a copy of another
+                and module.birth not in places  # a copy of another
                 and has_own_weights(report.interp, module)
                 and module.attrs.get("$frozen", FALSE) is FALSE
             ):
@@ -285,8 +285,8 @@ class OptimizerMissesParameters(Rule):
             own = [loss for loss in losses if any(d.module is model for d in loss.deps)]
             together = [o for o in optimizers(report.interp) if any(touches(o, loss.deps, False) for loss in own)]
             others = (m for o in learnt for m in modules_in(o) if m not in inside)  # one may hold this model too
-            places = {id(m.born.node) for m in others if m.born is not None}
-            if together and id(model.born.node) not in places:
+            places = {m.birth for m in others}
+            if together and model.birth not in places:
                 what = "`{}` has parameters of its own, but no optimizer holds them, so they are never learnt"
                 draft = report(model.born.node, model.born.space, what=what.format(model.describe()))
                 draft.because(optimizer.born for optimizer in together)

@@ -124,7 +124,7 @@ class Stored:
         self.node = node
         self.space = space
         self.value: Value | None = None
-        self.made: set[int] = set()
+        self.made: set[tuple[int, int]] = set()
         self.sure = True
         self.weighted = False
 
@@ -134,7 +134,8 @@ class ModuleIndex:
 
     def __init__(self) -> None:
         self.stored: dict[int, Stored] = {}
-        self.ran: set[int] = set()  # places where the modules that were called had been made
+        self.ran: set[tuple[int, int]] = set()  # where the modules that were called had been made
+        self.serving: set[int] = set()  # the assignments that keep these
         self.keepers: dict[int, tuple[Value, int]] = {}  # modules, and the assignment that keeps each
         self.flows: dict[int, Flow] = {}
         self.moved: dict[int, tuple[Tensor, Flow]] = {}  # the same for what was only reshaped, moved or selected since
@@ -175,7 +176,7 @@ class ModuleIndex:
             found.sure = False
             return
         for layer in options(value):  # of which a setting picks one
-            found.made.add(id(layer.born.node))  # type: ignore[attr-defined]
+            found.made.add(layer.birth)  # type: ignore[attr-defined]
             self.keepers[id(layer)] = layer, id(node)
             found.weighted = found.weighted or is_weighted(interp, layer)  # type: ignore[arg-type]
 
@@ -191,7 +192,7 @@ class ModuleIndex:
             return
         for layer in (value, *contents(value)):
             if isinstance(layer, Instance) and layer.family == "module" and layer.born is not None:
-                stored.made.add(id(layer.born.node))
+                stored.made.add(layer.birth)
                 stored.weighted = stored.weighted or is_weighted(interp, layer)
 
     def note(
@@ -254,22 +255,22 @@ class ModuleIndex:
     def runs(self, module: Instance) -> None:
         """A module is called."""
         if module.born is not None:
-            self.ran.add(id(module.born.node))
+            self.ran.add(module.birth)
         if id(module) in self.keepers:
-            self.ran.add(self.keepers[id(module)][1])
+            self.serving.add(self.keepers[id(module)][1])
 
     # --------------------------------------------------------------- questions
 
     def have_run(self) -> set[int]:
         """The assignments whose layers ran. Where a helper makes several layers in one place, it is told which of them
         did, unless none of them is known again."""
-        makers: dict[int, list[Stored]] = {}
+        makers: dict[tuple[int, int], list[Stored]] = {}
         for stored in self.stored.values():
             for place in stored.made & self.ran:
                 makers.setdefault(place, []).append(stored)
         found: set[int] = set()
         for kept in makers.values():
-            known = [id(stored.node) for stored in kept if id(stored.node) in self.ran]
+            known = [id(stored.node) for stored in kept if id(stored.node) in self.serving]
             found.update(known or (id(stored.node) for stored in kept))
         return found
 

@@ -787,6 +787,11 @@ class Instance(Object):
     def api_path(self) -> str:
         return self.cls.path if isinstance(self.cls, Api) else ""
 
+    @property
+    def birth(self) -> tuple[int, int]:
+        """Where it was made, and of which class; a registry makes all it knows in one place."""
+        return id(self.born and self.born.node), id(self.cls) if isinstance(self.cls, Class) else 0
+
 
 class Method(Value):
     """A callable bound to its first argument: a project function, or a named method of a modelled object."""
