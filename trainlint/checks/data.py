@@ -72,7 +72,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, keyword, names_in, positional, words_in
+from trainlint.syntax.code import called, is_name, keyword, names_in, positional, words_in
 
 VALIDATION = re.compile(r"(^|_|\d)(val(?!u)|dev(_|$|set|l)|eval(_|$|set|l))|valid", re.IGNORECASE)
 TEST = re.compile(r"test", re.IGNORECASE)
@@ -1110,8 +1110,14 @@ def leaves_labels(event: Any) -> bool:
     target: Any = loop.target if isinstance(loop, cst.For) else None
     if isinstance(target, cst.Tuple) and called(loop.iter) == "enumerate":
         target = target.elements[-1].value
+    used = Counter(names_in(loop.body)) if target is not None else Counter[str]()
+    if isinstance(target, cst.Name):  # taken apart in the body: `x, _ = batch`
+        lines = [node for node in nodes_in(loop.body) if isinstance(node, cst.Assign)]
+        apart = [line.targets[0].target for line in lines if is_name(line.value, target.value)]
+        target = apart[0] if len(apart) == 1 == used[target.value] else None
+        used.subtract(names_in(target) if target is not None else ())
     last = target.elements[-1].value if isinstance(target, cst.Tuple) else None
-    return isinstance(last, cst.Name) and last.value not in set(names_in(loop.body))
+    return isinstance(last, cst.Name) and used[last.value] == 0
 
 
 def judged_loops(region: Region) -> list[Any]:
