@@ -50,6 +50,7 @@ from trainlint.semantics.modules import contents
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     NONE,
+    OF_NODES,
     PREDICTED,
     TRUE,
     UNKNOWN,
@@ -136,6 +137,8 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
         return False
     if isinstance(value, Union):
         return all(ordered_data(option, depth + 1) for option in value.options)
+    if isinstance(value, Tensor):
+        return value.nature in OF_NODES and not value.data.shuffled
     if isinstance(value, Instance):
         marks = {"$few", "$shuffled", "$switched"}
         if value.family == "iterable" or marks & value.attrs.keys() or is_drawn(value):

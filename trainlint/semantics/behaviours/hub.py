@@ -27,6 +27,7 @@ from trainlint.semantics.values import (
     Instance,
     ListObject,
     Method,
+    Partial,
     Shape,
     Step,
     Tensor,
@@ -194,45 +195,75 @@ def hub_transform(call: Call) -> Value:
     if not in_place:
         data.attrs.update(whole.attrs)
         data.attrs["dataset"] = whole
-    applied = applied_in(function) if isinstance(function, Function) else []
+    function, given = filled_in(function)
+    applied = applied_in(function, given) if function is not None else []
     if in_place or len(applied) == 1:
         call.interp.write(data.attrs, "transform", applied[0] if len(applied) == 1 else UNKNOWN)
-    if len(applied) == 1 and isinstance(function, Function) and only_applies(function):
+    if len(applied) == 1 and function is not None and only_applies(function, given):
         call.interp.write(data.attrs, "$alone", TRUE)
     call.interp.emit("dataset", (call.node, data, call))
     return NONE if in_place else data
 
 
-def applied_in(function: Function) -> list[Instance]:
-    """The transforms around a function that it calls by their names."""
+def filled_in(given: Value | None) -> tuple[Function | None, dict[str, Value]]:
+    """A function over rows, and the arguments that `partial`, or a lambda around a call of it, fills in."""
+    args: tuple[Value, ...] = ()
+    keywords: dict[str, Value] = {}
+    while isinstance(given, Partial):
+        args, keywords, given = given.args + args, given.keywords | keywords, given.callee
+    if not isinstance(given, Function):
+        return None, {}
+    keywords.update(zip(names_of_params(given), args))
+    inner: Any = given.node.body
+    if isinstance(given.node, cst.Lambda) and isinstance(inner, cst.Call):
+        called_there = value_of(inner.func, given, keywords)
+        if isinstance(called_there, Function) and not any(argument.star for argument in inner.args):
+            told = [(argument.keyword, value_of(argument.value, given, keywords)) for argument in inner.args]
+            names = [*names_of_params(called_there), *("" for _ in told)]
+            pairs = ((word.value if word else name, v) for (word, v), name in zip(told, names))
+            return called_there, {name: value for name, value in pairs if value is not None}
+    return given, keywords
+
+
+def names_of_params(function: Function) -> list[str]:
+    """The names of what a function takes by position."""
+    params = function.node.params
+    return [param.name.value for param in (*params.posonly_params, *params.params)]
+
+
+def applied_in(function: Function, given: dict[str, Value]) -> list[Instance]:
+    """The transforms around a function, or given to it, that it calls by their names."""
     found: dict[int, Instance] = {}
     body: Any = nodes_in(function.node.body)
     for node in body:
-        if isinstance(node, cst.Call) and isinstance(value := value_of(node.func, function), Instance):
+        if isinstance(node, cst.Call) and isinstance(value := value_of(node.func, function, given), Instance):
             if value.family == "transform":
                 found[id(value)] = value
     return list(found.values())
 
 
-def value_of(name: Any, function: Function) -> Value | None:
-    """What a name stands for that a function finds around itself."""
+def value_of(name: Any, function: Function, given: dict[str, Value]) -> Value | None:
+    """What a name stands for that a function is given, or finds around itself."""
+    if not isinstance(name, cst.Name):
+        return None
+    if name.value in given or name.value in names_of_params(function):
+        return given.get(name.value)
     scopes = (*reversed(function.closure), function.space.attrs)
-    found = (scope[name.value] for scope in scopes if name.value in scope) if isinstance(name, cst.Name) else iter(())
-    return next(found, None)
+    return next((scope[name.value] for scope in scopes if name.value in scope), None)
 
 
 # Calls of a function over samples that leave the numbers in images as they are.
 HARMLESS = frozenset("convert stack append items values pop copy zip list len range enumerate dict tensor".split())
 
 
-def only_applies(function: Function) -> bool:
+def only_applies(function: Function, arguments: dict[str, Value]) -> bool:
     """Whether the transforms that a function calls by their names are all that it does to images."""
     body: Any = list(nodes_in(function.node.body))
     calls = [node for node in body if isinstance(node, cst.Call)]
-    given = {id(transform) for transform in applied_in(function)}
+    given = {id(transform) for transform in applied_in(function, arguments)}
     others = [node for node in calls if called(node) not in HARMLESS]
     computed = any(isinstance(node, (cst.BinaryOperation, cst.AugAssign)) for node in body)
-    return not computed and all(id(value_of(node.func, function)) in given for node in others)
+    return not computed and all(id(value_of(node.func, function, arguments)) in given for node in others)
 
 
 @behaviour("hub_trainer")

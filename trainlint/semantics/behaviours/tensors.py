@@ -35,6 +35,7 @@ from trainlint.semantics.values import (
     NO_DATA,
     NO_DEPS,
     NONE,
+    OF_NODES,
     POSITIONS,
     PREDICTED,
     PRESENT,
@@ -881,6 +882,16 @@ def amin(call: Call) -> Value:
 @behaviour("quantile")
 def quantile(call: Call) -> Value:
     return made(call, lo=call.tensor.lo, hi=call.tensor.hi, data=stats(call, "quantile")).but(shape=None)
+
+
+@behaviour("places_chosen")
+def places_chosen(call: Call) -> Value:
+    """`mask.nonzero()`: the places that a mask chooses, in their order."""
+    places, nature = indices(call), call.tensor.nature
+    if not isinstance(places, Tensor) or nature not in OF_NODES:
+        return places
+    places = places.but(nature=nature)
+    return Tuple((places,)) if truth(call.value("as_tuple") or FALSE) else places
 
 
 @behaviour("indices")
