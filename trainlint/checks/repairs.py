@@ -85,11 +85,24 @@ def reaching(index: Index, name: cst.Name) -> Any:
                 statement for statement in block.body[: list(block.body).index(inside)] if id(statement) in holders
             ]
             if before:
-                return holders[id(before[-1])] if isinstance(before[-1], cst.SimpleStatementLine) else None
+                return holders[id(before[-1])] if is_sure(index, holders[id(before[-1])], before[-1]) else None
         elif kind in (cst.For, cst.While, cst.CompFor) and id(block) in holders:
             return None  # from the turn before, or what is walked over
         inside = block
     return None
+
+
+def is_sure(index: Index, bound: Any, statement: Any) -> bool:
+    """Whether a statement surely makes a binding in it, and makes it last: it is one line, or `with` around such."""
+    above = index.parent(statement)
+    for part in (bound, *index.ancestors(bound)):
+        if part is above:
+            return True
+        if isinstance(part, cst.With) and any(called(item.item) == "suppress" for item in part.items):
+            return False
+        if isinstance(part, cst.BaseCompoundStatement) and not isinstance(part, cst.With):
+            return False
+    return False
 
 
 def outermost(index: Index, node: Any) -> Any:

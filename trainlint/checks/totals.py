@@ -286,9 +286,11 @@ def is_of_turn(index: Index, loop: Any, assign: Any) -> bool:
         return False
     counter = called(loop.iter) in ("enumerate", "range")
     assigns = [part for block in blocks_of(loop) for part in block if isinstance(part, cst.Assign)]
-    made = {name for part in assigns for name in targets(part)}
+    walked = targets(loop)
+    taken = [part for part in assigns if isinstance(part.value, cst.Name) and part.value.value in walked]
+    made = {name for part in assigns if part not in taken for name in targets(part)}
     if not isinstance(assign.value, cst.Name):  # what the loop walks over may be kept for the next turn
-        made.update(targets(loop))
+        made.update(walked, *map(targets, taken))
     root = root_of(assign.value)
     if root not in made:  # `F.mse_loss(scores, y)`
         root = next((name for name in names_in(assign.value) if name in made), root)
