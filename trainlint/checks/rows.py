@@ -7,9 +7,10 @@ from collections.abc import Collection
 from typing import Any, NamedTuple, TypeGuard
 
 from trainlint.semantics.behaviours.data import DATES, LISTED, Same, Share, cut_of, is_one
-from trainlint.semantics.behaviours.lists import held
+from trainlint.semantics.behaviours.lists import WITHIN, held
 from trainlint.semantics.classes import counted
 from trainlint.semantics.values import Class, DataInfo, Instance, ListObject, Tensor, Tuple, Value
+from trainlint.syntax.code import positional
 
 
 class Span(NamedTuple):
@@ -165,6 +166,8 @@ def is_chosen_of(rows: Value | None, others: Value | None) -> bool:
     mine, theirs = held(rows), held(others)
     if mine is None or theirs is None or not is_one(mine):
         return False
+    if isinstance(rows, ListObject) and isinstance(others, ListObject) and are_put_into_both(rows, others):
+        return True
     if mine.tokens != theirs.tokens or theirs.splits - mine.splits:
         return False
     if part_of(rows, mine) != part_of(others, theirs):
@@ -172,6 +175,18 @@ def is_chosen_of(rows: Value | None, others: Value | None) -> bool:
     if mine.order is None or theirs.order is None or not theirs.order < mine.order:
         return False
     return all(key[0] != "mapped" for key in mine.order - theirs.order)
+
+
+def are_put_into_both(rows: ListObject, others: ListObject) -> bool:
+    """Whether a loop puts into one list, on a condition, what it puts into the other in each turn."""
+    mine, theirs = held(rows), held(others)
+    if mine is None or theirs is None or mine.order is None or theirs.order is None:
+        return False
+    if not any(key[0] == WITHIN and theirs.tokens == {key[1]} for key in mine.order):
+        return False
+    put = [positional(node) for one in (rows, others) if (node := one.attrs.get("$filled")) is not None]
+    alike = len(put) == 2 and all(put) and put[0][0].deep_equals(put[1][0])
+    return alike and not any(key[0] in ("chosen", WITHIN) for key in theirs.order)
 
 
 def parted(order: Any) -> tuple[frozenset[Any], frozenset[Any]]:

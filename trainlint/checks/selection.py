@@ -493,7 +493,7 @@ class RandomSplitOfSeries(Rule):
         made = [splits[split] for split in data.data.splits & splits.keys() if drawn]
         parted = [Step(space, split, "split at random") for space, split in made]
         shuffled = [*parted, *(step for step in drawn if isinstance(step, Step))]
-        if drawn or data.data.shuffled:
+        if drawn or (data.data.shuffled and min(data.data.tokens) >= 0):  # or random numbers went into them
             at = shuffled[0] if shuffled else Step(report.space(), node, "windows")
             report(at.node, at.space).because([Step(report.space(), node, "windows over rows in order of time")])
 

@@ -407,6 +407,7 @@ class Interpreter:
         self.children: dict[tuple[int, str], Instance] = {}  # attributes that nobody assigned, by owner and name
         self.settled: dict[tuple[int, int], tuple[Value, Value]] = {}  # what a text chose of two constants, by place
         self.keep: list[Any] = []
+        self.filling: tuple[Region | None, list[Any]] = (None, [])  # a loop, and what tells its free names from others
         self.ends: list[Delta] = []  # what was done where a program ended before its last line
         self.literals: dict[int, Value] = {}
         self.negatives: dict[int, tuple[Value, Value]] = {}

@@ -44,8 +44,10 @@ from trainlint.syntax.code import called, is_name, names_in
 
 if TYPE_CHECKING:
     from trainlint.semantics.interpreter import Interpreter
+    from trainlint.syntax.index import Index
 
 OWN = ("own",)  # nothing tells the rows from others but the object that holds them
+WITHIN = "within"  # done to rows: a condition chose them from those that a loop puts into a list of this token
 LISTED = ("listed",)  # done to the order of rows: they are files, in the order of their folder
 
 
@@ -229,19 +231,37 @@ def fill(call: Call, target: ListObject) -> None:
         if isinstance(value, Instance) and OF_PART in value.attrs:
             known = held(value)
         if known is not None and known.order is not None:
-            rows, outer, part = known, region.node, part or known.part
+            rows, outer, part = known, region, part or known.part
     source = interp.frame.space.source
     if rows is None or outer is None or source is None:
         return
     block: Any = source.index.statement(call.node)
     for _ in range(2):  # the line, and the block around it
         block = source.index.parent(block)
-    names = [node for node in nodes_in(outer.body) if isinstance(node, (cst.Name, cst.Attribute))]
-    bound = {name for node in nodes_in(outer) for name in bound_by(node)}
-    free = values_named(interp, names, bound)
+    if interp.filling[0] is not outer:
+        names = [node for node in nodes_in(outer.node.body) if isinstance(node, (cst.Name, cst.Attribute))]
+        bound = {name for node in nodes_in(outer.node) for name in bound_by(node)}
+        interp.filling = outer, values_named(interp, names, bound)
+    free = interp.filling[1]
     interp.keep += [rows, free]
-    token = abs(hash((id(block), rows.tokens, rows.order, rows.part, *free)))
-    interp.write(target.attrs, HELD, DataInfo(frozenset((token,)), part, order=frozenset()))
+    known = (rows.tokens, rows.order, rows.part, *free)
+    body = around_conditions(block, source.index)
+    order = frozenset() if body is None else frozenset(((WITHIN, abs(hash((id(body), *known)))),))
+    token = abs(hash((id(block), *known)))
+    interp.write(target.attrs, HELD, DataInfo(frozenset((token,)), part, order=order))
+
+
+def around_conditions(block: Any, index: Index) -> Any:
+    """The body of the loop in which a condition decides whether a block runs, each turn of which comes to its end; None
+    for a block that is the body itself."""
+    body = block
+    while isinstance(index.parent(body), (cst.If, cst.Else)):
+        above = index.parent(body)
+        while isinstance(above, (cst.If, cst.Else)):
+            above = index.parent(above)
+        body = above
+    leaves = any(isinstance(node, (cst.Continue, cst.Break, cst.Return)) for node in nodes_in(body))
+    return None if body is block or leaves or not isinstance(index.parent(body), cst.For) else body
 
 
 def bound_by(node: Any) -> list[str]:
