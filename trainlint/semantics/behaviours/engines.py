@@ -122,7 +122,8 @@ def lightning(
     """What `Trainer.fit` and then `Trainer.test` do with a module, a data module, or both. What a trial validates on
     is no matter: nobody asks it what the model is worth. `named` is the expression that the validation data came by."""
     trial = is_trial(trainer)
-    for stage in ("fit", "test"):
+    tests = test is not None or hook(module, "test_step") or any(hook(o, "test_dataloader") for o in (module, data))
+    for stage in ("fit", "test") if tests else ("fit",):
         for owner in (data, module):
             run_hook(interp, owner, "prepare_data")
             run_hook(interp, owner, "setup", Const(stage))

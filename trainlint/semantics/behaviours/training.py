@@ -907,6 +907,24 @@ def set_grad_enabled(call: Call) -> Value:
     return manager
 
 
+@behaviour("enter_by_hand")
+def enter_by_hand(call: Call) -> Value:
+    """`torch.no_grad().__enter__()` without a block lasts until `__exit__()`, or for good."""
+    interp, manager = call.interp, call.receiver
+    if isinstance(manager, Instance) and "$grad" in manager.attrs:
+        interp.write(manager.attrs, "$before", interp.read(interp.flags, "grad"))
+        interp.write(interp.flags, "grad", manager.attrs["$grad"])
+    return UNKNOWN
+
+
+@behaviour("leave_by_hand")
+def leave_by_hand(call: Call) -> Value:
+    interp, manager = call.interp, call.receiver
+    if isinstance(manager, Instance) and "$before" in manager.attrs:
+        interp.write(interp.flags, "grad", manager.attrs["$before"])
+    return UNKNOWN
+
+
 @behaviour("plain_context")
 def plain_context(call: Call) -> Value:
     return Instance(None, "context")
