@@ -247,7 +247,9 @@ def stands_free(index: Index, node: Any, top: Any) -> bool:
     for outer in index.ancestors(node):
         if outer is top:
             return True
-        if isinstance(outer, (cst.If, cst.IfExp, cst.For, cst.While, cst.Try, cst.FunctionDef)):
+        if isinstance(outer, (cst.If, cst.IfExp, cst.For, cst.While, cst.FunctionDef)):
+            return False
+        if isinstance(outer, cst.Try) and below is not outer.body:
             return False
         if isinstance(outer, cst.IndentedBlock):
             before = list(outer.body)[: list(outer.body).index(below)]
@@ -1053,6 +1055,9 @@ def each_turn(body: Any, call: Any) -> bool:
     for statement in body.body:
         if isinstance(statement, cst.SimpleStatementLine):
             if any(isinstance(s, cst.Expr) and s.value is call for s in statement.body):
+                return True
+        elif isinstance(statement, (cst.With, cst.Try)):
+            if each_turn(statement.body, call):
                 return True
         elif isinstance(statement, cst.If) and isinstance(getattr(call, "func", None), cst.Attribute):
             test = statement.test.left if isinstance(statement.test, cst.Comparison) else statement.test
