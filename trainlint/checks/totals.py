@@ -245,7 +245,10 @@ def is_every_nth(index: Index, quotient: Any, divisor: Any, loop: Any) -> bool:
                 return False
             tests.append(above.test)
     turns = [part for test in tests for part in nodes_in(test) if isinstance(part, cst.BinaryOperation)]
-    every = [part.right for part in turns if isinstance(part.operator, cst.Modulo)]
+    rests = [part for part in turns if isinstance(part.operator, cst.Modulo)]
+    if any(part.left.deep_equals(quotient.left) for part in rests if isinstance(quotient, cst.BinaryOperation)):
+        return False  # which turn it is, by how many there are between two of these
+    every = [part.right for part in rests]
     apart = any(one.deep_equals(factor) for one in every for factor in factors_of(divisor))
     return apart or (bool(tests) and begins_again(index, divisor, loop))
 
