@@ -27,6 +27,7 @@ from trainlint.checks.totals import (
     fed_objects,
     feeds_of,
     filled_lists,
+    gain_of,
     is_fed,
     is_held,
     is_never_emptied,
@@ -49,6 +50,7 @@ from trainlint.checks.totals import (
     starved_before,
     sums_of_sums,
     targets,
+    total_of,
     twins,
     uneven,
     unread_entries,
@@ -524,7 +526,7 @@ def counts_turns(index: Index, count: Any, total: Tally) -> bool:
     if loop is None or not isinstance(count, cst.Name):
         return False
     before, inside = assigned_around(index, count, loop)
-    return any(map(sets_to_zero, before)) and len(inside) == 1 and adds_up(inside[0]) and is_one(inside[0].value)
+    return any(map(sets_to_zero, before)) and len(inside) == 1 and adds_up(inside[0]) and is_one(gain_of(inside[0]))
 
 
 def strides_to(total: Tally, count: Any) -> bool:
@@ -550,7 +552,7 @@ def is_left_over(total: Tally, summed: Any, count: Any, report: Report) -> bool:
         return False
     # Each turn has to be counted: the total is added to in the body of the loop itself.
     return isinstance(summed, cst.Name) and any(
-        isinstance(part, cst.AugAssign) and part.target.deep_equals(summed)
+        adds_up(part) and total_of(part).deep_equals(summed)
         for line in loop.body.body
         if isinstance(line, cst.SimpleStatementLine)
         for part in line.body
@@ -573,9 +575,9 @@ def turns_between(total: Tally, summed: Any, report: Report) -> int | None:
     if branch is None or not isinstance(loop, cst.For):
         return None
     before, inside = assigned_around(source.index, summed, loop)
-    added = [assign for assign in inside if isinstance(assign, cst.AugAssign)]
+    added = [assign for assign in inside if isinstance(assign, cst.AugAssign) or adds_up(assign)]
     resets = [assign for assign in inside if sets_to_zero(assign) and contains(branch.body, assign)]
-    once = len(added) == 1 and adds_up(added[0]) and not isinstance(added[0].value, cst.BinaryOperation)
+    once = len(added) == 1 and adds_up(added[0]) and not isinstance(gain_of(added[0]), cst.BinaryOperation)
     if not once or not resets or len(inside) != 2 or not any(map(sets_to_zero, before)):
         return None
     straight = all(

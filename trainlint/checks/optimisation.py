@@ -11,7 +11,7 @@ import libcst as cst
 from trainlint.api import Report, Rule, on, on_call
 from trainlint.checks.repairs import assigned, definition, index_of, is_second_unread, reaching
 from trainlint.checks.schedules import always, counts, ends_with, hands_on, inner_loops, over_batches, stop_of
-from trainlint.checks.totals import Feed, adds_up, feeds_of
+from trainlint.checks.totals import Feed, adds_up, feeds_of, total_of
 from trainlint.checks.weights import loads_before_learning
 from trainlint.edits import imported, replace
 from trainlint.findings import Safety, Severity
@@ -1022,7 +1022,8 @@ def grows(index: Index, node: Any) -> bool:
     """Whether a loop around an expression adds to what a name in it stands for, whatever that began as."""
     loops = [above for above in index.ancestors(node) if isinstance(above, (cst.For, cst.While))]
     added = (part for loop in loops for part in nodes_in(loop.body) if isinstance(part, cst.AugAssign))
-    counters = {part.target.value for part in added if adds_up(part) and isinstance(part.target, cst.Name)}
+    totals = [total_of(part) for part in added if adds_up(part)]
+    counters = {total.value for total in totals if isinstance(total, cst.Name)}
     return bool(counters) and any(isinstance(n, cst.Name) and n.value in counters for n in (node, *nodes_in(node)))
 
 

@@ -76,7 +76,7 @@ def overwrites_total(index: Index, quotient: Any, dividend: Any) -> bool:
     if not isinstance(target, cst.Name) or not isinstance(dividend, cst.Name) or target.value == dividend.value:
         return False
     origins: list[Any] = [binding.origin for binding in index.lookup(target)]
-    sums = [origin for origin in origins if adds_up(origin) and dividend.value in names_in(origin.value)]
+    sums = [origin for origin in origins if adds_up(origin) and dividend.value in names_in(gain_of(origin))]
     loop = next((n for n in index.ancestors(sums[0]) if isinstance(n, (cst.For, cst.While))), None) if sums else None
     if loop is None or statement is None or any(above is loop for above in index.ancestors(statement)):
         return False
@@ -105,7 +105,22 @@ def counted_names(text: str) -> frozenset[str]:
 
 
 def adds_up(assign: Any) -> bool:
+    """Whether an assignment is `total += gain` or `total = total + gain`."""
+    if assign.__class__ is cst.Assign:
+        value: Any = assign.value
+        is_sum = value.__class__ is cst.BinaryOperation and value.operator.__class__ is cst.Add
+        return is_sum and len(assign.targets) == 1 and value.left.deep_equals(assign.targets[0].target)
     return assign.__class__ is cst.AugAssign and assign.operator.__class__ is cst.AddAssign
+
+
+def total_of(sum_: Any) -> Any:
+    """What an assignment that adds up adds to."""
+    return sum_.target if sum_.__class__ is cst.AugAssign else sum_.targets[0].target
+
+
+def gain_of(sum_: Any) -> Any:
+    """What an assignment that adds up adds."""
+    return sum_.value if sum_.__class__ is cst.AugAssign else sum_.value.right
 
 
 def is_zero(node: Any) -> bool:
@@ -290,7 +305,7 @@ def is_of_turn(index: Index, loop: Any, assign: Any) -> bool:
     counter = called(loop.iter) in ("enumerate", "range")
     assigns = [part for block in blocks_of(loop) for part in block if isinstance(part, cst.Assign)]
     walked = targets(loop)
-    taken = [part for part in assigns if isinstance(part.value, cst.Name) and part.value.value in walked]
+    taken = [part for part in assigns if is_part_of(part.value, walked)]
     made = {name for part in assigns if part not in taken for name in targets(part)}
     if not isinstance(assign.value, cst.Name):  # what the loop walks over may be kept for the next turn
         made.update(walked, *map(targets, taken))
@@ -303,6 +318,12 @@ def is_of_turn(index: Index, loop: Any, assign: Any) -> bool:
     return root in afresh or not any(is_name(feed.target, root) for feeds in feeds_of(loop) for feed in feeds)
 
 
+def is_part_of(node: Any, names: list[str]) -> bool:
+    """Whether an expression is one of the names, or an item of what one stands for."""
+    node = node.value if isinstance(node, cst.Subscript) else node
+    return isinstance(node, cst.Name) and node.value in names
+
+
 def overwritten_sum(index: Index, dividend: Any, divisor: Any, is_measured: bool, is_share: bool = False) -> Any:
     """Where a method that adds to `self.count` gives `self.sum`, which is divided by it somewhere in the class, the
     share of this call alone: `self.sum = value * n`, `self.count += n`; what is measured of a batch may count 1, and
@@ -313,7 +334,7 @@ def overwritten_sum(index: Index, dividend: Any, divisor: Any, is_measured: bool
         return None
     for method in (part for part in nodes_in(methods[0].body) if part.__class__ is cst.FunctionDef):
         parts = next(blocks_of(method))
-        counts = [part.value for part in parts if adds_up(part) and part.target.deep_equals(divisor)]
+        counts = [gain_of(part) for part in parts if adds_up(part) and total_of(part).deep_equals(divisor)]
         for part in parts:
             if isinstance(part, cst.Assign) and part.targets[0].target.deep_equals(dividend):
                 if len(counts) != 1:
@@ -353,10 +374,10 @@ def counts_calls(index: Index, count: Any, added: Any, ones: Callable[[Any], boo
     method: Any = index.function(added) if isinstance(added, cst.AugAssign) else None
     parts = statements_in(method.body) if isinstance(method, cst.FunctionDef) else []
     product = parts and isinstance(added.value, cst.BinaryOperation) and isinstance(added.value.operator, cst.Multiply)
-    if not product and not any(adds_up(part) and is_held(part.target) and is_size(part.value) for part in parts):
+    if not product and not any(adds_up(part) and is_held(total_of(part)) and is_size(gain_of(part)) for part in parts):
         return False
     held = unguarded(count)
-    return is_held(held) and any(adds_up(p) and p.target.deep_equals(held) and ones(p.value) for p in parts)
+    return is_held(held) and any(adds_up(p) and total_of(p).deep_equals(held) and ones(gain_of(p)) for p in parts)
 
 
 def is_size(node: Any) -> bool:
@@ -397,10 +418,11 @@ def resets(loop: Any) -> Iterator[tuple[Any, cst.Name]]:
     block = next(blocks_of(loop))
     for place, statement in enumerate(block):
         for name in names_of(statement.targets[0].target) if sets_to_zero(statement) else ():
-            added = [part for part in block[place + 1 :] if adds_up(part) and is_name(part.target, name)]
+            added = [part for part in block[place + 1 :] if adds_up(part) and is_name(total_of(part), name)]
             uses = [n for n in nodes_in(loop.body) if is_name(n, name)]
-            if len(added) == 1 and len(uses) == 2 and len(statement.targets) == 1:
-                yield statement, added[0].target
+            reads = 3 if added and isinstance(added[0], cst.Assign) else 2  # `total = total + gain` reads it, too
+            if len(added) == 1 and len(uses) == reads and len(statement.targets) == 1:
+                yield statement, total_of(added[0])
 
 
 def restarted(loop: Any) -> Iterator[tuple[Any, Any]]:
@@ -423,7 +445,7 @@ def restarted(loop: Any) -> Iterator[tuple[Any, Any]]:
 def adds_to(statement: Any, name: str) -> bool:
     """Whether a statement is `name += …` or `name = name + …`."""
     if adds_up(statement):
-        return is_name(statement.target, name)
+        return is_name(total_of(statement), name)
     value = statement.value if isinstance(statement, cst.Assign) and targets(statement) == [name] else None
     added = isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.Add)
     return added and (is_name(value.left, name) or is_name(value.right, name))  # type: ignore[union-attr]
@@ -590,9 +612,10 @@ def kept_totals(index: Index, loop: Any) -> Iterator[tuple[Any, Any]]:
     """The attributes of `self` that a loop adds to, which are 0 once, in another method, and where such a total is
     divided behind the loop all the same."""
     for part in (part for block in blocks_of(loop) for part in block if adds_up(part)):
-        if not isinstance(part.target, cst.Attribute) or not is_self(part.target.value):
+        total = total_of(part)
+        if not isinstance(total, cst.Attribute) or not is_self(total.value):
             continue
-        starts, uses, place = written_and_read(index, part.target, loop)
+        starts, uses, place = written_and_read(index, total, loop)
         if len(starts) != 1 or not is_zero(starts[0]) or contains(place, starts[0]):
             continue
         around: list[tuple[Any, Any]] = [(use, index.parent(use)) for use in uses]
@@ -783,7 +806,7 @@ class Feed(NamedTuple):
 def feed_of(statement: Any) -> Feed | None:
     """What a statement adds, and to which total; None for one that adds nothing."""
     if adds_up(statement):
-        return Feed(statement, statement.target, "+=", (statement.value,))
+        return Feed(statement, total_of(statement), "+=", (gain_of(statement),))
     call = statement.value if statement.__class__ is cst.Expr else None
     if call.__class__ is cst.Call and call.func.__class__ is cst.Attribute and call.func.attr.value in FEEDING:
         if call.args and not any(argument.star for argument in call.args):
