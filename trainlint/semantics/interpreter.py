@@ -599,9 +599,9 @@ class Interpreter:
         if len(self.ends) < MOST_ENDS:
             self.ends.append(self.journal.delta(0))
 
-    def resume_ends(self, ends: list[Delta]) -> None:
+    def resume_ends(self) -> None:
         """At the end of a program, have what was made on the ways that ended before be as it was there."""
-        for where, name, value in [entry for delta in ends for entry in delta.values()]:
+        for where, name, value in [entry for delta in self.ends for entry in delta.values()]:
             if value is not MISSING and name not in where:
                 self.write(where, name, value)
 

@@ -503,8 +503,8 @@ class Project:
             interp.region = region
             for body in space.deferred:
                 interp.block(body.body)
-            interp.resume_ends(space.ends + interp.ends)
-            self.emit(region.kind, region)
+            interp.ends = space.ends + interp.ends
+            self.conclude(interp, region)
 
         self.attempt(space, main, PROGRAM_EFFORT + LINE_EFFORT * size_of(space))
 
@@ -530,6 +530,11 @@ class Project:
             except Exception:
                 self.fail(space, f"the engine failed: {last_line()}")
             interp.journal.undo(mark)
+
+    def conclude(self, interp: Interpreter, region: Region) -> None:
+        """Judge a program as a whole, with what it did on all ways to its ends."""
+        interp.resume_ends()
+        self.emit(region.kind, region)
 
     def run_rest(self, space: Namespace) -> None:
         """Run the functions and classes that no program reached."""
@@ -570,8 +575,7 @@ class Project:
         if value is None:
             value = interp.call_function(function, Arguments([], given), function.node)
         interp.event("escape", function.node, (value,))  # what becomes of it, its caller decides
-        interp.resume_ends(interp.ends)
-        self.emit(region.kind, region)
+        self.conclude(interp, region)
 
     def leads_to_learning(self, function: Function, depth: int = 0) -> bool:
         """Whether a function runs a backward, or calls another by its name that does."""
@@ -639,7 +643,7 @@ class Project:
                 bound = interp.bind_member(instance, method.name, cls.find(method.name) or method, node)
                 value = interp.call(bound, Arguments([], given), node)
                 interp.event("escape", node, (value,))
-            self.emit(region.kind, region)
+            self.conclude(interp, region)
 
         def run_all(interp: Interpreter) -> None:
             region = Region("program", cls.node, cls.space, None)
@@ -667,7 +671,7 @@ class Project:
         interp.region = region
         interp.flags.update(flags)
         lightning(interp, instance if instance.family == "module" else None, instance)
-        self.emit(region.kind, region)
+        self.conclude(interp, region)
 
     def stand_in_instance(self, interp: Interpreter, cls: Class) -> Instance:
         """An instance built with unknown arguments, or those settled ones that a program makes one with."""

@@ -262,16 +262,12 @@ def is_learnt_from(interp: Interpreter, node: Any) -> bool:
 
 
 def register_optimizer(interp: Interpreter, instance: Instance, params: Value) -> None:
-    """Follow an optimizer from here on. One that is made here has what it begins with also where the branch that makes
-    it is taken back, for a program may end in that branch, and what happened there is looked at then."""
     ids, complete = modules_of(params)
-    state = {"$modules": frozenset(ids), "$complete": complete, "$scale": NO_SCALE}
-    state |= {"$state": frozenset(("clear",)), "$steps": frozenset((0,))}
-    for name, value in state.items():
-        if instance.family == "optimizer":
-            instance.attrs[name] = value
-        else:
-            interp.write(instance.attrs, name, value)
+    interp.write(instance.attrs, "$modules", frozenset(ids))
+    interp.write(instance.attrs, "$complete", complete)
+    interp.write(instance.attrs, "$state", frozenset(("clear",)))
+    interp.write(instance.attrs, "$steps", frozenset((0,)))
+    interp.write(instance.attrs, "$scale", NO_SCALE)
     instance.attrs["$many"] = in_comprehension(interp)
     held = Sequence(params.element, params.source) if isinstance(params, Stream) else ungrouped(params)  # in lists
     instance.attrs["param_groups"] = ListObject(
