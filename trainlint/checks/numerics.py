@@ -168,6 +168,8 @@ class LogOfSoftmax(Rule):
     def check(self, call: Call, report: Report) -> None:
         operand = as_tensor(call.first)
         if direct(operand) and reaches_zero(operand) and not is_only_drawn_from(call):
+            if is_left_out(index_of(report.space()), call.node, operand_of(call)):
+                return  # TL511 tells what becomes of the gradient
             better = "log_softmax" if operand.must_be(PROBABILITIES) else "logsigmoid"
             draft = report(call.node, nature=operand.nature, better=better).because(operand.trace)
             draft.repair(partial(self.fuse, operand, operand_of(call), better))
@@ -319,6 +321,16 @@ def is_selected(index: Index, node: Any) -> bool:
     """Whether a `where` takes an expression for some elements only."""
     while isinstance(node := index.parent(node), (cst.BaseExpression, cst.Arg)):
         if called(node) == "where":
+            return True
+    return False
+
+
+def is_left_out(index: Index, node: Any, operand: Any) -> bool:
+    """Whether a `where` takes what is computed of an operand only where a comparison of that operand holds."""
+    while isinstance(node := index.parent(node), (cst.BaseExpression, cst.Arg)):
+        given = positional(node) if isinstance(node, cst.Call) and called(node) == "where" else []
+        condition = next(iter(given), None)
+        if isinstance(condition, cst.Comparison) and condition.left.deep_equals(operand):
             return True
     return False
 
