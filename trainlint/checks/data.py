@@ -16,6 +16,7 @@ from trainlint.checks.rows import (
     all_rows,
     begin_alike,
     begins,
+    by_shares,
     cut_apart,
     drawn_apart,
     is_chosen_of,
@@ -1340,7 +1341,7 @@ def serves_some(loader: Instance, other: Instance) -> bool:
     mine, theirs = span(rows_served(loader)), span(rows_served(other))
     if is_within(mine, theirs) or begin_alike(mine, theirs) or is_chosen_of(rows_served(loader), rows_served(other)):
         return True
-    if isinstance(rows_served(loader), ListObject) and overlap(mine, theirs):
+    if (isinstance(rows_served(loader), ListObject) or by_shares(mine, theirs)) and overlap(mine, theirs):
         return True
     if same_data(loader) in joined_in(other):
         return True
@@ -1353,7 +1354,8 @@ def serves_some(loader: Instance, other: Instance) -> bool:
         return False
     if others is None or is_part_of(chosen, others):
         return True
-    if begin_alike(span(chosen), span(others)):
+    places = (span(chosen), span(others))
+    if begin_alike(*places) or (by_shares(*places) and overlap(*places)):
         return True
     return any(is_within(span(chosen), found) for found in (span(others), all_rows(others)))
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeGuard
 from trainlint.semantics.behaviours.data import DATES, LISTED, Same, Share, cut_of, is_one
 from trainlint.semantics.behaviours.lists import WITHIN, held
 from trainlint.semantics.classes import counted
-from trainlint.semantics.values import Class, DataInfo, Instance, ListObject, Tensor, Tuple, Value
+from trainlint.semantics.values import Class, DataInfo, Instance, ListObject, Portion, Tensor, Tuple, Value
 from trainlint.syntax.code import positional
 
 
@@ -216,6 +216,8 @@ def ends_behind(start: Any, stop: Any) -> bool:
         return (start is None or is_place(start)) and (stop is None or (is_place(stop) and stop != 0))
     if (first := day_of(start)) and (last := day_of(stop)):
         return first[0] == last[0] and first[1] < last[1]
+    if is_portion(start) and is_portion(stop):
+        return lie_alike(start, stop) and start.share < stop.share - ROUNDED
     return is_small(start) and is_small(stop) and (start < 0) == (stop < 0) and start < stop
 
 
@@ -239,6 +241,8 @@ def not_before(place: Any, other: Any, at_end: bool = False) -> bool:
         return True
     if (day := day_of(place)) and (another := day_of(other)):
         return day[0] == another[0] and day[1] >= another[1]
+    if is_portion(place) and is_portion(other):
+        return lie_alike(place, other) and place.share >= other.share
     if place is None or other is None or not is_small(place) or not is_small(other):
         return False
     if (place < 0) != (other < 0):
@@ -247,8 +251,26 @@ def not_before(place: Any, other: Any, at_end: bool = False) -> bool:
 
 
 def is_place(place: Any) -> bool:
-    """Whether it is known where a place is among others: a number of rows, or a day."""
-    return is_small(place) or day_of(place) is not None
+    """Whether it is known where a place is among others: a number of rows, a share of them, or a day."""
+    return is_small(place) or is_portion(place) or day_of(place) is not None
+
+
+ROUNDED = 0.01  # shares of a length that differ by no more may be the same row
+
+
+def is_portion(place: Any) -> TypeGuard[Portion]:
+    return place.__class__ is Portion
+
+
+def lie_alike(place: Portion, other: Portion) -> bool:
+    """Whether two places are shares of the same length, counted from the same end."""
+    return place.of == other.of and (place.share < 0) == (other.share < 0)
+
+
+def by_shares(*spans: Span | None) -> bool:
+    """Whether rows are all taken by shares of a length, as parts are, and windows that begin before these are not."""
+    ends = [[end for end in (one and one[1:]) or () if end is not None] for one in spans]
+    return all(known and all(map(is_portion, known)) for known in ends)
 
 
 DAY = re.compile(r"\d{4}(-\d\d){0,2}")

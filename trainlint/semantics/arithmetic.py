@@ -47,6 +47,7 @@ from trainlint.semantics.values import (
     Instance,
     Method,
     Number,
+    Portion,
     Tally,
     Tensor,
     Text,
@@ -214,7 +215,8 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
         common = usual_of(operator, left, right)
         of, deps = measured_on(left, right), taken_of(left, right)
         decided = decided_size(operator, left, right)
-        return Number(lo, hi, whole, nature, of=of, default=common, deps=deps, size=decided)
+        share = portion_of(operator, left, right)
+        return Number(lo, hi, whole, nature, of=of, default=common, deps=deps, size=decided, share=share)
     if operator in ("Multiply", "Divide", "FloorDivide") and counts_batches(left, right):
         return Number(nature=STEPS)  # a number of epochs that nothing is known of
     if operator == "Modulo" and isinstance(left, Const) and isinstance(left.value, str) and isinstance(right, Tuple):
@@ -247,6 +249,25 @@ def decided_size(operator: str, left: Value, right: Value) -> Size | None:
         return None
     found = SIZED[operator](a, b)
     return found if isinstance(found, Size) and is_followed(found) else None
+
+
+def portion_of(operator: str, left: Value, right: Value) -> Portion | None:
+    """How much of a length comes out where both sides are shares of it, or one is and the other is a factor."""
+    one, other = (value.share if isinstance(value, Number) else None for value in (left, right))
+    if one is None and other is not None and operator == "Multiply":
+        one, right = other, left
+        other = None
+    if one is None:
+        return None
+    if other is not None:
+        added = {"Add": other.share, "Subtract": -other.share}.get(operator)
+        share = one.share + added if added is not None and one.of == other.of else 0.0
+    else:
+        factor = usual(right) if isinstance(right, Const) else None
+        if not factor or factor < 0:
+            return None
+        share = one.share * {"Multiply": factor, "Divide": 1 / factor, "FloorDivide": 1 / factor}.get(operator, 0.0)
+    return Portion(one.of, share) if share else None
 
 
 def usual_text(operator: str, left: Value, right: Value) -> str | None:
@@ -830,7 +851,9 @@ def unary(interp: Interpreter, operator: str, value: Value, node: Any) -> Value:
         if operator != "Minus":
             return value
         default = None if value.default is None else -value.default
-        return Number(0.0 - value.hi, 0.0 - value.lo, value.integer, default=default, deps=value.deps, of=value.of)
+        turned = value.share and value.share._replace(share=-value.share.share)
+        low, high = 0.0 - value.hi, 0.0 - value.lo
+        return Number(low, high, value.integer, default=default, deps=value.deps, of=value.of, share=turned)
     if isinstance(value, Tensor):
         if operator == "Plus":
             return value
@@ -990,7 +1013,10 @@ def tallied(value: Value, tally: Tally | None) -> Value:
     if isinstance(value, Tensor):
         return value.but(tally=tally)
     if isinstance(value, Number):
-        return Number(value.lo, value.hi, value.integer, value.nature, value.batch, tally, value.of, deps=value.deps)
+        deps, share = value.deps, value.share
+        return Number(
+            value.lo, value.hi, value.integer, value.nature, value.batch, tally, value.of, deps=deps, share=share
+        )
     return value
 
 

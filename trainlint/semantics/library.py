@@ -1249,6 +1249,9 @@ class Library:
             if name == "values":
                 self.need("numpy")
                 return owner.but(lib="numpy")
+            if name == "shape":
+                first = Number(1, integer=True, share=owner.data.length)
+                return Sequence(Number(1, integer=True), first=first)
             if name == "T":
                 return owner.but(data=owner.data._replace(order=None, columns=None))
             if name == "index":
@@ -1274,12 +1277,14 @@ class Library:
             shape = form(owner).shape
             tally = Tally("size") if served else None
             if shape is None:
-                first = Number(1, integer=True, batch=owner.batched, tally=tally)
+                first = Number(1, integer=True, batch=owner.batched, tally=tally, share=owner.data.length)
                 return Sequence(Number(1, integer=True), first=first)
             axes = tuple(map(number_of, shape))
             if shape and (shape[0] is None or is_of_axis(shape[0])):
                 named = shape[0] if isinstance(shape[0], Size) else None
-                axes = (Number(1, integer=True, batch=owner.batched, tally=tally, size=named), *axes[1:])
+                whole = owner.data.length
+                first = Number(1, integer=True, batch=owner.batched, tally=tally, size=named, share=whole)
+                axes = (first, *axes[1:])
             return Tuple(axes)
         if name == "logits" and (classes := classes_of(owner)) is not None:
             return owner.but(kinds=LOGITS if classes > 1 else owner.kinds, shape=(None, classes), batched=True)

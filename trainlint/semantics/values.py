@@ -100,6 +100,13 @@ class Tally(NamedTuple):
     scaled: bool = False
 
 
+class Portion(NamedTuple):
+    """A share of the length of something, as a place in it; below 0 if counted from the end."""
+
+    of: Any
+    share: float
+
+
 class Value:
     """Base of all abstract values."""
 
@@ -162,9 +169,9 @@ class Number(Value):
     """A Python number of unknown value within [lo, hi]; `batch` marks the size of a batch axis, `default` is what an
     option is when nobody sets it, `defined` where that option is, `of` tells the parts of
     the data that it was measured on, `deps` the modules of the tensors that it was taken of, `size` how settings
-    decide it."""
+    decide it, `share` how much it is of a length."""
 
-    __slots__ = ("batch", "default", "defined", "deps", "hi", "integer", "lo", "nature", "of", "size", "tally")
+    __slots__ = ("batch", "default", "defined", "deps", "hi", "integer", "lo", "nature", "of", "share", "size", "tally")
 
     def __init__(
         self,
@@ -179,6 +186,7 @@ class Number(Value):
         defined: Step | None = None,
         deps: frozenset[Dep] = frozenset(),
         size: Size | None = None,
+        share: Portion | None = None,
     ) -> None:
         self.lo = lo
         self.hi = hi
@@ -191,12 +199,14 @@ class Number(Value):
         self.defined = defined
         self.deps = deps
         self.size = size
+        self.share = share
 
     @property
     def key(self) -> object:
-        what = self.tally and self.tally.what
+        what, share = self.tally and self.tally.what, self.share and self.share.share
         return (
             "number", self.lo, self.hi, self.integer, self.nature, self.batch, what, self.of, self.default, self.size,
+            share,
         )  # fmt: skip
 
     def describe(self) -> str:
@@ -302,6 +312,12 @@ class DataInfo(NamedTuple):
     def rescaled(self, what: str, scaler: int = 0) -> DataInfo:
         """The same, scaled once more, which `scaler` tells from other times; what is unknown stays so."""
         return self if self.scaled is None else self._replace(scaled=self.scaled | {(what, scaler)})
+
+    @property
+    def length(self) -> Portion | None:
+        """How many rows there are, as all of themselves."""
+        known = bool(self.tokens) and self.order is not None
+        return Portion((self.tokens, self.part, self.order), 1.0) if known else None
 
 
 NO_DATA = DataInfo()

@@ -1221,6 +1221,8 @@ def end_of(interp: Interpreter, value: Any, node: Any) -> Any:
     """What tells an end of a slice from others: sums and products of the same values, written alike, are the same."""
     if is_nothing(value) or isinstance(value, Const):
         return None if is_nothing(value) else value.value
+    if isinstance(value, Number) and value.share is not None:
+        return value.share
     inner = nodes_in(node) if isinstance(node, cst.BinaryOperation) else ()
     parts = [part for part in inner if isinstance(part, cst.BaseExpression)]
     if not parts or not all(isinstance(part, (cst.BinaryOperation, cst.Name, cst.Integer)) for part in parts):

@@ -44,6 +44,7 @@ from trainlint.semantics.values import (
     Number,
     Object,
     Partial,
+    Portion,
     Sequence,
     Super,
     Tally,
@@ -86,11 +87,22 @@ def len_(call: Call) -> Value:
         if isinstance(call.first, ListObject) and call.interp.read(call.first.attrs, "$many") is TRUE:
             return Number(len(items), integer=True, nature="a length")
         return Const(len(items))
-    if isinstance(call.first, Tensor) and (call.first.shape or call.first.batched):
+    if isinstance(call.first, Tensor) and call.first.lib != "frame" and (call.first.shape or call.first.batched):
         shape = call.interp.get_attribute(call.first, "shape", call.node)
         return call.interp.library.get_item(call.interp, shape, [Const(0)], call.node)
     shortest = min(len(call.interp.known_items(o) or ()) if is_container(o) else 1 for o in options(call.first))
-    return Number(shortest, integer=True, nature="a length", tally=size_of(call.first))
+    whole = length_of(call.interp, call.first)
+    return Number(shortest, integer=True, nature="a length", tally=size_of(call.first), share=whole)
+
+
+def length_of(interp: Interpreter, value: Value) -> Portion | None:
+    """The length of rows, or of a list or a data set, as all of itself."""
+    if isinstance(value, Tensor):
+        return value.data.length
+    if not isinstance(value, (ListObject, Instance)):
+        return None
+    interp.keep.append(value)
+    return Portion(id(value), 1.0)
 
 
 def is_container(value: Value) -> bool:
@@ -365,7 +377,14 @@ def int_(call: Call) -> Value:
     settled = value.size if isinstance(value, Number) else None
     if settled is None and whole and common and isinstance(value, Number) and value.tally is nature is None and not of:
         settled = rounded(call, value, common)
-    return Number(lo, hi, integer=whole, nature=nature, tally=value.tally, of=of, default=common, size=settled)
+    share = value.share if isinstance(value, Number) else None
+    return Number(lo, hi, whole, nature, tally=value.tally, of=of, default=common, size=settled, share=share)
+
+
+@behaviour("whole_number")
+def whole_number(call: Call) -> Value:
+    """`numpy.ceil(n)` of a single number."""
+    return int_(call) if isinstance(call.first, Number) else UNKNOWN
 
 
 def rounded(call: Call, value: Number, usual: int) -> Size | None:
