@@ -8,7 +8,7 @@ from typing import Any
 
 import libcst as cst
 
-from trainlint.semantics.behaviours.data import called_as
+from trainlint.semantics.behaviours.data import called_as, parts_run
 from trainlint.semantics.interpreter import dotted_name, literal_value
 from trainlint.semantics.modules import methods_from
 from trainlint.semantics.namespace import Namespace
@@ -67,8 +67,10 @@ def own_draws(transform: Any, depth: int = 0) -> Iterator[Instance]:
     """All transforms of that kind in a pipeline."""
     if not isinstance(transform, Instance) or depth > 4:
         return
-    for step in getattr(transform.attrs.get("$steps"), "items", None) or ():
-        yield from own_draws(step, depth + 1)
+    held = transform.attrs.get("$steps")
+    for one in [held] if isinstance(held, Value) else parts_run(transform):
+        for step in getattr(one, "items", None) or ():
+            yield from own_draws(step, depth + 1)
     call = called_as(transform)
     if call is not None and isinstance(transform.cls, Class) and not gives_several(call):
         if draws_numbers(call, transform.cls):

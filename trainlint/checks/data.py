@@ -758,13 +758,16 @@ class SplitOverlap(Rule):
         calls = region.of("model")
         if any(t.data.part in HELD_OUT for e in calls for t in e.inputs):
             return
-        judged = [event.value for event in region.of("compare")] + [event.result for event in region.of("loss")]
-        for call in calls:
-            # TensorFlow records on a tape only, so nothing tells that what is outside of it is an evaluation.
-            apart = call.grad is False and is_of_torch(call.space)
-            if apart and call.inputs and all(is_split_off(t.data) for t in call.inputs):
-                if any(any(dep.node is call.node for dep in t.deps) for t in judged if isinstance(t, Tensor)):
-                    report(call.node, call.space, how=JUDGED)
+        values = [event.value for event in region.of("compare")] + [event.result for event in region.of("loss")]
+        nodes = {dep.node for value in values if isinstance(value, Tensor) for dep in value.deps}
+        # TensorFlow records on a tape only, so nothing tells that what is outside of it is an evaluation.
+        judged = [e for e in calls if e.grad is False and is_of_torch(e.space) and e.inputs and e.node in nodes]
+        cuts = two_sided(report.interp) if judged else ()
+        sides = {side_given(event, cuts) for event in calls if event.grad or event in judged}
+        of_one = len(sides) == 1 and None not in sides and any(event.grad for event in calls)
+        for event in judged:
+            if of_one or all(is_split_off(t.data) for t in event.inputs):
+                report(event.node, event.space, how=JUDGED)
 
     def arrays(self, region: Region, report: Report) -> None:
         """An estimator is measured on rows that it was fitted on, and those held out from it are not used."""
@@ -851,8 +854,11 @@ def stops_early(call: Call) -> bool:
     if isinstance(rounds, Value) and not (isinstance(rounds, Const) and not rounds.value):
         return True
     best = call.arguments.keywords.get("use_best_model") or own.get("use_best_model")
-    if isinstance(call.receiver, Instance) and call.receiver.api_path.startswith("catboost."):
+    path = call.receiver.api_path if isinstance(call.receiver, Instance) else ""
+    if path.startswith("catboost."):
         return not isinstance(best, Value) or truth(best) is True  # as CatBoost does unless it is told not to
+    if path.startswith("pytorch_tabnet."):  # the same
+        return const(call.arguments.keywords.get("patience", TRUE)) != 0 and not call.arguments.open
     callbacks = call.arguments.keywords.get("callbacks") or own.get("callbacks")
     known = call.interp.known_items(callbacks) if isinstance(callbacks, Value) else None
     return any(isinstance(one, Instance) and one.family == "early_stopping" for one in known or ())
@@ -869,6 +875,14 @@ def judges_given(call: Call) -> Any:
 def halved_splits(region: Region) -> set[int]:
     """The splits that part what was held out once more, into validation and test data."""
     return {e.split for e in region.of("split") if len({piece.part for piece in e.held}) > 1}
+
+
+def side_given(event: Any, cuts: Collection[int]) -> Any:
+    """What tells the side of one of some cuts that a model is given from the other; None for any other rows."""
+    known = [t.data for t in event.inputs if t.data.tokens]
+    rows = [key for data in known if not data.splits.isdisjoint(cuts) for key in data.order or () if key[0] == "chosen"]
+    sides = {key for key in rows if len(key) == 3 and (key[1] is None) != (key[2] is None)}
+    return sides.pop() if len(sides) == 1 else None
 
 
 def is_split_off(data: DataInfo) -> bool:

@@ -11,6 +11,8 @@ import libcst as cst
 
 from trainlint.api import Call, Report, Rule, on
 from trainlint.checks.augmenting import (
+    apis_called,
+    attribute,
     changed_by_switch,
     changed_when_read,
     has_base,
@@ -20,6 +22,7 @@ from trainlint.checks.augmenting import (
 )
 from trainlint.checks.data import (
     HELD_OUT,
+    comes_by,
     datasets_of,
     in_another_branch,
     is_subset,
@@ -32,6 +35,7 @@ from trainlint.checks.data import (
 )
 from trainlint.semantics.behaviours.data import (
     augments,
+    called_as,
     dataset_part,
     ready_made,
     stored_as,
@@ -58,7 +62,7 @@ from trainlint.semantics.values import (
     options,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, names_in
+from trainlint.syntax.code import called, keyword, names_in, positional
 
 
 def transforms_of(dataset: Value | None, depth: int = 0) -> Any:
@@ -271,7 +275,8 @@ def own_augmentations(dataset: Value | None) -> Iterator[Instance]:
     if applied is None and picks_by_flag(dataset):
         return
     for value in transforms_in(dataset):
-        if applied is not None and value not in applied and not has_base(dataset):
+        known = applied if isinstance(dataset.cls, Class) and not has_base(dataset) else None
+        if known is not None and value not in known:
             continue
         yield from (one for one in own_draws(value) if one.born is not None and AUGMENTS.search(one.born.label))
 
@@ -342,10 +347,9 @@ def normalisations(dataset: Instance) -> set[tuple[Any, ...] | None] | None:
             return None
     found: set[tuple[Any, ...] | None] = set()
     for chain in chains:
-        if chain is None or any(scales(step) for step in chain[0]):
+        if chain is None or any(scales(step) and not own_statistics(step) for step in chain[0]):
             return None
-        told = (value for step in chain[0] for name in (NORMALIZE, INTENSITY) for value in step.attrs.get(name, ()))
-        statistics = tuple(map(channels, told))
+        statistics = tuple(channels(value) for step in chain[0] for value in statistics_of(step))
         found |= {statistics} if chain[1] or not statistics else {statistics, None}
     return found or None
 
@@ -385,6 +389,28 @@ def chain_of(transform: Value | None, depth: int = 0) -> tuple[list[Instance], b
 
 
 _STATISTICS = re.compile(r"norm|mean|std|var(iance)?$", re.IGNORECASE)
+
+
+def statistics_of(step: Instance) -> list[Value]:
+    """What a transform makes numbers by."""
+    return [value for name in (NORMALIZE, INTENSITY) for value in step.attrs.get(name, ())] or own_statistics(step)
+
+
+def own_statistics(step: Instance) -> list[Value]:
+    """The mean and deviation that a transform of the project's own holds and has torchvision normalise each image by,
+    which is all that it reckons; [] for any other."""
+    function = called_as(step)
+    if function is None or not isinstance(step.cls, Class):
+        return []
+    calls = [node for node, _, path in apis_called(function, step.cls) if path.endswith("functional.normalize")]
+    if len(calls) != 1 or not comes_by(function.node.body, {calls[0]}):
+        return []
+    images = {parameter.name.value for parameter in function.node.params.params} - {"self"}
+    given = [keyword(calls[0], name) for name in ("mean", "std")]
+    given = [one or place for one, place in zip(given, [*positional(calls[0])[1:], None, None], strict=False)]
+    values = [attribute(node, step) for node in given]
+    reckons = any(rescales(node, images) for node in nodes_in(function.node.body))
+    return [] if reckons or None in values else values
 
 
 def scales(step: Instance) -> bool:

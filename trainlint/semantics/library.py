@@ -109,6 +109,7 @@ TABLES = {
     "xgboost": "data",
     "lightgbm": "data",
     "catboost": "data",
+    "pytorch_tabnet": "data",
     "openml": "data",
     "albumentations": "vision",
     "imgaug": "vision",
@@ -197,7 +198,7 @@ HARMLESS = frozenset(
     builtins subprocess psutil signal string io csv zipfile tarfile urllib requests threading multiprocessing
     queue contextlib dataclasses enum operator statistics hashlib uuid platform socket inspect types numbers
     fractions decimal heapq bisect struct base64 tempfile traceback ignite evaluate ema_pytorch torch_ema
-    tensorboard_logger tb_logger diffusers clearml swanlab GPUtil pynvml torchnet""".split()
+    tensorboard_logger tb_logger diffusers clearml swanlab GPUtil pynvml torchnet pytorch_tabnet""".split()
 )
 
 
