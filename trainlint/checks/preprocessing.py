@@ -367,6 +367,8 @@ def chain_of(transform: Value | None, depth: int = 0) -> tuple[list[Instance], b
     """The single transforms of a pipeline, among them those of the project's own classes, and whether all of them
     surely run; None when they are not all known."""
     if isinstance(transform, Instance) and isinstance(transform.cls, Class):
+        if not transform.attrs and isinstance(transform.cls.find("__init__"), Function):
+            return None  # what it was made with was not followed
         held = [v for v in transform.attrs.values() if isinstance(v, (Instance, ListObject, Tuple)) or v is UNKNOWN]
     elif isinstance(transform, Instance) and transform.family == "transform":
         held = [transform.attrs["$steps"]] if "$steps" in transform.attrs else []
