@@ -268,7 +268,7 @@ class MissingEvalMode(Rule):
             return
         before = told(region, report)
         for call in calls_after_load(region) if learning else model_calls(region):
-            if call.mode is True and call.layers and call.node not in before:
+            if call.mode is True and call.layers and call.node not in before and not is_dropped(call):
                 restored = not self.evaluates(call, region) and self.restored(call, region)
                 spread = call.is_of_no_module or call.is_repeated
                 if (restored or self.evaluates(call, region)) and not spread:
@@ -339,6 +339,11 @@ class MissingEvalMode(Rule):
         return any(depends(event.value, call.module, call.node) for event in taken) or any(
             depends(value, call.module, call.node) for event in region.of("outside") for value in event.values
         )
+
+
+def is_dropped(call: ModelCall) -> bool:
+    """Whether nothing is taken of what a model gives, as where it runs for the statistics of its batch norm."""
+    return index_of(call.space).parent(call.node).__class__ is cst.Expr
 
 
 def learns_out_of_view(region: Region) -> bool:

@@ -526,9 +526,18 @@ def is_asked_about(index: Index, divisor: Any) -> bool:
             parts = (node.left,)
         else:
             continue
-        if any(part.__class__ is form.__class__ and part.deep_equals(form) for form in forms for part in parts):
+        if any(is_about(part, form) for form in forms for part in parts):
             return True
     return False
+
+
+def is_about(part: Any, form: Any) -> bool:
+    """Whether a part of a condition asks about an expression: is the same, or compares the two that are subtracted."""
+    if isinstance(part, cst.Comparison) and isinstance(form, cst.BinaryOperation) and len(part.comparisons) == 1:
+        pair, other = (form.left, form.right), part.comparisons[0].comparator
+        sides = any(part.left.deep_equals(a) and other.deep_equals(b) for a, b in (pair, pair[::-1]))
+        return sides and isinstance(form.operator, cst.Subtract)
+    return part.__class__ is form.__class__ and bool(part.deep_equals(form))
 
 
 class EpsMisplaced(Rule):

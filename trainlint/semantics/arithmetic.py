@@ -960,9 +960,19 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         return compare_numbers(operator, bounds(left), bounds(right))
     if operator in ("Equal", "NotEqual") and are_plain(left, right):
         return Const((left.key == right.key) == (operator == "Equal"))
+    if operator in ("Equal", "NotEqual") and isinstance(left, Tuple) and isinstance(right, Tuple):
+        pairs = zip(left.items, right.items)
+        if len(left.items) != len(right.items) or any(const(alike(interp, *pair, node)) is False for pair in pairs):
+            return Const(operator == "NotEqual")
     if operator in ("In", "NotIn") and isinstance(left, Const):
         return interp.library.contains(interp, left, right, operator == "In")
     return ALIKE if operator == "Equal" and not (is_number(left) or is_number(right)) else BOOL
+
+
+def alike(interp: Interpreter, left: Value, right: Value, node: Any) -> Value:
+    """Whether two entries are equal; arrays are not followed here."""
+    arrays = isinstance(left, Tensor) or isinstance(right, Tensor)
+    return BOOL if arrays else compare(interp, "Equal", left, right, node)
 
 
 def is_code(node: Any, left: Value, right: Value) -> bool:

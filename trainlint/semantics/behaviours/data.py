@@ -93,8 +93,25 @@ CUTS = "$cuts"  # in the interpreter's flags: one-sided slices taken of data so 
 
 def loaded(call: Call, lib: str, part: str | None = None) -> Tensor:
     source = call.first.key if call.arguments.positional else None
-    token = abs(hash((id(call.node), source)))
+    token = -id(call.node) if is_up_to_callers(call) else abs(hash((id(call.node), source)))
     return Tensor(lib=lib, graph=False, data=DataInfo(frozenset((token,)), part, columns=("all", frozenset())))
+
+
+def is_up_to_callers(call: Call) -> bool:
+    """Whether those who call a function choose what it reads, in ways that are not followed: each may read others."""
+    function, given = call.interp.frame.function, positional(call.node)
+    if function is None or not given or not call.arguments.positional or not is_open(call.first):
+        return False
+    params = function.node.params
+    chosen = {p.name.value for p in (*params.posonly_params, *params.params, *params.kwonly_params)}
+    return not chosen.isdisjoint(names_in(given[0]))
+
+
+def is_open(text: Value) -> bool:
+    """Whether nothing is known of a text or of a piece of it."""
+    if isinstance(text, Text):
+        return text.default is None and (not text.made or any(map(is_open, text.made)))
+    return is_anything(text)
 
 
 def with_origin(value: Tensor, node: Any) -> Tensor:
@@ -1982,7 +1999,7 @@ def sameness(value: Value, depth: int = 0) -> Any:
         return tuple(sameness(item, depth + 1) for item in value.items)
     if isinstance(value, Instance) and value.cls is None and "$file" in value.attrs and "$made" in value.attrs:
         return ("file", *value.attrs["$made"])
-    if isinstance(value, Tensor) and value.data.tokens:
+    if isinstance(value, Tensor) and is_one(value.data):
         return (
             value.data.tokens,
             value.data.part,

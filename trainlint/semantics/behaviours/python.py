@@ -435,6 +435,8 @@ def float_(call: Call) -> Value:
 @builtin("str", "repr", "format")
 def str_(call: Call) -> Value:
     value = call.first
+    if isinstance(value, Text) and call.short_name == "str":
+        return value
     return Const(str(value.value)) if isinstance(value, Const) and arguments_of(call) else Text()
 
 
