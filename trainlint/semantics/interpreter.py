@@ -1816,6 +1816,8 @@ class Interpreter:
                     return Api(path)
         if name == "__name__":
             return Text()
+        if name == "__package__":
+            return NONE  # each file is run as a script
         return self.library.builtin(name)
 
     def attribute(self, node: cst.Attribute) -> Value:

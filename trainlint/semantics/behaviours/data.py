@@ -2205,18 +2205,25 @@ def roots(value: Value | None, depth: int = 0) -> list[Value]:
 
 
 def part_of_arguments(given: dict[str, Value]) -> str | None:
-    """The part of the data that the arguments of a user's dataset name: a flag, a split, a path."""
-    parts: set[str | None] = set()
+    """The part of the data that the arguments of a user's dataset name: a flag, a split, a path. Where a file lists
+    what is to be taken of a folder, the file tells."""
+    parts, listed = set[str | None](), set[str | None]()
     for name, value in given.items():
         if isinstance(value, Const) and isinstance(value.value, bool):
             if name in ("train", "is_train", "training"):
                 parts.add("train" if value.value else "test")
         elif isinstance(value, (Const, Text)):
-            parts.add(part_in_path(words_of(value)))
+            text = words_of(value)
+            parts.add(part_in_path(text))
+            listed.add(part_in_path(text) if _LIST.search(text) else None)
         elif isinstance(value, Tensor):
             parts.add(value.data.part)
-    parts.discard(None)
-    return parts.pop() if len(parts) == 1 else None
+    parts, listed = parts - {None}, listed - {None}
+    told = listed if len(parts) > 1 else parts
+    return told.pop() if len(told) == 1 else None
+
+
+_LIST = re.compile(r"\.(txt|lst|csv|tsv|json)$")  # names of files that hold names of others
 
 
 def dataset_part(value: Value | None, depth: int = 0) -> str | None:
@@ -2672,7 +2679,7 @@ def transformed(call: Call) -> Value:
         tensors = [given] if isinstance(given, Tensor) else []
         return mixed_tensor(call.interp, tensors) if tensors else UNKNOWN
     if isinstance(given, Tensor):
-        steps = steps_of(call.receiver) if given.lib != "numpy" and len(given.shape or ()) == 3 else None
+        steps = steps_of(call.receiver) if given.lib == "torch" and len(given.shape or ()) == 3 else None
         shape = None if steps is None else after_transforms(given.shape, steps)
         return given.but(shape=shape, kinds=0, data=given.data._replace(scale=scale))
     return Tensor(graph=False, data=NO_DATA._replace(scale=scale))
