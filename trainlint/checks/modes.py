@@ -803,7 +803,7 @@ class StuckInEvalMode(Rule):
                             trained = call
                             break
                         attacked = attacked or takes_gradients(call)
-            if attacked or culprit is None or culprit.training is not False:
+            if attacked or culprit is None or culprit.training is not False or is_choice(culprit):
                 continue
             if trained is None and turn is not None and (begun := before_modes(turn, dep.module, node)) is not None:
                 if mode_matters(interp, dep.module):
@@ -907,6 +907,18 @@ class StuckInEvalMode(Rule):
 def kind_of(call: ModelCall) -> Any:
     """What tells the model of a call from others: its class, where models are values of which each step makes one."""
     return call.module.cls if isinstance(call.module.cls, Class) else call.module
+
+
+def is_choice(event: Any) -> bool:
+    """Whether a setting decides between eval and train mode: `net.train() if tuned else net.eval()`."""
+    around = next(
+        (above for above in index_of(event.space).ancestors(event.node) if isinstance(above, cst.IfExp)), None
+    )
+    if around is None:
+        return False
+    calls = [arm for arm in (around.body, around.orelse) if isinstance(arm, cst.Call)]
+    owners = [call.func.value for call in calls if isinstance(call.func, cst.Attribute)]
+    return {called(call) for call in calls} == {"eval", "train"} and bool(owners[0].deep_equals(owners[-1]))
 
 
 def is_core(module: Any, wrapper: Instance) -> bool:

@@ -176,6 +176,18 @@ def with_rows(value: Value) -> Value:
     return value if known is None else Tensor(lib="?", data=known)
 
 
+def joined(results: list[tuple[Value, Value, Value]]) -> Value:
+    """What one of several results is. Of a total that is a tensor, or the number that it began as, it is known where it
+    comes from, whatever it is divided by."""
+    unsure = [sides for result, *sides in results if result is UNKNOWN]
+    if not unsure or not all(any(map(is_number, sides)) for sides in unsure):
+        return join_all(result for result, *_ in results)
+    found = (
+        join_all(result for result, *_ in results if result is not UNKNOWN) if len(unsure) < len(results) else UNKNOWN
+    )
+    return found.plain() if isinstance(found, Tensor) else UNKNOWN
+
+
 def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Value:
     """The value of `left <operator> right`."""
     if left.__class__ is Method or right.__class__ is Method:
@@ -185,7 +197,7 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
         rights = right.options if isinstance(right, Union) else (right,)
         pairs = [(a, b) for a in lefts for b in rights if not divides_by_zero(operator, a, b)]
         if 0 < len(pairs) <= 16:
-            return join_all(binary(interp, operator, a, b, node) for a, b in pairs)
+            return joined([(binary(interp, operator, a, b, node), a, b) for a, b in pairs])
         return UNKNOWN
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         if operator == "Modulo" and (isinstance(left, Text) or isinstance(const(left), str)):

@@ -2833,9 +2833,8 @@ def prepared(call: Call) -> Value:
 def engine_backward(call: Call) -> Value:
     from trainlint.semantics.behaviours.training import run_backward
 
-    loss = call.value("loss", 1)
-    known = loss if isinstance(loss, Tensor) else Tensor(lib="?")  # what the loss is computed from may be out of view
-    run_backward(call.interp, known, call.node, engine=call.receiver or UNKNOWN)
+    loss = as_tensor(call.value("loss", 1) or UNKNOWN)  # what it is computed from may be out of view
+    run_backward(call.interp, loss, call.node, engine=call.receiver or UNKNOWN)
     return NONE
 
 
