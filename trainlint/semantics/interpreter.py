@@ -1054,7 +1054,9 @@ class Interpreter:
     def for_(self, node: cst.For) -> bool:
         iterable = self.eval(node.iter)
         iterable = not_none(iterable)
-        known = self.known_items(iterable) or self.longest(iterable)
+        known = self.known_items(iterable)
+        if known is None or not (known or is_plain_call(node.iter, "range")):  # a list may be filled out of view
+            known = self.longest(iterable)
         with self.in_region("loop", node, source_of(iterable)) as region:
             unrolled = known is not None and len(known) <= self.turns_at_most(node, known)
             region.exact = unrolled or is_name(node.target, "_") or self.is_uniform(iterable)  # whatever comes
