@@ -395,11 +395,13 @@ def unlike_axes(one: Tensor, other: Tensor) -> bool:
 
 def of_same_scores(one: Tensor, other: Tensor) -> bool:
     """Whether two softmaxes take what is written the same: of a table of similarities, each side has its own axis."""
-    calls = [tensor.trace[-1].node if tensor.trace else None for tensor in (one, other)]
-    if not all(isinstance(call, cst.Call) for call in calls):
-        return True
-    given = [next(iter(positional(call)), None) for call in calls]
-    taken = [c.func if n is None or isinstance(n, cst.Integer) else n for c, n in zip(calls, given, strict=True)]
+    taken: list[Any] = []
+    for tensor in (one, other):
+        call = tensor.trace[-1].node if tensor.trace else None
+        if not isinstance(call, cst.Call):
+            return True
+        given = next(iter(positional(call)), None)
+        taken.append(call.func if given is None or isinstance(given, cst.Integer) else given)
     return bool(taken[0].deep_equals(taken[1]))
 
 
