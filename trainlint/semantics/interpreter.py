@@ -1909,6 +1909,8 @@ class Interpreter:
         found = self.read(owner.attrs, name)
         if found is not MISSING and isinstance(found, Value):
             return self.setting(owner, name, found)
+        if name == "forward" and owner.cls is None and "training" in owner.attrs:
+            return owner  # a model, which is called so, too
         if name == "estimated_stepping_batches":
             return Number(1, integer=True, nature=STEPS)  # of a trainer of Lightning
         kept = name
