@@ -414,6 +414,8 @@ class SplitOverlap(Rule):
             born = judged.born if isinstance(judged, Instance) and judged is not trained else None
             draft = report(born.node, born.space, how=JUDGED) if born else report(given, how=JUDGED)
             draft.because([trained.born if isinstance(trained, Instance) else None])
+        elif (born := flow_of_same(judged, trained)) is not None and isinstance(trained, Instance):
+            report(born.node, born.space, how=JUDGED).because([trained.born])
         elif is_loader(trained) and is_loader(judged) and serves_slice(judged, trained) and judged.born is not None:
             report(judged.born.node, judged.born.space, how=JUDGED).because([trained.born])
         elif is_loader(trained) and is_loader(judged) and parted_apart(trained, judged) and judged.born is not None:
@@ -1316,6 +1318,14 @@ def parted_apart(loader: Instance, other: Instance) -> bool:
 def folder_read(flow: Value | None) -> Any:
     """What identifies the files that batches of Keras are read from; None where that is not known."""
     return flow.attrs.get("$folder") if isinstance(flow, Instance) else None
+
+
+def flow_of_same(flow: Value | None, other: Value | None) -> Step | None:
+    """Where batches of Keras are made of all rows of an array of which others are made, too."""
+    if not isinstance(flow, Instance) or not isinstance(other, Instance) or flow is other:
+        return None
+    same = flow.attrs.get("$rows") is not None and flow.attrs["$rows"] is other.attrs.get("$rows")
+    return flow.born if same and "subset" not in flow.attrs.keys() | other.attrs.keys() else None
 
 
 def files_of(dataset: Value | None) -> Instance | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeGuard
 from trainlint.semantics.behaviours.data import DATES, LISTED, Same, Share, cut_of, is_one
 from trainlint.semantics.behaviours.lists import WITHIN, held
 from trainlint.semantics.classes import counted
-from trainlint.semantics.values import Class, DataInfo, Instance, ListObject, Portion, Tensor, Tuple, Value
+from trainlint.semantics.values import NO_DATA, Class, DataInfo, Instance, ListObject, Portion, Tensor, Tuple, Value
 from trainlint.syntax.code import positional
 
 
@@ -38,11 +38,19 @@ def span(rows: Value | None) -> Span | None:
     """The rows between two places of an array or a list; None where no slice gave them, or more than one."""
     data = held(rows)
     if data is None or not is_one(data) or data.order is None:
+        data = drawn_places(rows)
+    if data is None or data.order is None:
         return None
     cuts = [key for key in data.order if key[0] == "chosen"]
     if len(cuts) != 1 or len(cuts[0]) != 3:
         return None
     return Span((data.tokens, part_of(rows, data), kept_rows(data.order) - set(cuts)), *cuts[0][1:])
+
+
+def drawn_places(rows: Value | None) -> DataInfo | None:
+    """What is known of places that were brought in a random order, whatever they are places of."""
+    data = rows.data if isinstance(rows, Tensor) and not rows.data.tokens else NO_DATA
+    return data if any(key[0] == "drawn" for key in data.order or ()) else None
 
 
 def run_of_rows(data: DataInfo) -> Span | None:

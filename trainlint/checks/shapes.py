@@ -393,18 +393,6 @@ def unlike_axes(one: Tensor, other: Tensor) -> bool:
     return (one.axis != other.axis and alike) or {one.axis, other.axis} == {0, -1}
 
 
-def of_same_scores(one: Tensor, other: Tensor) -> bool:
-    """Whether two softmaxes take what is written the same: of a table of similarities, each side has its own axis."""
-    taken: list[Any] = []
-    for tensor in (one, other):
-        call = tensor.trace[-1].node if tensor.trace else None
-        if not isinstance(call, cst.Call):
-            return True
-        given = next(iter(positional(call)), None)
-        taken.append(call.func if given is None or isinstance(given, cst.Integer) else given)
-    return bool(taken[0].deep_equals(taken[1]))
-
-
 def over_batch(tensor: Tensor) -> bool:
     """Whether the softmax of class scores ran over the batch."""
     several = tensor.shape is not None and len(tensor.shape) == 2 and tensor.batched and tensor.shape[1] != 1
@@ -632,16 +620,6 @@ class SoftmaxDim(Rule):
             axis = summed_over(report.interp, index_of(report.space()), node)
             if axis is not None and axis % len(pair[0].shape or ()) != 0:
                 self.stacked(pair[0], report)
-
-    @on("add")
-    def mixed(self, fact: tuple[Any, ...], report: Report) -> None:
-        """Distributions over classes, as a model gives them for several views, are put together along their axis."""
-        _, _, left, right, *_ = fact
-        if isinstance(left, Tensor) and isinstance(right, Tensor) and is_behind_models(report.interp):
-            pair = (left, right)
-            if all(t.must_be(PROBABILITIES) and t.deps for t in pair) and {left.axis, right.axis} in ({0, 1}, {0, -1}):
-                if unlike_axes(left, right) and not of_same_scores(left, right):
-                    self.wrong(foremost(left, right), report)
 
     @on_call(KL_DIV)
     def diverging(self, call: Call, report: Report) -> None:
@@ -1598,6 +1576,16 @@ class NormalizeChannels(Rule):
             steps = [some[min(i, len(some) - 1)] for some in alternatives]
             for item, what in misfits([step for step in steps if isinstance(step, Instance)]):
                 report(item.born.node, space=item.born.space, what=what)
+
+    @on_call("torchvision.transforms.functional.normalize")
+    def by_function(self, call: Call, report: Report) -> None:
+        """`normalize(to_tensor(picture), mean, std)`"""
+        scale = call.first.data.scale if isinstance(call.first, Tensor) else None
+        means = constants(call.value("mean", 1))
+        large = isinstance(means, tuple) and bool(means) and all(isinstance(n, (int, float)) and n > 1 for n in means)
+        if scale is not None and scale[0] == "plain" and large:
+            what = f"has means for pixels from 0 to 255, but `{scale[1].label}` gives them from 0 to 1"
+            report(call.node, what=what).because([scale[1]])
 
     @on_call("albumentations.Normalize")
     def divided(self, call: Call, report: Report) -> None:

@@ -104,6 +104,7 @@ TABLES = {
     "pandas": "data",
     "seaborn": "data",
     "sklearn": "data",
+    "feature_engine": "data",
     "imblearn": "data",
     "scipy": "data",
     "xgboost": "data",
@@ -169,6 +170,7 @@ MOVED = [
     (re.compile(r"^(xgboost|lightgbm)\.sklearn\."), r"\1."),
     (re.compile(r"^(tensorflow\.(compat\.v[12]\.)?(python\.)?keras|tf_keras|keras_core|keras\.(src|api))\."), "keras."),
     (re.compile(r"^keras_preprocessing\."), "keras.preprocessing."),
+    (re.compile(r"^keras\.engine\.(\w+\.)?(?=(Model|Sequential|Input)$)"), "keras."),
     (re.compile(r"^tensorflow_recommenders\.(models\.)?(?=Model$)"), "keras."),
     (re.compile(r"^keras\.layers\.(core|convolutional|recurrent)\."), "keras.layers."),
     (re.compile(r"^tensorflow\.(?=(losses|optimizers|metrics)\.[A-Z])"), "keras."),
@@ -1397,10 +1399,8 @@ class Library:
             if leaf_kind(interp, owner) == "parameter":
                 interp.write(interp.flags, asking(owner), value)
             elif node is not None and truth(value) and not any(is_leaf(dep) for dep in owner.deps):
-                if owner.graph is False:
-                    leaf = interp.step(node, LEAF)
-                    owner = owner.but(deps=cut(owner.deps, leaf), trace=(leaf,))
-                interp.rebind(node.value, owner.but(graph=True))
+                leaf = (interp.step(node, LEAF),) if owner.graph is False else owner.trace
+                interp.rebind(node.value, owner.but(graph=True, trace=leaf))
             from trainlint.semantics.behaviours.training import set_requires_grad
 
             set_requires_grad(interp, owner, value, node)

@@ -316,8 +316,8 @@ class DataInfo(NamedTuple):
     @property
     def length(self) -> Portion | None:
         """How many rows there are, as all of themselves."""
-        known = bool(self.tokens) and self.order is not None
-        return Portion((self.tokens, self.part, self.order), 1.0) if known else None
+        told = bool(self.tokens) or any(key[0] == "drawn" for key in self.order or ())
+        return Portion((self.tokens, self.part, self.order), 1.0) if told and self.order is not None else None
 
 
 NO_DATA = DataInfo()

@@ -93,25 +93,8 @@ CUTS = "$cuts"  # in the interpreter's flags: one-sided slices taken of data so 
 
 def loaded(call: Call, lib: str, part: str | None = None) -> Tensor:
     source = call.first.key if call.arguments.positional else None
-    token = -id(call.node) if is_up_to_callers(call) else abs(hash((id(call.node), source)))
+    token = abs(hash((id(call.node), source)))
     return Tensor(lib=lib, graph=False, data=DataInfo(frozenset((token,)), part, columns=("all", frozenset())))
-
-
-def is_up_to_callers(call: Call) -> bool:
-    """Whether those who call a function choose what it reads, in ways that are not followed: each may read others."""
-    function, given = call.interp.frame.function, positional(call.node)
-    if function is None or not given or not call.arguments.positional or not is_open(call.first):
-        return False
-    params = function.node.params
-    chosen = {p.name.value for p in (*params.posonly_params, *params.params, *params.kwonly_params)}
-    return not chosen.isdisjoint(names_in(given[0]))
-
-
-def is_open(text: Value) -> bool:
-    """Whether nothing is known of a text or of a piece of it."""
-    if isinstance(text, Text):
-        return text.default is None and (not text.made or any(map(is_open, text.made)))
-    return is_anything(text)
 
 
 def with_origin(value: Tensor, node: Any) -> Tensor:
@@ -1011,7 +994,7 @@ def part_of(interp: Interpreter, owner: Tensor, indices: list[Value | slice], no
             if not is_nothing(boundary):
                 place, spelled = nearby(interp, boundary, text) if alone else (boundary, text)
                 data = cut_at(interp, owner.but(data=data), place, spelled, side)
-        if data.part is None and is_one(data) and min(data.tokens) >= 0:
+        if data.part is None and is_one(data):
             fresh = data.splits - owner.data.splits
             if fresh and fresh - one_sided(interp):  # the other side is taken, too
                 part = assigned_part(interp, node)
@@ -1628,6 +1611,12 @@ def estimator_fit(call: Call) -> Value:
     return call.receiver or UNKNOWN
 
 
+@behaviour("same_estimator")
+def same_estimator(call: Call) -> Value:
+    """`estimator.set_output(…)`: itself."""
+    return call.receiver or UNKNOWN
+
+
 @behaviour("estimator_fit_transform")
 def estimator_fit_transform(call: Call) -> Value:
     data, what = fit(call)
@@ -1999,7 +1988,7 @@ def sameness(value: Value, depth: int = 0) -> Any:
         return tuple(sameness(item, depth + 1) for item in value.items)
     if isinstance(value, Instance) and value.cls is None and "$file" in value.attrs and "$made" in value.attrs:
         return ("file", *value.attrs["$made"])
-    if isinstance(value, Tensor) and is_one(value.data):
+    if isinstance(value, Tensor) and value.data.tokens:
         return (
             value.data.tokens,
             value.data.part,
@@ -2205,25 +2194,18 @@ def roots(value: Value | None, depth: int = 0) -> list[Value]:
 
 
 def part_of_arguments(given: dict[str, Value]) -> str | None:
-    """The part of the data that the arguments of a user's dataset name: a flag, a split, a path. Where a file lists
-    what is to be taken of a folder, the file tells."""
-    parts, listed = set[str | None](), set[str | None]()
+    """The part of the data that the arguments of a user's dataset name: a flag, a split, a path."""
+    parts: set[str | None] = set()
     for name, value in given.items():
         if isinstance(value, Const) and isinstance(value.value, bool):
             if name in ("train", "is_train", "training"):
                 parts.add("train" if value.value else "test")
         elif isinstance(value, (Const, Text)):
-            text = words_of(value)
-            parts.add(part_in_path(text))
-            listed.add(part_in_path(text) if _LIST.search(text) else None)
+            parts.add(part_in_path(words_of(value)))
         elif isinstance(value, Tensor):
             parts.add(value.data.part)
-    parts, listed = parts - {None}, listed - {None}
-    told = listed if len(parts) > 1 else parts
-    return told.pop() if len(told) == 1 else None
-
-
-_LIST = re.compile(r"\.(txt|lst|csv|tsv|json)$")  # names of files that hold names of others
+    parts.discard(None)
+    return parts.pop() if len(parts) == 1 else None
 
 
 def dataset_part(value: Value | None, depth: int = 0) -> str | None:
@@ -2679,10 +2661,31 @@ def transformed(call: Call) -> Value:
         tensors = [given] if isinstance(given, Tensor) else []
         return mixed_tensor(call.interp, tensors) if tensors else UNKNOWN
     if isinstance(given, Tensor):
-        steps = steps_of(call.receiver) if given.lib == "torch" and len(given.shape or ()) == 3 else None
+        steps = steps_of(call.receiver) if given.lib != "numpy" and len(given.shape or ()) == 3 else None
         shape = None if steps is None else after_transforms(given.shape, steps)
         return given.but(shape=shape, kinds=0, data=given.data._replace(scale=scale))
     return Tensor(graph=False, data=NO_DATA._replace(scale=scale))
+
+
+@behaviour("pixels_of")
+def pixels_of(call: Call) -> Value:
+    """`to_tensor(picture)`: pixels from 0 to 1, but of an array of floats."""
+    given = call.first
+    scale = None if isinstance(given, Tensor) else ("plain", call.interp.step(call.node, call.short_name))
+    known = given.data if isinstance(given, Tensor) else NO_DATA
+    return Tensor(graph=False, data=known._replace(scale=scale))
+
+
+@behaviour("normalised_pixels")
+def normalised_pixels(call: Call) -> Value:
+    """`normalize(image, mean, std)`"""
+    given, mean, std = call.first, constants(call.value("mean", 1)), constants(call.value("std", 2))
+    if not isinstance(given, Tensor):
+        return UNKNOWN
+    plain = given.data.scale is not None and given.data.scale[0] == "plain" and None not in (mean, std)
+    scale = ("normalised", mean, std, call.interp.step(call.node, call.short_name)) if plain else None
+    low, high = float("-inf"), float("inf")
+    return given.but(kinds=0, lo=low, hi=high, nature=None, data=given.data._replace(scale=scale))
 
 
 def constants(value: Value | None) -> Any:
@@ -2833,8 +2836,9 @@ def prepared(call: Call) -> Value:
 def engine_backward(call: Call) -> Value:
     from trainlint.semantics.behaviours.training import run_backward
 
-    loss = as_tensor(call.value("loss", 1) or UNKNOWN)  # what it is computed from may be out of view
-    run_backward(call.interp, loss, call.node, engine=call.receiver or UNKNOWN)
+    loss = call.value("loss", 1)
+    known = loss if isinstance(loss, Tensor) else Tensor(lib="?")  # what the loss is computed from may be out of view
+    run_backward(call.interp, known, call.node, engine=call.receiver or UNKNOWN)
     return NONE
 
 

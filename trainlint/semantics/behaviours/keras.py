@@ -52,6 +52,7 @@ from trainlint.semantics.values import (
     cut,
     mix_data,
     truth,
+    usual,
 )
 from trainlint.syntax.code import called
 
@@ -595,9 +596,31 @@ def fit(call: Call) -> Value:
         call.interp.event("predicted", call.node, call.receiver, None)  # rows of those that it is fitted to
     run_hook(call.interp, call.receiver, "train_step", first if target is None else Tuple((first, as_tensor(target))))
     judge_by_hook(call, judged, "val", "validation_data", 8)
+    note_checkpoints(call)
     if isinstance(data, Tensor) and isinstance(held_out, Const) and held_out.value:
         call.interp.emit("split", (call.interp.frame.space, call.node, data, "validation_split"))
     return Instance(None)
+
+
+FILES = "$files"  # in the interpreter's flags: the models that callbacks write to files, by the names of these
+
+
+def note_checkpoints(call: Call) -> None:
+    """Remember in which files callbacks keep a model that is fitted."""
+    given = call.value("callbacks", 6)
+    for one in call.interp.known_items(given) or () if given is not None else ():
+        path = const(one.attrs.get("filepath", NONE)) if isinstance(one, Instance) else None
+        if isinstance(path, str) and "{" not in path and isinstance(call.receiver, Instance):
+            known = call.interp.flags.get(FILES) or {}
+            call.interp.write(call.interp.flags, FILES, {**known, path: call.receiver})
+
+
+@behaviour("keras_load_model")
+def load_model(call: Call) -> Value:
+    """A model from a file: the one that was fitted, where a callback has kept it there."""
+    known = call.interp.flags.get(FILES) or {}
+    found = known.get(const(call.first)) if call.arguments.positional else None
+    return found if isinstance(found, Instance) else UNKNOWN
 
 
 def judge_by_hook(call: Call, judged: Value | None, part: str, name: str, position: int) -> None:
@@ -745,9 +768,12 @@ def rows_of(given: Value | None) -> Value | None:
     if not isinstance(given, Instance) or not isinstance(rows, Tensor):
         return given
     generator = given.attrs["$generator"]
-    scales = (
-        not isinstance(generator, Instance) or generator.attrs.get("$open") or set(SCALING) & generator.attrs.keys()
-    )
+    if not isinstance(generator, Instance) or generator.attrs.get("$open"):
+        return rows.but(data=rows.data._replace(scaled=None))
+    scales = set(SCALING) & generator.attrs.keys()
+    factor = usual(generator.attrs["rescale"]) if scales == {"rescale"} else None
+    if factor:
+        return rows.but(data=rows.data.rescaled(f"divided by {1 / factor:g}"))
     return rows.but(data=rows.data._replace(scaled=None)) if scales else rows
 
 
