@@ -168,6 +168,7 @@ def test_a_broken_cell_does_not_hide_the_others():
         # Magics without a sign, and what looks like them.
         ("ls /content/logs/\ncd /content/drive\nls /n", "pass\npass\nls /n\n"),
         ("pip install torch\ncd ..\nls in x\nls = 1\ncat\ngit(x)", "pass\npass\nls in x\nls = 1\ncat\ngit(x)\n"),
+        ("rm -r $folder\ncp -r a b\nls -n - x", "pass\npass\nls -n - x\n"),
         # Cell magics: those that run the cell as it stands, and all others.
         ("plot(\n  x\n)\n;", "plot(\n  x\n)\npass\n"),
         (";print a b\n,print a b\n/print a\nf(a\n, b)", "pass\npass\npass\nf(a\n, b)\n"),

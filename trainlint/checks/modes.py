@@ -268,7 +268,7 @@ class MissingEvalMode(Rule):
             return
         before = told(region, report)
         for call in calls_after_load(region) if learning else model_calls(region):
-            if call.mode is True and call.layers and call.node not in before:
+            if call.mode is True and call.layers and call.node not in before and not is_dropped(call):
                 restored = not self.evaluates(call, region) and self.restored(call, region)
                 spread = call.is_of_no_module or call.is_repeated
                 if (restored or self.evaluates(call, region)) and not spread:
@@ -339,6 +339,11 @@ class MissingEvalMode(Rule):
         return any(depends(event.value, call.module, call.node) for event in taken) or any(
             depends(value, call.module, call.node) for event in region.of("outside") for value in event.values
         )
+
+
+def is_dropped(call: ModelCall) -> bool:
+    """Whether nothing is taken of what a model gives, as where it runs for the statistics of its batch norm."""
+    return index_of(call.space).parent(call.node).__class__ is cst.Expr
 
 
 def learns_out_of_view(region: Region) -> bool:
@@ -798,7 +803,7 @@ class StuckInEvalMode(Rule):
                             trained = call
                             break
                         attacked = attacked or takes_gradients(call)
-            if attacked or culprit is None or culprit.training is not False:
+            if attacked or culprit is None or culprit.training is not False or is_choice(culprit):
                 continue
             if trained is None and turn is not None and (begun := before_modes(turn, dep.module, node)) is not None:
                 if mode_matters(interp, dep.module):
@@ -902,6 +907,18 @@ class StuckInEvalMode(Rule):
 def kind_of(call: ModelCall) -> Any:
     """What tells the model of a call from others: its class, where models are values of which each step makes one."""
     return call.module.cls if isinstance(call.module.cls, Class) else call.module
+
+
+def is_choice(event: Any) -> bool:
+    """Whether a setting decides between eval and train mode: `net.train() if tuned else net.eval()`."""
+    around = next(
+        (above for above in index_of(event.space).ancestors(event.node) if isinstance(above, cst.IfExp)), None
+    )
+    if around is None:
+        return False
+    calls = [arm for arm in (around.body, around.orelse) if isinstance(arm, cst.Call)]
+    owners = [call.func.value for call in calls if isinstance(call.func, cst.Attribute)]
+    return {called(call) for call in calls} == {"eval", "train"} and bool(owners[0].deep_equals(owners[-1]))
 
 
 def is_core(module: Any, wrapper: Instance) -> bool:

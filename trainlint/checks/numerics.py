@@ -344,20 +344,43 @@ def takes_gradients(operand: Value, report: Report) -> bool:
 READING = frozenset(("item", "tolist", "numpy", "detach", "data"))
 
 
-def is_read(index: Index, node: Any) -> bool:
-    """Whether just the number is taken of an expression, where it stands or wherever its name is read, so that no
-    gradient comes back to it."""
+def is_read(index: Index, node: Any, depth: int = 0) -> bool:
+    """Whether just the number is taken of an expression, where it stands, or wherever its name is read or its function
+    is called, so that no gradient comes back to it."""
     around = index.parent(node)
-    if isinstance(around, cst.Assign) and len(around.targets) == 1:
-        binding = index.binding(around.targets[0].target)
-        names = index.references(binding) if binding is not None else []
-        return bool(names) and all(is_read(index, name) for name in names)
+    alone = isinstance(around, cst.Assign) and len(around.targets) == 1
+    targets = [around.targets[0].target] if alone else returned_to(index, node)  # type: ignore[union-attr]
+    if targets:
+        names = [index.references(bound) if (bound := index.binding(target)) else [] for target in targets]
+        return depth < 4 and all(read and all(is_read(index, name, depth + 1) for name in read) for read in names)
     while isinstance(around, (cst.Attribute, cst.Call)):
         if isinstance(around, cst.Attribute) and around.attr.value in READING:
             return True
         around = index.parent(around)
     call = index.parent(around) if isinstance(around, cst.Arg) else None
     return isinstance(call, cst.Call) and is_name(call.func, "float")
+
+
+def returned_to(index: Index, node: Any) -> list[Any]:
+    """What the callers of a function bind what it returns here to, be it one of several results; none unless all of
+    them do so."""
+    place, result = -1, node
+    if isinstance(entry := index.parent(node), cst.Element) and isinstance(several := index.parent(entry), cst.Tuple):
+        place, result = several.elements.index(entry), several
+    function = index.function(node)
+    if not isinstance(index.parent(result), cst.Return) or not isinstance(function, cst.FunctionDef):
+        return []
+    binding, found = index.binding(function.name), list[Any]()
+    for name in index.references(binding) if binding is not None else ():
+        call: Any = index.parent(name)
+        line: Any = index.parent(call)
+        target: Any = line.targets[0].target if isinstance(line, cst.Assign) and len(line.targets) == 1 else None
+        if isinstance(target, cst.Tuple) and len(target.elements) > place >= 0:
+            target = target.elements[place].value
+        if not isinstance(call, cst.Call) or call.func is not name or not isinstance(target, cst.Name):
+            return []
+        found.append(target)
+    return found
 
 
 def squares(nature: str) -> bool:
@@ -526,9 +549,18 @@ def is_asked_about(index: Index, divisor: Any) -> bool:
             parts = (node.left,)
         else:
             continue
-        if any(part.__class__ is form.__class__ and part.deep_equals(form) for form in forms for part in parts):
+        if any(is_about(part, form) for form in forms for part in parts):
             return True
     return False
+
+
+def is_about(part: Any, form: Any) -> bool:
+    """Whether a part of a condition asks about an expression: is the same, or compares the two that are subtracted."""
+    if isinstance(part, cst.Comparison) and isinstance(form, cst.BinaryOperation) and len(part.comparisons) == 1:
+        pair, other = (form.left, form.right), part.comparisons[0].comparator
+        sides = any(part.left.deep_equals(a) and other.deep_equals(b) for a, b in (pair, pair[::-1]))
+        return sides and isinstance(form.operator, cst.Subtract)
+    return part.__class__ is form.__class__ and bool(part.deep_equals(form))
 
 
 class EpsMisplaced(Rule):

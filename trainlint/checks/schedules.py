@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import libcst as cst
@@ -277,7 +277,8 @@ class SchedulerGranularity(Rule):
                 continue
             if kind_of(scheduler) == "get_constant_schedule":  # the rate stays what it is, whether or not it steps
                 continue
-            if not self.handed_on(region, scheduler, assigned_name(space.source, node)):
+            name = assigned_name(space.source, node)
+            if not is_replaced(scheduler, name, moves) and not self.handed_on(region, scheduler, name):
                 kind = scheduler.describe()
                 report(node, space, what=f"`{kind}` is made, but never steps, so the learning rate stays what it is")
 
@@ -325,6 +326,16 @@ class SchedulerGranularity(Rule):
             if isinstance(n, cst.Attribute) and n.attr.value == "step" and n not in run
         )
         return any(owner in ("", name) or "sched" in owner.lower() for owner in owners)
+
+
+def is_replaced(scheduler: Instance, name: str, moves: Sequence[Any]) -> bool:
+    """Whether another scheduler of the same optimizer takes its name, and moves."""
+    for other in (event.scheduler for event in moves):
+        born, alike = other.born, other.attrs.get("optimizer") is scheduler.attrs.get("optimizer")
+        if alike and born is not None and born.space.source is not None:
+            if name and assigned_name(born.space.source, born.node) == name:
+                return True
+    return False
 
 
 def ends_with(region: Region, report: Report, length: Value | None) -> bool:

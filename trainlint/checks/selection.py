@@ -365,13 +365,14 @@ def outcome(branch: cst.If, way: list[Any], loop: Any) -> str:
     for outer in way[: way.index(loop) + 1] if loop in way else ():  # those within go through what is judged
         if isinstance(outer, cst.For):
             counters |= set(target_names(outer.target))
+    left = next((n for n in reversed(way) if isinstance(n, (cst.For, cst.While)) and contains(n, branch)), None)
     bodies = (b for b in (branch.body, branch.orelse) if isinstance(b, (cst.BaseSuite, cst.Else)))
     done = [node for body in bodies for node in nodes_in(body)]
     for inner in done:
         if isinstance(inner, cst.Call) and (_KEEPS.search(called(inner)) or dotted_name(inner.func) in _DUMPS):
             return KEPT
-        if isinstance(inner, cst.Break):
-            return "when training stops"
+        if isinstance(inner, cst.Break) and left is not None and contains(left, loop):
+            return "when training stops"  # a loop within only goes through what is judged
     raised = {dotted_name(inner.target) for inner in done if isinstance(inner, cst.AugAssign)} - {""}
     targets = (target.target for inner in done if isinstance(inner, cst.Assign) for target in inner.targets)
     reset = {dotted_name(part) for target in targets for part in nodes_in(target)}

@@ -393,6 +393,18 @@ def unlike_axes(one: Tensor, other: Tensor) -> bool:
     return (one.axis != other.axis and alike) or {one.axis, other.axis} == {0, -1}
 
 
+def of_same_scores(one: Tensor, other: Tensor) -> bool:
+    """Whether two softmaxes take what is written the same: of a table of similarities, each side has its own axis."""
+    taken: list[Any] = []
+    for tensor in (one, other):
+        call = tensor.trace[-1].node if tensor.trace else None
+        if not isinstance(call, cst.Call):
+            return True
+        given = next(iter(positional(call)), None)
+        taken.append(call.func if given is None or isinstance(given, cst.Integer) else given)
+    return bool(taken[0].deep_equals(taken[1]))
+
+
 def over_batch(tensor: Tensor) -> bool:
     """Whether the softmax of class scores ran over the batch."""
     several = tensor.shape is not None and len(tensor.shape) == 2 and tensor.batched and tensor.shape[1] != 1
@@ -620,6 +632,16 @@ class SoftmaxDim(Rule):
             axis = summed_over(report.interp, index_of(report.space()), node)
             if axis is not None and axis % len(pair[0].shape or ()) != 0:
                 self.stacked(pair[0], report)
+
+    @on("add")
+    def mixed(self, fact: tuple[Any, ...], report: Report) -> None:
+        """Distributions over classes, as a model gives them for several views, are put together along their axis."""
+        _, _, left, right, *_ = fact
+        if isinstance(left, Tensor) and isinstance(right, Tensor) and is_behind_models(report.interp):
+            pair = (left, right)
+            if all(t.must_be(PROBABILITIES) and t.deps for t in pair) and {left.axis, right.axis} in ({0, 1}, {0, -1}):
+                if unlike_axes(left, right) and not of_same_scores(left, right):
+                    self.wrong(foremost(left, right), report)
 
     @on_call(KL_DIV)
     def diverging(self, call: Call, report: Report) -> None:

@@ -1321,8 +1321,12 @@ def other_ways(event: Any) -> list[tuple[Any, Any]]:
 
 
 def is_without_scaler(region: Region, report: Report, clip: Any) -> bool:
-    """Whether a clipping stands in a branch beside one that steps through a scaler: what is scaled comes by there."""
-    scaled = {e.node for e in region.of("step") if isinstance(e.scaler, Instance)}
+    """Whether a clipping stands in a branch beside one that steps through a scaler, or where another value of the same
+    setting leads to: what is scaled comes by there."""
+    steps = [e for e in region.of("step") if isinstance(e.scaler, Instance)]
+    scaled, here = {e.node for e in steps}, conditions(Step(clip.space, clip.node, ""))
+    if steps and all(contradict(here, conditions(Step(e.space, e.node, ""))) for e in steps):
+        return True
     for fork, other in other_ways(clip):
         is_here = contains(region.node, fork)
         for call in calls_in(other):

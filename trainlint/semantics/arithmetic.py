@@ -176,6 +176,18 @@ def with_rows(value: Value) -> Value:
     return value if known is None else Tensor(lib="?", data=known)
 
 
+def joined(results: list[tuple[Value, Value, Value]]) -> Value:
+    """What one of several results is. Of a total that is a tensor, or the number that it began as, it is known where it
+    comes from, whatever it is divided by."""
+    unsure = [sides for result, *sides in results if result is UNKNOWN]
+    if not unsure or not all(any(map(is_number, sides)) for sides in unsure):
+        return join_all(result for result, *_ in results)
+    found = (
+        join_all(result for result, *_ in results if result is not UNKNOWN) if len(unsure) < len(results) else UNKNOWN
+    )
+    return found.plain() if isinstance(found, Tensor) else UNKNOWN
+
+
 def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: Any) -> Value:
     """The value of `left <operator> right`."""
     if left.__class__ is Method or right.__class__ is Method:
@@ -185,7 +197,7 @@ def binary(interp: Interpreter, operator: str, left: Value, right: Value, node: 
         rights = right.options if isinstance(right, Union) else (right,)
         pairs = [(a, b) for a in lefts for b in rights if not divides_by_zero(operator, a, b)]
         if 0 < len(pairs) <= 16:
-            return join_all(binary(interp, operator, a, b, node) for a, b in pairs)
+            return joined([(binary(interp, operator, a, b, node), a, b) for a, b in pairs])
         return UNKNOWN
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         if operator == "Modulo" and (isinstance(left, Text) or isinstance(const(left), str)):
@@ -960,9 +972,19 @@ def compare(interp: Interpreter, operator: str, left: Value, right: Value, node:
         return compare_numbers(operator, bounds(left), bounds(right))
     if operator in ("Equal", "NotEqual") and are_plain(left, right):
         return Const((left.key == right.key) == (operator == "Equal"))
+    if operator in ("Equal", "NotEqual") and isinstance(left, Tuple) and isinstance(right, Tuple):
+        pairs = zip(left.items, right.items)
+        if len(left.items) != len(right.items) or any(const(alike(interp, *pair, node)) is False for pair in pairs):
+            return Const(operator == "NotEqual")
     if operator in ("In", "NotIn") and isinstance(left, Const):
         return interp.library.contains(interp, left, right, operator == "In")
     return ALIKE if operator == "Equal" and not (is_number(left) or is_number(right)) else BOOL
+
+
+def alike(interp: Interpreter, left: Value, right: Value, node: Any) -> Value:
+    """Whether two entries are equal; arrays are not followed here."""
+    arrays = isinstance(left, Tensor) or isinstance(right, Tensor)
+    return BOOL if arrays else compare(interp, "Equal", left, right, node)
 
 
 def is_code(node: Any, left: Value, right: Value) -> bool:

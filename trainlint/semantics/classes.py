@@ -138,14 +138,14 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
 def chosen_by(dataset: Instance, given: dict[str, Any]) -> tuple[Any, ...]:
     """What decides on the samples of a data set, of what it was made with: the rows that it counts, where they are
     known, else all but its transforms."""
-    from trainlint.semantics.behaviours.data import sameness
+    from trainlint.semantics.behaviours.data import is_one, sameness
     from trainlint.semantics.behaviours.lists import OWN, held
 
     assert isinstance(dataset.cls, Class)
     rows = dataset.attrs.get(counted(dataset.cls))
     handed = any(value is rows for value in given.values())
     known = held(rows)
-    told = known is not None and known.order is not None and OWN not in known.order
+    told = known is not None and is_one(known) and known.order is not None and OWN not in known.order
     told = (told or (handed and known is not None)) and (isinstance(rows, Tensor) or HELD in rows.attrs)  # type: ignore[union-attr]
     if isinstance(rows, Value) and (told or (isinstance(rows, ListObject) and handed)):
         return (sameness(rows),)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from trainlint.semantics.values import Api, Instance, Step, Value
+from trainlint.semantics.values import Api, Instance, Method, Step, Value
 from trainlint.syntax import nodes_in
 from trainlint.syntax.index import BindingKind
 
@@ -23,7 +23,8 @@ Condition = tuple[str, str, bool, int]
 
 def meant(interp: Interpreter, choices: list[Value], node: Any) -> list[Value]:
     """Those of several objects that can be there where a node is run."""
-    born = [option.born if isinstance(option, Instance) else None for option in choices]
+    owners = [option.receiver if isinstance(option, Method) else option for option in choices]
+    born = [owner.born if isinstance(owner, Instance) else None for owner in owners]
     made = [conditions(step) for step in born]
     if not any(made):
         return choices

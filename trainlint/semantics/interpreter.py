@@ -1054,7 +1054,9 @@ class Interpreter:
     def for_(self, node: cst.For) -> bool:
         iterable = self.eval(node.iter)
         iterable = not_none(iterable)
-        known = self.known_items(iterable) or self.longest(iterable)
+        known = self.known_items(iterable)
+        if known is None or not (known or is_plain_call(node.iter, "range")):  # a list may be filled out of view
+            known = self.longest(iterable)
         with self.in_region("loop", node, source_of(iterable)) as region:
             unrolled = known is not None and len(known) <= self.turns_at_most(node, known)
             region.exact = unrolled or is_name(node.target, "_") or self.is_uniform(iterable)  # whatever comes
@@ -1562,6 +1564,9 @@ class Interpreter:
             if (test.operator.__class__ is cst.And) == held:
                 self.narrow(test.left, held)
                 self.narrow(test.right, held)
+            elif held and (tests := kind_tests(test)):
+                kinds = tuple(self.eval(each.args[1].value) for each in tests)
+                self.narrow_isinstance(tests[0].args[0].value, Tuple(kinds), held)
         elif kind is cst.Comparison and len(test.comparisons) == 1:
             self.narrow_comparison(test, test.comparisons[0], held)
         elif kind in (cst.Name, cst.Attribute):
@@ -1575,30 +1580,28 @@ class Interpreter:
                 if kept and len(kept) < len(options(value)):
                     self.rebind(test, join_all(kept))
         elif kind is cst.Call:
-            if test.func.__class__ is cst.Name and test.func.value == "isinstance":
-                self.narrow_isinstance(test, held)
+            if is_kind_test(test):
+                self.narrow_isinstance(test.args[0].value, self.eval(test.args[1].value), held)
             elif (reduced := reduced_comparison(test, "all" if held else "any")) is not None:
                 self.narrow_comparison(reduced, reduced.comparisons[0], held)
 
-    def narrow_isinstance(self, test: cst.Call, held: bool) -> None:
-        if len(test.args) == 2:
-            value = self.peek(test.args[0].value)
-            wanted = self.eval(test.args[1].value)
-            if value is None:
-                return
-            if not held:
-                others = [o for o in options(value) if self.library.is_instance(self, o, wanted) is not True]
-                if others and len(others) < len(options(value)):
-                    self.rebind(test.args[0].value, join_all(others))
-                return
-            kept = [
-                self.library.as_instance(o, wanted)
-                for o in options(value)
-                if self.library.is_instance(self, o, wanted) is not False
-            ]
-            sure = [o for o in kept if o is not None]
-            if sure and not (len(sure) == 1 and sure[0] is value):
-                self.rebind(test.args[0].value, join_all(sure))
+    def narrow_isinstance(self, place: Any, wanted: Value, held: bool) -> None:
+        value = self.peek(place)
+        if value is None:
+            return
+        if not held:
+            others = [o for o in options(value) if self.library.is_instance(self, o, wanted) is not True]
+            if others and len(others) < len(options(value)):
+                self.rebind(place, join_all(others))
+            return
+        kept = [
+            self.library.as_instance(o, wanted)
+            for o in options(value)
+            if self.library.is_instance(self, o, wanted) is not False
+        ]
+        sure = [o for o in kept if o is not None]
+        if sure and not (len(sure) == 1 and sure[0] is value):
+            self.rebind(place, join_all(sure))
 
     def narrow_type(self, test: cst.Comparison, operator: str, held: bool) -> None:
         """`type(x) is list` and the like."""
@@ -1815,6 +1818,8 @@ class Interpreter:
                     return Api(path)
         if name == "__name__":
             return Text()
+        if name == "__package__":
+            return NONE  # each file is run as a script
         return self.library.builtin(name)
 
     def attribute(self, node: cst.Attribute) -> Value:
@@ -1904,6 +1909,8 @@ class Interpreter:
         found = self.read(owner.attrs, name)
         if found is not MISSING and isinstance(found, Value):
             return self.setting(owner, name, found)
+        if name == "forward" and owner.cls is None and "training" in owner.attrs:
+            return owner  # a model, which is called so, too
         if name == "estimated_stepping_batches":
             return Number(1, integer=True, nature=STEPS)  # of a trainer of Lightning
         kept = name
@@ -3080,6 +3087,20 @@ def type_test(test: cst.Comparison) -> str:
         return ""
     operator = test.comparisons[0].operator.__class__.__name__
     return operator if operator in ("Equal", "NotEqual", "Is", "IsNot", "In", "NotIn") else ""
+
+
+def is_kind_test(test: Any) -> bool:
+    """Whether a test is `isinstance(x, kind)`."""
+    return test.__class__ is cst.Call and is_name(test.func, "isinstance") and len(test.args) == 2
+
+
+def kind_tests(test: Any) -> list[Any]:
+    """The tests of `isinstance(x, a) or isinstance(x, b)`, by which a name is of one of some kinds; none of others."""
+    if test.__class__ is cst.BooleanOperation and test.operator.__class__ is cst.Or:
+        left, right = kind_tests(test.left), kind_tests(test.right)
+        place = left[0].args[0].value if left and right else None
+        return left + right if place.__class__ is cst.Name and is_name(right[0].args[0].value, place.value) else []
+    return [test] if is_kind_test(test) else []
 
 
 def is_opaque_child(value: Any) -> bool:

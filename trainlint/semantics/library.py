@@ -1399,8 +1399,10 @@ class Library:
             if leaf_kind(interp, owner) == "parameter":
                 interp.write(interp.flags, asking(owner), value)
             elif node is not None and truth(value) and not any(is_leaf(dep) for dep in owner.deps):
-                leaf = (interp.step(node, LEAF),) if owner.graph is False else owner.trace
-                interp.rebind(node.value, owner.but(graph=True, trace=leaf))
+                if owner.graph is False:
+                    leaf = interp.step(node, LEAF)
+                    owner = owner.but(deps=cut(owner.deps, leaf), trace=(leaf,))
+                interp.rebind(node.value, owner.but(graph=True))
             from trainlint.semantics.behaviours.training import set_requires_grad
 
             set_requires_grad(interp, owner, value, node)

@@ -629,7 +629,8 @@ def transpose(call: Call) -> Form:
 def transposed(call: Call, given: Form) -> Form:
     rank = len(given.shape) if given.shape is not None else 0
     order = call.arguments.positional[1:]
-    numpy = call.row.name.startswith("numpy.") and not call.actual.endswith("swapaxes")
+    several = len(order) > 2  # torch swaps two axes, so this is an array, whatever else is known of it
+    numpy = (several or call.row.name.startswith("numpy.")) and not call.actual.endswith("swapaxes")
     plain = call.actual.endswith(".t")
     if plain or (numpy and not order and not call.arguments.keywords):
         fails = plain and rank > 2  # what an older version made of more axes is not known

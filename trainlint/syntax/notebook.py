@@ -178,7 +178,7 @@ _TIMED = re.compile(
 )
 # Magics may lack their sign. A name behind a name is no Python, but with these words.
 _AUTOMAGIC = re.compile(
-    r"[ \t]*(?:apt(?:-get)?|cat|cd|conda|cp|git|ls|mamba|mkdir|mv|pip3?|rm|wget)[ \t]+"
+    r"[ \t]*(?:apt(?:-get)?|cat|cd|conda|cp|git|ls|mamba|mkdir|mv|pip3?|rm|wget)[ \t]+(?:-[\w-]+[ \t]+)*"
     r"(?!(?:and|for|if|in|is|not|or)\b)(?:[\w~$]|\.\.|\./|/[\w.-]+/)"
 )
 _PIECE = re.compile(rf"(?P<literal>{LITERAL})|\\(?:\r\n|.)|[()\[\]{{}}]|\r\n?|\n", re.DOTALL)

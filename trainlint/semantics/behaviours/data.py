@@ -93,8 +93,25 @@ CUTS = "$cuts"  # in the interpreter's flags: one-sided slices taken of data so 
 
 def loaded(call: Call, lib: str, part: str | None = None) -> Tensor:
     source = call.first.key if call.arguments.positional else None
-    token = abs(hash((id(call.node), source)))
+    token = -id(call.node) if is_up_to_callers(call) else abs(hash((id(call.node), source)))
     return Tensor(lib=lib, graph=False, data=DataInfo(frozenset((token,)), part, columns=("all", frozenset())))
+
+
+def is_up_to_callers(call: Call) -> bool:
+    """Whether those who call a function choose what it reads, in ways that are not followed: each may read others."""
+    function, given = call.interp.frame.function, positional(call.node)
+    if function is None or not given or not call.arguments.positional or not is_open(call.first):
+        return False
+    params = function.node.params
+    chosen = {p.name.value for p in (*params.posonly_params, *params.params, *params.kwonly_params)}
+    return not chosen.isdisjoint(names_in(given[0]))
+
+
+def is_open(text: Value) -> bool:
+    """Whether nothing is known of a text or of a piece of it."""
+    if isinstance(text, Text):
+        return text.default is None and (not text.made or any(map(is_open, text.made)))
+    return is_anything(text)
 
 
 def with_origin(value: Tensor, node: Any) -> Tensor:
@@ -1988,7 +2005,7 @@ def sameness(value: Value, depth: int = 0) -> Any:
         return tuple(sameness(item, depth + 1) for item in value.items)
     if isinstance(value, Instance) and value.cls is None and "$file" in value.attrs and "$made" in value.attrs:
         return ("file", *value.attrs["$made"])
-    if isinstance(value, Tensor) and value.data.tokens:
+    if isinstance(value, Tensor) and is_one(value.data):
         return (
             value.data.tokens,
             value.data.part,
@@ -2194,18 +2211,25 @@ def roots(value: Value | None, depth: int = 0) -> list[Value]:
 
 
 def part_of_arguments(given: dict[str, Value]) -> str | None:
-    """The part of the data that the arguments of a user's dataset name: a flag, a split, a path."""
-    parts: set[str | None] = set()
+    """The part of the data that the arguments of a user's dataset name: a flag, a split, a path. Where a file lists
+    what is to be taken of a folder, the file tells."""
+    parts, listed = set[str | None](), set[str | None]()
     for name, value in given.items():
         if isinstance(value, Const) and isinstance(value.value, bool):
             if name in ("train", "is_train", "training"):
                 parts.add("train" if value.value else "test")
         elif isinstance(value, (Const, Text)):
-            parts.add(part_in_path(words_of(value)))
+            text = words_of(value)
+            parts.add(part_in_path(text))
+            listed.add(part_in_path(text) if _LIST.search(text) else None)
         elif isinstance(value, Tensor):
             parts.add(value.data.part)
-    parts.discard(None)
-    return parts.pop() if len(parts) == 1 else None
+    parts, listed = parts - {None}, listed - {None}
+    told = listed if len(parts) > 1 else parts
+    return told.pop() if len(told) == 1 else None
+
+
+_LIST = re.compile(r"\.(txt|lst|csv|tsv|json)$")  # names of files that hold names of others
 
 
 def dataset_part(value: Value | None, depth: int = 0) -> str | None:
@@ -2661,7 +2685,7 @@ def transformed(call: Call) -> Value:
         tensors = [given] if isinstance(given, Tensor) else []
         return mixed_tensor(call.interp, tensors) if tensors else UNKNOWN
     if isinstance(given, Tensor):
-        steps = steps_of(call.receiver) if given.lib != "numpy" and len(given.shape or ()) == 3 else None
+        steps = steps_of(call.receiver) if given.lib == "torch" and len(given.shape or ()) == 3 else None
         shape = None if steps is None else after_transforms(given.shape, steps)
         return given.but(shape=shape, kinds=0, data=given.data._replace(scale=scale))
     return Tensor(graph=False, data=NO_DATA._replace(scale=scale))
@@ -2836,9 +2860,8 @@ def prepared(call: Call) -> Value:
 def engine_backward(call: Call) -> Value:
     from trainlint.semantics.behaviours.training import run_backward
 
-    loss = call.value("loss", 1)
-    known = loss if isinstance(loss, Tensor) else Tensor(lib="?")  # what the loss is computed from may be out of view
-    run_backward(call.interp, known, call.node, engine=call.receiver or UNKNOWN)
+    loss = as_tensor(call.value("loss", 1) or UNKNOWN)  # what it is computed from may be out of view
+    run_backward(call.interp, loss, call.node, engine=call.receiver or UNKNOWN)
     return NONE
 
 

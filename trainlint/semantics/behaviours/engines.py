@@ -10,7 +10,7 @@ import libcst as cst
 
 from trainlint.semantics.behaviours.layers import set_mode
 from trainlint.semantics.behaviours.training import run_backward, stepped
-from trainlint.semantics.library import Call, behaviour
+from trainlint.semantics.library import Call, as_tensor, behaviour
 from trainlint.semantics.modules import carried
 from trainlint.semantics.values import (
     FALSE,
@@ -28,6 +28,7 @@ from trainlint.semantics.values import (
     Number,
     Tensor,
     Tuple,
+    Union,
     Value,
     join_all,
     options,
@@ -318,7 +319,7 @@ def hyperparameters(call: Call) -> Value:
 @behaviour("lightning_backward")
 def lightning_backward(call: Call) -> Value:
     loss = call.value("loss", 1)
-    run_backward(call.interp, loss if isinstance(loss, Tensor) else Tensor(), call.node)
+    run_backward(call.interp, as_tensor(loss) if isinstance(loss, (Tensor, Union)) else Tensor(), call.node)
     return NONE
 
 

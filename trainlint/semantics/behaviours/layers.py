@@ -1039,6 +1039,15 @@ def first(call: Call) -> Value:
     return call.first
 
 
+@behaviour("traced")
+def traced(call: Call) -> Value:
+    """`torch.jit.trace`: a function computes what it did before; a model keeps the mode that it is traced in."""
+    if isinstance(call.first, (Function, Method)):
+        return call.first
+    call.interp.library.escape(call.interp, call.arguments, call.node)
+    return UNKNOWN
+
+
 @behaviour("distributed_model")
 def distributed_model(call: Call) -> Value:
     """`DistributedDataParallel`: the model itself, marked as one of several processes' copies."""

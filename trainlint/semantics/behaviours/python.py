@@ -200,7 +200,8 @@ def zip_(call: Call) -> Value:
     if known and all(k is not None for k in known):
         rows = zip(*[k for k in known if k is not None])
         return Tuple(tuple(Tuple(row) for row in rows))
-    first = next((s for v in arguments_of(call) if isinstance(s := source_of(v), Instance)), None)
+    sources = [source_of(v) for v in arguments_of(call)]
+    first = next((s for s in sources if s is not None and all(isinstance(o, Instance) for o in options(s))), None)
     return Sequence(Tuple(tuple(element(call, v) for v in arguments_of(call))), first)
 
 
@@ -435,6 +436,8 @@ def float_(call: Call) -> Value:
 @builtin("str", "repr", "format")
 def str_(call: Call) -> Value:
     value = call.first
+    if isinstance(value, Text) and call.short_name == "str":
+        return value
     return Const(str(value.value)) if isinstance(value, Const) and arguments_of(call) else Text()
 
 
