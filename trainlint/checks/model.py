@@ -1301,6 +1301,14 @@ def belongs_to_class(step: Step) -> bool:
 SATURATING = ("torch.sigmoid", "torch.tanh")
 
 
+def before(flow: Flow) -> Flow | None:
+    """What comes before a layer, apart from layers that drop or pool."""
+    found = flow.before
+    while found is not None and (found.path in DROPOUT or "Pool" in found.path):
+        found = found.before
+    return found
+
+
 class SaturatingHiddenActivation(Rule):
     """Hidden layers are followed by sigmoid or tanh, one after the other."""
 
@@ -1311,13 +1319,13 @@ class SaturatingHiddenActivation(Rule):
 
     @on("layer")
     def check(self, flow: Flow, report: Report) -> None:
-        activation = flow.before
+        activation = before(flow)
         if flow.path not in ACTIVATED or activation is None or activation.path not in SATURATING:
             return
-        hidden = activation.before
+        hidden = before(activation)
         if hidden is None or hidden.path not in ACTIVATED:
             return
-        earlier = hidden.before
+        earlier = before(hidden)
         if earlier is None or earlier.path not in SATURATING:
             return
         born = activation.layer.born if activation.layer is not None else None

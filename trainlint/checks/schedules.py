@@ -33,7 +33,7 @@ from trainlint.semantics.values import (
     usual,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import is_plain_call, last_name, names_in, positional
+from trainlint.syntax.code import is_name, is_plain_call, last_name, names_in, positional
 
 # After so many steps, a schedule that was meant for epochs has brought the rate down to nothing.
 BATCHES = 200
@@ -457,6 +457,9 @@ def compares_with_batches(function: Any) -> bool:
             sides = (node.left, node.comparisons[0].comparator)
         elif isinstance(node, cst.BinaryOperation):
             sides = (node.left, node.right)
+        elif isinstance(node, cst.Call):
+            compared = compared or is_given_total(node, step, counted)
+            continue
         else:
             continue
         given, other = (set(names_in(side)) for side in sides)
@@ -466,6 +469,14 @@ def compares_with_batches(function: Any) -> bool:
         elif step in given and counted & other:
             compared = True
     return compared
+
+
+def is_given_total(call: cst.Call, step: str, counted: set[str]) -> bool:
+    """Whether a function is given the step and, beside it, the number of all steps: a product with that of batches."""
+    given = positional(call)
+    totals = [n for n in given if isinstance(n, cst.BinaryOperation) and isinstance(n.operator, cst.Multiply)]
+    names = [set(names_in(total)) for total in totals]
+    return any(is_name(n, step) for n in given) and any(counted & found and step not in found for found in names)
 
 
 def is_number_of_batches(length: Any) -> bool:

@@ -2988,22 +2988,27 @@ def drawn_from(region: Region) -> list[Any]:
         return []
     learnt = {dep.node for event in region.of("backward") for dep in event.loss.deps if dep.live}
     known = {id(event.loader) for event in region.of("trained")}
-    return [loader for loader in drawn_for(region, learnt) if id(loader) not in known]
+    calls = [e for e in region.of("model") if e.node in learnt and e.grad is not False]  # one place may do both
+    return [loader for loader in drawn_for(region, calls) if id(loader) not in known]
 
 
 def drawn_to_judge(region: Region) -> list[Any]:
-    """The loaders with whose batches, taken one by one with `next`, a loop judges a model that does not learn in it."""
-    if region.kind != "loop" or not region.has("next") or region.has("backward", "step", "autograd", "evaluated"):
+    """The loaders with whose batches, taken one by one with `next`, a loop or a block without gradients judges a model
+    that does not learn in it."""
+    if region.kind not in ("loop", "no_grad") or not region.has("next"):
+        return []
+    if region.has("backward", "step", "autograd", "evaluated"):
         return []
     if any(may_learn(event.values) for event in region.of("escape")):
         return []
-    judged = {dep.node for event in region.of("compare") for dep in event.value.deps}
-    return drawn_for(region, judged)
+    told = [e.value for e in (*region.of("compare"), *region.of("item")) if isinstance(e.value, Tensor)]
+    judged = {dep.node for value in told for dep in value.deps}
+    return drawn_for(region, [e for e in region.of("model") if e.node in judged])
 
 
-def drawn_for(region: Region, calls: set[Any]) -> list[Any]:
-    """The loaders from which batches come, taken with `next`, that a model is called on at some places."""
-    tokens = {t for e in region.of("model") if e.node in calls for given in e.inputs for t in given.data.tokens}
+def drawn_for(region: Region, calls: list[Any]) -> list[Any]:
+    """The loaders from which batches come, taken with `next`, that a model is called on in some calls."""
+    tokens = {token for call in calls for given in call.inputs for token in given.data.tokens}
     return list({id(e.loader): e.loader for e in region.of("next") if e.draw in tokens and not e.token}.values())
 
 
