@@ -522,6 +522,9 @@ def is_decision(interp: Interpreter, node: Any) -> bool:
 CONVERSIONS = frozenset(("to", "type", "type_as", "float", "double", "half", "squeeze", "unsqueeze", "reshape", "view"))
 
 
+COUNTING = ("sum", "any", "len", "count_nonzero", "numel")
+
+
 def is_asked_about(index: Index, divisor: Any) -> bool:
     """Whether the function asks before whether there is anything to divide by, or takes that for granted: what the
     divisor is computed as stands in a condition, or one of so many is looked up by its number."""
@@ -544,9 +547,11 @@ def is_asked_about(index: Index, divisor: Any) -> bool:
         if isinstance(node, (cst.If, cst.IfExp, cst.Assert)):
             if id(node) in later:
                 continue
-            parts = (node.test, *nodes_in(node.test))
+            parts: list[Any] = [node.test, *nodes_in(node.test)]
+            counts = (definition(index, part) for part in parts if isinstance(part, cst.Name))
+            parts += [part for count in counts if called(count) in COUNTING for part in nodes_in(count)]
         elif isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Subtract) and is_one(node.right):
-            parts = (node.left,)
+            parts = [node.left]
         else:
             continue
         if any(is_about(part, form) for form in forms for part in parts):

@@ -756,7 +756,8 @@ class Library:
         if isinstance(receiver, Instance):
             row = self.method_row(receiver, name)
             if row is not None:
-                return self.perform(interp, row, arguments.with_first(receiver), node, receiver)
+                actual = f"{row.name.rpartition('.')[0]}.{name}"
+                return self.perform(interp, row, arguments.with_first(receiver), node, receiver, actual=actual)
             if receiver.family:
                 if "$outside" in receiver.attrs:
                     self.escape(interp, arguments.with_first(receiver), node)

@@ -665,7 +665,7 @@ def parameters(call: Call) -> Value:
     """`parameters()` and the like: a stream whose source is the module."""
     from trainlint.semantics.behaviours.training import Stream
 
-    module, name = call.receiver, called(call.node)
+    module, name = call.receiver, call.short_name  # not as it is written, which may be another name for it
     if not isinstance(module, Instance):
         return UNKNOWN
     if "parameters" in name or "buffers" in name:
