@@ -197,16 +197,18 @@ class NllLossWithoutLogSoftmax(LossRule):
 
     @on("multiply")
     def by_hand(self, fact: Any, report: Report) -> None:
-        """A sum, with a minus, of those of a model's probabilities that one-hot codes pick."""
+        """A sum, with a minus, of those of a model's probabilities or raw scores that one-hot codes pick."""
         _, node, left, right, left_node, right_node, _ = fact
         for given, code, shown in ((left, right, left_node), (right, left, right_node)):
-            if not isinstance(given, Tensor) or not given.must_be(PROBABILITIES) or given.graph is False:
+            if not isinstance(given, Tensor) or not given.must_be(PROBABILITIES | LOGITS) or given.graph is False:
                 continue
             if isinstance(code, Tensor) and code.nature in ("a one-hot code", SOME_CODES) and not code.deps:
                 if (given.deps or report.interp.module_depth > 0) and is_total_with_minus(report, node):
-                    draft = report(shown, loss="this likelihood", kind="probabilities").because(
-                        origins(given, report.interp)
-                    )
+                    known = given.must_be(PROBABILITIES)
+                    if not known and not isinstance(index_of(report.space()).statement(node), cst.Return):
+                        continue  # what makes them a loss may be added to it later
+                    kind = "probabilities" if known else "raw scores"
+                    draft = report(shown, loss="this likelihood", kind=kind).because(origins(given, report.interp))
                     draft.repair(partial(self.take_logarithm, given, shown))
 
     def take_logarithm(self, given: Tensor, argument: Any, draft: Draft) -> None:
