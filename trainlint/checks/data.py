@@ -358,6 +358,8 @@ class SplitOverlap(Rule):
             if not is_seeded_elsewhere(region):
                 self.redrawn(trained, [event.loader for event in evaluated], report)
             self.kept(region, since_training(region, evaluated), report)
+            if region.has("split"):
+                self.misread(region, trained, since_training(region, evaluated), report)
         elif trained and region.has("passed", "gathered"):
             self.passes(region, trained, report)
         elif not evaluated and region.has("model") and (region.has("split") or not goes_out(region)):
@@ -695,6 +697,24 @@ class SplitOverlap(Rule):
                     if at is not None:
                         report(at.node, at.space, how=UNSPLIT).because([event.loader.born])
 
+    def misread(self, region: Region, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
+        """What the program calls its test data is made of the training part of a split, whose test part nobody uses."""
+        idle = [piece for piece in out_of_use(region)[1] if piece.part == "test"]
+        learnt = [data for loader in trained for data in arrays_in(loader)] if idle else []
+        for event in evaluated if learnt else ():
+            rows = arrays_in(event.loader)
+            of_training_part = rows and all(
+                is_split_off(data)
+                and any((data.tokens, data.splits, data.order) == (o.tokens, o.splits, o.order) for o in learnt)
+                and any(data.tokens == other.tokens and data.splits <= other.splits for other in idle)
+                for data in rows
+            )
+            alone = event.loader not in trained and served_by(event.loader) not in map(served_by, trained)
+            names = assigned_to(event.loader.born) if event.loader.born is not None else []
+            called_test = any(map(TEST.search, names)) and not any(map(VALIDATION.search, names))
+            if of_training_part and alone and called_test:
+                self.tell(event.loader, trained, [trained[0].born], report)
+
     def redrawn(self, trained: list[Instance], judged: list[Instance], report: Report) -> None:
         """The part that is trained on and the one that is evaluated come from two random splits of the same data."""
         learnt = [part for loader in trained for part in drawn_parts(loader)]
@@ -885,6 +905,14 @@ def side_given(event: Any, cuts: Collection[int]) -> Any:
     rows = [key for data in known if not data.splits.isdisjoint(cuts) for key in data.order or () if key[0] == "chosen"]
     sides = {key for key in rows if len(key) == 3 and (key[1] is None) != (key[2] is None)}
     return sides.pop() if len(sides) == 1 else None
+
+
+def arrays_in(loader: Instance) -> list[DataInfo]:
+    """What is known of the arrays that a loader serves rows of."""
+    dataset = loader.attrs.get("dataset")
+    held = dataset.attrs.get("$tensors") if isinstance(dataset, Instance) else None
+    items = held.items if isinstance(held, Tuple) else ()
+    return [item.data for item in items if isinstance(item, Tensor) and item.data.tokens]
 
 
 def is_split_off(data: DataInfo) -> bool:
