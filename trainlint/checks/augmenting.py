@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import libcst as cst
@@ -14,9 +14,10 @@ from trainlint.semantics.modules import methods_from
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import UNKNOWN, Api, Class, Const, Function, Instance, Step, Value, options
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, is_name, names_in
+from trainlint.syntax.code import called, is_name, names_in, positional
 
 MOST_FUNCTIONS = 30  # that are looked through for one method
+NONE_GIVEN: Mapping[str, Any] = {}
 
 # Calls that draw numbers.
 DRAWS = re.compile(
@@ -194,18 +195,21 @@ def is_random(call: cst.Call, function: Function, cls: Class) -> bool:
     return bool(DRAWS.match(path)) or (callee is not None and draws_numbers(callee, cls))
 
 
-def changes(dataset: Instance, function: Function, body: Any, by_chance: bool, depth: int) -> Iterator[Step]:
-    """The random changes in a piece of code that surely runs, `by_chance` at a number drawn."""
+def changes(
+    dataset: Instance, function: Function, body: Any, by_chance: bool, depth: int, given: Mapping[str, Any] = NONE_GIVEN
+) -> Iterator[Step]:
+    """The random changes in a piece of code that surely runs, `by_chance` at a number drawn, where some of the
+    function's arguments are `given`."""
     for statement in getattr(body, "body", ()):
         if isinstance(statement, cst.If):
-            holds = outcome(statement.test, function, dataset)
+            holds = outcome(statement.test, function, dataset, given)
             if holds is not None:
                 body = statement.body if holds else getattr(statement.orelse, "body", None)
-                yield from changes(dataset, function, body, by_chance or holds == "by chance", depth)
+                yield from changes(dataset, function, body, by_chance or holds == "by chance", depth, given)
             if holds is not False and any(isinstance(node, cst.Return) for node in nodes_in(statement)):
                 return
         elif isinstance(statement, cst.With):
-            yield from changes(dataset, function, statement.body, by_chance, depth)
+            yield from changes(dataset, function, statement.body, by_chance, depth, given)
         elif isinstance(statement, cst.SimpleStatementLine):
             if by_chance and (turned := next((n for n in nodes_in(statement) if reverses(n)), None)) is not None:
                 yield Step(function.space, turned, "::-1")
@@ -215,7 +219,20 @@ def changes(dataset: Instance, function: Function, body: Any, by_chance: bool, d
                 if by_chance and (CHANGES.match(path) or turns_picture(node, function)):
                     yield Step(function.space, node, path.rpartition(".")[2] or called(node))
                 elif callee is not None and depth < 3:
-                    yield from changes(dataset, callee, callee.node.body, by_chance, depth + 1)
+                    handed = arguments_of(node, callee, dataset, given)
+                    yield from changes(dataset, callee, callee.node.body, by_chance, depth + 1, handed)
+
+
+def arguments_of(call: cst.Call, callee: Function, dataset: Instance, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the arguments of a call in a data set's class."""
+    names = [parameter.name.value for parameter in callee.node.params.params]
+    names = names[1:] if names[:1] == ["self"] else names
+    pairs = zip(names, positional(call), strict=False)
+    named = ((one.keyword.value, one.value) for one in call.args if one.keyword is not None)
+    lines = [node for node in nodes_in(callee.node.body) if isinstance(node, cst.Assign)]
+    anew = {name for line in lines for one in line.targets for name in names_in(one.target)}
+    held = {name: attribute(node, dataset, given) for name, node in (*pairs, *named) if name not in anew}
+    return {name: value for name, value in held.items() if value is not None}
 
 
 def reverses(node: Any) -> bool:
@@ -242,21 +259,23 @@ def is_drawn(test: Any, function: Function, dataset: Instance) -> bool:
     return any(DRAWS.match(target(node, function, dataset.cls)[0]) for node in calls)
 
 
-def outcome(test: Any, function: Function, dataset: Instance) -> bool | str | None:
+def outcome(
+    test: Any, function: Function, dataset: Instance, given: Mapping[str, Any] = NONE_GIVEN
+) -> bool | str | None:
     """Whether a condition holds for a data set: always, never, or "by chance"; None where that is not known."""
     if isinstance(test, cst.BooleanOperation):
-        sides = [outcome(side, function, dataset) for side in (test.left, test.right)]
+        sides = [outcome(side, function, dataset, given) for side in (test.left, test.right)]
         decided = isinstance(test.operator, cst.Or)
         if decided in sides:
             return decided
         return None if None in sides else "by chance" if "by chance" in sides else not decided
-    return "by chance" if is_drawn(test, function, dataset) else known(test, dataset)
+    return "by chance" if is_drawn(test, function, dataset) else known(test, dataset, given)
 
 
-def known(test: Any, dataset: Instance) -> bool | None:
+def known(test: Any, dataset: Instance, given: Mapping[str, Any]) -> bool | None:
     """Whether a condition on an attribute of a data set holds; None where that is not known."""
     if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
-        value, (compared,) = attribute(test.left, dataset), test.comparisons
+        value, (compared,) = attribute(test.left, dataset, given), test.comparisons
         if isinstance(value, Const) and isinstance(compared.comparator, (cst.SimpleString, cst.Integer, cst.Float)):
             other = literal_value(compared.comparator)
             if isinstance(compared.operator, cst.GreaterThan) and isinstance(value.value, (int, float)):
@@ -265,13 +284,15 @@ def known(test: Any, dataset: Instance) -> bool | None:
                 return bool(value.value == other) == isinstance(compared.operator, cst.Equal)
         return None
     negated = isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not)
-    value = attribute(test.expression if negated else test, dataset)
+    value = attribute(test.expression if negated else test, dataset, given)
     if isinstance(value, Instance) and value.family == "transform":
         return not negated
     return bool(value.value) != negated if isinstance(value, Const) else None
 
 
-def attribute(node: Any, dataset: Instance) -> Any:
-    """The value of `self.name` in a data set's class."""
+def attribute(node: Any, dataset: Instance, given: Mapping[str, Any] = NONE_GIVEN) -> Any:
+    """The value of `self.name` in a data set's class, or of an argument that is `given`; there a literal is, too."""
+    if isinstance(node, (cst.SimpleString, cst.Integer, cst.Float)):
+        return Const(literal_value(node))
     name = dotted_name(node)
-    return dataset.attrs.get(name.removeprefix("self.")) if name.startswith("self.") else None
+    return dataset.attrs.get(name.removeprefix("self.")) if name.startswith("self.") else given.get(name)

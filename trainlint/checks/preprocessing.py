@@ -200,6 +200,17 @@ class AugmentationInEvaluation(Rule):
                 draft = report(at, dataset.born.space, how=augmented(HELD_OUT.get(part or "", "held-out"), step.label))
                 draft.because([step, dataset.born])
 
+    @on("program", having="dataset")
+    def judged_alone(self, region: Region, report: Report) -> None:
+        """The same in a program that only evaluates, of data that are declared as held out."""
+        loops = () if region.has("trained", "backward") else (*region.of("evaluated"), *region.of("gathered"))
+        for dataset in datasets_of(event.loader for event in loops):
+            part = dataset_part(dataset)
+            step = changed_when_read(dataset) if part in HELD_OUT else None
+            if step is not None and isinstance(dataset, Instance) and dataset.born is not None:
+                at, how = transform_given(dataset.born.node), augmented(HELD_OUT[part or ""], step.label)
+                report(at, dataset.born.space, how=how).because([step, dataset.born])
+
     @on("store")
     def given(self, fact: Any, report: Report) -> None:
         """A part of a data set gives the whole a transform: `part.dataset.transform = …`."""
