@@ -17,7 +17,7 @@ from trainlint.edits import insert_after, insert_before, move_after, move_before
 from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.engines import automatic
 from trainlint.semantics.behaviours.layers import calls_in
-from trainlint.semantics.behaviours.training import Reach, descendants, optimizers, touches
+from trainlint.semantics.behaviours.training import HOOKED, Reach, descendants, optimizers, touches
 from trainlint.semantics.conditions import conditions, contradict
 from trainlint.semantics.interpreter import (
     Interpreter,
@@ -37,6 +37,7 @@ from trainlint.semantics.values import (
     FALSE,
     LEAF,
     NONE,
+    TRUE,
     UNKNOWN,
     Api,
     Class,
@@ -630,6 +631,8 @@ class StepOrder(Rule):
         backwards, steps, present = region.of("backward"), region.of("step"), optimizers(report.interp)
         if not backwards or not region.has("clear") or region.has("named") or looked_at(region):
             return
+        if report.interp.flags.get(HOOKED) is TRUE:
+            return
         if any(not isinstance(e.optimizer, Instance) or "$state" not in e.optimizer.attrs for e in steps):
             return
         if lent(region):
@@ -727,6 +730,8 @@ class StepOrder(Rule):
     def wasted(self, region: Region, report: Report) -> None:
         """What a backward fills is cleared in each turn, and an optimizer that it is meant for never steps there."""
         if not region.has("clear") or not region.has("backward") or region.has("gradient", "named"):
+            return
+        if report.interp.flags.get(HOOKED) is TRUE:
             return
         if tries_again(region.node):
             return  # the gradients that the last turn leaves are those that a step behind the loop uses

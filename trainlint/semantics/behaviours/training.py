@@ -353,6 +353,15 @@ def touches(optimizer: Instance, deps: frozenset[Dep], alone: bool) -> bool | No
     return Reach(deps).touches(optimizer, alone)
 
 
+HOOKED = "$hooked"  # in the interpreter's flags: code of the program's own gets the gradients of a backward pass
+
+
+@behaviour("hooked")
+def hooked(call: Call) -> Value:
+    call.interp.write(call.interp.flags, HOOKED, TRUE)
+    return Instance(None)  # by which it can be taken away
+
+
 @behaviour("backward")
 def backward(call: Call) -> Value:
     given = call.arguments.keywords
