@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import libcst as cst
@@ -123,6 +123,8 @@ class OptimizerMissesParameters(Rule):
         """A loop sorts parameters into lists, one of which nobody reads."""
         space, loop = region.space, region.node
         if space.source is None or space is not report.space() or loop.__class__ is not cst.For:
+            return
+        if not fills_lists(space.source.text):
             return
         blocks = space.source.index.known(feeds_of, loop)
         feeds = [one for block in blocks for feed in block if feed.how == "append" for one in choices_of(feed)]
@@ -987,6 +989,12 @@ def grown_from_start(node: Any, report: Report) -> bool:
 def wave_of(node: Any) -> Any:
     """The cosine in an expression."""
     return next((n for n in nodes_in(node) if is_plain_call(n, "cos")), None)
+
+
+@lru_cache(maxsize=256)
+def fills_lists(text: str) -> bool:
+    """Whether a program appends in more places than one."""
+    return text.count("append(") > 1
 
 
 def decays_from_start(node: Any, report: Report) -> bool:

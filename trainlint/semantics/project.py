@@ -87,7 +87,8 @@ REST_PATIENCE = (
     2_000,
     10,
 )  # steps spent in one function, and runs, where nothing tells of its arguments and nothing is trained
-MAIN_EFFORT = 20_000  # one that trains, or that a program begins with: it needs no arguments, or gets them from outside
+MAIN_EFFORT = 20_000  # one that trains, or that a program begins with: it has no parameters, or gets them from outside
+READY_EFFORT = 3_000  # one whose parameters all have defaults: most such build a model of one of its known sizes
 
 LITTER = 3_000_000  # objects from which on it pays to look for those that earlier checks left behind: 200 MB
 # Of the processor, for all programs of one file, imports included: only what is made to be hard takes a tenth of it.
@@ -547,8 +548,9 @@ class Project:
             if not isinstance(item, Function) or item.owner is not None or is_wrapper(item):
                 continue
             if not self.is_reached(item):
-                begins = not needs_arguments(item) or is_command(item) or id(item.node) in self.interp.handed
-                effort = MAIN_EFFORT if begins or self.leads_to_learning(item) else ALONE_EFFORT
+                begins = has_no_parameters(item) or is_command(item) or id(item.node) in self.interp.handed
+                least = ALONE_EFFORT if needs_arguments(item) else READY_EFFORT
+                effort = MAIN_EFFORT if begins or self.leads_to_learning(item) else least
                 self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), effort)  # type: ignore[misc]
 
     def is_reached(self, function: Function) -> bool:
@@ -697,7 +699,8 @@ class Project:
             if progress is not None:
                 progress(number + 1, len(programs))
         for space in sorted(spaces, key=lambda s: s.imported):
-            self.run_rest(space)
+            with self.timed(space):
+                self.run_rest(space)
         self.at_end = True
         self.emit("project", [space for space in self.spaces.values() if space.source is not None])
         self.at_end = False
@@ -864,6 +867,12 @@ def needs_arguments(function: Function) -> bool:
     """Whether a function cannot be called without arguments."""
     given = function.node.params
     return any(p.default is None for p in (*given.posonly_params, *given.params, *given.kwonly_params))
+
+
+def has_no_parameters(function: Function) -> bool:
+    """Whether a function can be called in one way only."""
+    given = function.node.params
+    return not (given.posonly_params or given.params or given.kwonly_params)
 
 
 def is_command(function: Function) -> bool:

@@ -7,17 +7,15 @@ import gc
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import libcst
-from libcst._nodes.base import CSTNode
 
 from trainlint.findings import Span
 from trainlint.syntax.errors import Unreadable
 from trainlint.syntax.index import Index
+from trainlint.syntax.lean import parse_module
 from trainlint.syntax.nesting import LITERALS, measure, with_room
 from trainlint.syntax.notebook import Cell, Notebook, commented, script_cells, without_magics
 from trainlint.syntax.positions import NEWLINE, Positions, line_starts
@@ -354,45 +352,9 @@ def _parse(text: str) -> tuple[libcst.Module, bool]:
     return tree, nesting.is_deep
 
 
-@contextmanager
-def lean_nodes() -> Iterator[None]:
-    """Let libcst's parser make nodes without validating each in Python, as the grammar has seen to that, and one node
-    for all equal whitespace, which is two nodes of five. Saves a fifth of a parse's time and a quarter of its memory.
-    A change of a class costs as much as a small file, so this is for many files."""
-    if CSTNode.__post_init__ is _trust:
-        yield
-        return
-    validate, shared = CSTNode.__post_init__, (libcst.SimpleWhitespace, libcst.Newline)
-    CSTNode.__post_init__ = _trust  # type: ignore[method-assign]
-    for node_class in shared:
-        setattr(libcst, node_class.__name__, _one_for_each_value(node_class))  # where the native parser looks it up
-    try:
-        yield
-    finally:
-        CSTNode.__post_init__ = validate  # type: ignore[method-assign]
-        for node_class in shared:
-            setattr(libcst, node_class.__name__, node_class)
-
-
-def _trust(self: CSTNode) -> None:
-    """Take a node as it is."""
-
-
-def _one_for_each_value(node_class: Callable[[Any], CSTNode]) -> Callable[[Any], CSTNode]:
-    known: dict[str | None, CSTNode] = {}
-
-    def make(value: str | None = None) -> CSTNode:
-        node = known.get(value)
-        if node is None:
-            node = known[value] = node_class(value)
-        return node
-
-    return make
-
-
 def _native_parse(text: str) -> libcst.Module:
     try:
-        return libcst.parse_module(text)
+        return parse_module(text)
     except libcst.ParserSyntaxError as error:
         spaced = with_spaces(text) if "no matching outer block" in error.message and "\t" in text else None
         if spaced is None or spaced == text:
@@ -486,4 +448,4 @@ def _point(text: str, offset: int) -> Span:
     return Span(len(lines), len(lines[-1]) + 1, len(lines), len(lines[-1]) + 1)
 
 
-__all__ = ["SourceFile", "Unreadable", "decode", "lean_nodes", "load", "read_text"]
+__all__ = ["SourceFile", "Unreadable", "decode", "load", "read_text"]
