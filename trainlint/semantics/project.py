@@ -548,10 +548,14 @@ class Project:
             if not isinstance(item, Function) or item.owner is not None or is_wrapper(item):
                 continue
             if not self.is_reached(item):
-                begins = has_no_parameters(item) or is_command(item) or id(item.node) in self.interp.handed
+                begins = has_no_parameters(item) or is_command(item) or self.is_given_away(item)
                 least = ALONE_EFFORT if needs_arguments(item) else READY_EFFORT
                 effort = MAIN_EFFORT if begins or self.leads_to_learning(item) else least
                 self.attempt(space, lambda interp, f=item: self.run_alone(interp, f), effort)  # type: ignore[misc]
+
+    def is_given_away(self, function: Function) -> bool:
+        """Whether code out of view calls a function that it was given, other than a registry of such functions."""
+        return id(function.node) in self.interp.handed and not getattr(function.node, "decorators", ())
 
     def is_reached(self, function: Function) -> bool:
         """Whether any program calls a function, here or elsewhere."""

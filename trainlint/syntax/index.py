@@ -105,20 +105,29 @@ class Scope:
 class Index:
     """Parents and names of one module. Nodes for space and punctuation are left out."""
 
+    parents: dict[int, cst.CSTNode]
+    # By the node that opens the scope; the scope of its type parameters by the `TypeParameters`.
+    scopes: dict[int, Scope]
+    module: Scope
+    # By name node: the scope in which the name stands, and the binding where it is one.
+    _scopes_by_name: dict[int, Scope]
+    _bindings_by_name: dict[int, Binding]
+
     def __init__(self, tree: cst.Module) -> None:
         self.tree = tree
-        self.parents: dict[int, cst.CSTNode] = {}
-        # By the node that opens the scope; the scope of its type parameters by the `TypeParameters`.
-        self.scopes: dict[int, Scope] = {}
-        self.module = Scope(ScopeKind.MODULE, tree, None)
-        # By name node: the scope in which the name stands, and the binding where it is one.
-        self._scopes_by_name: dict[int, Scope] = {}
-        self._bindings_by_name: dict[int, Binding] = {}
         # By any other node that was asked for.
         self._scopes_found: dict[int, Scope] = {}
         self._references: dict[tuple[int, str], list[cst.Name]] | None = None
         self._known: dict[tuple[object, int], Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """What the tree is walked for: parents and scopes, found when one of them is first asked for."""
+        if name not in Index.__annotations__:
+            raise AttributeError(name)
+        self.parents, self.scopes, self.module = {}, {}, Scope(ScopeKind.MODULE, self.tree, None)
+        self._scopes_by_name, self._bindings_by_name = {}, {}
         _Builder(self).run()
+        return getattr(self, name)
 
     def known(self, fact: Callable[[Any], T], node: cst.CSTNode) -> T:
         """What a function tells of a node of this module by looking at nothing else: computed once for all who ask."""
