@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic, thread_time
@@ -594,8 +594,7 @@ class Project:
     def learns(self, function: Function) -> bool:
         """Whether a function's own text runs a backward or clears gradients, so that it surely has them recorded."""
         source = function.space.source
-        may_be = source is not None and any(f"{name}(" in source.text for name in LEARNING)
-        return may_be and self.own_calls(function).learns
+        return source is not None and mentions_learning(source.text) and self.own_calls(function).learns
 
     def own_calls(self, function: Function) -> OwnCalls:
         """What a function's own text calls."""
@@ -865,6 +864,12 @@ def finding_of(draft: Draft, source: SourceFile, may_edit: Callable[[SourceFile]
         cell=cell,
         statement_lines=source.statement_lines(draft.node),
     )
+
+
+@lru_cache(maxsize=64)
+def mentions_learning(text: str) -> bool:
+    """Whether a program's text may run a backward or clear gradients."""
+    return any(f"{name}(" in text for name in LEARNING)
 
 
 def needs_arguments(function: Function) -> bool:
