@@ -378,7 +378,7 @@ def mark(
     return for_tensors(Tensor(lib="keras") if result is UNKNOWN else result, marked)
 
 
-def for_tensors(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
+def for_tensors(value: Value, change: Callable[[Tensor], Value]) -> Value:
     """A value with all tensors in it changed."""
     if isinstance(value, Tensor):
         return change(value)

@@ -387,12 +387,14 @@ def through_members(call: Call) -> Value:
     assert isinstance(module, Instance)
     children = module.attrs.get("$children")
     value: Value = call.first
+    from trainlint.semantics.behaviours.keras import for_tensors
     from trainlint.semantics.interpreter import Arguments
 
     if isinstance(children, ListObject):
         if children.items is None:  # of unknown number: which of them gets the input is not known
-            given = value.but(shape=None, batched=value.batched) if isinstance(value, Tensor) else value
-            value = unsure(interp.call(children.attrs["element"], Arguments([given]), call.node), batched=True)
+            given = for_tensors(value, lambda tensor: tensor.but(shape=None, batched=tensor.batched))
+            given = interp.call(children.attrs["element"], Arguments([given]), call.node)
+            value = for_tensors(given, lambda tensor: unsure(tensor, batched=True))
             for child in interp.ends_of(children):
                 value = interp.call(child, Arguments([value]), call.node)
             return value

@@ -232,7 +232,7 @@ def iterate_first(call: Call) -> Value:
 def next_(call: Call) -> Value:
     source, value = one_of(source_of(call.first)), element(call, call.first)
     if isinstance(source, Instance):
-        draw = id(call.node) if source.family == "loader" else 0
+        draw = abs(hash((id(call.node), source.number))) if source.family == "loader" else 0
         call.interp.event("next", call.node, source, draw if starts_anew(call.node) else 0, draw)
         if draw:
             from trainlint.semantics.behaviours.data import with_token
