@@ -58,6 +58,7 @@ from trainlint.semantics.values import (
     bounds,
     not_none,
     options,
+    usual,
 )
 from trainlint.syntax import Index, nodes_in, path_to
 from trainlint.syntax.code import (
@@ -942,14 +943,31 @@ def lost_in_eval(interp: Interpreter, call: Any) -> str:
     """In words, what a model does in train mode only. Where models are values, what came out of the call tells."""
     if mode_matters(interp, call.module) or (call.layers if call.module.family == "flax" else ""):
         return LOST
-    own = (inner.cls for inner in modules_in(call.module) if isinstance(inner.cls, Class))
-    asking = any(node.__class__ is cst.If and is_own_mode(node.test) for cls in own for node in nodes_in(cls.node.body))
+    own = [inner for inner in modules_in(call.module) if isinstance(inner.cls, Class)]
+    asking = any(
+        node.__class__ is cst.If and is_own_mode(node.test, inner)
+        for inner in own
+        for node in nodes_in(inner.cls.node.body)  # type: ignore[union-attr]
+    )
     return "what its layers do in train mode only" if asking else ""
 
 
-def is_own_mode(test: Any) -> bool:
-    """Whether a condition is `self.training`."""
+def is_own_mode(test: Any, module: Instance) -> bool:
+    """Whether a condition is `self.training`, alone or with a rate of the module's own that is known not to be 0."""
+    if isinstance(test, cst.BooleanOperation) and isinstance(test.operator, cst.And):
+        sides = (test.left, test.right), (test.right, test.left)
+        return any(is_own_mode(one, module) and is_own_rate(other, module) for one, other in sides)
     return test.__class__ is cst.Attribute and test.attr.value == "training" and is_name(test.value, "self")
+
+
+def is_own_rate(test: Any, module: Instance) -> bool:
+    """Whether a condition is `self.rate > 0`, and holds."""
+    rate = test.left if isinstance(test, cst.Comparison) and len(test.comparisons) == 1 else None
+    if not isinstance(rate, cst.Attribute) or not is_name(rate.value, "self"):
+        return False
+    target, value = test.comparisons[0], usual(module.attrs.get(rate.attr.value))
+    least = getattr(target.comparator, "evaluated_value", None)
+    return isinstance(target.operator, cst.GreaterThan) and least == 0 and value is not None and value > 0
 
 
 def is_now_and_then(wanted: Any, region: Region | None) -> bool:
