@@ -18,7 +18,7 @@ from trainlint.findings import Safety, Severity
 from trainlint.semantics.behaviours.engines import automatic
 from trainlint.semantics.behaviours.layers import calls_in
 from trainlint.semantics.behaviours.training import HOOKED, Reach, descendants, optimizers, touches
-from trainlint.semantics.conditions import conditions, contradict
+from trainlint.semantics.conditions import conditions, contradict, text_of
 from trainlint.semantics.interpreter import (
     Interpreter,
     Region,
@@ -1386,9 +1386,7 @@ class UnscaledAccumulation(Rule):
             every = next((r for r in inside if r.block == "periodic"), None)
             if step.kind != "step" or every is None or not isinstance(step.optimizer, Instance):
                 continue
-            if self.summed(region, report, flow, i, step.optimizer, every):
-                backwards = (e for e, _ in flow if e.kind == "backward")
-                backward = next(e for e in backwards if touches(step.optimizer, e.loss.deps, True))
+            if (backward := self.summed(region, report, flow, i, step.optimizer, every)) is not None:
                 draft = report(backward.node, backward.space).because([Step(step.space, step.node, "the step")])
                 if region.space is backward.space:
                     draft.repair(partial(self.divide, every.value))
@@ -1440,24 +1438,30 @@ class UnscaledAccumulation(Rule):
 
     def summed(
         self, region: Region, report: Report, flow: list[Any], position: int, optimizer: Instance, every: Any
-    ) -> bool:
-        """Whether what this step takes is a sum over turns that nothing has divided."""
+    ) -> Any:
+        """The `backward` whose gradients this step takes as a sum over turns that nothing has divided, if it does."""
         number = const(report.interp.eval(every.value)) if region.space is report.interp.frame.space else None
         if isinstance(number, int) and number <= 1:
-            return False  # what a setting switches on has to be right for that
+            return None  # what a setting switches on has to be right for that
         for event, inside in flow[:position][::-1]:
             if every not in inside:
                 break
             if event.kind in ("clear", "backward"):
-                return False
+                return None
         if any(e.kind == "clear" and e.optimizer in (None, optimizer) and always(inside) for e, inside in flow):
-            return False
+            return None
         backwards = [
             (e, inside)
             for e, inside in flow
             if e.kind == "backward" and touches(optimizer, e.loss.deps, True) is not False
         ]
-        return bool(backwards) and all(self.is_undivided(optimizer, e, inside) for e, inside in backwards)
+        plain = [e for e, inside in backwards if self.is_undivided(optimizer, e, inside)]
+        under = [conditions(Step(e.space, e.node, "")) for e in plain]
+        others = [conditions(Step(e.space, e.node, "")) for e, _ in backwards if e not in plain]
+        if others and any(text_of(every.value) in said for here in under for said, *_ in here):
+            return None  # it is divided where there are several
+        # What another value of a setting leads to says nothing of this one, as a block that scales the loss.
+        return plain[0] if plain and all(contradict(here, there) for there in others for here in under) else None
 
     def is_undivided(self, optimizer: Instance, backward: Any, inside: tuple[Any, ...]) -> bool:
         """Whether a backward runs in every turn, for an optimizer, on a loss that nothing has multiplied."""
