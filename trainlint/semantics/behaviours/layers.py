@@ -483,6 +483,21 @@ def train_mode(call: Call) -> Value:
     return switch(call, TRUE if wanted is None else wanted)
 
 
+MEASURES = "$measures"  # of a batch norm whose statistics were thrown away: it takes others, in train mode
+
+
+@behaviour("measured_anew")
+def measured_anew(call: Call) -> Value:
+    """`layer.reset_running_stats()`, of one layer or of all that a loop goes through."""
+    loop = call.interp.nearest_loop()
+    walked = loop.value if loop is not None else None
+    layers = list(modules_in(walked)) if isinstance(walked, Instance) and walked.family == "module" else []
+    for layer in [call.receiver, *layers]:
+        if isinstance(layer, Instance) and own_mode_layers(call.interp, layer) == "batch norm":
+            call.interp.write(layer.attrs, MEASURES, TRUE)
+    return NONE
+
+
 def mode_layers(
     interp: Interpreter, module: Value, mode: bool | str | None = None, arguments: Arguments | None = None
 ) -> str | bool | None:
@@ -497,6 +512,8 @@ def mode_layers(
         idle.update(id(below) for part in not_asked_for(interp, module, arguments) for below in modules_in(part))
     for inner in modules_in(module):
         if id(inner) in idle or (isinstance(mode, bool) and truth(inner.attrs.get("training", UNKNOWN)) is (not mode)):
+            continue
+        if mode is True and MEASURES in inner.attrs:
             continue
         idle.update(id(below) for part in interp.modules.unread(inner) for below in modules_in(part))
         found = own_mode_layers(interp, inner)
