@@ -490,11 +490,12 @@ MEASURES = "$measures"  # of a batch norm whose statistics were thrown away: it 
 def measured_anew(call: Call) -> Value:
     """`layer.reset_running_stats()`, of one layer or of all that a loop goes through."""
     loop = call.interp.nearest_loop()
-    walked = loop.value if loop is not None else None
-    layers = list(modules_in(walked)) if isinstance(walked, Instance) and walked.family == "module" else []
-    for layer in [call.receiver, *layers]:
+    walked = options(loop.value) if loop is not None and isinstance(loop.value, Value) else ()
+    models = [model for model in walked if isinstance(model, Instance) and model.family == "module"]
+    for layer in [call.receiver, *(layer for model in models for layer in modules_in(model))]:
         if isinstance(layer, Instance) and own_mode_layers(call.interp, layer) == "batch norm":
             call.interp.write(layer.attrs, MEASURES, TRUE)
+            call.interp.write(call.interp.flags, MEASURES, TRUE)
     return NONE
 
 
@@ -506,14 +507,14 @@ def mode_layers(
     in a call with these arguments."""
     if not isinstance(module, Instance):
         return None
+    if mode is True and MEASURES in interp.flags and any(MEASURES in inner.attrs for inner in modules_in(module)):
+        return False  # it runs for the statistics
     unsure_: bool | None = False
     idle: set[int] = set()
     if arguments is not None:
         idle.update(id(below) for part in not_asked_for(interp, module, arguments) for below in modules_in(part))
     for inner in modules_in(module):
         if id(inner) in idle or (isinstance(mode, bool) and truth(inner.attrs.get("training", UNKNOWN)) is (not mode)):
-            continue
-        if mode is True and MEASURES in inner.attrs:
             continue
         idle.update(id(below) for part in interp.modules.unread(inner) for below in modules_in(part))
         found = own_mode_layers(interp, inner)
