@@ -1269,8 +1269,8 @@ def changes_self(node: Any) -> bool:
 
 def adds_to_self(node: Any) -> bool:
     """Whether an attribute of `self`, or a part of one, is added to."""
-    if isinstance(node, cst.AugAssign):
-        return adds_up(node) and is_held(node.target)
+    if isinstance(node, (cst.Assign, cst.AugAssign)):
+        return adds_up(node) and is_held(total_of(node))
     owner = node.func.value if is_plain_call(node, "append") and isinstance(node.func, cst.Attribute) else None
     return is_held(owner.func if isinstance(owner, cst.Call) else owner)  # `self.values.setdefault(name, []).append(x)`
 

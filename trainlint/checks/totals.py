@@ -105,11 +105,12 @@ def counted_names(text: str) -> frozenset[str]:
 
 
 def adds_up(assign: Any) -> bool:
-    """Whether an assignment is `total += gain` or `total = total + gain`."""
+    """Whether an assignment is `total += gain`, `total = total + gain` or `total = gain + total`."""
     if assign.__class__ is cst.Assign:
         value: Any = assign.value
         is_sum = value.__class__ is cst.BinaryOperation and value.operator.__class__ is cst.Add
-        return is_sum and len(assign.targets) == 1 and value.left.deep_equals(assign.targets[0].target)
+        total = assign.targets[0].target
+        return is_sum and len(assign.targets) == 1 and (value.left.deep_equals(total) or value.right.deep_equals(total))
     return assign.__class__ is cst.AugAssign and assign.operator.__class__ is cst.AddAssign
 
 
@@ -120,7 +121,9 @@ def total_of(sum_: Any) -> Any:
 
 def gain_of(sum_: Any) -> Any:
     """What an assignment that adds up adds."""
-    return sum_.value if sum_.__class__ is cst.AugAssign else sum_.value.right
+    if sum_.__class__ is cst.AugAssign:
+        return sum_.value
+    return sum_.value.right if sum_.value.left.deep_equals(total_of(sum_)) else sum_.value.left
 
 
 def is_zero(node: Any) -> bool:

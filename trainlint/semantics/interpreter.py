@@ -670,8 +670,9 @@ class Interpreter:
     def added_to(self, node: cst.Assign, target: Any, value: Any) -> Value | None:
         if not is_sum_of(value, target):
             return self.averaged(node, target, value)
-        old, added = self.eval(value.left), self.eval(value.right)
-        result = self.binary_values("Add", old, added, value, value.left, value.right)
+        sides = self.eval(value.left), self.eval(value.right)
+        result = self.binary_values("Add", *sides, value, value.left, value.right)
+        old, added = sides if is_held_in(value.left, target) else reversed(sides)
         if isinstance(result, Tensor) and isinstance(added, Tensor):
             result = self.grow(node, target, old, added, result)
         if added.tally is not None or getattr(added, "batch", False):
@@ -2803,9 +2804,9 @@ def keys_of(values: tuple[Value, ...]) -> list[Any]:
 
 
 def is_sum_of(value: Any, target: Any) -> bool:
-    """Whether something is added to what a target holds."""
+    """Whether something is added to what a target holds, on either side."""
     is_sum = value.__class__ is cst.BinaryOperation and value.operator.__class__ is cst.Add
-    return is_sum and is_held_in(value.left, target)
+    return is_sum and (is_held_in(value.left, target) or is_held_in(value.right, target))
 
 
 def marked(value: Value, node: Any) -> Value:
