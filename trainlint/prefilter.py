@@ -9,10 +9,10 @@ from typing import NamedTuple
 # The beginnings of the packages that training code imports.
 LIBRARIES = """
     PIL accelerate albumentations apex bitsandbytes braindecode catalyst catboost composer cuml cupy cv2
-    datasets deepspeed detectron2 dgl diffusers equinox evaluate fastai flax functorch grain haiku ignite
-    imblearn imgaug jax keras keras_core kornia lightgbm mmcv mmengine monai neural_tangents numpy ogb optax
-    pandas peft polars pytorch scipy seaborn segmentation_models openml skimage sklearn skorch lightning
-    tensorflow tf_keras timm torch transformers trl xgboost
+    datasets deepspeed detectron2 dgl diffusers equinox evaluate fastai feature_engine flax functorch grain
+    haiku ignite imblearn imgaug jax keras keras_core kornia lightgbm mmcv mmengine monai neural_tangents
+    numpy ogb optax pandas peft polars pytorch scipy seaborn segmentation_models openml skimage sklearn skorch
+    lightning tensorflow tf_keras timm torch transformers trl xgboost
 """.split()
 
 # Of these, the ones whose files have no use for what PyTorch calls things, unless they import it too.
