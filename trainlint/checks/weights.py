@@ -77,17 +77,19 @@ class ParameterEditedInGraph(Rule):
                         continue
                     begun = calls[dep.node]
                     done = spent.setdefault(dep.node, i)
-                    for place, edit in edits:
-                        if begun < place <= done and related(edit.module, dep.module):
-                            what = (
-                                "these weights change after the forward pass (@) and before its `backward`, past the "
-                                "graph, so the gradients are silently wrong"
-                            )
-                            call = region.events[begun]
-                            statement = index_of(edit.space).statement(edit.node)
-                            draft = report(statement or edit.node, edit.space, what=what)
-                            forward = Step(call.space, call.node, "forward")
-                            draft.because([forward, Step(event.space, event.node, "backward")])
+                    between = [pair for pair in edits if begun < pair[0] <= done and related(pair[1].module, dep.module)]
+                    if are_put_back(between, region):
+                        continue
+                    for _, edit in between:
+                        what = (
+                            "these weights change after the forward pass (@) and before its `backward`, past the "
+                            "graph, so the gradients are silently wrong"
+                        )
+                        call = region.events[begun]
+                        statement = index_of(edit.space).statement(edit.node)
+                        draft = report(statement or edit.node, edit.space, what=what)
+                        forward = Step(call.space, call.node, "forward")
+                        draft.because([forward, Step(event.space, event.node, "backward")])
 
     def walked(self, region: Region, report: Report) -> None:
         """A loop over parameters whose body does not change them as it seems to."""
@@ -138,6 +140,16 @@ class ParameterEditedInGraph(Rule):
                     report(value, what=self.raises)
 
     raises = "a parameter is changed in place where gradients are recorded, which fails; `torch.no_grad()` allows it"
+
+
+def are_put_back(edits: list[tuple[int, Any]], region: Region) -> bool:
+    """Whether other weights are put into a model, by the `data` of its parameters, it runs with them without a graph,
+    and then others are put in again: most likely those that it had."""
+    places = [place for place, edit in edits if edit.node.__class__ is cst.Attribute]
+    if len(places) < len(edits) or len({edit.node for _, edit in edits}) < 2:
+        return False
+    looked = region.events[places[0] : places[-1]]
+    return any(e.kind == "model" and e.grad is False and related(edits[0][1].module, e.module) for e in looked)
 
 
 def related(edited: Instance, run: Instance) -> bool:

@@ -519,6 +519,10 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
             interp.write(owner.attrs, f"[{index.value!r}]" if owner.cls is None else str(index.value), value)
         elif "$closed" in owner.attrs:
             interp.write(owner.attrs, "$closed", FALSE)
+        if "$whole" in owner.attrs:
+            from trainlint.semantics.behaviours.layers import set_in_part
+
+            set_in_part(interp, owner, target)
         if "$whole" not in owner.attrs or may_be_last(target.value, index):
             interp.library.set_attribute(interp, owner, "", value, target)
 

@@ -172,6 +172,8 @@ def mark_output(
             return ListObject(None, mark(value.attrs["element"]))
         if isinstance(value, Sequence) and value.first is not None:  # a tuple, but for what stands behind its first
             return Sequence(mark(value.element), value.source, mark(value.first))
+        if isinstance(value, Sequence) and isinstance(value.element, Tensor):  # the pieces of a tensor
+            return Sequence(mark(value.element), value.source, None, value.count)
         if isinstance(value, DictObject):
             return DictObject({k: mark(v) for k, v in value.attrs.items()})
         if isinstance(value, Union):
@@ -873,18 +875,36 @@ def initialise(call: Call) -> Value:
         layer = target.attrs.get("$whole") if isinstance(target, Instance) else None
         if not isinstance(layer, Instance) or "$init" not in layer.attrs:
             continue
-        weight = layer.attrs.get("weight")
-        if weight is target or (isinstance(weight, Instance) and weight.attrs.get("data") is target):
+        if is_weight(layer, target):
             interp.write(layer.attrs, "$init", (call.path, interp.step(call.node, call.short_name)))
             if call.path.endswith("copy_"):
                 interp.write(layer.attrs, "$copied", TRUE)
         found = True
+    part = call.node.args[0].value if isinstance(call.node, cst.Call) and call.node.args else None
+    if isinstance(part, cst.Subscript) and draws(call):
+        set_in_part(interp, interp.peek(part.value), call.node)
     if not found and call.path.startswith("opaque."):
         interp.library.escape(interp, call.arguments, call.node)
         return Instance(None)
     if isinstance(call.first, Tensor) and draws_for_plain(call, call.first):
         return call.first.but(lo=-INF, hi=INF, nature=DRAWN)
     return call.first
+
+
+def is_weight(layer: Instance, value: Value) -> bool:
+    """Whether a value is the weight of a layer, or its data."""
+    weight = layer.attrs.get("weight")
+    return weight is value or (isinstance(weight, Instance) and weight.attrs.get("data") is value)
+
+
+PART_SET = "torch.Tensor.__setitem__"
+
+
+def set_in_part(interp: Interpreter, target: Value | None, node: Any) -> None:
+    """A part of a layer's weights gets other numbers than the rest."""
+    layer = target.attrs.get("$whole") if isinstance(target, Instance) else None
+    if isinstance(layer, Instance) and layer.attrs.get("$init") and is_weight(layer, target or UNKNOWN):
+        interp.write(layer.attrs, "$init", (PART_SET, interp.step(node, "set in part")))
 
 
 # Initialisations that draw nothing: the bounds of what they fill say all.

@@ -336,6 +336,10 @@ class Reach:
         held = (inner for module in self.live for inner in modules_in(module) if id(inner) in owned)
         return all(inner.attrs.get("$frozen", FALSE) is FALSE for inner in held)
 
+    def is_of(self, optimizer: Instance) -> bool:
+        """Whether a module that ran is an optimizer's own; one that holds others need not have run all of them."""
+        return not optimizer.attrs.get("$modules", frozenset()).isdisjoint(self.modules)
+
     def touches(self, optimizer: Instance, alone: bool) -> bool | None:
         """Whether they reach an optimizer's parameters. `alone` tells that there is no other optimizer."""
         owned: frozenset[int] = optimizer.attrs.get("$modules", frozenset())
@@ -392,7 +396,8 @@ def run_backward(
         advance(interp, optimizer, AFTER_BACKWARD, certain=reached is True, node=node)
         if not optimizer.attrs["$modules"]:
             interp.write(optimizer.attrs, "$filled", filled_of(optimizer) | reach.modules)
-        interp.write(optimizer.attrs, FILLER, node if reached and reach.is_free(optimizer) else None)
+        surely = reached and reach.is_of(optimizer) and reach.is_free(optimizer)
+        interp.write(optimizer.attrs, FILLER, node if surely else None)
         interp.write(optimizer.attrs, "$scale", scale | (scale_of(interp, optimizer) - NO_SCALE))
 
 
