@@ -154,7 +154,7 @@ def ordered_data(value: Value | None, depth: int = 0) -> bool:
             return bool(tensors.items) and not any(isinstance(t, Tensor) and t.data.shuffled for t in tensors.items)
         if isinstance(value.cls, Class):
             item = value.cls.find("__getitem__")
-            stored = in_stored_order(item) if isinstance(item, Function) else serves_items(value)
+            stored = in_stored_order(item, value) if isinstance(item, Function) else serves_items(value)
             return stored and value.cls.find("__iter__") is None
         if value.cls is None and "$file" in value.attrs:
             return "[0]" in value.attrs  # it is seen to be indexed
@@ -194,7 +194,7 @@ def made_in_loop(loader: Instance, region: Region) -> bool:
     return any(outer.block == "loop" for inside in made for outer in inside)
 
 
-def in_stored_order(item: Function) -> bool:
+def in_stored_order(item: Function, dataset: Instance) -> bool:
     """Whether a data set's `__getitem__` serves sample by sample what its index says.
 
     Windows of one series (`x[i : i + n]`) are no samples of their own, and some models must see them in order."""
@@ -203,6 +203,8 @@ def in_stored_order(item: Function) -> bool:
         return False
     positions = {params[1].name.value}
     nodes = list(nodes_in(item.node.body))
+    closed = {id(part) for node in nodes if isinstance(node, cst.If) for part in not_taken(node, dataset)}
+    nodes = [node for node in nodes if id(node) not in closed]
     assigned = [node for node in nodes if isinstance(node, cst.Assign)]
     known = 0
     while known < len(positions):  # what is reckoned from these is a position, too
@@ -213,8 +215,30 @@ def in_stored_order(item: Function) -> bool:
     windows = (n for n in nodes if isinstance(n, cst.Slice) and n.lower is not None and n.upper is not None)
     if any(positions & {*names_in(window.lower), *names_in(window.upper)} for window in windows):
         return False
-    compared = {part for node in nodes if isinstance(node, cst.Comparison) for part in nodes_in(node)}
-    return any(isinstance(n, cst.Name) and n.value in positions and n not in compared for n in nodes)
+    aside = {part for node in nodes if isinstance(node, cst.Comparison) for part in nodes_in(node)}
+    aside |= {node.value for node in nodes if isinstance(node, cst.Element)}  # handed on with what is served
+    return any(isinstance(n, cst.Name) and n.value in positions and n not in aside for n in nodes)
+
+
+def not_taken(node: cst.If, dataset: Instance) -> Iterator[Any]:
+    """What lies in the branch of a condition that an object with these attributes never takes."""
+    taken = holds_for(node.test, dataset)
+    closed = node.body if taken is False else node.orelse if taken else None
+    return iter(nodes_in(closed)) if closed is not None else iter(())
+
+
+def holds_for(test: Any, owner: Instance) -> bool | None:
+    """Whether a condition on attributes of `self` holds for an object, if that is sure."""
+    if isinstance(test, cst.Attribute) and is_name(test.value, "self"):
+        return truth(owner.attrs.get(test.attr.value, UNKNOWN))
+    if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
+        inner = holds_for(test.expression, owner)
+        return None if inner is None else not inner
+    if isinstance(test, cst.BooleanOperation):
+        sides = (holds_for(test.left, owner), holds_for(test.right, owner))
+        settles = isinstance(test.operator, cst.Or)
+        return settles if settles in sides else None if None in sides else not settles
+    return None
 
 
 def is_reckoned(value: Any, positions: set[str]) -> bool:
@@ -400,6 +424,8 @@ class SplitOverlap(Rule):
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
         """The validation data are the same variable as the training data, or serve the same."""
+        if report.in_test():
+            return
         given = call.argument("validation_data")
         trained, judged = call.value("x"), call.value("validation_data")
         if is_loader(trained) and is_loader(judged) and same_data(judged) in {same_data(trained)} - {None}:

@@ -282,8 +282,13 @@ class ResampleBeforeSplit(Rule):
     """Rows are duplicated or dropped before the split."""
 
     code, name = "TL423", "resample-before-split"
-    message = (
-        "`{what}` resamples all rows before they are split, so copies of training rows end up in the held-out part"
+    message = "`{what}` resamples all rows before they are split, so {harm}"
+    COPIES = "copies of training rows end up in the held-out part"
+    THINNED = "rows that are hard or many are missing from the held-out part too, and its score is not that of real data"
+    # What leaves rows out and makes none.
+    THINNING = re.compile(
+        r"(RandomUnderSampler|NearMiss|TomekLinks|AllKNN|OneSidedSelection|NeighbourhoodCleaningRule|\w*NearestNeighbours?"
+        r"|InstanceHardnessThreshold)"
     )
 
     @on("split")
@@ -293,6 +298,7 @@ class ResampleBeforeSplit(Rule):
             return  # in folds of the training part, the copies reach no score but those that choose
         for fit in data.data.fits:
             if fit.resampling:
-                report(fit.node, fit.space, what=fit.what).because(
+                harm = self.THINNED if self.THINNING.fullmatch(fit.what) else self.COPIES
+                report(fit.node, fit.space, what=fit.what, harm=harm).because(
                     [Step(space, node, f"split by {how}") if node is not None else None]
                 )
