@@ -284,7 +284,7 @@ class ResampleBeforeSplit(Rule):
     code, name = "TL423", "resample-before-split"
     message = "`{what}` resamples all rows before they are split, so {harm}"
     COPIES = "copies of training rows end up in the held-out part"
-    THINNED = "rows that are hard or many are missing from the held-out part too, and its score is not that of real data"
+    THINNED = "rows of the larger class are missing from the held-out part too, whose score is not that of real data"
     # What leaves rows out and makes none.
     THINNING = re.compile(
         r"(RandomUnderSampler|NearMiss|TomekLinks|AllKNN|OneSidedSelection|NeighbourhoodCleaningRule|\w*NearestNeighbours?"
