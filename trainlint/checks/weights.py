@@ -77,7 +77,9 @@ class ParameterEditedInGraph(Rule):
                         continue
                     begun = calls[dep.node]
                     done = spent.setdefault(dep.node, i)
-                    between = [pair for pair in edits if begun < pair[0] <= done and related(pair[1].module, dep.module)]
+                    between = [
+                        pair for pair in edits if begun < pair[0] <= done and related(pair[1].module, dep.module)
+                    ]
                     if are_put_back(between, region):
                         continue
                     for _, edit in between:

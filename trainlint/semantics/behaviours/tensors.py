@@ -457,7 +457,8 @@ def has_fixed_weight(layer: Instance) -> bool:
     """Whether the weight of a layer was put in, that of another layer too, or may be one that no gradients are asked for."""
     for weight in options(layer.attrs.get("weight", UNKNOWN)):
         if isinstance(weight, Instance):
-            if weight.attrs.get("$whole", layer) is not layer or truth(weight.attrs.get("requires_grad", TRUE)) is not True:
+            shared = weight.attrs.get("$whole", layer) is not layer
+            if shared or truth(weight.attrs.get("requires_grad", TRUE)) is not True:
                 return True
         elif isinstance(weight, Tensor) and weight.graph is not True:
             return True
