@@ -454,7 +454,7 @@ def learns(call: Call) -> bool:
 
 
 def has_fixed_weight(layer: Instance) -> bool:
-    """Whether the weight of a layer was put in, that of another layer too, or may be one that no gradients are asked for."""
+    """Whether the weight of a layer was put in, is shared, or may be one that no gradients are asked for."""
     for weight in options(layer.attrs.get("weight", UNKNOWN)):
         if isinstance(weight, Instance):
             shared = weight.attrs.get("$whole", layer) is not layer
