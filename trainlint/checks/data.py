@@ -52,7 +52,6 @@ from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
     NONE,
     OF_NODES,
-    PREDICTED,
     TRUE,
     UNKNOWN,
     Api,
@@ -70,6 +69,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     const,
+    is_predicted,
     options,
     truth,
 )
@@ -823,18 +823,23 @@ class SplitOverlap(Rule):
         scores: list[tuple[int, Tensor, Any]] = []  # which fit made the predictions, on what rows, and the score
         used: list[tuple[int, Value | None, Any, bool]] = []  # after how many fits, for what rows, who; if in `fit`
         last: Any = None
+        by_call: dict[int, tuple[Any, int]] = {}
         measured = {event.node for event in region.of("measured")}
         for event in region.events:
             if event.kind == "fitted":
                 fits.append(event)
             elif event.kind == "predicted":
-                last = event
+                last = by_call[id(event.node)] = (event, len(fits))
                 of_its_fit = bool(fits) and fits[-1].node is event.node  # `fit` judges on its validation data
                 used.append((len(fits), event.x, event.estimator, of_its_fit))
-            elif event.kind == "measured" and last is not None and isinstance(last.x, Tensor):
-                place = next((i for i, f in reversed([*enumerate(fits)]) if f.estimator is last.estimator), None)
-                if place is not None and event.parts == {last.x.data.part} - {None}:
-                    scores.append((place, last.x, event))
+            elif event.kind == "measured" and last is not None:
+                judged = [by_call.get(made) for made in event.made] or [last]
+                if len(judged) != 1 or judged[0] is None:
+                    continue
+                of, count = judged[0]
+                place = next((i for i in reversed(range(count)) if fits[i].estimator is of.estimator), None)
+                if place is not None and isinstance(of.x, Tensor) and event.parts == {of.x.data.part} - {None}:
+                    scores.append((place, of.x, event))
             elif event.kind in ("outside", "escape") and event.node not in measured:
                 values = (v for value in event.values for v in flattened(value))
                 held_out = (v for v in values if isinstance(v, Tensor) and v.data.part in HELD_OUT)
@@ -845,7 +850,7 @@ class SplitOverlap(Rule):
         cuts = two_sided(report.interp) if scores else ()
         for place, rows, event in scores:
             fit = fits[place]
-            if not isinstance(fit.x, Tensor) or (isinstance(fit.y, Tensor) and fit.y.data.columns == PREDICTED):
+            if not isinstance(fit.x, Tensor) or is_predicted(fit.y):
                 continue  # a line through what another model predicted
             spare = not any(is_rest(value, fit.x) for _, value, *_ in used)
             told = by_itself or any(

@@ -10,7 +10,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
-from trainlint.checks.data import is_seeded_elsewhere
+from trainlint.checks.data import USES, is_seeded_elsewhere
 from trainlint.checks.modes import is_lent, is_one_turn
 from trainlint.checks.repairs import around, follows, index_of, is_bound_within
 from trainlint.checks.schedules import assigned_name, inner_loops, over_batches, stop_of
@@ -23,6 +23,7 @@ from trainlint.checks.totals import (
     begun_lists,
     counted_names,
     counts_calls,
+    counts_each,
     divides,
     fed_objects,
     feeds_of,
@@ -32,7 +33,9 @@ from trainlint.checks.totals import (
     is_held,
     is_never_emptied,
     is_number_of_turn,
+    is_total,
     kept_totals,
+    loop_of,
     mates,
     measures_walked,
     misdirected,
@@ -435,6 +438,8 @@ class MetricAveraging(Rule):
     def check(self, fact: Any, report: Report) -> None:
         _, node, left, right, left_node, right_node, _ = fact
         if left.tally is None:
+            if right.tally is not None and right.tally.what == "batches":
+                self.counted_elsewhere(node, left_node, right.tally.loader, report)
             return
         total, count = left.tally.what, right.tally.what if right.tally is not None else ""
         loader = loader_of(left.tally)
@@ -455,6 +460,10 @@ class MetricAveraging(Rule):
             what, count = "a sum over all samples", "the number of batches times their size"
             self.tell(node, left.tally, report, what, count, "is too small where the last batch is not full")
             return
+        if total == "sum" and is_size_asked(loader, right, right_node) and self.is_fed_on(node, left.tally, report):
+            what, count = "the total of a batch", "the size that batches are asked for"
+            self.tell(node, left.tally, report, what, count, "is too small where the last batch is not full")
+            return
         if total in ("means", "sums") and count in ("samples", "batches"):
             part, other = dataset_part(loader), dataset_part(right.tally.loader)
             if part and other and part != other:
@@ -472,6 +481,8 @@ class MetricAveraging(Rule):
         ones = partial(is_left_at_one, report) if left.tally.scaled else is_one
         if total == "sums" and not count and counts_calls(index, right_node, left.tally.node, ones):
             wrong, names = True, ("a sum weighted with sizes", "the number of its terms")
+        elif total == "sums" and not count and counts_each(index, right_node, left.tally.node):
+            wrong, names = batched(loader) is True, ("a sum of all samples", "the number of batches")
         elif total == "sums" and not count and counts_turns(index, right_node, left.tally):
             count = "batches"
             wrong = batched(loader) is True or (left.tally.scaled and batched(loader) is None)
@@ -491,6 +502,29 @@ class MetricAveraging(Rule):
             return
         if wrong and not compensated(report, node):
             self.tell(node, left.tally, report, *names, "depends on the batch size")
+
+    def is_fed_on(self, node: Any, total: Tally, report: Report) -> bool:
+        """Whether a loop that learns nothing adds up a quotient of what it measures in each turn."""
+        loop: Any = total.loops[-1].region.node if total.loops and total.loops[-1].region else None
+        index, turns = index_of(report.space()), report.interp.frame.loops
+        if total.loops != tuple(turns) or any(is_plain_call(part, "backward") for part in nodes_in(loop.body)):
+            return False
+        assign = index.statement(node)
+        names = targets(assign) if isinstance(assign, cst.Assign) else []
+        given = (part for feeds in feeds_of(loop) for feed in feeds for part in feed.given)
+        return any(contains(part, node) or not set(names).isdisjoint(names_in(part)) for part in given)
+
+    def counted_elsewhere(self, node: Any, total: Any, counted: Any, report: Report) -> None:
+        """Whatever a loop over one loader adds up is divided by the number of batches of another one."""
+        index, region = index_of(report.space()), report.interp.region
+        loop = loop_of(index, total) if isinstance(total, cst.Name) else None
+        if region is None or not isinstance(loop, cst.For) or not is_total(index, total, loop):
+            return
+        walked = [event.loader for kind in USES for event in region.of(kind) if event.node is loop]
+        if walked and all(are_unlike(loader, counted) for loader in walked):
+            what = "a total over the batches of a loader is divided by the number of those of another one"
+            draft = report(node, what=what, result="is no mean of them")
+            draft.because([Step(report.space(), loop, "added up")])
 
     @on("multiply")
     def weighted(self, fact: Any, report: Report) -> None:
@@ -634,11 +668,9 @@ def fills_last_batch(loader: Any, count: Any, report: Report) -> bool:
     """Whether a number is `len(loader) * batch_size`, though the last batch is kept and may have fewer samples."""
     if not isinstance(count, cst.BinaryOperation) or not isinstance(count.operator, cst.Multiply):
         return False
-    if not is_loader(loader) or batched(loader) is not True or truth(loader.attrs.get("drop_last", FALSE)) is not False:
+    if not is_loader(loader) or batched(loader) is not True or not keeps_rest(loader):
         return False
     size = loader.attrs["batch_size"]
-    if isinstance(size, Const) and ROUND % size.value == 0:
-        return False
     factors: Any = ((count.left, count.right), (count.right, count.left))
     for batches, other in factors:
         measured = positional(batches) if is_plain_call(batches, "len") else []
@@ -650,10 +682,24 @@ def fills_last_batch(loader: Any, count: Any, report: Report) -> bool:
     return False
 
 
+def is_size_asked(loader: Any, count: Value, node: Any) -> bool:
+    """Whether a number is what a loader's batches are asked to hold, though its last batch may have fewer samples."""
+    if not is_loader(loader) or batched(loader) is not True or not keeps_rest(loader) or isinstance(node, cst.Integer):
+        return False
+    return count is not UNKNOWN and count.key == loader.attrs["batch_size"].key
+
+
+def keeps_rest(loader: Instance) -> bool:
+    """Whether a loader serves what does not fill its last batch, and there may well be such a rest."""
+    size = loader.attrs["batch_size"]
+    dropped = truth(loader.attrs.get("drop_last", FALSE)) is not False
+    return not dropped and not (isinstance(size, Const) and ROUND % size.value == 0)
+
+
 def loader_of(total: Tally) -> Any:
     """What the loop walks over that a total was added up in."""
     region = total.loops[-1].region if total.loops else None
-    return region.value if region is not None else None
+    return region.value if region is not None else total.loader
 
 
 def is_loader(value: Any) -> bool:
@@ -665,8 +711,9 @@ def are_unlike(one: Any, other: Any) -> bool:
     """Whether two loaders surely serve different data."""
     if not is_loader(one) or not is_loader(other):
         return False
-    data = one.attrs.get("dataset"), other.attrs.get("dataset")
-    return all(isinstance(part, Instance) for part in data) and data[0] is not data[1]
+    mine, theirs = (options(loader.attrs.get("dataset", UNKNOWN)) for loader in (one, other))
+    known = all(isinstance(part, Instance) for part in (*mine, *theirs))
+    return known and all(part is not whole for part in mine for whole in theirs)
 
 
 def batched(loader: Any) -> bool | None:

@@ -309,12 +309,25 @@ class EvaluationShuffled(Rule):
             part = dataset_part(loader.attrs.get("dataset"))
             if part not in HELD_OUT or loader.born is None or any(loader is other for other in trained):
                 continue
-            how, by = disturbed(loader)
-            if how:
-                draft = report(by.node, by.space, part=HELD_OUT[part], how=how)
-                draft.because([loader.born, Step(space, node, "evaluated here")])
-                if not any(other.born is not None and other.born.node is loader.born.node for other in trained):
-                    draft.repair(partial(self.keep_order, loader.born.node))
+            self.tell(loader, HELD_OUT[part], Step(space, node, "evaluated here"), trained, report)
+
+    @on("validated")
+    def by_engine(self, fact: Any, report: Report) -> None:
+        """What an engine validates on is held out, whatever it is made of."""
+        trained, judged, given = fact
+        at = Step(report.space(), given, "validated here") if given is not None else None
+        for loader in judged if not report.in_test() else ():
+            if loader.born is not None and all(loader is not other for other in trained):
+                part = HELD_OUT.get(str(dataset_part(loader.attrs.get("dataset"))), HELD_OUT["val"])
+                self.tell(loader, part, at, trained, report)
+
+    def tell(self, loader: Instance, part: str, at: Step | None, trained: list[Instance], report: Report) -> None:
+        how, by = disturbed(loader)
+        if how and loader.born is not None:
+            draft = report(by.node, by.space, part=part, how=how)
+            draft.because([loader.born, at])
+            if all(other.born is None or other.born.node is not loader.born.node for other in trained):
+                draft.repair(partial(self.keep_order, loader.born.node))
 
     def keep_order(self, call: Any, draft: Draft) -> None:
         """Offer to serve all samples in their order, where the loader is for these data alone."""

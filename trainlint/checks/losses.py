@@ -27,7 +27,6 @@ from trainlint.semantics.values import (
     LOG_PROBABILITIES,
     LOG_SIGMOID,
     LOGITS,
-    PREDICTED,
     PROBABILITIES,
     SIGMOID,
     SOME_CODES,
@@ -46,6 +45,7 @@ from trainlint.semantics.values import (
     Value,
     const,
     cut,
+    is_predicted,
     options,
     truth,
 )
@@ -449,7 +449,7 @@ class LossArgumentsSwapped(LossRule):
 
 def is_answer(value: Tensor) -> bool:
     """Whether a value is what a model has made of data."""
-    return value.data.columns == PREDICTED or any(dep.node is not None for dep in value.deps)
+    return is_predicted(value) or any(dep.node is not None for dep in value.deps)
 
 
 def may_be_another(call: Call) -> bool:

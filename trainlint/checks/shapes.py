@@ -47,7 +47,6 @@ from trainlint.semantics.values import (
     LOG_PROBABILITIES,
     LOGITS,
     NONE,
-    PREDICTED,
     PROBABILITIES,
     SIGMOID,
     UNKNOWN,
@@ -67,6 +66,7 @@ from trainlint.semantics.values import (
     bounds,
     const,
     is_opaque,
+    is_predicted,
     options,
 )
 from trainlint.syntax import Index, nodes_in
@@ -907,7 +907,7 @@ class PredictionAxis(Rule):
         dim = const(shapes.axis(call, 2 if call.actual.endswith("topk") else 1) or Const(None))
         if not call.actual.endswith(("argmax", "max", "topk")):
             return
-        if (tensor.nature == ANSWERS or tensor.data.columns == PREDICTED) and called(call.node) == "argmax":
+        if (tensor.nature == ANSWERS or is_predicted(tensor)) and called(call.node) == "argmax":
             self.over_samples(call, report)
             return
         other = dim == 0 and tensor.axis == 1 and tensor.must_be(PROBABILITIES | LOG_PROBABILITIES)
@@ -946,7 +946,7 @@ class PredictionAxis(Rule):
         """What a `Trainer` hands to `compute_metrics`, or a model of Keras predicts, has the samples first, and so has
         what a loop gathers of softmaxes over the other axis."""
         given = call.tensor
-        shares = given.data.columns == PREDICTED and given.must_be(PROBABILITIES | LOGITS) and given.last != 1
+        shares = is_predicted(given) and given.must_be(PROBABILITIES | LOGITS) and given.last != 1
         rows = (given.nature == ANSWERS or shares) and given.batched
         if given.axis == 1 and given.must_be(PROBABILITIES | LOG_PROBABILITIES):
             rows = rows or is_equated(index_of(report.space()), call.node)

@@ -194,7 +194,7 @@ def is_total_of_batch(value: Any, loop: Any) -> bool:
     if not isinstance(value, cst.BinaryOperation) or not isinstance(value.operator, cst.Multiply):
         return False
     sizes = (value.left, value.right)
-    return any(is_plain_call(n, "size") or is_plain_call(n, "len") for n in sizes) and any(
+    return any(is_size(n) or is_plain_call(n, "size") or is_plain_call(n, "len") for n in sizes) and any(
         root_of(n) in targets(loop) for n in sizes
     )
 
@@ -381,6 +381,15 @@ def counts_calls(index: Index, count: Any, added: Any, ones: Callable[[Any], boo
         return False
     held = unguarded(count)
     return is_held(held) and any(adds_up(p) and total_of(p).deep_equals(held) and ones(gain_of(p)) for p in parts)
+
+
+def counts_each(index: Index, count: Any, added: Any) -> bool:
+    """Whether the method that adds to a total of an object adds 1 to an attribute as well, in the same block."""
+    line: Any = index.parent(added) if added is not None else None
+    block = index.parent(line) if isinstance(line, cst.SimpleStatementLine) else None
+    held = unguarded(count)
+    counted = (part for part in statements_in(block) if adds_up(part) and total_of(part).deep_equals(held))
+    return is_held(held) and any(is_one(gain_of(part)) for part in counted)
 
 
 def is_size(node: Any) -> bool:

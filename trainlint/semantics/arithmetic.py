@@ -1048,9 +1048,10 @@ def is_term(value: Value) -> bool:
 
 
 def joint(a: Tally, b: Tally) -> Tally | None:
-    """What two terms measure together: a sum over the batch is one with whatever else was added up over it."""
+    """What two terms measure together: a sum over the batch, or a mean of it, is one with whatever else was added up
+    over it."""
     kinds = {a.what, b.what}
-    if len(kinds) == 1 or kinds == {"sum", "some"}:
+    if len(kinds) == 1 or kinds in ({"sum", "some"}, {"mean", "some"}):
         return a if a.what != "some" else b
     return a._replace(what="some") if kinds <= {"mean", "sum", "some"} else None
 

@@ -81,7 +81,7 @@ FIELDS = {
     "predicted": "estimator x",  # x is None where a model is judged on folds of its own
     "watched": "trainer judged given",  # an engine trains, and looks at these loaders on the way
     "tested": "loaders",  # and judges the model on these in the end
-    "measured": "parts",  # a score was computed on these parts of the data
+    "measured": "parts made",  # a score was computed on these parts of the data, of what these calls predicted
     "best": "scores parts",  # the best is looked for of scores, measured on these parts, that an expression holds
     "trained": "loader",
     "evaluated": "loader",

@@ -39,7 +39,6 @@ from trainlint.semantics.values import (
     OF_BATCH,
     OF_PART,
     OWN_LOSS,
-    PREDICTED,
     SIZE,
     STEPS,
     TINY,
@@ -69,7 +68,6 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
-    columns_of,
     count_of,
     counted,
     is_bool,
@@ -80,6 +78,7 @@ from trainlint.semantics.values import (
     join_all,
     join_choices,
     last_axis,
+    made_by,
     measured_on,
     not_none,
     options,
@@ -745,13 +744,18 @@ class Interpreter:
         """Mark a running total: what it adds up, and since when."""
         tally, loops = value.tally or Tally("size"), self.frame.loops
         target = node.targets[0].target if isinstance(node, cst.Assign) else node.target
-        is_held = target.__class__ is cst.Attribute and is_self(target.value)  # by an object that is fed turn by turn
+        # By an object that is fed turn by turn, or by a dict of a caller's.
+        is_held = target.__class__ in (cst.Attribute, cst.Subscript) and (
+            is_self(target.value) or (target.__class__ is cst.Subscript and target.value.__class__ is cst.Name)
+        )
         if not (loops or is_held) or tally.what not in ("mean", "sum", "size"):
             return result
         self.notice_left_over(node, node.value, tally)
         what = tally.what + "s"
         if old.tally is None and bounds(old) == (0, 0):
-            return arithmetic.tallied(result, Tally(what, self.frame, tuple(loops), node=node, scaled=tally.scaled))
+            around = self.nearest_loop() if not loops else None
+            of = around.value if around is not None else None
+            return arithmetic.tallied(result, Tally(what, self.frame, tuple(loops), of, node, tally.scaled))
         if old.tally is None or old.tally.what != what:
             return result
         since = old.tally
@@ -1764,6 +1768,7 @@ class Interpreter:
         for part in node.parts:
             if isinstance(part, cst.FormattedStringExpression):
                 made.append(self.eval(part.expression))
+                self.write_out(made[-1], part)
             else:
                 made.append(Const(str(getattr(part, "value", ""))))
         known = tuple(str(value.value) for value in made if isinstance(value, Const) and value.value != "")
@@ -1774,6 +1779,11 @@ class Interpreter:
         usual = [v.default if isinstance(v, Text) else v.value if isinstance(v, Const) else None for v in made]
         default = "".join(map(str, usual)) if None not in usual else None
         return Text(known, tuple(made), default)
+
+    def write_out(self, value: Value, node: Any) -> None:
+        """Run what a class of the project's has for its objects to be written as text."""
+        if value.__class__ is Instance and isinstance(value.cls, Class) and value.cls.find("__str__") is not None:
+            self.call(self.get_attribute(value, "__str__", node), Arguments(), node)
 
     def name(self, node: Any) -> Value:
         name = node.value
@@ -2111,7 +2121,7 @@ class Interpreter:
                 lo, hi = bounds(limit)
                 if 0 < lo == hi < 1:
                     self.event("threshold", node, score, f"compared with {lo:g}")
-        if operator in ("Equal", "NotEqual") and PREDICTED in (columns_of(left), columns_of(right)):
+        if operator in ("Equal", "NotEqual") and made_by(left, right):
             self.measured_by_hand(node, left, right)
         self.emit("comparison", (operator, node, left, right, result))
 
@@ -2121,7 +2131,7 @@ class Interpreter:
         above = self.frame.space.source.index.parent(above) if isinstance(above, cst.Arg) else above  # type: ignore[union-attr]
         name = above.attr.value if isinstance(above, cst.Attribute) else called(above)
         if name in ("mean", "sum", "average") and all(isinstance(side, Tensor) for side in sides):
-            self.event("measured", node, measured_on(*sides))
+            self.event("measured", node, measured_on(*sides), made_by(*sides))
 
     def decide(self, test: Any) -> bool | None:
         """Whether a test holds; what hangs on a model's output is a decision of the model's."""

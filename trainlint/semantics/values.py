@@ -87,7 +87,8 @@ class Tally(NamedTuple):
            seen
     frame  the activation of a function in which it was measured, or the adding up began, and
     loops  the turns of the loops that were running there
-    loader the loader whose batches are counted, or the data set whose samples are
+    loader the loader whose batches are counted, or the data set whose samples are; of what an object that is fed adds
+           up, what the loop walks over that feeds it first
     node   where it is added up
     scaled whether it is made of what was measured of a batch, multiplied with the size of that
     """
@@ -291,8 +292,8 @@ class DataInfo(NamedTuple):
     columns  which columns of a table they are: ("all", dropped names), ("only", names), each followed by what tells a
              table made of another from that (`remade`), and with ("now", name, where) beside the names of columns that
              were overwritten; ("at", position) or
-             ("span", start, stop), ("predicted",) for what a model has made of rows, or ("row",) for all of a row that
-             a loop walks over; None: unknown
+             ("span", start, stop), ("predicted", by) for what a model has made of rows, and by which call, or
+             ("row",) for all of a row that a loop walks over; None: unknown
     scale    how a data set's transform normalised the images: its constants and the step; None: unknown
     scaled   what the numbers were scaled by, as texts with what tells one scaler from another; None: unknown
     """
@@ -321,7 +322,7 @@ class DataInfo(NamedTuple):
 
 
 NO_DATA = DataInfo()
-PREDICTED = ("predicted",)  # as columns: what a model has made of rows
+PREDICTED = "predicted"  # the first of the columns of what a model has made of rows
 ONE_ROW = ("row",)  # as columns: all of one row
 
 
@@ -1078,6 +1079,17 @@ def measured_on(*values: Value) -> frozenset[str]:
         elif isinstance(value, Union):
             found |= measured_on(*value.options)
     return found
+
+
+def is_predicted(value: Value | None) -> bool:
+    """Whether an array is what a model has made of rows."""
+    columns = value.data.columns if isinstance(value, Tensor) else None
+    return columns is not None and columns[0] == PREDICTED
+
+
+def made_by(*values: Value) -> frozenset[int]:
+    """The calls that predicted these values."""
+    return frozenset(v.data.columns[1] for v in values if isinstance(v, Tensor) and v.data.columns and is_predicted(v))
 
 
 SIZE = "$size"  # of a parameter, about which nothing else is known: what it is as a size

@@ -66,8 +66,10 @@ from trainlint.semantics.values import (
     const,
     image_axes,
     is_number,
+    is_predicted,
     is_row,
     join_all,
+    made_by,
     mix_data,
     options,
     truth,
@@ -300,7 +302,7 @@ def rows_at(interp: Interpreter, index: Tensor, data: DataInfo, node: Any) -> Da
 def columns_at(owner: Tensor, indices: list[Value | slice], at_rows: bool = False) -> tuple[Any, ...] | None:
     """The columns that an index picks from a table, or where it chooses rows first (`iloc`)."""
     columns = owner.data.columns
-    if columns in (PREDICTED, ONE_ROW):
+    if columns == ONE_ROW or is_predicted(owner):
         return columns
     if columns is None or not indices or is_row(owner.data):
         return None
@@ -1478,7 +1480,7 @@ def applied(call: Call) -> Value:
     made, function, axis = frame(call), call.value("func", 1), call.value("axis", 2)
     whole = call.tensor.data
     by_column = axis is None or (isinstance(axis, Const) and axis.value in (0, "index"))
-    if not by_column or not whole.tokens or whole.columns == PREDICTED or not isinstance(made, Tensor):
+    if not by_column or not whole.tokens or is_predicted(call.tensor) or not isinstance(made, Tensor):
         return made
     learnt = isinstance(function, Method) and bool(learnt_by(call.interp, function.receiver))
     if not learnt:
@@ -1855,12 +1857,12 @@ def predictions(call: Call) -> Value:
     value = call.value("x", 1)
     call.interp.event("predicted", call.node, call.receiver, value)
     part = value.data.part if isinstance(value, Tensor) else None
-    return Tensor(lib="numpy", graph=False, data=predicted(part))
+    return Tensor(lib="numpy", graph=False, data=predicted(call, part))
 
 
-def predicted(part: str | None) -> DataInfo:
+def predicted(call: Call, part: str | None) -> DataInfo:
     """What is known of a model's predictions for a part of the data."""
-    return NO_DATA._replace(part=part, order=None, columns=PREDICTED, scaled=None)
+    return NO_DATA._replace(part=part, order=None, columns=(PREDICTED, id(call.node)), scaled=None)
 
 
 @behaviour("score")
@@ -1871,7 +1873,8 @@ def score(call: Call) -> Value:
         call.interp.event("predicted", call.node, call.receiver, call.value("x", 1))
     found = (as_tensor(value).data.part for value in call.arguments.values())
     parts = frozenset(part for part in found if part is not None)
-    call.interp.event("measured", call.node, parts)
+    made = frozenset((id(call.node),)) if isinstance(call.receiver, Instance) else made_by(*call.arguments.values())
+    call.interp.event("measured", call.node, parts, made)
     return Number(of=parts)
 
 

@@ -92,7 +92,7 @@ def judged_outputs(call: Call) -> Value:
     values = tuple(value for _, value in given.known()) if isinstance(given, DictObject) else ()
     parts = measured_on(*values)
     call.interp.event("outside", call.node, call.actual, values)
-    call.interp.event("measured", call.node, parts)
+    call.interp.event("measured", call.node, parts, frozenset())
     for value in values:
         if isinstance(value, Tensor) and value.deps:
             call.interp.event("compare", call.node, value)

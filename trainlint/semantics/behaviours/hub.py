@@ -295,7 +295,7 @@ def equip(call: Call, made: Instance, given: dict[str, Value]) -> None:
         shape, trace = shape_of_answers(model), trace_of_scores(made)
         answers = Tensor(
             LOGITS if trace else 0, lib="numpy", graph=False, nature=ANSWERS, batched=True, shape=shape, trace=trace,
-            data=predicted(None),
+            data=predicted(call, None),
         )  # fmt: skip
         asked = NO_DATA._replace(tokens=frozenset((id(made),)))
         labels = Tensor(lib="numpy", graph=False, batched=True, data=asked)

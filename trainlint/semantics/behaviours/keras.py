@@ -789,7 +789,8 @@ def evaluate(call: Call) -> Value:
     target = call.value("y", 2)
     judge_by_hook(call, served if target is None else Tuple((served or UNKNOWN, target)), "test", "x", 1)
     part = data.data.part if isinstance(data, Tensor) else None
-    call.interp.event("measured", call.node, frozenset((part,)) if part is not None else frozenset())
+    parts = frozenset((part,)) if part is not None else frozenset[str]()
+    call.interp.event("measured", call.node, parts, frozenset((id(call.node),)))
     return UNKNOWN
 
 
@@ -802,4 +803,4 @@ def predict(call: Call) -> Value:
         result = call_(call)
     part = data.data.part if isinstance(data, Tensor) else None
     result = result if isinstance(result, Tensor) else Tensor(lib="keras")
-    return result.but(data=predicted(part), graph=False, batched=True)
+    return result.but(data=predicted(call, part), graph=False, batched=True)

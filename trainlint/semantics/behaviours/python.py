@@ -436,6 +436,8 @@ def float_(call: Call) -> Value:
 @builtin("str", "repr", "format")
 def str_(call: Call) -> Value:
     value = call.first
+    if call.short_name == "str":
+        call.interp.write_out(value, call.node)
     if isinstance(value, Text) and call.short_name == "str":
         return value
     return Const(str(value.value)) if isinstance(value, Const) and arguments_of(call) else Text()
@@ -696,7 +698,14 @@ def filter_(call: Call) -> Value:
     return Sequence(element(call, value), source_of(value))
 
 
-@builtin("print", "input", "exit", "quit", "id", "hash", "ord", "dir", "slice", "compile")
+@builtin("print")
+def print_(call: Call) -> Value:
+    for one in call.arguments.positional:
+        call.interp.write_out(one, call.node)
+    return UNKNOWN
+
+
+@builtin("input", "exit", "quit", "id", "hash", "ord", "dir", "slice", "compile")
 def other(call: Call) -> Value:
     return UNKNOWN
 
@@ -1048,6 +1057,8 @@ def text(call: Call) -> Value:
 @builtin("str.format", "str.join")
 def formatted(call: Call) -> Value:
     value, given = call.first, arguments_of(call)[1:]
+    for one in (*given, *call.arguments.keywords.values()) if call.path == "str.format" else ():
+        call.interp.write_out(one, call.node)
     if call.path == "str.join" or not isinstance(value, Const):
         return Text()
     if all(isinstance(v, Const) for v in (*given, *call.arguments.keywords.values())):

@@ -37,7 +37,6 @@ from trainlint.semantics.values import (
     NONE,
     OF_NODES,
     POSITIONS,
-    PREDICTED,
     PRESENT,
     PROBABILITIES,
     REACHED,
@@ -63,11 +62,11 @@ from trainlint.semantics.values import (
     Union,
     Value,
     bounds,
-    columns_of,
     const,
     cut,
     is_number,
     is_opaque,
+    is_predicted,
     join_all,
     measured_on,
     mix_data,
@@ -904,7 +903,7 @@ def indices(call: Call) -> Value:
     scores = call.interp.element_of(call.first) if isinstance(call.first, ListObject) else call.tensor
     # Numbers that were gathered, not rows of data or what a model makes of them.
     gathered = isinstance(scores, Tensor) and not scores.deps and max(scores.data.tokens, default=-1) < 0
-    alone = call.value("dim", 1) is None and call.value("axis") is None and columns_of(scores) != PREDICTED
+    alone = call.value("dim", 1) is None and call.value("axis") is None and not is_predicted(scores)
     if alone and (gathered or isinstance(scores, Number)) and (parts := measured_on(scores)):
         call.interp.event("best", call.node, call.argument("input", 0), parts)
     result = made(call, kinds=INDICES, lo=0.0).but(graph=False, grown=frozenset(), deps=stopped(call))
