@@ -506,6 +506,14 @@ class MissingSuperInit(Rule):
                 if is_plain_module(cls):
                     draft.fix("call it first", insert_at_start(node, "super().__init__()", space=init.space))
 
+    @on_call("module.append")
+    def added(self, call: Call, report: Report) -> None:
+        """`add_module` stands for the assignment."""
+        if called(call.node) in ("add_module", "register_module"):
+            label, value = const(call.value("name", 1)), call.value("module", 2)
+            if isinstance(label, str) and value is not None:
+                self.check((call.receiver, label, value, call.node), report)
+
     @on("store")
     def check(self, fact: Any, report: Report) -> None:
         owner, name, value, node = fact

@@ -679,7 +679,7 @@ class StepOrder(Rule):
                 for e in region.of("loss")
                 if isinstance(e.result, Tensor) and e.result.graph and touches(optimizer, e.result.deps, alone)
             ]
-            if not losses and not (optimizer.attrs["$complete"] and self.runs(region, optimizer)):
+            if not losses and not ((alone or optimizer.attrs["$complete"]) and self.runs(region, optimizer)):
                 continue
             if any(not any(dep.live for dep in e.loss.deps) for e in backwards if e.loss.deps):
                 continue  # other rules tell why nothing at all is reached
