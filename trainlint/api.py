@@ -89,13 +89,6 @@ class Report:
         """The file that the run is in."""
         return self.interp.frame.space
 
-    def in_test(self) -> bool:
-        """Whether a test is run, which may have called what the code at hand is part of."""
-        region = self.interp.region
-        while region is not None and not region.is_test:
-            region = region.parent
-        return region is not None
-
     def __call__(self, node: Any, space: Namespace | None = None, **fields: object) -> Draft:
         """Report a node; `space` is its file where that is not the one the run is in, `fields` fill the message."""
         draft = Draft(type(self.rule), space or self.space(), node, self.rule.message.format(**fields))

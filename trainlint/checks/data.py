@@ -259,8 +259,6 @@ class TrainNotShuffled(Rule):
 
     @on("program", having="trained")
     def check(self, region: Region, report: Report) -> None:
-        if region.is_test:
-            return
         trained = {(event.node, served_at(event.loader)) for event in region.of("trained")}
         loops = Counter(node for node, _ in trained)
         for _, node, space, loader in region.of("trained"):
@@ -372,8 +370,6 @@ class SplitOverlap(Rule):
 
     @on("program")
     def check(self, region: Region, report: Report) -> None:
-        if region.is_test:
-            return
         evaluated = judged_loops(region)
         trained = [e.loader for e in region.of("trained") if gives_away(e, evaluated)]
         if trained and evaluated:
@@ -493,7 +489,7 @@ class SplitOverlap(Rule):
     @on("program", having="trained tested")
     def tested(self, region: Region, report: Report) -> None:
         """An engine tests a model on nothing but what it was trained on, and there are others that nobody uses."""
-        if region.is_test or region.has("fitted"):
+        if region.has("fitted"):
             return
         learnt = [event.loader for event in region.of("trained")]
         sources = {served_by(loader): loader.born for loader in learnt}
@@ -601,8 +597,6 @@ class SplitOverlap(Rule):
     def by_engine(self, fact: Any, report: Report) -> None:
         """All that an engine validates on is what it trains on."""
         trained, held_out, given = fact
-        if report.in_test():
-            return
         if not any(map(is_seeded_elsewhere, outwards(report.interp.region))):
             self.redrawn(trained, held_out, report)
         if any(may_be_parted(report.interp, loader) for loader in trained):

@@ -140,7 +140,7 @@ class FitOnTest(Rule):
     def check(self, fact: Any, report: Report) -> None:
         node, estimator, what, data, earlier, call = fact
         part = data.data.part
-        if not what or report.in_test() or (what in ("coding", "projection") and earlier is None):
+        if not what or (what in ("coding", "projection") and earlier is None):
             return
         if part not in HELD_OUT:
             if earlier is None or part is not None:
@@ -201,7 +201,7 @@ class FitOnTest(Rule):
         means = call.value("mean", 0)
         items = (means.element,) if isinstance(means, Sequence) else getattr(means, "items", None) or (means,)
         part = as_tensor(items[0] or UNKNOWN).data.part
-        if part in HELD_OUT and not report.in_test():
+        if part in HELD_OUT:
             report(call.argument("mean", 0), what="a normalisation by hand", part=HELD_OUT[part])
 
     @on("standardised")

@@ -364,7 +364,7 @@ class KlDivArguments(LossRule):
         elif aimed.must_be(LOGITS):
             what = f"`{loss}` gets a target of raw scores (@); it must be a distribution"
             report(call.argument("target", 1), what=what).because(aimed.trace)
-        elif given.must_be(LOG_PROBABILITIES) and averages(call) and not report.in_test():
+        elif given.must_be(LOG_PROBABILITIES) and averages(call):
             what = f"`{loss}` averages over the classes as well as over the batch; the divergence is `batchmean`"
             report(call.node, what=what)
 
@@ -484,8 +484,6 @@ class GradientCutBeforeLoss(Rule):
         leaf = report.interp.modules.leaves.get(id(loss), (loss, ""))[1] == "tensor" and bool(optimizers(report.interp))
         if loss.graph is True and loss.trace and loss.trace[0].label == LEAF and (leaf or cut_by_hand(loss)):
             made = loss.trace[0]
-            if made.space.holds_tests:
-                return  # of a module for tests, which learns nothing
             report(
                 made.node, made.space, what="the loss is made a leaf of its own", whom="the model", by="backward"
             ).because([end])

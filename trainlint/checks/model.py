@@ -510,7 +510,7 @@ class MissingSuperInit(Rule):
     def added(self, call: Call, report: Report) -> None:
         """`add_module` stands for the assignment."""
         if called(call.node) in ("add_module", "register_module"):
-            label, value = const(call.value("name", 1)), call.value("module", 2)
+            label, value = const(call.value("name", 1) or UNKNOWN), call.value("module", 2)
             if isinstance(label, str) and value is not None:
                 self.check((call.receiver, label, value, call.node), report)
 
@@ -690,8 +690,8 @@ class LinearWithoutNonlinearity(Rule):
         if not collapses(before.layer, flow.layer, flow.path):
             return
         first, second = before.layer.born, flow.layer.born
-        if first is None or second is None or flow.space.holds_tests:
-            return  # the net of a test is there to be moved, saved or split, not to learn
+        if first is None or second is None:
+            return
         if before.chain is not None and before.chain is flow.chain:
             report(second.node, second.space, cls=flow.layer.describe(), before=before.layer.describe()).because(
                 [first._replace(label=f"`{before.layer.describe()}`")]
@@ -1042,8 +1042,6 @@ class DropoutMisuse(Rule):
         p, node = call.value(name), call.argument(name)
         known = isinstance(p, Const) or node.__class__ is cst.BinaryOperation
         share = usual(p) or 0
-        if report.in_test():
-            return  # which may ask what is left of nothing
         if share >= 1 and isinstance(p, Const):
             report(node, what=f"dropout with {name}={share:g} drops everything: `{name}` is the share that goes")
         elif 0.8 < share < 1 and known:

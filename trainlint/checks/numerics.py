@@ -220,8 +220,6 @@ class TrainedRule(Rule):
 
     def tell(self, node: Any, value: Value, plan: Plan, report: Report, **fields: object) -> None:
         """Report a node that computes with a value, with a plan for its repair, now or when the program has ended."""
-        if report.in_test():
-            return
         if report.interp.frame.function is None and report.interp.module_depth == 0:
             report.interp.event("unguarded", node, self.code, value, plan, fields)
         else:
@@ -757,7 +755,6 @@ class InverseTrigEdge(Rule):
             or not recorded
             or report.interp.grad is False
             or operand.nature in ("random numbers", "a ReLU output", NEARLY_ONE)
-            or report.in_test()
             or is_read(index_of(report.space()), call.node)
         ):
             return

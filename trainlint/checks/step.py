@@ -510,8 +510,6 @@ class StepOrder(Rule):
         asked, index = call.receiver, index_of(report.space())
         if not isinstance(asked, Instance) or truth(asked.attrs["$value"]) or truth(asked.attrs["$aux"]) is not False:
             return
-        if report.in_test():
-            return  # that there are gradients is what is tested
         if isinstance(index.parent(call.node), cst.Assign) and index.function(call.node) is not None:
             if is_unread(index, call.node):
                 report(call.node, what="nothing is done with these gradients, so nothing is learnt")
@@ -521,7 +519,7 @@ class StepOrder(Rule):
         """A function or a loop asks for a value and gradients, and goes on without the gradients. Once, at the top of
         a file, is how it is shown what they are."""
         asked, index, frame = call.receiver, index_of(report.space()), report.interp.frame
-        once = (frame.function is None and not frame.loops) or report.in_test()
+        once = frame.function is None and not frame.loops
         if isinstance(asked, Instance) and truth(asked.attrs["$value"]) and not once:
             if is_second_unread(index, call.node, AVERAGING):
                 report.interp.event("unused", call.node)

@@ -192,11 +192,6 @@ class Region:
         self._known: dict[Any, tuple[int, Any]] = {}
 
     @property
-    def is_test(self) -> bool:
-        """Whether this is a program that pytest or unittest runs: a function of a file of tests, not a script."""
-        return self.kind == "program" and self.space.holds_tests and self.node.__class__ is cst.FunctionDef
-
-    @property
     def kinds(self) -> Mapping[str, Sequence_[Any]]:
         """The events so far by their kind, each kind in order; each event is looked at once for all rules."""
         events, found = self.events, self._by_kind
@@ -398,8 +393,7 @@ class Interpreter:
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
         self.visited: set[int] = set()
-        self.tested: set[int] = set()  # of these, what only tests and trials have called so far
-        self.testing = False
+        self.tried: set[int] = set()  # of these, what only trials have called so far
         self.handed: set[int] = set()  # functions that code out of view was given: it calls them
         self.made: dict[int, Arguments] = {}  # what the first module of a class was made with, by the class
         self.sized: set[int] = set()  # the classes of modules that some program knows all sizes of
@@ -2657,11 +2651,10 @@ class Interpreter:
         """Interpret a function's body in a frame of its own."""
         self.load(function.space)
         ident = id(function.node)
-        if (self.testing and is_for_training(function)) or self.is_tried_out(function, env):
-            if ident not in self.visited:
-                self.tested.add(ident)
-        elif not self.testing:
-            self.tested.discard(ident)
+        if not self.is_tried_out(function, env):
+            self.tried.discard(ident)
+        elif ident not in self.visited:
+            self.tried.add(ident)
         self.visited.add(ident)
         frame = Frame(env, function.closure, function.space, function, self.journal.mark())
         frame.on_yield, frame.caller, frame.call = on_yield, self.frame, node
@@ -2961,13 +2954,6 @@ def is_reset(loop: Any, target: Any, adding: Any) -> bool:
     assigned = (node for node in nodes_in(loop.body) if isinstance(node, cst.AssignTarget))
     others = (node for node in assigned if node not in own and node not in passed)
     return any(part.deep_equals(target) for other in others for part in nodes_in(other.target))
-
-
-def is_for_training(function: Function) -> bool:
-    """Whether a function is a hook of Lightning's, or one of a file that trains and holds no tests."""
-    if function.name in HOOKS:
-        return True
-    return function.owner is None and function.space.trains and not function.space.holds_tests
 
 
 def loop_use(region: Region) -> str:

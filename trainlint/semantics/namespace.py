@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     import libcst as cst
 
     from trainlint.syntax import SourceFile
+
+RUNNER = re.compile(r"^[ \t]*(?:import|from) (?:pytest|unittest|absl\.testing)\b", re.MULTILINE)
+TEST = re.compile(r"^def test_", re.MULTILINE)
 
 
 class Namespace(Object):
@@ -52,15 +56,15 @@ class Namespace(Object):
 
     @property
     def holds_tests(self) -> bool:
-        """Whether pytest and unittest look for tests in this file."""
-        if self.path is not None and (self.path.name.startswith("test_") or self.path.stem.endswith("_test")):
+        """Whether this file is there for a test runner. A script that evaluates may have a test's name too."""
+        if self.path is None or self.source is None:
+            return False
+        text = self.source.text
+        if "(unittest.TestCase)" in text:
             return True
-        return self.source is not None and "(unittest.TestCase)" in self.source.text
-
-    @property
-    def trains(self) -> bool:
-        """Whether a training goes backward and steps in this file itself."""
-        return self.source is not None and "backward(" in self.source.text and ".step(" in self.source.text
+        if not self.path.name.startswith("test_") and not self.path.stem.endswith("_test"):
+            return False
+        return RUNNER.search(text) is not None or (TEST.search(text) is not None and "__main__" not in text)
 
     def describe(self) -> str:
         return f"module {self.dotted}"

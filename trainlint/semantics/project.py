@@ -515,8 +515,7 @@ class Project:
             mark = interp.journal.mark()
             interp.steps = 0
             interp.enough = effort
-            interp.testing = space.holds_tests
-            interp.patience = REST_PATIENCE if effort == ALONE_EFFORT or interp.testing else PATIENCE
+            interp.patience = REST_PATIENCE if effort == ALONE_EFFORT else PATIENCE
             interp.flags.update(space.flags)
             self.choices, interp.choosing, interp.chosen = [], False, space.chosen
             interp.runs.clear()
@@ -538,7 +537,10 @@ class Project:
         self.emit(region.kind, region)
 
     def run_rest(self, space: Namespace) -> None:
-        """Run the functions and classes that no program reached."""
+        """Run the functions and classes that no program reached. Tests are left out: what they train is no use, they
+        do wrong on purpose, and a model under test is not the one that learns."""
+        if space.holds_tests:
+            return
         # From the bottom up: what stands below usually calls what stands above, and calls are what tells of arguments.
         # Modules come before all else, for their sizes.
         below = list(reversed(space.functions))
@@ -562,8 +564,8 @@ class Project:
         return self.is_visited(function) or function_name(function) in self.seam.reached
 
     def is_visited(self, function: Function) -> bool:
-        """Whether a program here has called a function; a part of a training, other than in a test."""
-        return id(function.node) in self.interp.visited and id(function.node) not in self.interp.tested
+        """Whether a program here has called a function, other than to try it out."""
+        return id(function.node) in self.interp.visited and id(function.node) not in self.interp.tried
 
     def run_alone(self, interp: Interpreter, function: Function) -> None:
         region = Region("program", function.node, function.space, None)
