@@ -624,6 +624,7 @@ class Project:
         waiting = [method for method in methods if id(method) in again or not self.is_reached(method)]
         if not waiting:
             return
+        waiting.sort(key=lambda method: method.name != "forward")  # it calls the others
         engine_calls = cls.family in ("module", "datamodule") and any(m.name in HOOKS for m in waiting)
         effort = MAIN_EFFORT if engine_calls or any(map(self.learns, waiting)) else ALONE_EFFORT
 
