@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from trainlint.syntax import SourceFile
 
 RUNNER = re.compile(r"^[ \t]*(?:import|from) (?:pytest|unittest|absl\.testing)\b", re.MULTILINE)
-TEST = re.compile(r"^def test_", re.MULTILINE)
+TEST = re.compile(r"^[ \t]*def test_", re.MULTILINE)
 
 
 class Namespace(Object):
