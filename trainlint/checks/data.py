@@ -420,8 +420,6 @@ class SplitOverlap(Rule):
     @on("fitted")
     def fitted(self, call: Call, report: Report) -> None:
         """The validation data are the same variable as the training data, or serve the same."""
-        if report.in_test():
-            return
         given = call.argument("validation_data")
         trained, judged = call.value("x"), call.value("validation_data")
         if is_loader(trained) and is_loader(judged) and same_data(judged) in {same_data(trained)} - {None}:

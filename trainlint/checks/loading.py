@@ -316,7 +316,7 @@ class EvaluationShuffled(Rule):
         """What an engine validates on is held out, whatever it is made of."""
         trained, judged, given = fact
         at = Step(report.space(), given, "validated here") if given is not None else None
-        for loader in judged if not report.in_test() else ():
+        for loader in judged:
             if loader.born is not None and all(loader is not other for other in trained):
                 part = HELD_OUT.get(str(dataset_part(loader.attrs.get("dataset"))), HELD_OUT["val"])
                 self.tell(loader, part, at, trained, report)
