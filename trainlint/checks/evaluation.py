@@ -29,6 +29,7 @@ from trainlint.checks.totals import (
     feeds_of,
     filled_lists,
     gain_of,
+    goes_with_turn,
     is_fed,
     is_held,
     is_never_emptied,
@@ -483,6 +484,9 @@ class MetricAveraging(Rule):
             wrong, names = True, ("a sum weighted with sizes", "the number of its terms")
         elif total == "sums" and not count and counts_each(index, right_node, left.tally.node):
             wrong, names = batched(loader) is True, ("a sum of all samples", "the number of batches")
+        elif total == "sums" and not count and counts_terms(unscaled(left_node), right_node):
+            wrong = left.tally.scaled or batched(loader) is True
+            names = ("a sum of all samples", "the number of batches")
         elif total == "sums" and not count and counts_turns(index, right_node, left.tally):
             count = "batches"
             wrong = batched(loader) is True or (left.tally.scaled and batched(loader) is None)
@@ -561,6 +565,14 @@ def counts_turns(index: Index, count: Any, total: Tally) -> bool:
         return False
     before, inside = assigned_around(index, count, loop)
     return any(map(sets_to_zero, before)) and len(inside) == 1 and adds_up(inside[0]) and is_one(gain_of(inside[0]))
+
+
+def counts_terms(total: Any, count: Any) -> bool:
+    """Whether a quotient is `sum(x) / len(x)`."""
+    if not is_plain_call(total, "sum") or not is_plain_call(count, "len"):
+        return False
+    summed, counted = positional(total), positional(count)
+    return len(summed) == len(counted) == 1 and summed[0].deep_equals(counted[0])
 
 
 def strides_to(total: Tally, count: Any) -> bool:
@@ -1025,6 +1037,7 @@ class MetricAccumulator(Rule):
                 or (what == "samples" and of_data(total, count))
                 or (what == "sizes" and same_loop(total, count))
                 or measures_walked(index_of(report.space()), counted, loop)
+                or goes_with_turn(counted, loop)
             )
         if over_all and replaced_in(index_of(report.space()), name, loop) is not None:
             self.lay(node, name, total, LAST, report)

@@ -172,6 +172,16 @@ def is_number_of_turn(node: Any, loop: Any) -> bool:
     return plus_one and is_name(node.left, first.value)
 
 
+def goes_with_turn(count: Any, loop: Any) -> bool:
+    """Whether an expression is the `i` of `for i, … in enumerate(…)` or the number of its turns, or some times that."""
+    if isinstance(count, cst.BinaryOperation) and isinstance(count.operator, cst.Multiply):
+        return goes_with_turn(count.left, loop) or goes_with_turn(count.right, loop)
+    if is_number_of_turn(count, loop):
+        return True
+    target = loop.target if isinstance(loop, cst.For) and called(loop.iter) == "enumerate" else None
+    return isinstance(target, cst.Tuple) and is_name(count, getattr(target.elements[0].value, "value", ""))
+
+
 def is_number_of_turns(index: Index, count: Any, loop: Any) -> bool:
     """Whether an expression is the `n` of `for … in range(n)`, also where the range is wrapped and has a name."""
     if not isinstance(loop, cst.For):

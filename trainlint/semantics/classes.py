@@ -76,6 +76,8 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
 
     init = cls.find("__init__")
     new = cls.find("__new__")
+    if cls.api and (wrapped := wrapped_only(interp, cls, arguments, node)) is not None:
+        return wrapped
     instance = Instance(cls, cls.family, Step(interp.frame.space, node, cls.name))
     if cls.family == "module":
         interp.write(instance.attrs, "training", TRUE)  # noted, since other branches know nothing of it
@@ -133,6 +135,19 @@ def instantiate(interp: Interpreter, cls: Class, arguments: Arguments, node: Any
         interp.event("dataset", node, instance)
         interp.emit("dataset", (node, instance, None))
     return instance
+
+
+WRAPPERS = ("first", "distributed_model")  # the behaviours of those that hand calls on to the model they hold
+LOOKS = frozenset(("__init__", "__getattr__"))
+
+
+def wrapped_only(interp: Interpreter, cls: Class, arguments: Arguments, node: Any) -> Value | None:
+    """The model itself, for a `DataParallel` of the program's own that merely looks for attributes in the model."""
+    if "__getattr__" not in cls.attrs or not LOOKS.issuperset(cls.attrs):
+        return None
+    rows = [(path, interp.library.row(path)) for path in cls.api]
+    path = next((path for path, row in rows if row is not None and row.raw.get("does") in WRAPPERS), None)
+    return interp.library.call(interp, path, arguments, node) if path is not None else None
 
 
 def chosen_by(dataset: Instance, given: dict[str, Any]) -> tuple[Any, ...]:

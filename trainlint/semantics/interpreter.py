@@ -2219,13 +2219,19 @@ class Interpreter:
             value, source = self.element_of(given), source_of(given)
         elif node.value is not None:
             value, source = self.eval(node.value), self.passed_on(node.value)
+        earlier = self.frame.yields[0][1] if self.frame.yields else None
+        if earlier is not None and source is not earlier and source is not None and serve_alike(earlier, source):
+            source = earlier  # which is made anew for each pass
         self.frame.yields.append((value, source))
         if self.frame.on_yield is not None:
             self.frame.on_yield(value)
         return UNKNOWN
 
     def passed_on(self, node: Any) -> Value | None:
-        """What the loop at hand walks over, when a generator yields its items as they come (`yield batch`)."""
+        """What the loop at hand walks over, when a generator yields its items as they come (`yield batch`), or takes them
+        one by one (`yield next(batches)`)."""
+        if is_plain_call(node, "next"):
+            return source_of(self.peek(node.args[0].value) or UNKNOWN) if node.args else None
         for region in outwards(self.region):
             if region.kind == "call":
                 break
@@ -2696,6 +2702,16 @@ class Interpreter:
             self.journal.undo(frame.mark)
             self.journal.merge(deltas)
         return join_all(value for value, _ in returns)
+
+
+def serve_alike(*sources: Value) -> bool:
+    """Whether several loaders serve the same data in the same way."""
+    told: set[object] = set()
+    for loader in (option for source in sources for option in options(source)):
+        if not isinstance(loader, Instance) or loader.family != "loader" or "dataset" not in loader.attrs:
+            return False
+        told.add(tuple(loader.attrs.get(name, NONE).key for name in ("dataset", "shuffle", "sampler", "batch_size")))
+    return len(told) == 1
 
 
 def literal_value(node: Any) -> Any:

@@ -793,6 +793,8 @@ def mean(call: Call) -> Value:
     nature = None if soft else tensor.nature
     if nature == arithmetic.EXPONENTIAL:
         nature = arithmetic.EXPONENTIALS
+    elif nature == "a one-hot code" and const(call.value("dim", 1)) == 0:
+        nature = "the share of a class"
     kinds = (
         tensor.kinds
         if tensor.must_be(LOGITS | PROBABILITIES | SIGMOID | LOG_PROBABILITIES) and call.value("dim", 1)
