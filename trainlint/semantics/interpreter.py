@@ -2228,8 +2228,8 @@ class Interpreter:
         return UNKNOWN
 
     def passed_on(self, node: Any) -> Value | None:
-        """What the loop at hand walks over, when a generator yields its items as they come (`yield batch`), or takes them
-        one by one (`yield next(batches)`)."""
+        """What the loop at hand walks over, when a generator yields its items as they come (`yield batch`), or what
+        they are taken from one by one (`yield next(batches)`)."""
         if is_plain_call(node, "next"):
             return source_of(self.peek(node.args[0].value) or UNKNOWN) if node.args else None
         for region in outwards(self.region):

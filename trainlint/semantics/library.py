@@ -23,6 +23,7 @@ from trainlint.semantics.sizes import Size, is_fixed, is_of_axis
 from trainlint.semantics.values import (
     ALIKE,
     CHOSEN,
+    COLLATED,
     ELSEWHERE,
     FALSE,
     HELD,
@@ -163,6 +164,7 @@ MOVED = [
     (re.compile(r"^(pytorch_lightning|lightning)\.(?!pytorch\.)"), "lightning.pytorch."),
     (re.compile(r"^torchvision\.models\.\w+\."), "torchvision.models."),
     (re.compile(r"^torchvision\.datasets\.\w+\."), "torchvision.datasets."),
+    (re.compile(r"^torchtext\.legacy\."), "torchtext."),
     (re.compile(r"^torch\.distributions\.[a-z_]+\.(?=[A-Z])"), "torch.distributions."),
     (re.compile(r"^torchvision\.transforms\.(v2|transforms)\."), "torchvision.transforms."),
     (re.compile(r"^sklearn\.preprocessing\._\w+\."), "sklearn.preprocessing."),
@@ -1330,6 +1332,9 @@ class Library:
         if name == "shape" and owner.cls is None and "$item" in owner.attrs:
             first = Number(1, integer=True, tally=Tally("size"))
             return Sequence(Number(1, integer=True), first=first)
+        if COLLATED in owner.attrs and name not in ("to", "batch_size", "dataset", "fields"):
+            batch: Value = owner.attrs[COLLATED]
+            return batch
         if name in WRAPPED and (owner.family == "module" or (owner.family == "" and "training" in owner.attrs)):
             return owner
         row = self.method_row(owner, name)

@@ -618,6 +618,7 @@ HELD = "$held"  # what is known of the rows that a list has: their `DataInfo`
 LEFT_OUT = "$left out"  # of a list of a table's columns: those that are not among them
 COUNT = "$count"  # of a list of unknown length: how many items settings decide that it has
 OF_BATCH = "$batch"  # marks a list that has something of each sample of a batch
+COLLATED = "$collated"  # of a batch that is an object: what its attributes are
 OF_PASS = "$pass"  # of a list of all batches of a loader, the pass over it that made the list
 
 

@@ -19,6 +19,7 @@ from trainlint.semantics.behaviours import (
     settings,
     skorch,
     tensors,
+    texts,
     training,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "settings",
     "skorch",
     "tensors",
+    "texts",
     "training",
 ]

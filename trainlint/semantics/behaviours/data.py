@@ -26,6 +26,7 @@ from trainlint.semantics.library import (
 )
 from trainlint.semantics.values import (
     CELLS,
+    COLLATED,
     FALSE,
     HELD,
     INDICES,
@@ -2439,6 +2440,8 @@ def as_batch(value: Value, info: DataInfo, collate: bool = True) -> Value:
     if isinstance(value, (Const, Number)):
         number = value is not NONE and collate
         return Tensor(graph=False, data=info, shape=(None,) if number else None, batched=number)
+    if isinstance(value, Instance) and COLLATED in value.attrs:
+        return value
     return Tensor(graph=False, data=info._replace(scaled=None), batched=collate)
 
 

@@ -793,7 +793,7 @@ def mean(call: Call) -> Value:
     nature = None if soft else tensor.nature
     if nature == arithmetic.EXPONENTIAL:
         nature = arithmetic.EXPONENTIALS
-    elif nature == "a one-hot code" and const(call.value("dim", 1)) == 0:
+    elif nature == "a one-hot code" and const(call.value("dim", 1) or NONE) == 0:
         nature = "the share of a class"
     kinds = (
         tensor.kinds
