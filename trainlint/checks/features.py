@@ -12,7 +12,7 @@ import libcst as cst
 from trainlint.api import Report, Rule, on
 from trainlint.checks.rows import is_small
 from trainlint.findings import Severity
-from trainlint.semantics.behaviours.data import DRAWN_AGAIN, IMAGENET, Same, steps_of
+from trainlint.semantics.behaviours.data import DRAWN_AGAIN, IMAGENET, Same, steps_of, sure_steps
 from trainlint.semantics.behaviours.lists import LISTED, At
 from trainlint.semantics.classes import indexed_by_sample, indexed_together
 from trainlint.semantics.interpreter import Region, dotted_name, outwards
@@ -426,7 +426,7 @@ class LabelBreakingAugmentation(Rule):
             return
         for name, value in dataset.attrs.items():
             if isinstance(name, str) and "transform" in name and isinstance(value, Instance):
-                for step in steps_of(value) or ():
+                for step in sure_steps(value):
                     if (
                         step.born is not None
                         and (step.describe() in FLIPS or turns(step))

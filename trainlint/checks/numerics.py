@@ -73,7 +73,7 @@ HARMLESS = frozenset(
     )
 )
 # What holds exact zeros, so that the result is wrong even where no gradient is asked for.
-EXACT = frozenset(("a count", *MASKS, "a one-hot code"))
+EXACT = frozenset(("a count", *MASKS, "a one-hot code", "the share of a class"))
 
 
 DIFFERENTIABLE = ("torch", "keras")  # libraries whose arrays have gradients

@@ -122,7 +122,10 @@ def append(interp: Interpreter, target: ListObject, value: Value, last: bool = T
     items = interp.read(target.attrs, "items")
     changed(interp, target)
     if items is None:
-        interp.write(target.attrs, "ends", (*interp.ends_of(target), value)[-MAX_ENDS:] if last else ())
+        if last:
+            interp.write(target.attrs, "ends", (*interp.ends_of(target), value)[-MAX_ENDS:])
+        else:
+            loosen(interp, target)
     if items is not None and len(items) < MAX_ITEMS:
         interp.write(target.attrs, "items", (*items, value))
     else:
@@ -139,7 +142,14 @@ def disorder(interp: Interpreter, target: ListObject) -> None:
     if target.items is not None:
         interp.write(target.attrs, "element", interp.element_of(target))
         interp.write(target.attrs, "items", None)
+    loosen(interp, target)
+
+
+def loosen(interp: Interpreter, target: ListObject) -> None:
+    """Forget what a list of unknown items begins and ends with."""
     interp.write(target.attrs, "ends", ())
+    if "begins" in target.attrs:
+        interp.write(target.attrs, "begins", ())
 
 
 def changed(interp: Interpreter, target: ListObject) -> None:
@@ -158,6 +168,8 @@ def extend(interp: Interpreter, target: ListObject, value: Value) -> None:
     if known is None or target.items is None:
         before = interp.ends_of(target) if known is not None else ()
         interp.write(target.attrs, "ends", (*before, *interp.ends_of(value))[-MAX_ENDS:])
+        if target.items:
+            interp.write(target.attrs, "begins", target.items)
     if known is None or target.items is None or len(known) + len(target.items) > MAX_ITEMS:
         elements = [interp.element_of(value), *(target.items or ())]
         if target.items is None and target.attrs["element"] is not UNKNOWN:
@@ -491,7 +503,7 @@ def set_item(interp: Interpreter, owner: Value, indices: list[Value | slice], va
         elif items is not None:
             interp.write(owner.attrs, "items", tuple(join(i, value) for i in items))
         else:
-            interp.write(owner.attrs, "ends", ())
+            loosen(interp, owner)
             interp.write(owner.attrs, "element", join(owner.attrs["element"], value))
     elif isinstance(owner, Tensor):
         node = target.value
@@ -702,7 +714,7 @@ def delete_item(interp: Interpreter, owner: Value, index: Value | slice) -> None
         else:
             disorder(interp, owner)
     elif isinstance(owner, ListObject):
-        interp.write(owner.attrs, "ends", ())
+        loosen(interp, owner)
 
 
 def dropped(gone: frozenset[Any], names: Set[Any]) -> frozenset[Any]:

@@ -104,7 +104,7 @@ class Journal:
             if present.__class__ in ITEMS and name == "items":
                 pending += join_items(where, deltas)
                 continue
-            if name == "element" and (id(where), "items") in written:
+            if name in ("element", "begins") and (id(where), "items") in written:
                 continue
             merged: Any = MISSING
             lacking = False
@@ -143,6 +143,26 @@ def join_items(where: dict[Any, Any], deltas: list[Delta]) -> Iterator[tuple[dic
     else:
         yield where, "items", None
         yield where, "element", join_all(v for held in found for v in (held if held.__class__ is tuple else (held,)))
+        begun = [held if held.__class__ is tuple else begins_of(where, delta) for held, delta in zip(found, deltas)]
+        if (same := common_start(begun)) or "begins" in where:
+            yield where, "begins", same
+
+
+def begins_of(where: dict[Any, Any], delta: Delta) -> tuple[Any, ...]:
+    """What a list of unknown items surely begins with, after a delta."""
+    entry = delta.get((id(where), "begins"))
+    found: tuple[Any, ...] = entry[2] if entry is not None else where.get("begins", ())
+    return found if found is not MISSING else ()
+
+
+def common_start(sequences: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """What several sequences all begin with."""
+    length = 0
+    for first, *others in zip(*sequences):
+        if any(other is not first for other in others):
+            break
+        length += 1
+    return sequences[0][:length]
 
 
 def join_entries(name: Any, a: Any, b: Any) -> Any:
@@ -154,6 +174,8 @@ def join_entries(name: Any, a: Any, b: Any) -> Any:
         return a | b
     if name == "ends":
         return common_end(a, b)
+    if name == "begins":
+        return common_start([a, b])
     if name in ("$optimizers", "$weights"):
         return (*a, *(item for item in b if item not in a))
     if name == APPLIED:

@@ -1342,6 +1342,9 @@ class Library:
             return Method(owner, name)
         if owner.family == "mapping" and f"dict.{name}" in BUILTINS:
             return Method(Names(owner), name)
+        if name == "hparams" and isinstance(owner.cls, Class) and any("Lightning" in path for path in owner.cls.api):
+            interp.write(owner.attrs, name, settings := Instance(Api("omegaconf.DictConfig"), "mapping"))
+            return settings
         if owner.cls is None or isinstance(owner.cls, Api):
             if owner.family in ("", "opaque") or isinstance(owner.cls, Api):
                 if owner.family and owner.family not in ("opaque",):

@@ -517,6 +517,10 @@ class Tuple(Value):
         self.names = names
 
     @property
+    def sure(self) -> tuple[Value, ...]:
+        return self.items
+
+    @property
     def key(self) -> object:
         return ("tuple", *[item.key for item in self.items])
 
@@ -592,7 +596,7 @@ class Object(Value):
 
 class ListObject(Object):
     """A list (or set, deque): `attrs["items"]` is a tuple of known items, or None with `attrs["element"]`, what any of
-    them may be, and `attrs["ends"]`, those that surely stand at the end."""
+    them may be, and `attrs["ends"]`, those that surely stand at the end; "begins", if any, at the beginning."""
 
     __slots__ = ()
 
@@ -605,6 +609,12 @@ class ListObject(Object):
     def items(self) -> tuple[Value, ...] | None:
         items: tuple[Value, ...] | None = self.attrs["items"]
         return items
+
+    @property
+    def sure(self) -> tuple[Value, ...]:
+        """The items that are surely there, in their order."""
+        items: tuple[Value, ...] | None = self.attrs["items"]
+        return (*self.attrs.get("begins", ()), *self.attrs["ends"]) if items is None else items
 
     def describe(self) -> str:
         if self.items is None:

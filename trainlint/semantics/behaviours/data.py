@@ -2020,6 +2020,8 @@ def sameness(value: Value, depth: int = 0) -> Any:
         kinds = {key[0] for key in order}
         if "drawn" in kinds and kinds <= {"drawn", "chosen"}:
             return order  # places drawn at random, and which of them
+    if isinstance(value, Union) and any(isinstance(o, Instance) and o.cls is None for o in value.options):
+        return tuple(sameness(option, depth + 1) for option in value.options)  # an entry of one of several settings
     return object() if is_anything(value) else Same(value)
 
 
@@ -2621,10 +2623,36 @@ def steps_of(transform: Value | None) -> list[Instance] | None:
     return found
 
 
+def sure_steps(transform: Value | None) -> list[Instance]:
+    """The single transforms of a pipeline that surely run, in order, whatever settings add to them."""
+    if not isinstance(transform, Instance) or transform.family != "transform":
+        return []
+    inner = transform.attrs.get("$steps")
+    if inner is None:
+        return [transform]
+    return [step for item in inner.sure for step in sure_steps(item)] if isinstance(inner, (ListObject, Tuple)) else []
+
+
+def last_steps(transform: Value | None) -> list[Instance] | None:
+    """What a pipeline ends with, from a transform on that gives pixels from 0 to 1 whatever it gets."""
+    inner = transform.attrs.get("$steps") if isinstance(transform, Instance) else None
+    ends = inner.attrs["ends"] if isinstance(inner, ListObject) else ()
+    steps = [steps_of(item) for item in ends]
+    for i, found in enumerate(steps):
+        if found is None:
+            return None
+        if any(map(scales_to_one, found)):
+            later = steps[i:]
+            return [step for some in later for step in some or ()] if None not in later else None
+    return None
+
+
 def scale_of(transform: Value | None, before: tuple[Any, ...] | None = None) -> tuple[Any, ...] | None:
     """How images are scaled that come out of a transform: ("normalised", mean, std, step), or ("plain", step) for
     pixels in [0, 1]; None when that is not known. `before` is how those are scaled that go in."""
     steps = steps_of(transform)
+    if steps is None:
+        steps = last_steps(transform)
     if steps is None:
         return None
     scale = before
@@ -2764,8 +2792,8 @@ def augments(value: Value | None, depth: int = 0) -> Any:
         inner = value.attrs.get("$steps")
         held = [inner] if isinstance(inner, Value) else parts_run(value)
         return next((found for one in held if (found := augments(one, depth + 1)) is not None), None)
-    if isinstance(value, (ListObject, Tuple)) and value.items is not None:
-        for item in value.items:
+    if isinstance(value, (ListObject, Tuple)):
+        for item in value.sure:
             found = augments(item, depth + 1)
             if found is not None:
                 return found

@@ -899,7 +899,7 @@ def pop(call: Call) -> Value:
     target, values = call.first, arguments_of(call)
     if not isinstance(target, ListObject) or target.items is None:
         if isinstance(target, ListObject):
-            call.interp.write(target.attrs, "ends", ())
+            containers.loosen(call.interp, target)
         return element(call, target)
     items = target.items
     place = 0 if call.path.endswith("popleft") else whole(values[1]) if len(values) > 1 else -1
@@ -922,7 +922,7 @@ def reverse(call: Call) -> Value:
     if isinstance(target, ListObject):
         if target.items is not None:
             call.interp.write(target.attrs, "items", target.items[::-1])
-        call.interp.write(target.attrs, "ends", ())
+        containers.loosen(call.interp, target)
     return NONE
 
 
@@ -946,7 +946,7 @@ def clear(call: Call) -> Value:
             call.interp.write(target.attrs, EMPTIED, object())
     if isinstance(call.first, ListObject):
         call.interp.write(call.first.attrs, "items", ())
-        call.interp.write(call.first.attrs, "ends", ())
+        containers.loosen(call.interp, call.first)
     return NONE
 
 
