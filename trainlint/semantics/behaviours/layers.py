@@ -1189,10 +1189,20 @@ def model(call: Call) -> Value:
     return instance
 
 
+# Names of timm's models whose images are scaled as torchvision does; others have constants of their own, or none.
+LIKE_TORCHVISION = re.compile(
+    r"(?!.*clip)(resnet|resnext|wide_resnet|seresnet|seresnext|vgg|densenet|regnet[xy]_|convnext_|swin_|deit_|efficientnet_b)\w*"
+)
+
+
 def is_pretrained(call: Call) -> bool:
     """Whether a ready-made model surely has weights learnt on ImageNet, from images scaled as torchvision does."""
     first = call.arguments.positional[0] if call.arguments.positional else UNKNOWN
     keywords = call.arguments.keywords
+    if call.short_name == "create_model":
+        named, asked = const(call.value("model_name", 0) or UNKNOWN), const(call.value("pretrained", 1) or UNKNOWN)
+        known = isinstance(named, str) and LIKE_TORCHVISION.match(named) is not None
+        return known and asked is True and "in_chans" not in keywords and not call.arguments.open
     value = keywords.get("pretrained", keywords.get("weights", first))
     if not call.actual.startswith("torchvision.models."):
         return False
