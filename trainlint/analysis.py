@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainlint.config import OWN_FAILURE, UNREADABLE, UNUSED_SUPPRESSION
+from trainlint.config import OWN_FAILURE, UNREADABLE, UNUSED_SUPPRESSION, by_name
 from trainlint.findings import Finding, Severity, Span
 from trainlint.imports import Disk, Finder, digest
 from trainlint.units import Part
@@ -203,11 +204,13 @@ class _Unit:
         for number, share in enumerate(shares):
             for _, _, finding in share.pending:
                 agreeing.setdefault(_identity(finding), set()).add(number)
-        for share in shares:
-            findings = [*share.findings]
+        # What one part tells anyway, another may tell on request only.
+        for on_request, share in product((False, True), shares):
+            findings = [finding for finding in share.findings if finding.on_request is on_request]
             for name, attribute, finding in share.pending:
-                if not self.is_used(name, attribute, agreeing[_identity(finding)], shares):
-                    findings.append(finding)
+                if finding.on_request is on_request:
+                    if not self.is_used(name, attribute, agreeing[_identity(finding)], shares):
+                        findings.append(finding)
             new = [finding for finding in findings if _identity(finding) not in seen]
             seen.update(map(_identity, new))
             for finding in new:
@@ -226,8 +229,10 @@ class _Unit:
 
     def shown(self, file: File, findings: Sequence[Finding]) -> Sequence[Finding]:
         """Of the findings in a file those that settings and comments leave."""
-        wanted = [finding for finding in findings if finding.code in file.codes]
-        return _unsuppressed(file, wanted, self.job) if file.may_be_suppressed else wanted
+        wanted: Sequence[Finding] = [finding for finding in findings if finding.code in file.codes]
+        if file.may_be_suppressed:
+            wanted = _unsuppressed(file, wanted, self.job)
+        return [finding for finding in wanted if not finding.on_request or by_name(finding.code) in file.codes]
 
     def text(self, path: str) -> bytes:
         """What a file holds."""

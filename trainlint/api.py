@@ -55,6 +55,7 @@ class Draft:
     plan: Callable[[Draft], None] | None = None
     explained: bool = False  # whether it is known what led to it, be it only the node itself
     is_pending: bool = False  # whether it depends on what is nowhere in the project
+    on_request: bool = False  # whether it is told only where its rule is selected by name
 
     def because(self, steps: Iterable[Step | None]) -> Draft:
         """Name the places that explain the finding; the first is quoted in the message."""
@@ -63,6 +64,11 @@ class Draft:
                 self.explained = True
                 if step.node is not self.node:
                     self.related.append(step)
+        return self
+
+    def if_selected(self, by_name: bool = True) -> Draft:
+        """Tell of it only where the rule is selected by name: what it says is so, but hardly ever does harm."""
+        self.on_request = by_name
         return self
 
     def fix(self, message: str, *edits: CodeEdit, safety: Safety | None = None) -> Draft:

@@ -242,6 +242,11 @@ def enabled_codes(selections: Iterable[Selection], catalogue: Sequence[RuleInfo]
     return frozenset(enabled | {OWN_FAILURE})
 
 
+def by_name(code: str) -> str:
+    """What stands among the codes that are on for a rule that was selected, and is not on by default only."""
+    return f"{code}+"
+
+
 def concerning(layer: Selection, infos: Sequence[RuleInfo]) -> Selection:
     """The selectors of a layer that some of these rules answer to; a `select` of none of them selects nothing."""
 

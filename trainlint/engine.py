@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from trainlint import plugins
 from trainlint.analysis import File, Job, Outcome, Progress, perform
 from trainlint.cache import Cache
-from trainlint.config import OWN_FAILURE, Settings, codes_of, enabled_codes
+from trainlint.config import OWN_FAILURE, Selection, Settings, by_name, codes_of, enabled_codes
 from trainlint.discovery import Globs, Target
 from trainlint.findings import Finding, Safety, Severity, Span
 from trainlint.imports import Disk, Finder, common_folder, digest
@@ -347,7 +347,8 @@ class _Enabled:
     def of(self, target: Target) -> frozenset[str]:
         settings = target.settings
         if settings not in self._codes:
-            self._codes[settings] = enabled_codes(settings.selections, self._catalogue)
+            asked = enabled_codes((Selection(select=()), *settings.selections), self._catalogue)
+            self._codes[settings] = enabled_codes(settings.selections, self._catalogue) | set(map(by_name, asked))
             self._ignores[settings] = [
                 (Globs.of(patterns), frozenset[str]().union(*(codes_of(s, self._catalogue) for s in selectors)))
                 for patterns, selectors in settings.per_file_ignores

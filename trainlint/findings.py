@@ -103,6 +103,7 @@ class Finding:
     counterparts: tuple[str, ...] = ()
     # Where suppression comments for this finding may stand: first and last line of the logical line.
     statement_lines: tuple[int, int] = field(default=(0, 0), compare=False)
+    on_request: bool = field(default=False, compare=False)  # told only where its rule is selected by name
 
     @property
     def sort_key(self) -> tuple[str, int, int, int, str]:

@@ -509,6 +509,12 @@ def is_behind_models(interp: Interpreter) -> bool:
     return owner.family == "module" and len(modules_in(owner)) == 1
 
 
+def guesses_right(tensor: Tensor) -> bool:
+    """Whether torch takes the axis of the classes where none is given: the only one, or that beside the batch."""
+    return tensor.shape is not None and len(tensor.shape) in (1, 2)
+
+
+
 class SoftmaxDim(Rule):
     """A softmax over the wrong axis."""
 
@@ -528,6 +534,8 @@ class SoftmaxDim(Rule):
         if dim is None:
             if not call.via:
                 self.implicit(call, report)
+            elif isinstance(call.receiver, Instance) and call.receiver.born is not None:
+                report.interp.event("undimmed", call.receiver.born.node, guesses_right(tensor))
             return
         number = const(dim)
         if not isinstance(number, int) or not tensor.must_be(LOGITS):
@@ -544,8 +552,21 @@ class SoftmaxDim(Rule):
 
     @on_call("torch.nn.Softmax", "torch.nn.LogSoftmax")
     def made(self, call: Call, report: Report) -> None:
-        if call.value("dim", 0) is None:
-            self.implicit(call, report)
+        if call.value("dim", 0) is None and self.is_implicit(call, report):
+            report.interp.event("undimmed", call.node, call.short_name)
+
+    @on("program", having="undimmed")
+    def run(self, region: Region, report: Report) -> None:
+        """What was made without `dim`, once it is known what it is run with."""
+        events = region.of("undimmed")
+        guesses: dict[Any, list[bool]] = {}
+        for event in events:
+            if isinstance(event.what, bool):
+                guesses.setdefault(event.node, []).append(event.what)
+        for event in events:
+            if isinstance(event.what, str):
+                draft = report(event.node, event.space, softmax=event.what, what=self.GUESSES)
+                draft.if_selected(by_name=all(guesses.get(event.node, (False,))))
 
     @on_call("keras.layers.Dense")
     def of_keras(self, call: Call, report: Report) -> None:
@@ -554,19 +575,21 @@ class SoftmaxDim(Rule):
             what = "runs over the single unit of this layer; every output is 1, whatever the input"
             report(call.node, softmax="softmax", what=what)
 
+    GUESSES = "is given no `dim`; torch guesses one from the number of axes, 0 or 1, and warns"
+
     def implicit(self, call: Call, report: Report) -> None:
-        if (
-            not of_torch(call)
-            or call.arguments.open
-            or any(argument.star for argument in getattr(call.node, "args", ()))
-        ):
+        if not self.is_implicit(call, report):
             return
-        if is_guarded(index_of(report.space()), call.node):
-            return  # for a version without this argument
-        what = "is given no `dim`; torch guesses one from the number of axes, 0 or 1, and warns"
-        draft = report(call.node, softmax=call.short_name, what=what)
+        draft = report(call.node, softmax=call.short_name, what=self.GUESSES)
+        draft.if_selected(by_name=guesses_right(call.tensor))
         if isinstance(call.node, cst.Call) and len(call.tensor.shape or ()) == 2:
             draft.fix("pass the `dim` of the classes", set_argument(call.node, "dim", "1"))
+
+    def is_implicit(self, call: Call, report: Report) -> bool:
+        """Whether a call surely leaves the axis to torch, and not for a version without this argument."""
+        starred = any(argument.star for argument in getattr(call.node, "args", ()))
+        known = of_torch(call) and not call.arguments.open and not starred
+        return known and not is_guarded(index_of(report.space()), call.node)
 
     @on("output")
     def returned(self, fact: tuple[Any, Instance, Value], report: Report) -> None:

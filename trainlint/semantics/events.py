@@ -110,6 +110,8 @@ FIELDS = {
     "sorted": "others",  # parameters were put into a list that nobody reads, others into these
     "learnt": "",
     "unused": "",  # gradients that nobody looks at
+    # A softmax was made without `dim`, by which name; or what was made there ran, and whether torch guessed right.
+    "undimmed": "what",
     "idle": "term",
     "reordered": "key name tokens",
     "aside": "term",

@@ -292,7 +292,9 @@ class Project:
         if draft.rule.exclusive and self.choices:
             self.choices[-1].drafts[-1].append((draft, list(self.interp.stack) if stack is None else stack))
         else:
-            self.drafts.setdefault((draft.rule.code, id(draft.node)), draft)
+            kept = self.drafts.setdefault((draft.rule.code, id(draft.node)), draft)
+            if kept.on_request:  # this one may be told anyway
+                self.drafts[draft.rule.code, id(draft.node)] = draft
 
     def choose(self, event: str, fact: Any) -> None:
         """Follow the alternatives of a choice: their exclusive drafts count when no alternative is without one, or when
@@ -866,6 +868,7 @@ def finding_of(draft: Draft, source: SourceFile, may_edit: Callable[[SourceFile]
         fix=fix_of(draft, may_edit),
         cell=cell,
         statement_lines=source.statement_lines(draft.node),
+        on_request=draft.on_request,
     )
 
 
