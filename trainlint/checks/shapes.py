@@ -514,7 +514,6 @@ def guesses_right(tensor: Tensor) -> bool:
     return tensor.shape is not None and len(tensor.shape) in (1, 2)
 
 
-
 class SoftmaxDim(Rule):
     """A softmax over the wrong axis."""
 
