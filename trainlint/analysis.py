@@ -208,9 +208,10 @@ class _Unit:
         for on_request, share in product((False, True), shares):
             findings = [finding for finding in share.findings if finding.on_request is on_request]
             for name, attribute, finding in share.pending:
-                if finding.on_request is on_request:
-                    if not self.is_used(name, attribute, agreeing[_identity(finding)], shares):
-                        findings.append(finding)
+                if finding.on_request is not on_request:
+                    continue
+                if not self.is_used(name, attribute, agreeing[_identity(finding)], shares):
+                    findings.append(finding)
             new = [finding for finding in findings if _identity(finding) not in seen]
             seen.update(map(_identity, new))
             for finding in new:
