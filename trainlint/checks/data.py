@@ -45,6 +45,7 @@ from trainlint.semantics.behaviours.data import (
 from trainlint.semantics.behaviours.keras import SERIES, SERIES_LAYERS
 from trainlint.semantics.behaviours.lists import held
 from trainlint.semantics.behaviours.pipelines import PATHS
+from trainlint.semantics.classes import ROWS
 from trainlint.semantics.interpreter import Interpreter, Region, dotted_name, loop_use, nested, outwards, target_names
 from trainlint.semantics.library import NODE_MASKS, is_of_torch
 from trainlint.semantics.modules import contents
@@ -83,6 +84,7 @@ _SLICE = re.compile(r"(\d*)(%?):(\d*)(%?)\]")
 PLACES = ("$indices", "indices")  # what a part of a data set keeps of how it was chosen
 JOINED = (".ConcatDataset", "datasets.Dataset", ".Dataset.zip")  # have all samples of several others
 JUDGED = "evaluated on the data it was trained on"
+MISTAKEN = "evaluated on the part that is for training, though it is called held out"
 UNSPLIT = "trained on all rows, those among them that are held out (@) and that it is evaluated on"
 REDRAWN = "evaluated on a part of a second random split, which holds rows that it was trained on"
 
@@ -374,6 +376,7 @@ class SplitOverlap(Rule):
         trained = [e.loader for e in region.of("trained") if gives_away(e, evaluated)]
         if trained and evaluated:
             self.loaders(region, trained, since_training(region, evaluated), report)
+            self.branched(trained, since_training(region, evaluated), report)
             self.wholes(region, trained, since_training(region, evaluated), report)
             if not is_seeded_elsewhere(region):
                 self.redrawn(trained, [event.loader for event in evaluated], report)
@@ -386,7 +389,9 @@ class SplitOverlap(Rule):
             self.tensors(region, report)
         if trained:
             self.swapped(region, report)
-        if region.has("measured") and isinstance(region.node, cst.Module):
+        elif not region.has("backward", "step", "autograd"):
+            self.mistaken(region, [*evaluated, *region.of("gathered"), *region.of("passed")], report)
+        if region.has("measured"):
             self.arrays(region, report)
 
     def swapped(self, region: Region, report: Report) -> None:
@@ -402,6 +407,16 @@ class SplitOverlap(Rule):
                 how = f"trained on the {part} data while those for training are not used"
                 at, *loops = places_of(event, region)
                 report(at.node, at.space, how=how).because([dataset.born, unused, *loops])
+
+    def mistaken(self, region: Region, evaluated: Sequence[Any], report: Report) -> None:
+        """A program that only evaluates asks for the training part of what it calls its test data."""
+        for event in evaluated:
+            for dataset in options(event.loader.attrs.get("dataset", UNKNOWN)):
+                if not isinstance(dataset, Instance) or "$made" not in dataset.attrs or dataset.born is None:
+                    continue
+                own = isinstance(dataset.cls, Class) or bundled(dataset)  # a hub calls the only part of some data so
+                if own and dataset_part(dataset) == "train" and is_called_held_out(event, region):
+                    report(dataset.born.node, dataset.born.space, how=MISTAKEN).because([event.loader.born])
 
     @on("loop", having="model")
     def passed(self, region: Region, report: Report) -> None:
@@ -445,6 +460,10 @@ class SplitOverlap(Rule):
             report(seed, judged.born.space, how=REDRAWN).because([trained.born])
         elif (twin := serves_same(judged, trained)) is not None and isinstance(trained, Instance):
             report(twin.node, twin.space, how=JUDGED).because([trained.born])
+        elif (how := shared_rows(judged, trained)) and isinstance(judged, Instance) and isinstance(trained, Instance):
+            blamed, other = (trained, judged) if how == UNSPLIT else (judged, trained)
+            if blamed.born is not None:
+                report(blamed.born.node, blamed.born.space, how=how).because([other.born])
         elif given.__class__ is cst.Attribute and dotted_name(given) == dotted_name(call.argument("x")):
             report(given, how=JUDGED)
         if given.__class__ is cst.Tuple and given.elements:
@@ -793,6 +812,18 @@ class SplitOverlap(Rule):
                 ):
                     report(dataset.born.node, dataset.born.space, how=JUDGED).because([made[0]])
 
+    def branched(self, trained: list[Instance], evaluated: Sequence[Any], report: Report) -> None:
+        """One branch makes the data for both, and there some that are evaluated are trained on, too."""
+        learnt = [one for loader in trained for one in in_branches(loader)]
+        judged = dict.fromkeys(event.loader for event in evaluated if event.loader not in trained) if learnt else {}
+        for mine in (one for loader in judged for one in in_branches(loader)):
+            made = born_at(mine)
+            around = set(branches(made)) if made is not None else set()
+            beside = [one for one in learnt if (born := born_at(one)) and not around.isdisjoint(branches(born))]
+            if beside and all(same_data(mine) == same_data(one) or serves_some(mine, one) for one in beside):
+                if made is not None and identity(mine.attrs["dataset"]) is not None:
+                    report(made.node, made.space, how=JUDGED).because([born_at(beside[0])])
+
     def tensors(self, region: Region, report: Report) -> None:
         """The training part of a split is judged, and the held-out part is never given to the model."""
         calls = region.of("model")
@@ -816,6 +847,7 @@ class SplitOverlap(Rule):
         used: list[tuple[int, Value | None, Any, bool]] = []  # after how many fits, for what rows, who; if in `fit`
         last: Any = None
         by_call: dict[int, tuple[Any, int]] = {}
+        in_view = isinstance(region.node, cst.Module)  # a function may leave it to its caller to use the rest
         measured = {event.node for event in region.of("measured")}
         for event in region.events:
             if event.kind == "fitted":
@@ -851,7 +883,7 @@ class SplitOverlap(Rule):
                 if count > place and (who is fit.estimator or not of_its_fit)
                 if not (spare and of_its_fit and value is None)  # judged on some of the rows that it is fitted to
             )
-            again = same_rows(rows, fit.x, cuts) and not (told and rows.data.part != "test")
+            again = in_view and same_rows(rows, fit.x, cuts) and not (told and rows.data.part != "test")
             again = again or have_others(rows, fit.x)
             if again or within(rows, fit.x) or is_held_out_of(rows, fit.x, halved):
                 report(event.node, event.space, how=JUDGED).because([Step(fit.space, fit.node, "fitted here")])
@@ -1243,6 +1275,16 @@ def in_another_branch(one: Step | None, other: Step | None) -> bool:
     return any(taken.get(fork, way) is not way for fork, way in branches(other))
 
 
+def in_branches(loader: Instance) -> Iterator[Instance]:
+    """A loader, once for each of the data sets that it may serve, where branches make these."""
+    choice = loader.attrs.get("dataset")
+    for dataset in choice.options if isinstance(choice, Union) else ():
+        if isinstance(dataset, Instance) and dataset.born is not None:
+            one = Instance(loader.cls, loader.family, loader.born)
+            one.attrs.update(loader.attrs, dataset=dataset)
+            yield one
+
+
 def elsewhere(steps: list[Step | None], other: Step | None) -> bool:
     return any(in_another_branch(step, other) for step in steps)
 
@@ -1616,6 +1658,8 @@ def identity(dataset: Value | None) -> Any:
     known, train = bundled(dataset), dataset.attrs.get("train")
     if known and isinstance(train, Const) and made != ():
         return (known, train.key)
+    if made and made[0] == ROWS:
+        return made  # whatever the class that serves them
     if made:
         return (dataset.cls.key if dataset.cls is not None else None, made)
     if isinstance(listed := dataset.attrs.get(LISTED), ListObject):
@@ -1635,6 +1679,27 @@ def serves_same(one: Value | None, other: Value | None) -> Step | None:
     made, rows = one.attrs.get("$made"), (held(v) for v in one.attrs.values() if isinstance(v, (Tensor, ListObject)))
     alike = isinstance(one.cls, Class) and other.cls is one.cls and made == other.attrs.get("$made")
     return one.born if made and alike and any(rows) else None
+
+
+def shared_rows(judged: Value | None, trained: Value | None) -> str:
+    """In words, how objects of the project's own classes that make batches hold rows in common; "" for not at all."""
+    mine, theirs = (
+        [value for value in one.attrs.values() if isinstance(value, Tensor) and value.data.tokens]
+        if isinstance(one, Instance) and isinstance(one.cls, Class) and one is not other
+        else []
+        for one, other in ((judged, trained), (trained, judged))
+    )
+    pairs = [(rows, others) for rows in mine for others in theirs]
+    if any(rows.data == others.data for rows, others in pairs):
+        return ""  # both hold all there are, and know which are theirs
+    for rows, others in pairs:
+        if drawn_apart(rows, others):
+            return REDRAWN
+        if have_some(rows, others):
+            return JUDGED
+        if is_held_out_of(rows, others, ()):
+            return UNSPLIT
+    return ""
 
 
 def members_of(dataset: Value | None) -> Sequence[Value]:

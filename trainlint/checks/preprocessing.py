@@ -32,6 +32,7 @@ from trainlint.checks.data import (
     same_options,
     since_training,
     source,
+    wholes_of,
 )
 from trainlint.semantics.behaviours.data import (
     augments,
@@ -151,14 +152,18 @@ class AugmentationInEvaluation(Rule):
         """A transform that is random if a setting says so is the same for training and for what is held out from it."""
         learnt = datasets_of(event.loader for event in region.of("trained"))
         known = [found[0] for dataset in learnt if (found := optional(dataset))]
+        trained = {same_data(event.loader) for event in region.of("trained")}
         for event in since_training(region, region.of("evaluated")) if known else ():
             for dataset in options(event.loader.attrs.get("dataset", UNKNOWN)):
                 found, part = optional(dataset), dataset_part(dataset)
-                if part in HELD_OUT and found and transforms_of(dataset) is None and isinstance(dataset, Instance):
-                    if dataset.born is not None and any(same_options(found[0], value) for value in known):
-                        at = transform_given(dataset.born.node)
-                        draft = report(at, dataset.born.space, how=augmented(HELD_OUT[part], found[1].label))
-                        draft.because([found[1], dataset.born])
+                if not isinstance(dataset, Instance) or not found or transforms_of(dataset) is not None:
+                    continue
+                whole = next(wholes_of(dataset), dataset)  # what has the transform
+                held_out = part in HELD_OUT or (whole is not dataset and apart(event.loader, trained))
+                if held_out and whole.born is not None and any(same_options(found[0], value) for value in known):
+                    how = augmented(HELD_OUT.get(part or "", "held-out"), found[1].label)
+                    draft = report(transform_given(whole.born.node), whole.born.space, how=how)
+                    draft.because([found[1], whole.born])
 
     @on("program", having="trained")
     def own(self, region: Region, report: Report) -> None:
@@ -248,6 +253,11 @@ class AugmentationInEvaluation(Rule):
     def fitted(self, call: Call, report: Report) -> None:
         """Keras draws the images for validation from a generator that changes them at random."""
         given = call.value("validation_data", 8)
+        if isinstance(given, Instance) and isinstance(given.cls, Class) and given.born is not None:
+            step = transforms_of(given) or changed_when_read(given)
+            step = step or changed_by_switch(given, [call.value("x", 1) or UNKNOWN])
+            if step is not None:
+                report(given.born.node, given.born.space, how=augmented("validation", step.label)).because([step])
         generator = generator_of(given)
         changes = next((name for name in AUGMENTING if name in generator.attrs), "") if generator else ""
         if changes and generator and not generator.attrs["$open"] and isinstance(given, Instance) and given.born:

@@ -1649,13 +1649,14 @@ def misfits(steps: list[Instance], pictures: bool = False) -> Iterator[tuple[Any
         name, given = step.describe(), step.attrs.get("$normalize")
         if step.family != "transform":
             return
-        means = constants(given[0]) if given is not None else None
-        if isinstance(means, tuple) and means and step.born is not None and pixels in ("scaled", "float"):
-            large = [isinstance(mean, (int, float)) and mean > 1 for mean in means]
+        known = [constants(means) for means in options(given[0])] if given is not None else []  # whichever is set
+        choices = [means for means in known if isinstance(means, tuple) and means]
+        if choices and step.born is not None and pixels in ("scaled", "float"):
+            large = [[isinstance(mean, (int, float)) and mean > 1 for mean in means] for means in choices]
             what = "has means for pixels from 0 to {}, but `{}` gives them from 0 to {}"
-            if pixels == "scaled" and all(large):
+            if pixels == "scaled" and any(map(all, large)):
                 yield step, what.format(255, maker, 1)
-            elif pixels == "float" and not any(large) and any(means):
+            elif pixels == "float" and len(known) == 1 and not any(large[0]) and any(choices[0]):
                 yield step, what.format(1, maker, 255)
         if scales_to_one(step):
             pixels, maker = "scaled", name

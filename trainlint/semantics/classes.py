@@ -150,6 +150,9 @@ def wrapped_only(interp: Interpreter, cls: Class, arguments: Arguments, node: An
     return interp.library.call(interp, path, arguments, node) if path is not None else None
 
 
+ROWS = "rows"  # before what tells the rows that a data set counts from others
+
+
 def chosen_by(dataset: Instance, given: dict[str, Any]) -> tuple[Any, ...]:
     """What decides on the samples of a data set, of what it was made with: the rows that it counts, where they are
     known, else all but its transforms."""
@@ -163,7 +166,7 @@ def chosen_by(dataset: Instance, given: dict[str, Any]) -> tuple[Any, ...]:
     told = known is not None and is_one(known) and known.order is not None and OWN not in known.order
     told = (told or (handed and known is not None)) and (isinstance(rows, Tensor) or HELD in rows.attrs)  # type: ignore[union-attr]
     if isinstance(rows, Value) and (told or (isinstance(rows, ListObject) and handed)):
-        return (sameness(rows),)
+        return (ROWS, sameness(rows))
     choosing = {k: v for k, v in given.items() if v is not dataset and not is_transform(k, v)}
     return tuple((k, object() if is_gap(v) else sameness(v)) for k, v in sorted(choosing.items()))
 

@@ -2692,6 +2692,8 @@ class Interpreter:
             returns.append((NONE, None))
         if not returns:
             return UNKNOWN  # every way out raises
+        if frame.function is not None and frame.function.name == "__getitem__":  # a sample that is None is left out
+            returns = [found for found in returns if found[0] is not NONE] or returns
         if len(returns) == 1:
             only = returns[0][1]
             if only is not None:

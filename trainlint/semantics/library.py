@@ -113,6 +113,7 @@ TABLES = {
     "catboost": "data",
     "pytorch_tabnet": "data",
     "openml": "data",
+    "optuna": "data",
     "albumentations": "vision",
     "imgaug": "vision",
     "kornia": "vision",
@@ -170,7 +171,12 @@ MOVED = [
     (re.compile(r"^sklearn\.preprocessing\._\w+\."), "sklearn.preprocessing."),
     (re.compile(r"^sklearn\.cross_validation\."), "sklearn.model_selection."),
     (re.compile(r"^(xgboost|lightgbm)\.sklearn\."), r"\1."),
-    (re.compile(r"^(tensorflow\.(compat\.v[12]\.)?(python\.)?keras|tf_keras|keras_core|keras\.(src|api))\."), "keras."),
+    (
+        re.compile(
+            r"^(tensorflow\.(compat\.v[12]\.)?(python\.)?keras|tf_keras|keras_core|keras\.(src|api)(\.legacy)?)\."
+        ),
+        "keras.",
+    ),
     (re.compile(r"^keras_preprocessing\."), "keras.preprocessing."),
     (re.compile(r"^keras\.engine\.(\w+\.)?(?=(Model|Sequential|Input)$)"), "keras."),
     (re.compile(r"^tensorflow_recommenders\.(models\.)?(?=Model$)"), "keras."),

@@ -2846,6 +2846,18 @@ def spawn_here(call: Call) -> Value:
     return UNKNOWN
 
 
+@behaviour("tried_out")
+def tried_out(call: Call) -> Value:
+    """`study.optimize(func)` calls `func(trial)` for each of its trials."""
+    from trainlint.semantics.interpreter import Arguments
+
+    function = call.value("func", 1)
+    called_here = isinstance(function, Instance) and isinstance(function.cls, Class)
+    if function is not None and (called_here or isinstance(function, RUNNABLE)):
+        call.interp.call(function, Arguments([UNKNOWN]), call.node)
+    return UNKNOWN
+
+
 @behaviour("launched")
 def launched(call: Call) -> Value:
     """`fabric.launch(fn, *args)` calls `fn(fabric, *args)` in each process, and gives what it returns."""

@@ -19,7 +19,15 @@ from trainlint.semantics.behaviours.applications import (
     scaled_to,
     thawed,
 )
-from trainlint.semantics.behaviours.data import PART_WORDS, dataset_part, part_in_path, predicted, sameness, words_of
+from trainlint.semantics.behaviours.data import (
+    PART_WORDS,
+    dataset_part,
+    part_in_path,
+    predicted,
+    sameness,
+    sample_of,
+    words_of,
+)
 from trainlint.semantics.behaviours.engines import behind, hook, run, run_hook
 from trainlint.semantics.behaviours.hub import gives_scores
 from trainlint.semantics.behaviours.pipelines import windows_over
@@ -577,8 +585,10 @@ def named_loss(given: Value) -> tuple[str, Value | None]:
 @behaviour("keras_fit")
 def fit(call: Call) -> Value:
     """Data reach a model: the last part of them may be split off, and the rest is served in some order."""
-    call.interp.emit("fitted", call)
     data, held_out, judged = call.value("x", 1), call.value("validation_split", 7), call.value("validation_data", 8)
+    if isinstance(judged, Instance) and isinstance(judged.cls, Class):
+        sample_of(call.interp, judged)  # a batch, in truth
+    call.interp.emit("fitted", call)
     target = call.value("y", 2)
     if isinstance(data, Tensor) and isinstance(target, Tensor) and not call.arguments.open:
         call.interp.emit("pair", (call.node, (data, target), "fit", call))
