@@ -42,11 +42,12 @@ class FitBeforeSplit(Rule):
         for fit in data.data.fits:
             plotted = fit.projection and how == "slice"  # a projection cut in two is for a plot
             aside = fit.cut and not data.data.splits <= one_sided(report.interp)  # what was left over is held out
-            inside = how == "cross-validation" and is_called_training_part(fit, report.interp)
+            inside = how.startswith("cross-validation") and is_called_training_part(fit, report.interp)
+            blind = how.endswith("of trees") and bool(SCALING.fullmatch(fit.what))
             made_anew = data.data.order is None and is_of_pixels(
                 fit
             )  # patches, of one image that is at hand as a whole
-            if not (fit.resampling or plotted or aside or inside or made_anew or fit.of is not None):
+            if not (fit.resampling or plotted or aside or inside or blind or made_anew or fit.of is not None):
                 self.tell(fit, Step(space, node, f"split by {how}") if node is not None else None, report)
 
     @on("pair")
@@ -91,6 +92,8 @@ def fits_in_common(one: Instance, other: Instance) -> Iterator[Fit]:
                 yield from (f for f in rows.data.fits if f.node in places and not f.resampling and min(f.on) >= 0)
 
 
+# What keeps the order of the values of each feature.
+SCALING = re.compile(r"(Standard|MinMax|MaxAbs|Robust)Scaler|(Quantile|Power)Transformer")
 FIRST_AXES = re.compile(r"\.shape\[(2|:2)\]")
 
 

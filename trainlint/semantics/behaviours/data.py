@@ -1515,8 +1515,22 @@ def folded(call: Call, estimator: Value | None) -> None:
     value = call.value("x", 1)
     call.interp.event("predicted", call.node, estimator, None)
     if isinstance(value, Tensor):
-        call.interp.emit("split", (call.interp.frame.space, call.node, value, "cross-validation"))
+        how = "cross-validation of trees" if is_of_trees(estimator) else "cross-validation"
+        call.interp.emit("split", (call.interp.frame.space, call.node, value, how))
     paired(call, estimator)
+
+
+TREES = re.compile(
+    r"sklearn\.tree\.\w+|sklearn\.ensemble\.(RandomForest|ExtraTrees|GradientBoosting|HistGradientBoosting)\w+"
+    r"|(xgboost|lightgbm|catboost)\.\w+(Classifier|Regressor|Ranker)"
+)
+
+
+def is_of_trees(estimator: Value | None) -> bool:
+    """Whether an estimator surely asks single features whether they exceed a limit, and so is blind to their scale."""
+    if not isinstance(estimator, Instance) or not TREES.fullmatch(estimator.api_path):
+        return False
+    return const(estimator.attrs.get("booster", NONE)) in (None, "gbtree", "dart") and "$open" not in estimator.attrs
 
 
 @behaviour("fold_indices")
