@@ -534,6 +534,8 @@ def nature_of(operator: str, left: Value, right: Value, lo: float) -> str | None
                 return nature  # 0 remains 0
         if left is not right and are_features(left, right):
             return FEATURES
+        if "a one-hot code" in (a, b) and getattr(right if a else left, "graph", None) is True:
+            return None  # what a code picks of the scores of a model is no code
         return (a or b) if lo >= 0 else None
     if operator in ("Divide", "FloorDivide"):
         return a if lo >= 0 else None
