@@ -70,6 +70,7 @@ from trainlint.semantics.values import (
     Union,
     Value,
     const,
+    is_number,
     is_predicted,
     options,
     truth,
@@ -1467,6 +1468,9 @@ def serves_some(loader: Instance, other: Instance) -> bool:
         return False
     if (one := slice_of(chosen)) is not None and (two := slice_of(others)) is not None:
         return one[2] == two[2] and max(one[0], two[0]) < min(one[1], two[1])
+    starts = [one.items[0] for one in (chosen, others) if isinstance(one, Tuple) and one.items]
+    if len(starts) == 2 and starts[0] is starts[1] and is_number(starts[0]):
+        return True  # runs of graphs that begin at one place
     if chosen is None:
         return False
     if others is None or is_part_of(chosen, others):

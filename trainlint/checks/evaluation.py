@@ -390,8 +390,12 @@ class PlusAssignTypo(Rule):
         node, value, before = fact
         target = node.targets[-1]
         gap, after = spaces(target.whitespace_after_equal), spaces(value.operator.whitespace_after)
-        if gap or value.lpar or not (after or spaces(target.whitespace_before_equal)):
+        if gap or value.lpar:
             return
+        if not after and not spaces(target.whitespace_before_equal):
+            # Without any spaces, a sign may stand for symmetry: not that of what is added up from 0.
+            if not isinstance(value.operator, cst.Plus) or const(before or UNKNOWN, None) != 0:
+                return
         if isinstance(value.operator, cst.Plus):
             report(node, sign="+").repair(self.add_up)
         elif isinstance(value.operator, cst.Minus) and after and before is not None and before is not UNKNOWN:
