@@ -70,7 +70,6 @@ from trainlint.semantics.values import (
     Union,
     Value,
     const,
-    is_number,
     is_predicted,
     options,
     truth,
@@ -1468,9 +1467,6 @@ def serves_some(loader: Instance, other: Instance) -> bool:
         return False
     if (one := slice_of(chosen)) is not None and (two := slice_of(others)) is not None:
         return one[2] == two[2] and max(one[0], two[0]) < min(one[1], two[1])
-    starts = [one.items[0] for one in (chosen, others) if isinstance(one, Tuple) and one.items]
-    if len(starts) == 2 and starts[0] is starts[1] and is_number(starts[0]):
-        return True  # runs of graphs that begin at one place
     if chosen is None:
         return False
     if others is None or is_part_of(chosen, others):
@@ -1516,10 +1512,14 @@ def serves_slice(loader: Instance, other: Instance) -> bool:
 
 
 def begin_together(loader: Instance, other: Instance) -> bool:
-    """Whether two pipelines take the first samples of the same one, or leave out its first: `take(a)` and `take(b)`."""
+    """Whether two pipelines take the first samples of the same one, or leave out its first: `take(a)` and `take(b)`; or
+    two runs of graphs begin at one place."""
     (whole, chosen), (other_whole, others) = indices_of(loader), indices_of(other)
-    ways = [one.items[0].key for one in (chosen, others) if isinstance(one, Tuple) and one.items]
-    return whole is not None and whole == other_whole and len(ways) == 2 and ways[0] == ways[1] != Const("shard").key
+    ways = [one.items[0] for one in (chosen, others) if isinstance(one, Tuple) and one.items]
+    if whole is None or whole != other_whole or len(ways) != 2 or const(ways[0]) == "shard":
+        return False
+    same = ways[0] is ways[1] and not is_anything(ways[0])
+    return same or (isinstance(ways[0], Const) and ways[0].key == ways[1].key)
 
 
 def slice_of(chosen: Value | None) -> tuple[float, float, str] | None:
