@@ -395,6 +395,7 @@ class NormAtZero(RootRule):
     """A norm written by hand has no gradient at zero."""
 
     code, name = "TL508", "norm-at-zero"
+    default = False
     message = "the square root of a sum of squares has an infinite gradient where the vector is 0, and NaN comes back"
     severity = Severity.WARNING
     fixable = Safety.UNSAFE
@@ -451,6 +452,7 @@ class UnguardedDivision(TrainedRule):
     """A divisor can be zero."""
 
     code, name = "TL503", "unguarded-division"
+    default = False
     message = "the division is by {nature}, which can be 0: infinity or NaN follows"
     # What a divisor is when it reaches zero on real batches: nothing selected, nothing varied, nothing active.
     NATURES = frozenset(
