@@ -296,3 +296,47 @@ def attribute(node: Any, dataset: Instance, given: Mapping[str, Any] = NONE_GIVE
         return Const(literal_value(node))
     name = dotted_name(node)
     return dataset.attrs.get(name.removeprefix("self.")) if name.startswith("self.") else given.get(name)
+
+
+READS = ("PIL.Image.open", "cv2.imread", "skimage.io.imread", "imageio.imread", "imageio.v2.imread")
+GREY = re.compile(r"""^["'](L|P|1|I)["']$|IMREAD_(GRAYSCALE|UNCHANGED)$|^(0|-1)$""")
+
+
+def bindings(node: cst.CSTNode) -> Iterator[cst.With | cst.Assign]:
+    """The statements of a piece of code that give names a value, in their order."""
+    for child in node.children:
+        if isinstance(child, (cst.With, cst.Assign)):
+            yield child
+        if not isinstance(child, (cst.Assign, cst.BaseExpression)):
+            yield from bindings(child)
+
+
+def read_apart(dataset: Instance) -> Iterator[tuple[cst.Call, Function]]:
+    """The calls of a transform that a data set holds, in the method that reads a sample, which get a picture, but not
+    the grey one that is read from a file of its own beside it and returned with it: its mask."""
+    item = dataset.cls.find("__getitem__") if isinstance(dataset.cls, Class) else None
+    if not isinstance(item, Function) or not isinstance(dataset.cls, Class):
+        return
+    made: dict[str, set[Any]] = {}  # from which readings each name has what it stands for
+    grey: set[Any] = set()
+    calls: list[tuple[cst.Call, set[Any]]] = []
+    for node in bindings(item.node.body):
+        if isinstance(node, cst.With):
+            pairs: list[Any] = [(one.asname.name, one.item) for one in node.items if one.asname is not None]
+        else:
+            pairs = [(node.targets[0].target, node.value)]
+        for name, value in pairs:
+            inside = [part for part in nodes_in(value) if isinstance(part, cst.Call)]
+            origins = {read for part in nodes_in(value) for read in made.get(getattr(part, "value", None) or "", ())}
+            read = {part for part in inside if target(part, item, dataset.cls)[0] in READS}
+            told = {cst.Module([]).code_for_node(one.value) for part in inside for one in part.args[-1:]}
+            if any(map(GREY.search, told)) and len(origins | read) == 1:
+                grey |= origins | read
+            calls += ((part, origins) for part in inside if isinstance(attribute(part.func, dataset), Value))
+            if isinstance(name, cst.Name) and (origins | read):
+                made[name.value] = origins | read
+    given = [node.value for node in nodes_in(item.node.body) if isinstance(node, cst.Return) and node.value is not None]
+    handed = {read for value in given for name in names_in(value) for read in made.get(name, ())}
+    turned = {read for _, origins in calls for read in origins}
+    if (handed & grey) - turned:
+        yield from ((call, item) for call, origins in calls if origins and origins.isdisjoint(grey))

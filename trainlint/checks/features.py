@@ -10,6 +10,7 @@ from typing import Any
 import libcst as cst
 
 from trainlint.api import Report, Rule, on
+from trainlint.checks.augmenting import attribute, read_apart
 from trainlint.checks.rows import is_small
 from trainlint.findings import Severity
 from trainlint.semantics.behaviours.data import DRAWN_AGAIN, IMAGENET, Same, steps_of, sure_steps
@@ -18,6 +19,7 @@ from trainlint.semantics.classes import indexed_by_sample, indexed_together
 from trainlint.semantics.interpreter import Region, dotted_name, outwards
 from trainlint.semantics.library import TELLING, Call, as_tensor, column_now, modules_in
 from trainlint.semantics.values import (
+    UNKNOWN,
     Class,
     DataInfo,
     Function,
@@ -27,6 +29,7 @@ from trainlint.semantics.values import (
     Tensor,
     Tuple,
     Value,
+    options,
     usual,
 )
 from trainlint.syntax.code import called
@@ -408,6 +411,12 @@ class HeavyAugmentation(Rule):
 
 
 DIGITS = frozenset("MNIST QMNIST EMNIST KMNIST SVHN USPS Omniglot".split())
+# Random transforms that move what is to be seen in a picture.
+MOVING = frozenset(
+    """RandomHorizontalFlip RandomVerticalFlip RandomRotation RandomAffine RandomCrop RandomResizedCrop
+    RandomPerspective HorizontalFlip VerticalFlip Flip Transpose RandomRotate90 Rotate ShiftScaleRotate Affine
+    Perspective D4 ElasticTransform GridDistortion OpticalDistortion""".split()
+)
 FLIPS = frozenset("RandomHorizontalFlip RandomVerticalFlip".split())
 
 
@@ -415,13 +424,19 @@ class LabelBreakingAugmentation(Rule):
     """A random transform turns one class into another."""
 
     code, name = "TL425", "label-breaking-augmentation"
-    message = "`{what}` changes what {kind} are (a flipped 2 is none, a turned 6 is a 9), while the label stays"
+    message = "`{what}` changes {kind}"
     severity = Severity.WARNING
     default = False
 
     @on("dataset")
     def check(self, fact: Any, report: Report) -> None:
         _, dataset, _ = fact
+        for call, item in read_apart(dataset):
+            steps = (s for o in options(attribute(call.func, dataset) or UNKNOWN) for s in sure_steps(o))
+            step = next((step for step in steps if step.describe() in MOVING and "$augments" in step.attrs), None)
+            if step is not None:
+                kind = "a picture, but not the mask that is read with it, so they do not fit"
+                report(call, item.space, what=step.describe(), kind=kind).because([step.born])
         if dataset.describe() not in DIGITS:
             return
         for name, value in dataset.attrs.items():
@@ -433,6 +448,7 @@ class LabelBreakingAugmentation(Rule):
                         and "$augments" in step.attrs
                     ):
                         kind = "digits" if dataset.describe() not in ("EMNIST", "KMNIST", "Omniglot") else "characters"
+                        kind = f"what {kind} are (a flipped 2 is none, a turned 6 is a 9), while the label stays"
                         report(step.born.node, step.born.space, what=step.describe(), kind=kind).because([dataset.born])
 
 
