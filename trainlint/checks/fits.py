@@ -13,7 +13,7 @@ from trainlint.checks.data import HELD_OUT, datasets_of, value_before
 from trainlint.checks.repairs import index_of, line_of
 from trainlint.edits import delete, rename
 from trainlint.findings import Safety, Severity
-from trainlint.semantics.behaviours.data import PART_WORDS, SPLITS, dataset_part, one_sided
+from trainlint.semantics.behaviours.data import PART_WORDS, SPLITS, dataset_part, is_of_trees, one_sided
 from trainlint.semantics.interpreter import Interpreter, Region
 from trainlint.semantics.library import Call, as_tensor
 from trainlint.semantics.values import (
@@ -24,6 +24,7 @@ from trainlint.semantics.values import (
     Sequence,
     Step,
     Tensor,
+    Value,
 )
 from trainlint.syntax.code import called
 from trainlint.syntax.index import Index
@@ -42,13 +43,25 @@ class FitBeforeSplit(Rule):
         for fit in data.data.fits:
             plotted = fit.projection and how == "slice"  # a projection cut in two is for a plot
             aside = fit.cut and not data.data.splits <= one_sided(report.interp)  # what was left over is held out
-            inside = how.startswith("cross-validation") and is_called_training_part(fit, report.interp)
-            blind = how.endswith("of trees") and bool(SCALING.fullmatch(fit.what))
+            inside = how == "cross-validation" and is_called_training_part(fit, report.interp)
             made_anew = data.data.order is None and is_of_pixels(
                 fit
             )  # patches, of one image that is at hand as a whole
-            if not (fit.resampling or plotted or aside or inside or blind or made_anew or fit.of is not None):
-                self.tell(fit, Step(space, node, f"split by {how}") if node is not None else None, report)
+            if not (fit.resampling or plotted or aside or inside or made_anew or fit.of is not None):
+                step = Step(space, node, f"split by {how}") if node is not None else None
+                if how == "cross-validation" and SCALING.fullmatch(fit.what):
+                    report.interp.event("scaled", fit.node, fit, step)
+                else:
+                    self.tell(fit, step, report)
+
+    @on("program", having="scaled")
+    def scaled(self, region: Region, report: Report) -> None:
+        """What scales single features makes no difference to trees, where only these learn from them."""
+        events = [e for e in (*region.of("fitted"), *region.of("folded")) if not is_searching(e.estimator)]
+        for event in region.of("scaled"):
+            learning = [e.estimator for e in events if isinstance(e.x, Tensor) and event.fit in e.x.data.fits]
+            if not learning or region.has("backward") or not all(map(is_of_trees, learning)):
+                self.tell(event.fit, event.step, report)
 
     @on("pair")
     def told(self, fact: Any, report: Report) -> None:
@@ -94,6 +107,11 @@ def fits_in_common(one: Instance, other: Instance) -> Iterator[Fit]:
 
 # What keeps the order of the values of each feature.
 SCALING = re.compile(r"(Standard|MinMax|MaxAbs|Robust)Scaler|(Quantile|Power)Transformer")
+def is_searching(estimator: Value | None) -> bool:
+    """Whether this is a search over an estimator that is known, and told of by itself."""
+    return isinstance(estimator, Instance) and isinstance(estimator.attrs.get("estimator"), Instance)
+
+
 FIRST_AXES = re.compile(r"\.shape\[(2|:2)\]")
 
 

@@ -78,6 +78,8 @@ FIELDS = {
     "folds": "made",  # rows are parted into folds, after so many objects were made
     "coded": "estimator data again given",  # `given`: the expression that the data came by
     "fitted": "estimator x y call",
+    "folded": "estimator x",  # an estimator is fitted on folds of the data
+    "scaled": "fit step",  # rows are dealt into folds, or picked by them, after single features were scaled
     "predicted": "estimator x",  # x is None where a model is judged on folds of its own
     "watched": "trainer judged given",  # an engine trains, and looks at these loaders on the way
     "tested": "loaders",  # and judges the model on these in the end

@@ -1515,14 +1515,14 @@ def folded(call: Call, estimator: Value | None) -> None:
     value = call.value("x", 1)
     call.interp.event("predicted", call.node, estimator, None)
     if isinstance(value, Tensor):
-        how = "cross-validation of trees" if is_of_trees(estimator) else "cross-validation"
-        call.interp.emit("split", (call.interp.frame.space, call.node, value, how))
+        call.interp.emit("split", (call.interp.frame.space, call.node, value, "cross-validation"))
+        call.interp.event("folded", call.node, estimator, value)
     paired(call, estimator)
 
 
 TREES = re.compile(
     r"sklearn\.tree\.\w+|sklearn\.ensemble\.(RandomForest|ExtraTrees|GradientBoosting|HistGradientBoosting)\w+"
-    r"|(xgboost|lightgbm|catboost)\.\w+(Classifier|Regressor|Ranker)"
+    r"|(xgboost|lightgbm|catboost)\.(\w+(Classifier|Regressor|Ranker)|Booster)"
 )
 
 
