@@ -496,7 +496,8 @@ class MetricAveraging(Rule):
             wrong = batched(loader) is True or (left.tally.scaled and batched(loader) is None)
             names = ("a sum of all samples", "the number of batches")
         elif total == "means" and count in ("samples", "sizes"):
-            wrong, names = batched(loader) is not False, ("a sum of batch means", "the number of samples")
+            wrong = batched(loader) is not False and not walks_to(left.tally, right_node)
+            names = ("a sum of batch means", "the number of samples")
         elif total == "means" and not count and strides_to(left.tally, right_node):
             wrong, names = True, ("a sum of batch means", "the number of samples")
         elif total == "sums" and count == "batches":
@@ -577,6 +578,16 @@ def counts_terms(total: Any, count: Any) -> bool:
         return False
     summed, counted = positional(total), positional(count)
     return len(summed) == len(counted) == 1 and summed[0].deep_equals(counted[0])
+
+
+def walks_to(total: Tally, count: Any) -> bool:
+    """Whether the loop of a total has as many turns as are counted, `for i in range(count)`, be it behind a bar."""
+    loop: Any = total.loops[-1].region.node if total.loops and total.loops[-1].region else None
+    walked: Any = getattr(loop, "iter", None)
+    while isinstance(walked, cst.Call) and called(walked) != "range" and positional(walked):
+        walked = positional(walked)[0]
+    turns = positional(walked) if called(walked) == "range" else []
+    return len(turns) == 1 and bool(turns[0].deep_equals(count))
 
 
 def strides_to(total: Tally, count: Any) -> bool:
