@@ -107,6 +107,8 @@ def fits_in_common(one: Instance, other: Instance) -> Iterator[Fit]:
 
 # What keeps the order of the values of each feature.
 SCALING = re.compile(r"(Standard|MinMax|MaxAbs|Robust)Scaler|(Quantile|Power)Transformer")
+
+
 def is_searching(estimator: Value | None) -> bool:
     """Whether this is a search over an estimator that is known, and told of by itself."""
     return isinstance(estimator, Instance) and isinstance(estimator.attrs.get("estimator"), Instance)
