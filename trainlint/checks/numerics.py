@@ -223,25 +223,19 @@ class TrainedRule(Rule):
         if report.interp.frame.function is None and report.interp.module_depth == 0:
             report.interp.event("unguarded", node, self.code, value, plan, fields)
         else:
-            self.tell_now(node, report.space(), value, plan, report, fields)
+            self.tell_now(node, report.space(), plan, report, fields)
 
-    def tell_now(
-        self, node: Any, space: Namespace, value: Value, plan: Plan, report: Report, fields: Mapping[str, object]
-    ) -> None:
-        draft = report(node, space, **fields).if_selected(by_name=self.is_rare(value))
+    def tell_now(self, node: Any, space: Namespace, plan: Plan, report: Report, fields: Mapping[str, object]) -> None:
+        draft = report(node, space, **fields)
         if plan is not None:
             draft.repair(plan)
-
-    def is_rare(self, value: Value) -> bool:
-        """Whether a value comes to what is told of it in theory, and hardly ever in a run."""
-        return False
 
     @on("program", having="unguarded")
     def trained(self, region: Region, report: Report) -> None:
         learnt = [*(e.loss for e in region.of("backward")), *(e.value for e in region.of("autograd"))]
         for event in region.of("unguarded"):
             if event.code == self.code and any(may_share(event.value, loss) for loss in learnt):
-                self.tell_now(event.node, event.space, event.value, event.plan, report, event.fields)
+                self.tell_now(event.node, event.space, event.plan, report, event.fields)
 
 
 def may_share(one: Value, other: Value) -> bool:
@@ -507,10 +501,6 @@ class UnguardedDivision(TrainedRule):
             return
         if not is_asked_about(index_of(report.space()), chosen):
             self.tell(call.node, call.tensor, None, report, nature="the number of elements that are selected")
-
-    def is_rare(self, value: Value) -> bool:
-        """What a model computes is hardly ever 0 or the same everywhere; samples and counts of them are."""
-        return isinstance(value, Tensor) and value.graph is True and value.nature in {"a norm", *VARIED}
 
     def clamp(self, divisor: Any, draft: Draft) -> None:
         """Offer to divide by a count of at least one: a sum over nothing is then 0."""
