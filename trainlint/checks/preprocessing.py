@@ -496,6 +496,7 @@ class PreprocessingDiffers(Rule):
         made = region.of("dataset")
         served = datasets_of(event.loader for event in region.of("loader"))
         run = datasets_of(e.loader for kind in ("trained", "evaluated", "gathered") for e in region.of(kind))
+        run += datasets_of(loader for event in region.of("tested") for loader in event.loaders)
         seen = datasets_of(event.loader for event in region.of("walked"))
         learnt = {id(d) for e in region.of("trained") for d in parts_of(e.loader.attrs.get("dataset"))}
         trained = [(d, normalisations(d)) for *_, d in made if dataset_part(d) == "train" and pixels(d)]
