@@ -103,6 +103,28 @@ def is_fixed(interp: Interpreter, setting: Any) -> bool:
     )
 
 
+def is_switch(index: Index, name: Any) -> bool:
+    """Whether a name is bound once, and read by conditions only: then its author turns it by hand."""
+    bindings = index.lookup(name)
+    read = index.references(bindings[0]) if len(bindings) == 1 else []
+    return bool(read) and all(is_asked(index, reading) for reading in read)
+
+
+def is_asked(index: Index, name: Any) -> bool:
+    """Whether a name is no more than a part of the test of a branch, compared with what is written down there."""
+    inner: Any = name
+    outer: Any = index.parent(inner)
+    while outer.__class__ not in (cst.If, cst.IfExp):
+        if outer.__class__ is cst.Comparison:
+            sides = [outer.left, *(target.comparator for target in outer.comparisons)]
+            if any(side.__class__ is cst.Name and side is not name for side in sides):
+                return False
+        elif outer.__class__ not in (cst.ComparisonTarget, cst.BooleanOperation, cst.UnaryOperation):
+            return False
+        inner, outer = outer, index.parent(outer)
+    return inner is outer.test
+
+
 _CHANGES = re.compile(r"\.(\w+)\s*(?::[^=\n]+|//|\*\*|<<|>>|[-+*/@%&|^])?=(?!=)|\bdef (\w+)\b")
 
 

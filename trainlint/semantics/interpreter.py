@@ -8,6 +8,7 @@ through `emit`. The engine never raises on the user's program: what it cannot kn
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
@@ -20,7 +21,7 @@ import libcst as cst
 
 from trainlint.semantics import arithmetic
 from trainlint.semantics.classes import build_class, instantiate
-from trainlint.semantics.conditions import is_fixed, meant
+from trainlint.semantics.conditions import is_fixed, is_switch, meant
 from trainlint.semantics.containers import as_dict, is_exactly, update
 from trainlint.semantics.dissection import Unreached, runs_quietly, tensors_in, unreached
 from trainlint.semantics.events import RECORDS
@@ -602,6 +603,8 @@ class Interpreter:
         value = self.running_sum(node) or self.eval(node.value)
         if value is UNKNOWN and node.value.__class__ in (cst.Call, cst.Await):
             value = Instance(None)  # nothing is known of it, but that it is one and the same from here on
+        elif value.__class__ is Const and self.frame.function is None and not self.frame.loops:
+            value = self.turned(node, value)
         first = node.value
         while first.__class__ is cst.BinaryOperation:
             first = first.left
@@ -612,6 +615,15 @@ class Interpreter:
                 value = self.count_axes(node.value, target.target.elements) or value
             self.bind(target.target, value)
         return True
+
+    def turned(self, node: cst.Assign, value: Const) -> Value:
+        """What a constant of a script may be turned to that only branches ask for; any other constant as it is."""
+        target, source = node.targets[0].target, self.frame.space.source
+        if source is None or target.__class__ is not cst.Name or value.value.__class__ not in (bool, str):
+            return value
+        if re.search(rf"\bif\b.*\b{target.value}\b", source.text) is None or not is_switch(source.index, target):
+            return value
+        return BOOL if isinstance(value.value, bool) else Text(default=str(value.value))
 
     def count_axes(self, value: Any, elements: Any) -> Value | None:
         """`n, channels, steps = x.shape` tells how many axes `x` has; what it gives then."""
