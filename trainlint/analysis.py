@@ -38,13 +38,15 @@ class File:
 class Job:
     """All that the check of a unit is told.
 
-    `texts` stand for what is on disk, by absolute path; `common` is the folder that all files of the check lie below.
+    `texts` stand for what is on disk, by absolute path; `common` is the folder that all files of the check lie below,
+    `added` are the folders that these put on `sys.path`, as `Finder` takes them.
     Without `noqa`, comments that other linters share hide nothing. `known` is what came of parts in an earlier run, by
     their numbers; it counts if the part was told the same.
     """
 
     files: tuple[File, ...]
     common: str
+    added: Sequence[tuple[str, str]] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     knowledge: Sequence[Mapping[str, Any]] = ()
     noqa: bool = True
@@ -174,7 +176,7 @@ class _Unit:
             if self.progress is not None:
                 self.progress(self.done + done, len(self.job.files))
 
-        finder = Finder(self.job.common, self.disk)
+        finder = Finder(self.job.common, self.disk, self.job.added)
         programs = None if len(self.parts) == 1 else [Path(path) for path in part.files]
         seam = project.Seam(programs, reached, named, self.parsed)
         findings = project.check_files(

@@ -257,7 +257,7 @@ def _name_of_part(job: Job, part: Part) -> str:
 
 
 def _entry_name(job: Job, *told: Any) -> str:
-    name = digest(json.dumps([os.getcwd(), job.common, job.knowledge, *told], default=str).encode())
+    name = digest(json.dumps([os.getcwd(), job.common, job.added, job.knowledge, *told], default=str).encode())
     return f"{name[:2]}/{name[2:]}"
 
 

@@ -150,7 +150,8 @@ class _Survey:
         candidates = concerned(facts)
         paths = {target: self._targets[target] for target in candidates}
         common = common_folder(paths.values())
-        self._division = Division(paths, Finder(common, self.disk), self._facts.of)
+        added = self._added(facts)
+        self._division = Division(paths, Finder(common, self.disk, added), self._facts.of)
         self._facts.keep()
         units = self._division.units
         if around is not None:
@@ -159,16 +160,32 @@ class _Survey:
         if not any(units):
             return []
         enabled = _Enabled(self._cache.catalogue())
-        return [self._job(unit, facts, enabled, common) for unit in units if unit]
+        return [self._job(unit, facts, enabled, common, added) for unit in units if unit]
 
     def divided(self, job: Job) -> Job:
         """A unit with the parts that it falls into."""
         return replace(job, parts=self._division.parts([file.path for file in job.files]))
 
-    def _job(self, unit: Sequence[Target], facts: Mapping[Target, Facts], enabled: _Enabled, common: str) -> Job:
+    def _added(self, facts: Mapping[Target, Facts]) -> tuple[tuple[str, str], ...]:
+        """The folders that files put on `sys.path`, each behind the folder below which that holds."""
+        finder = Finder(common_folder(self._targets.values()), self.disk)
+        folders = ((os.path.dirname(self._targets[target]), known.path_edits) for target, known in facts.items())
+        return tuple(
+            dict.fromkeys(pair for folder, named in folders if named for pair in finder.put_on_path(folder, named))
+        )
+
+    def _job(
+        self,
+        unit: Sequence[Target],
+        facts: Mapping[Target, Facts],
+        enabled: _Enabled,
+        common: str,
+        added: tuple[tuple[str, str], ...],
+    ) -> Job:
         return Job(
             files=tuple(File(self._targets[t], t.filename, enabled.of(t), facts[t].may_be_suppressed) for t in unit),
             common=common,
+            added=added,
             texts=self._texts,
             knowledge=self._knowledge,
             noqa=self._noqa,

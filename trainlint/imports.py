@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 from trainlint.prefilter import LIBRARIES
@@ -70,10 +70,12 @@ class Disk:
 
 class Finder:
     """Looks imports up. `common` is the folder that all files to check lie below: without a repository around it, a
-    search ends there. Paths are absolute, and strings, since there are many."""
+    search ends there. `added` are folders that programs put on `sys.path`, each behind the folder below which that
+    holds. Paths are absolute, and strings, since there are many."""
 
-    def __init__(self, common: str, disk: Disk | None = None) -> None:
+    def __init__(self, common: str, disk: Disk | None = None, added: Sequence[tuple[str, str]] = ()) -> None:
         self.common = common
+        self.added = sorted(added, key=lambda pair: (-len(pair[0]), pair))
         self.disk = disk or Disk()
         self.listings: dict[str, frozenset[str]] = {}  # folders that were looked into, and what is of interest there
         self.repositories: dict[str, bool] = {}  # whether there is a `.git` in folders that were not looked into
@@ -127,6 +129,27 @@ class Finder:
             self.repositories[folder] = self.disk.is_repository(folder)
         return self.repositories[folder]
 
+    def put_on_path(self, folder: str, named: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """The folders that a file in `folder` means as it puts them on `sys.path`, each behind the folder below which
+        that holds. Of a path on somebody's machine as much counts as leads to a folder of the project."""
+        search = self.search_path(folder)
+        top = min(search, key=len)
+        for name in named:
+            parts = name.replace("\\", "/").split("/")
+            is_absolute = parts[0] in ("", "~") or parts[0].endswith(":")
+            starts = range(1, len(parts)) if is_absolute else range(1)
+            tails = [os.path.join(*parts[n:]) for n in starts if parts[n:] != [""]]
+            places = (os.path.normpath(os.path.join(above, tail)) for tail in tails for above in search)
+            below = (place for place in places if place != top and is_below(place, top))
+            found = next((place for place in below if self._has_modules(place)), None)
+            if found is not None:
+                yield common_folder([os.path.join(folder, "_"), found]), found
+
+    def _has_modules(self, folder: str) -> bool:
+        """Whether a folder holds modules, or packages."""
+        names = self.listing(folder)
+        return any(name.endswith(".py") or PACKAGE in self.listing(os.path.join(folder, name)) for name in names)
+
     def locate(self, folder: str, dotted: str, level: int, importer: str = "") -> str | None:
         """The file that an import in `folder` means, or the folder of a package without `__init__.py`; None if it is
         not of the project. No module imports itself: `import timm` in `models/timm.py` means the library."""
@@ -154,6 +177,9 @@ class Finder:
         if found is None:  # a package that imports itself by its own name
             itself = (root for root in path if os.path.basename(root) == parts[0])
             found = next((f for root in itself if (f := self.find(root, parts[1:])) is not None), None)
+        if found is None and parts[0] not in LIBRARIES:
+            added = (place for scope, place in self.added if is_below(folder, scope))
+            found = next((f for place in added if (f := self.find(place, parts)) not in (None, but)), None)
         if found is not None and not found.endswith(".py") and parts[0] in LIBRARIES:
             return None  # what is installed comes before a mere folder of that name
         return found
@@ -191,6 +217,11 @@ class Finder:
         """Take down what a file holds that is about to be read, and give its digest."""
         found = self.contents[path] = self.disk.digest(path)
         return found
+
+
+def is_below(folder: str, above: str) -> bool:
+    """Whether a folder is another, or lies below it."""
+    return folder == above or folder.startswith(os.path.join(above, ""))
 
 
 def parents(folder: str) -> list[str]:

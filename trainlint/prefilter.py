@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+from trainlint.search_path import path_edits
 
 # The beginnings of the packages that training code imports.
 LIBRARIES = """
@@ -113,10 +115,16 @@ class Facts(NamedTuple):
     is_script: bool
     imports: list[str]
     size: int
+    path_edits: Sequence[str] = ()  # folders that it puts on `sys.path`
 
 
 def facts_of(content: bytes, further: re.Pattern[bytes] | None = None) -> Facts:
     """All that is decided on a file's bytes."""
     return Facts(
-        may_concern(content, further), may_be_suppressed(content), is_script(content), imports(content), len(content)
+        may_concern(content, further),
+        may_be_suppressed(content),
+        is_script(content),
+        imports(content),
+        len(content),
+        path_edits(content),
     )

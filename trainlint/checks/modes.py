@@ -1036,7 +1036,7 @@ class ModeCallWithoutParentheses(Rule):
     """A method is named but not called."""
 
     code, name = "TL305", "mode-call-without-parentheses"
-    message = "`{name}` is named but not called, so it does nothing"
+    message = "{what}, so it does nothing"
     fixable = Safety.SAFE
     METHODS = frozenset(("eval", "train", "zero_grad", "step", "backward", "requires_grad_", "apply_gradients"))
 
@@ -1046,12 +1046,12 @@ class ModeCallWithoutParentheses(Rule):
         if isinstance(node.value, cst.Attribute):
             if all(self.of_library(option) for option in options(value)):
                 name = node.value.attr.value
-                draft = report(node.value, name=name)
+                draft = report(node.value, what=only_named(name))
                 if name != "apply_gradients":  # which needs to be told them
                     draft.fix("call it", call_it(node.value))
         elif isinstance(node.value, cst.Call) and isinstance(value, Instance) and value.family == "context":
             if "$grad" in value.attrs and "$immediate" not in value.attrs:
-                report(node.value, name="with")
+                report(node.value, what="the context is made but not entered with `with`")
 
     def of_library(self, value: Value) -> bool:
         """Whether a value is one of these methods, as the library has it or a module of the project has its own."""
@@ -1072,7 +1072,7 @@ class ModeCallWithoutParentheses(Rule):
             and report.interp.library.row(manager.path) is not None
             and manager.path.rpartition(".")[2] in ("no_grad", "inference_mode", "enable_grad")
         ):
-            report(node, name=manager.path.rpartition(".")[2]).fix("call it", call_it(node))
+            report(node, what=only_named(manager.path.rpartition(".")[2])).fix("call it", call_it(node))
 
     @on_call("torch.save")
     def saved(self, call: Call, report: Report) -> None:
@@ -1083,9 +1083,14 @@ class ModeCallWithoutParentheses(Rule):
             held = [(item, written[key]) for key, item in value.known() if key in written]
         for item, named in held:
             if isinstance(item, Method) and item.name == "state_dict":
-                draft = report(named, name="state_dict")
+                draft = report(named, what=only_named("state_dict"))
                 if isinstance(named, cst.Attribute):
                     draft.fix("call it", call_it(named))
+
+
+def only_named(name: str) -> str:
+    """In words, that a method is not called."""
+    return f"`{name}` is named but not called"
 
 
 def written_entries(report: Report, node: Any) -> dict[Any, Any]:
