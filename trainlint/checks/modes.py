@@ -849,6 +849,8 @@ class StuckInEvalMode(Rule):
                 put.setdefault(inner, []).append(event)
         for module, dep in learnt.items():
             runs, modes = calls.get(module, []), put.get(module, [])
+            asked = bool(modes) and modes[0].training is True  # for train mode, before the first evaluation
+            modes = modes[asked:]
             if not modes or not runs or any(e.training is not False for e in modes):
                 continue
             if any(inner.attrs.get("$frozen", FALSE) is not FALSE for inner in modules_in(module)):
@@ -859,7 +861,7 @@ class StuckInEvalMode(Rule):
                 continue  # a setting picks the mode, for as long as the program runs
             used = (o for e in region.of("step") if e.optimizer is not None for o in options(e.optimizer))
             trains = any(holds_all(report.interp, optimizer, module) for optimizer in used)
-            new = is_new(report.interp, module, region) or switched_later(modes[0], runs[0], region)
+            new = not asked and (is_new(report.interp, module, region) or switched_later(modes[0], runs[0], region))
             if trains and (new or are_to_evaluate(modes, runs, region)) and mode_matters(report.interp, module):
                 draft = report(modes[0].node, modes[0].space, epochs="it is trained", what=LOST)
                 run = next((call for call in runs if call.node is dep.node), runs[0])
