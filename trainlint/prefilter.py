@@ -13,7 +13,7 @@ LIBRARIES = """
     PIL accelerate albumentations apex bitsandbytes braindecode catalyst catboost composer cuml cupy cv2
     datasets deepspeed detectron2 dgl diffusers equinox evaluate fastai feature_engine flax functorch grain
     haiku ignite imblearn imgaug jax keras keras_core kornia lightgbm mmcv mmengine monai neural_tangents
-    numpy ogb optax pandas peft polars pytorch scipy seaborn segmentation_models openml skimage sklearn skorch
+    numpy ogb optax optuna pandas peft polars pytorch scipy seaborn segmentation_models openml skimage sklearn skorch
     lightning tensorflow tf_keras timm torch transformers trl xgboost
 """.split()
 
