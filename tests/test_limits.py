@@ -8,7 +8,8 @@ import pytest
 
 from trainlint import pages as shipped
 from trainlint import testing as pages
-from trainlint.semantics import interpreter
+from trainlint import units
+from trainlint.semantics import interpreter, project
 
 PAGES = [pages.read(path) for path in sorted(shipped.folder().glob("TL*.md"))]
 # Far below what programs meet: calls within calls, and runs of one function in a program.
@@ -65,3 +66,32 @@ def train(loader):
 """
     case = pages.Case("limits", "", "", {pages.MAIN: text})
     assert not [finding for finding in pages.findings(case, tmp_path) if finding.code in ("TL111", "TL203")]
+
+
+def test_what_scripts_share_is_followed_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much the training loop has cost already, the next script has a model of its own."""
+    monkeypatch.setattr(units, "MOST_ALONG", 0)
+    monkeypatch.setattr(project, "PATIENCE", (0, 1))
+    loop = """\
+import torch
+import torch.nn as nn
+
+
+def fit(model, loader):
+    optimizer = torch.optim.Adam(model.parameters())
+    for x, labels in loader:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), labels).backward()
+        optimizer.step()
+"""
+    script = """\
+import torch.nn as nn
+from loop import fit
+
+fit(nn.Sequential(nn.Linear(8, 4){}), loader)
+"""
+    files = {"loop.py": loop, **{f"script{n}.py": script.format(", nn.Softmax(1)" * (n == 3)) for n in range(4)}}
+    found = pages.findings(pages.Case("shared", "", "", files), tmp_path)
+    assert [(finding.code, finding.filename, finding.span.line) for finding in found if finding.code == "TL101"] == [
+        ("TL101", "loop.py", 9)
+    ]

@@ -391,6 +391,7 @@ class Interpreter:
         self.deadline = math.inf  # when the program at hand may have taken too long, by the clock, and
         self.most_time = math.inf  # when it surely has, by the time of this thread
         self.patience = PATIENCE
+        self.near = 0  # how deep the first call of a function in a program is followed whatever it has taken before
         self.enough = MAX_STEPS  # from this step on, calls are not followed any more
         self.stack: list[Any] = []
         self.visited: set[int] = set()
@@ -2572,7 +2573,8 @@ class Interpreter:
         frames = self.stack.count(ident)
         runs = self.runs.get(ident, 0) + 1
         self.runs[ident] = runs
-        costly = spent[0] > self.patience[0] and spent[1] >= self.patience[1]
+        first = runs == 1 and self.depth < self.near
+        costly = spent[0] > self.patience[0] and spent[1] >= self.patience[1] and not first
         cheap = self.module_depth > 0 and spent[0] <= MAX_CHEAP_STEPS
         often = runs > (MAX_CHEAP_RUNS if cheap else MAX_RUNS)
         if self.depth >= MAX_DEPTH or frames >= 2 or often or costly or self.steps > self.enough:

@@ -82,6 +82,7 @@ LEARNING = ("backward", "zero_grad")
 MODEL = re.compile(r"(\w+_)?(model|net|network)")  # what models are called where only torch computes
 PROGRAM_EFFORT = 60_000  # steps that any program may take, and
 LINE_EFFORT = 200  # steps more for each line of its file, before calls are no longer followed
+NEAR = 3  # calls so near to its own lines are followed once by each program: scripts share what trains
 ALONE_EFFORT = 600  # the same for a function run by itself, and for
 REST_PATIENCE = (
     2_000,
@@ -440,11 +441,12 @@ class Project:
     def isolated(self, space: Namespace) -> Iterator[Interpreter]:
         """Run something in a frame of its own, at the top of the call stack."""
         interp = self.interp
-        names = ("frame", "depth", "module_depth", "region", "flags", "reads", "stack", "ends")
+        names = ("frame", "depth", "module_depth", "region", "flags", "reads", "stack", "ends", "patience", "near")
         saved = [getattr(interp, name) for name in names]
         interp.depth = interp.module_depth = 0
         interp.region, interp.flags, interp.reads, interp.stack = None, {"grad": TRUE}, [], []
         interp.ends = []
+        interp.patience, interp.near = PATIENCE, NEAR
         interp.frame = Frame(space.attrs, (), space, None, interp.journal.mark())
         try:
             yield interp
@@ -517,7 +519,8 @@ class Project:
             mark = interp.journal.mark()
             interp.steps = 0
             interp.enough = effort
-            interp.patience = REST_PATIENCE if effort == ALONE_EFFORT else PATIENCE
+            if effort == ALONE_EFFORT:
+                interp.patience, interp.near = REST_PATIENCE, 0
             interp.flags.update(space.flags)
             self.choices, interp.choosing, interp.chosen = [], False, space.chosen
             interp.runs.clear()
