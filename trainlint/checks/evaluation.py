@@ -34,6 +34,7 @@ from trainlint.checks.totals import (
     is_held,
     is_never_emptied,
     is_number_of_turn,
+    is_size,
     is_total,
     kept_totals,
     loop_of,
@@ -62,6 +63,7 @@ from trainlint.checks.totals import (
 )
 from trainlint.edits import augment, imported, replace
 from trainlint.findings import Safety, Severity
+from trainlint.semantics.arithmetic import counts_batch
 from trainlint.semantics.behaviours.data import dataset_part
 from trainlint.semantics.behaviours.training import optimizers, touches
 from trainlint.semantics.interpreter import FEEDS, Region, is_reset, may_learn, nested, outwards, target_names
@@ -1167,7 +1169,8 @@ class MetricAccumulator(Rule):
         if region.has("step", "autograd", "backward"):
             return
         for _, node, space, added, loop in region.of("left_over"):
-            if loop is region.node and not any(is_bound_within(index_of(space), name, loop) for name in read_in(added)):
+            index, names = index_of(space), [name for part in without_sizes(report, added) for name in read_in(part)]
+            if loop is region.node and names and not any(is_bound_within(index, name, loop) for name in names):
                 what = "the value is left over from a loop that has ended, so each turn adds the same one"
                 report(node, space, what=what)
 
@@ -1397,6 +1400,17 @@ def is_of_turn(measured: Tally, region: Region) -> bool:
 def read_in(node: Any) -> list[cst.Name]:
     """The names of variables in an expression."""
     return [name for name in nodes_in(node) if isinstance(name, cst.Name)]
+
+
+def without_sizes(report: Report, node: Any) -> Iterator[Any]:
+    """The factors of a product that are no sizes of batches."""
+    if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Multiply):
+        yield from without_sizes(report, node.left)
+        yield from without_sizes(report, node.right)
+        return
+    value = report.interp.peek(node) if isinstance(node, cst.Name) else None
+    if not is_size(node) and not is_plain_call(node, "len") and not counts_batch(value):
+        yield node
 
 
 def runs(value: Any) -> set[Any]:

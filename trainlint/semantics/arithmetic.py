@@ -1065,6 +1065,11 @@ def is_percent(factor: Const, total: Tally) -> bool:
     return factor.value == 100 and isinstance(size, Const) and size.value != 100
 
 
+def counts_batch(value: Value | None) -> bool:
+    """Whether a value is the number of samples in a batch."""
+    return isinstance(value, Number) and (value.batch or (value.tally is not None and value.tally.what == "size"))
+
+
 def tally_of(operator: str, left: Value, right: Value) -> Tally | None:
     """What the result of an operation measures."""
     a, b = left.tally, right.tally
@@ -1072,7 +1077,7 @@ def tally_of(operator: str, left: Value, right: Value) -> Tally | None:
         left, right, a, b = right, left, b, a
     if a is None or a.what in ("batches", "samples", "size", "sizes"):
         return None
-    size = isinstance(right, Number) and (right.batch or (b is not None and b.what == "size"))
+    size = counts_batch(right)
     if b is not None and not size:
         return joint(a, b) if operator == "Add" else None
     if operator in ("Add", "Subtract") and is_term(left) and is_term(right):

@@ -243,6 +243,15 @@ def is_loader(value: Value) -> bool:
     return isinstance(value, Instance) and value.family == "loader" and isinstance(value.cls, Api)
 
 
+def lacks(interp: Interpreter, owner: Value, index: Value | slice) -> bool:
+    """Whether a dict has no such entry, so that a program that asks for it goes no further."""
+    if isinstance(index, Union):
+        return all(lacks(interp, owner, option) for option in index.options)
+    if not isinstance(owner, DictObject) or isinstance(owner, DefaultDict) or not isinstance(index, Const):
+        return False
+    return owner.rest is None and interp.read(owner.attrs, index.value) is MISSING
+
+
 def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], node: Any) -> Value:
     """`owner[indices]`."""
     if owner.__class__ is Method:
@@ -259,13 +268,15 @@ def get_item(interp: Interpreter, owner: Value, indices: list[Value | slice], no
         return tensor_item(interp, owner, indices, node)
     if isinstance(owner, Union):
         fitting = [o for o in owner.options if not isinstance(o, Const) and not is_loader(o)]  # which have no items
-        return join_all(get_item(interp, o, indices, node) for o in fitting)
+        holding = [o for o in fitting if not lacks(interp, o, indices[0])] or fitting
+        return join_all(get_item(interp, o, indices, node) for o in holding)
     index = indices[0] if len(indices) == 1 else None
     if isinstance(owner, Instance) and "$parts" in owner.attrs and isinstance(index, Const) and index.value in STORED:
         return one_of(interp, owner, owner.attrs["$parts"], index)
     if isinstance(owner, DictObject):
         if isinstance(index, Union) and all(isinstance(o, Const) for o in index.options):
-            return join_all(get_item(interp, owner, [option], node) for option in index.options)
+            held = [option for option in index.options if not lacks(interp, owner, option)] or index.options
+            return join_all(get_item(interp, owner, [option], node) for option in held)
         if isinstance(index, Const):
             found = interp.read(owner.attrs, index.value)
             if found is not MISSING:

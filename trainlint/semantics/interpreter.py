@@ -800,7 +800,11 @@ class Interpreter:
         return found
 
     def is_short(self, loop: Region) -> bool:
-        return loop.exact and isinstance(loop.value, (Tuple, ListObject)) and self.known_items(loop.value) is not None
+        return (
+            loop.exact
+            and isinstance(loop.value, (Tuple, ListObject, DictObject))
+            and self.known_items(loop.value) is not None
+        )
 
     def carried_over(self, target: Any) -> bool:
         """Whether a variable still holds what it held when the present turn of the loop began."""
