@@ -12,6 +12,7 @@ import libcst as cst
 
 from trainlint.api import Draft, Report, Rule, on, on_call
 from trainlint.checks.losses import BCE, BCE_WITH_LOGITS, CROSS_ENTROPY, KERAS, LOG_SOFTMAX
+from trainlint.checks.optimisation import held_by_optimizers, trained_modules
 from trainlint.checks.repairs import argument_for, assigned, attribute_targets, attribute_uses, definition, index_of
 from trainlint.edits import imported, insert_at_start, overwrite, rename, replace, set_argument
 from trainlint.findings import Safety, Severity
@@ -36,6 +37,7 @@ from trainlint.semantics.modules import (
 )
 from trainlint.semantics.namespace import Namespace
 from trainlint.semantics.values import (
+    FALSE,
     HIDDEN,
     TRUE,
     UNKNOWN,
@@ -157,7 +159,9 @@ class HiddenRule(Rule):
     def judge(self, spaces: list[Namespace], report: Report) -> None:
         index = report.interp.modules
         for stored, kind in index.hidden.values():
-            if kind in self.kinds and not self.collected(stored, kind, spaces, report.interp):
+            if kind not in self.kinds:
+                continue
+            if id(stored.node) in index.untrained or not self.collected(stored, kind, spaces, report.interp):
                 self.tell(stored, kind, report)
 
     def tell(self, stored: Stored, kind: str, report: Report) -> None:
@@ -247,6 +251,24 @@ class ModulesInPlainContainer(HiddenRule):
                 alone = all(isinstance(item, Instance) and item.family == "module" for item in items)
                 hide(interp, instance, name, kind if alone else MIXED + kind, value)
 
+    @on("program", having="backward step")
+    def missed(self, region: Region, report: Report) -> None:
+        """A program trains a model, and no optimizer gets the layers that it keeps in plain containers, however they
+        are handed around."""
+        owned, interp = held_by_optimizers(region, report), report.interp
+        if not owned or not interp.modules.hidden:
+            return
+        learnt = (m for m in trained_modules([event.loss for event in region.of("backward")]) if id(m) in owned)
+        for module in (part for model in learnt for part in modules_in(model)):
+            for name, value in module.attrs.items():
+                stored = store_of(interp, module, name, value) if is_plain_container(name, value) else None
+                if stored is None or id(stored.node) not in interp.modules.hidden:
+                    continue
+                inside = [m for part in held(value) for m in modules_in(part)]
+                kept = (m for m in inside if m.attrs.get("$frozen", FALSE) is not FALSE or "$edited" in m.attrs)
+                if owned.isdisjoint(map(id, inside)) and not any(kept):
+                    interp.modules.untrained.add(id(stored.node))
+
     def tell(self, stored: Stored, kind: str, report: Report) -> None:
         draft = report(stored.node, stored.space, name=stored.name, kind=kind.removeprefix(MIXED))
         if not kind.startswith(MIXED):
@@ -307,6 +329,11 @@ def is_layer_name(element: Any) -> bool:
         return False
     key = element.key.evaluated_value
     return isinstance(key, str) and key.isidentifier() and key not in TAKEN
+
+
+def is_plain_container(name: Any, value: Any) -> bool:
+    """Whether an attribute holds a container that registers no layers."""
+    return isinstance(name, str) and name[:1] != "$" and isinstance(value, (ListObject, DictObject, Tuple))
 
 
 def hide(interp: Interpreter, instance: Instance, name: str, kind: str, value: Value | None = None) -> None:

@@ -89,6 +89,16 @@ def trained_modules(losses: list[Tensor]) -> list[Instance]:
     return list(found.values())
 
 
+def held_by_optimizers(region: Region, report: Report) -> frozenset[int] | None:
+    """Identities of the modules whose parameters the optimizers hold; None where some may hold others, too."""
+    known = [o for o in optimizers(report.interp) if not holds_numbers(o)]
+    if not known or not all(o.attrs.get("$complete") for o in known):
+        return None
+    if any(not isinstance(e.optimizer, Instance) or "$modules" not in e.optimizer.attrs for e in region.of("step")):
+        return None
+    return frozenset().union(*(o.attrs["$modules"] for o in known))
+
+
 class OptimizerMissesParameters(Rule):
     """The optimizer does not hold all that is to be trained."""
 
@@ -98,12 +108,9 @@ class OptimizerMissesParameters(Rule):
     @on("loop", "program", having="backward step")
     def check(self, region: Region, report: Report) -> None:
         steps, losses = region.of("step"), [e.loss for e in region.of("backward")]
-        known = [o for o in optimizers(report.interp) if not holds_numbers(o)]
-        if not known or not all(o.attrs.get("$complete") for o in known):
+        owned = held_by_optimizers(region, report)
+        if owned is None:
             return
-        if any(not isinstance(e.optimizer, Instance) or "$modules" not in e.optimizer.attrs for e in steps):
-            return
-        owned: frozenset[int] = frozenset().union(*(o.attrs["$modules"] for o in known))
         models = trained_modules(losses)
         for model in models:
             if id(model) in owned:

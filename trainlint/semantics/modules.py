@@ -142,6 +142,7 @@ class ModuleIndex:
         self.picked: dict[int, tuple[Tensor, list[Flow]]] = {}  # the same for what one of several models gave
         self.leaves: dict[int, tuple[Tensor, str]] = {}  # trainable tensors: "parameter", "tensor" or "moved"
         self.hidden: dict[int, tuple[Stored, str]] = {}  # what is kept where the module does not see it
+        self.untrained: set[int] = set()  # assignments that keep layers in a container, which no optimizer gets
         self.bare: dict[int, tuple[Class, Function]] = {}  # an `__init__` that leaves out its base's, by class
         self.foreign: dict[int, bool] = {}  # reads of attributes: whether always of what is no module of the project
         self.texts: dict[int, Uses] = {}
