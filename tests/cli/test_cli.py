@@ -139,7 +139,7 @@ def test_selection(project, run: Run, arguments: list[str], found: bool) -> None
     assert ("TL101" in outcome.out, outcome.status) == (found, int(found))
 
 
-# Torch guesses the axis of the classes for the first, and that of the batch for the second.
+# Torch guesses the axis of the classes for the first, that of the batch for the second, and nobody knows for the third.
 GUESSED = """\
 import torch
 from torch.nn import functional as F
@@ -147,6 +147,7 @@ from torch.nn import functional as F
 x = torch.randn(16, 8)
 p = F.softmax(x)
 q = F.softmax(x.view(2, 8, 8))
+r = F.softmax(torch.load("scores.pt"))
 """
 
 
@@ -154,12 +155,12 @@ q = F.softmax(x.view(2, 8, 8))
     ("arguments", "lines"),
     [
         ([], ["6:5"]),
-        (["--select", "TL1"], ["5:5", "6:5"]),
-        (["--select", "softmax-dim"], ["5:5", "6:5"]),
-        (["--select", "ALL"], ["5:5", "6:5"]),
+        (["--select", "TL1"], ["5:5", "6:5", "7:5"]),
+        (["--select", "softmax-dim"], ["5:5", "6:5", "7:5"]),
+        (["--select", "ALL"], ["5:5", "6:5", "7:5"]),
         (["--select", "ALL", "--ignore", "TL1"], []),
         (["--extend-select", "TL801"], ["6:5"]),
-        (["--extend-select", "TL1,TL801"], ["5:5", "6:5"]),
+        (["--extend-select", "TL1,TL801"], ["5:5", "6:5", "7:5"]),
     ],
 )
 def test_what_hardly_does_harm_is_told_where_its_rule_is_selected(
@@ -168,6 +169,12 @@ def test_what_hardly_does_harm_is_told_where_its_rule_is_selected(
     project({"net.py": GUESSED})
     for _ in range(2):  # once out of the cache
         assert re.findall(r"net\.py:(\d+:\d+): TL109", run("check", *arguments, "net.py").out) == lines
+
+
+def test_what_takes_no_gradients_anyway_may_be_told_so_in_a_way_that_nobody_hears(project, run: Run) -> None:
+    project({"net.py": "import torch\n\nx = torch.zeros(8)\nx.require_grad = False\nx.require_grad = True\n"})
+    assert re.findall(r"net\.py:(\d+):\d+: TL616", run("check", "net.py").out) == ["5"]
+    assert re.findall(r"net\.py:(\d+):\d+: TL616", run("check", "--select", "TL616", "net.py").out) == ["4", "5"]
 
 
 def test_a_comment_for_what_hardly_does_harm_is_used(project, run: Run) -> None:

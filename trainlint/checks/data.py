@@ -75,7 +75,7 @@ from trainlint.semantics.values import (
     truth,
 )
 from trainlint.syntax import nodes_in
-from trainlint.syntax.code import called, is_name, keyword, names_in, positional, words_in
+from trainlint.syntax.code import called, contains, is_name, keyword, names_in, positional, words_in
 
 VALIDATION = re.compile(r"(^|_|\d)(val(?!u)|dev(_|$|set|l)|eval(_|$|set|l))|valid", re.IGNORECASE)
 TEST = re.compile(r"test", re.IGNORECASE)
@@ -270,6 +270,8 @@ class TrainNotShuffled(Rule):
                 continue  # windows of a series may be meant to come in their order
             if loops[node] > 1 and not trains_always(node, region):
                 continue  # one of several that a loop goes through, and some only to evaluate
+            if goes_with_others(node, loader, region):
+                continue
             dataset = loader.attrs.get("dataset")
             size = loader.attrs.get("batch_size")
             whole = (isinstance(size, Number) and size.nature == "a length") or size is NONE  # batches of its own
@@ -301,6 +303,20 @@ class TrainNotShuffled(Rule):
         if wanted and isinstance(data, Tensor) and data.data.shuffled is not True:
             if classifies_rows(call.interp, call.receiver):
                 report(call.argument("shuffle"))
+
+
+def goes_with_others(loop: Any, loader: Instance, region: Region) -> bool:
+    """Whether a loop goes through a loader side by side with something else that may have to keep its order: anything
+    but loaders that shuffle, and numbers."""
+    walked = getattr(loop, "iter", loop)
+    for event in region.of("zipped"):
+        if contains(walked, event.node):
+            args = getattr(event.node, "args", ())
+            beside = [source for source in event.sources if source is not loader]
+            counts = sum(called(arg.value) in ("range", "count") for arg in args)
+            shuffled = [s for s in beside if isinstance(s, Instance) and truth(shuffling(s) or NONE) is True]
+            return len(beside) > len(shuffled) + counts or any(arg.star for arg in args)
+    return False
 
 
 def served_at(loader: Instance) -> Any:
@@ -805,8 +821,8 @@ class SplitOverlap(Rule):
         others = [dataset for _, dataset, same in judged if same not in sources]
         for loader, dataset, same in judged:
             if same in sources and loader not in trained and dataset.born is not None:
-                made = [source.born for source in sources[same] if source.born is not None]
-                if all(
+                made = [s.born for s in sources[same] if s.born and not in_another_branch(s.born, dataset.born)]
+                if made and all(
                     in_another_branch(dataset.born, o.born) and any(in_another_branch(m, o.born) for m in made)
                     for o in others
                 ):

@@ -58,6 +58,7 @@ from trainlint.semantics.values import (
     is_number,
     not_none,
     options,
+    truth,
     usual,
 )
 from trainlint.syntax import nodes_in
@@ -1137,7 +1138,7 @@ class RequiresGradTypo(Rule):
 
     @on("store")
     def check(self, fact: Any, report: Report) -> None:
-        owner, name, _, node = fact
+        owner, name, value, node = fact
         if not name.startswith("req") or node.__class__ is not cst.Attribute or is_self(node.value):
             return
         if not LOOKS_LIKE_IT.fullmatch(name):
@@ -1148,6 +1149,8 @@ class RequiresGradTypo(Rule):
         if isinstance(owner, Tensor) or (isinstance(whole, Instance) and "$init" in whole.attrs):
             if getattr(owner, "lib", "torch") == "torch" and name != "requires_grad":
                 draft = report(node, name=name, what="tensor", instead="the attribute is `requires_grad`")
+                plain = isinstance(owner, Tensor) and owner.graph is False
+                draft.if_selected(by_name=plain and truth(value) is False)  # it takes no gradients anyway
                 draft.fix("spell it right", rename(node, "requires_grad"))
         elif owner.family == "module":
             if isinstance(owner.cls, Class):

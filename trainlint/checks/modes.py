@@ -540,7 +540,7 @@ class MissingNoGrad(Rule):
                 and self.evaluates(call, region)
                 and not any(t.graph for t in call.inputs)
                 and not self.is_kept(region, call)
-                and not is_weightless(report.interp, call.module)
+                and not records_nothing(call, report)
                 and not is_graphless(call, region)
                 and not call.is_before_no_grad
             ):
@@ -607,7 +607,7 @@ class MissingNoGrad(Rule):
             and not call.on_noise
             and not call.is_before_no_grad
             and not adapts(call)
-            and not is_weightless(report.interp, call.module)
+            and not records_nothing(call, report)
             and not is_graphless(call, region)
         ]
         for call in calls:
@@ -663,6 +663,12 @@ def is_graphless(call: ModelCall, region: Region) -> bool:
         not is_of_torch(call.space)
         or any(depends(event.value, call.module, call.node) for event in region.of("graphless"))
     )
+
+
+def records_nothing(call: ModelCall, report: Report) -> bool:
+    """Whether a module has nothing to learn; one that is given what another model gave, as a loss is, as far as
+    anything is known of what it keeps."""
+    return is_weightless(report.interp, call.module, known=not any(tensor.deps for tensor in call.inputs))
 
 
 def leaves(call: ModelCall, region: Region) -> bool:

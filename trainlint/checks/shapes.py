@@ -510,8 +510,9 @@ def is_behind_models(interp: Interpreter) -> bool:
 
 
 def guesses_right(tensor: Tensor) -> bool:
-    """Whether torch takes the axis of the classes where none is given: the only one, or that beside the batch."""
-    return tensor.shape is not None and len(tensor.shape) in (1, 2)
+    """Whether torch may take the axis of the classes where none is given: it takes the first of three, and then warns
+    of it in any case."""
+    return tensor.shape is None or len(tensor.shape) != 3
 
 
 class SoftmaxDim(Rule):
@@ -565,7 +566,7 @@ class SoftmaxDim(Rule):
         for event in events:
             if isinstance(event.what, str):
                 draft = report(event.node, event.space, softmax=event.what, what=self.GUESSES)
-                draft.if_selected(by_name=all(guesses.get(event.node, (False,))))
+                draft.if_selected(by_name=all(guesses.get(event.node, ())))
 
     @on_call("keras.layers.Dense")
     def of_keras(self, call: Call, report: Report) -> None:

@@ -562,6 +562,8 @@ READS_WHOLE = re.compile(
 )
 
 
+# What keeps or draws the history of a run.
+KEEPS = re.compile(r"numpy\.save(z|z_compressed|txt)?|torch\.save|(pickle|json|joblib)\.dump|matplotlib\.pyplot\..*")
 GROWING = ("append", "extend")
 
 
@@ -589,9 +591,19 @@ def reread(index: Index, held: Any, loop: Any) -> Any:
         paths = index.qualified_names(call.func) if isinstance(call, cst.Call) else []
         if not contains(place, use) or len(paths) != 1 or not READS_WHOLE.fullmatch(paths[0]):
             return None
+        if is_kept_whole(index, call):
+            return None
         if found is None and not contains(loop, use):
             found = call
     return found
+
+
+def is_kept_whole(index: Index, read: Any) -> bool:
+    """Whether what is made of a list is an argument of what saves or draws it: a history of all epochs."""
+    argument = index.parent(read)
+    call = index.parent(argument) if isinstance(argument, cst.Arg) else None
+    paths = index.qualified_names(call.func) if isinstance(call, cst.Call) else []
+    return any(map(KEEPS.fullmatch, paths))
 
 
 def fed_objects(loop: Any) -> Iterator[cst.Call]:

@@ -86,6 +86,7 @@ FIELDS = {
     "measured": "parts made",  # a score was computed on these parts of the data, of what these calls predicted
     "best": "scores parts",  # the best is looked for of scores, measured on these parts, that an expression holds
     "trained": "loader",
+    "zipped": "sources",  # of what a call of `zip` goes through side by side, where these are known
     "evaluated": "loader",
     "gathered": "loader",
     "walked": "loader",

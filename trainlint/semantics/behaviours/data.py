@@ -2382,7 +2382,7 @@ RESHAPING = frozenset(
 
 def one_label(dataset: Instance) -> bool:
     """Whether a ready-made data set gives one class index for each image."""
-    return dataset.describe() in LABELLED and "loader" not in dataset.attrs
+    return isinstance(dataset.cls, Api) and dataset.describe() in LABELLED and "loader" not in dataset.attrs
 
 
 def image_shape(dataset: Instance) -> Shape | None:
@@ -2395,7 +2395,7 @@ def image_shape(dataset: Instance) -> Shape | None:
 
 def raw_shape(dataset: Instance) -> Shape | None:
     """The shape of the images of a ready-made data set as they are read."""
-    own = "transforms" in dataset.attrs or "loader" in dataset.attrs
+    own = not isinstance(dataset.cls, Api) or "transforms" in dataset.attrs or "loader" in dataset.attrs
     return None if own else IMAGES.get(dataset.describe())
 
 

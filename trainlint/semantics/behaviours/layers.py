@@ -48,6 +48,7 @@ from trainlint.semantics.values import (
     bounds,
     const,
     cut,
+    is_opaque,
     join_all,
     last_axis,
     mix_data,
@@ -151,9 +152,12 @@ def mark_output(
             may_record = recorded or (frozen and recorded is None)
             if may_record and value.graph is False and (stop := cut_of(value)) is not None:
                 return value.but(deps=value.deps | {dep._replace(live=False, cut=stop)}, data=data, lib="torch")
-            if recorded and value.graph is False and value.deps and value.deps <= behind:
-                if is_weightless(interp, module, known=False):  # an operand of which nothing is known would be recorded
-                    return value.but(deps=value.deps | {dep._replace(live=False)}, data=data, lib="torch")
+            added = value.deps - behind
+            if recorded and behind and value.graph is not True and all(d.module.family != "module" for d in added):
+                # An operand that nothing is known of may be recorded.
+                if is_weightless(interp, module, known=False):
+                    live = value.graph is not False
+                    return value.but(deps=value.deps | {dep._replace(live=live)}, data=data, lib="torch")
             deps = value.deps if recorded is not False else cut(value.deps)
             lost = before and before.isdisjoint(id(d.module) for d in deps)  # on a way that could not be followed
             if recorded is False:
@@ -279,7 +283,10 @@ def has_weights(interp: Interpreter, module: Instance, known: bool = True) -> bo
         listed = module.attrs.get("$children")
         return isinstance(listed, ListObject) and listed.items is None and may_have_weights(listed.attrs["element"])
     return not isinstance(module.cls, Class) or any(
-        may_have_weights(value) for value in module.attrs.values() if known or not is_hidden(value)
+        may_have_weights(option)
+        for value in module.attrs.values()
+        for option in options(value)
+        if known or not is_opaque(option)
     )
 
 

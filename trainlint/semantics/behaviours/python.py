@@ -201,6 +201,7 @@ def zip_(call: Call) -> Value:
         rows = zip(*[k for k in known if k is not None])
         return Tuple(tuple(Tuple(row) for row in rows))
     sources = [source_of(v) for v in arguments_of(call)]
+    call.interp.event("zipped", call.node, sources)
     first = next((s for s in sources if s is not None and all(isinstance(o, Instance) for o in options(s))), None)
     return Sequence(Tuple(tuple(element(call, v) for v in arguments_of(call))), first)
 
